@@ -1,0 +1,12 @@
+//! Ciphers, PRFs and key exchange for adit.
+//!
+//! This crate knows no packets, no time and no I/O. Randomness comes in as an argument
+//! ([`random::SecretRandom`]); keys are set up once and wiped when dropped.
+#![forbid(unsafe_code)]
+
+pub mod esp_cipher;
+pub mod kex;
+pub mod prf;
+pub mod random;
+pub mod secret;
+pub mod suite;

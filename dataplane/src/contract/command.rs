@@ -1,0 +1,85 @@
+//! What control tells a worker. Applied between bursts, in order.
+
+use super::{IkeDatagram, Path, SaCounters, Selectors, Spi, WorkerId};
+use adit_crypto::esp_cipher::EspCipher;
+use std::sync::Arc;
+
+/// A tunnel's name: the worker that owns it and its slot there. Control chooses both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TunnelKey {
+    /// The owner.
+    pub worker: WorkerId,
+    /// Index into the owner's tunnel table; reused after [`Command::DropTunnel`] came back as retired.
+    pub slot: u32,
+}
+
+/// Rekey is make-before-break: `AddInbound` → the peer has it → `SwitchOutbound` → grace → `DropInbound`.
+pub enum Command {
+    /// A new tunnel without SAs.
+    AddTunnel(TunnelSpec),
+    /// The peer's address changed (the IKE SA proved it).
+    MoveTunnel {
+        /// Which.
+        tunnel: TunnelKey,
+        /// From now on.
+        path: Path,
+    },
+    /// An SA to receive on. Up to four at a time per tunnel.
+    AddInbound(Box<InboundSpec>),
+    /// The SA to send on from now; the one before it retires.
+    SwitchOutbound(Box<OutboundSpec>),
+    /// Stop receiving on this SA; it comes back in [`super::Event::Retired`].
+    DropInbound {
+        /// Which; names the worker too.
+        spi: Spi,
+    },
+    /// The tunnel with all its SAs goes; they come back in [`super::Event::Retired`].
+    DropTunnel {
+        /// Which.
+        tunnel: TunnelKey,
+    },
+    /// An IKE message to send.
+    SendIke(IkeDatagram),
+    /// A NAT keepalive (one octet 0xFF, RFC 3948 section 4) to send on this path.
+    SendKeepalive(Path),
+    /// Send what is queued, close the doors and return.
+    Stop,
+}
+
+/// Where a tunnel's packets go outside.
+pub struct TunnelSpec {
+    /// Its name.
+    pub tunnel: TunnelKey,
+    /// UDP-encapsulated ESP between these two.
+    pub path: Path,
+}
+
+/// An SA to receive on.
+pub struct InboundSpec {
+    /// The tunnel it belongs to.
+    pub tunnel: TunnelKey,
+    /// Ours, made by [`super::SpiLayout`]: worker and slot are in it.
+    pub spi: Spi,
+    /// Keys are already set up.
+    pub cipher: EspCipher,
+    /// Replay window in packets: a multiple of 64 from 64 to 65 536.
+    pub window: u32,
+    /// What may come out of it: `remote` is the inner source, `local` the inner destination.
+    pub selectors: Arc<Selectors>,
+    /// Written by the worker.
+    pub counters: Arc<SaCounters>,
+}
+
+/// An SA to send on.
+pub struct OutboundSpec {
+    /// The tunnel it belongs to.
+    pub tunnel: TunnelKey,
+    /// The peer's.
+    pub spi: u32,
+    /// Keys are already set up.
+    pub cipher: EspCipher,
+    /// What may go into it: `local` is the inner source, `remote` the inner destination.
+    pub selectors: Arc<Selectors>,
+    /// Written by the worker.
+    pub counters: Arc<SaCounters>,
+}

@@ -1,0 +1,112 @@
+//! Counters: one writer with plain relaxed stores, any number of readers.
+
+use crate::fate::DropReason;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Adds with a plain load and store: right only for the one thread that writes.
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+}
+
+/// One SA's traffic, in inner packets and inner octets.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct SaCounters {
+    packets: AtomicU64,
+    octets: AtomicU64,
+    last_used: AtomicU64,
+}
+
+/// A reading of [`SaCounters`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SaTotals {
+    /// Inner packets.
+    pub packets: u64,
+    /// Inner octets.
+    pub octets: u64,
+    /// When the last packet passed, in nanoseconds of the dataplane's clock; 0 if none did.
+    pub last_used: u64,
+}
+
+impl SaCounters {
+    /// The owning worker charges a burst's share.
+    pub fn charge(&self, packets: u64, octets: u64, now: crate::time::Instant) {
+        add(&self.packets, packets);
+        add(&self.octets, octets);
+        self.last_used.store(now.as_nanos(), Relaxed);
+    }
+
+    /// Anyone reads.
+    pub fn totals(&self) -> SaTotals {
+        SaTotals {
+            packets: self.packets.load(Relaxed),
+            octets: self.octets.load(Relaxed),
+            last_used: self.last_used.load(Relaxed),
+        }
+    }
+}
+
+macro_rules! worker_counters {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// One worker's counters.
+        #[derive(Debug)]
+        pub struct WorkerCounters {
+            $($name: AtomicU64,)+
+            drops: [AtomicU64; DropReason::ALL.len()],
+        }
+
+        /// A reading of [`WorkerCounters`].
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct WorkerTotals {
+            $($(#[$doc])+ pub $name: u64,)+
+            /// In the order of [`DropReason::ALL`].
+            pub drops: [u64; DropReason::ALL.len()],
+        }
+
+        impl Default for WorkerCounters {
+            fn default() -> Self {
+                Self { $($name: AtomicU64::new(0),)+ drops: std::array::from_fn(|_| AtomicU64::new(0)) }
+            }
+        }
+
+        impl WorkerCounters {
+            $($(#[$doc])+ pub fn $name(&self, n: u64) { add(&self.$name, n); })+
+
+            /// One or more packets ended here.
+            pub fn dropped(&self, reason: DropReason, n: u64) {
+                add(&self.drops[reason as usize], n);
+            }
+
+            /// Anyone reads.
+            pub fn totals(&self) -> WorkerTotals {
+                WorkerTotals {
+                    $($name: self.$name.load(Relaxed),)+
+                    drops: std::array::from_fn(|i| self.drops[i].load(Relaxed)),
+                }
+            }
+        }
+    };
+}
+
+worker_counters! {
+    /// Turns taken.
+    turns,
+    /// Turns that found nothing to do.
+    idle_turns,
+    /// Packets read from the outer side.
+    outer_received,
+    /// Packets written to the outer side.
+    outer_sent,
+    /// Packets (or super-packets' segments) read from the inner side.
+    inner_received,
+    /// Packets written to the inner side.
+    inner_sent,
+    /// IKE datagrams handed to control.
+    ike_received,
+    /// IKE datagrams sent for control.
+    ike_sent,
+    /// Packets handed to another worker.
+    handed_off,
+    /// Packets taken over from another worker.
+    taken_over,
+}

@@ -1,0 +1,71 @@
+//! What a worker tells control.
+
+use super::{Spi, TunnelKey};
+use adit_crypto::esp_cipher::EspCipher;
+use std::net::SocketAddr;
+
+/// The two ends of an outer conversation, both known: `local` is the address the packet was sent to.
+/// Both are of one family; an IPv4 address is never written as a mapped IPv6 one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// Ours.
+    pub local: SocketAddr,
+    /// Theirs, as seen here (after NAT).
+    pub peer: SocketAddr,
+}
+
+/// How IKE stands in the datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IkeFraming {
+    /// Bare, as on port 500.
+    Bare,
+    /// Behind four zero octets, as on port 4500 (RFC 3948 section 2.2).
+    NonEspMarker,
+}
+
+/// One IKE message, the non-ESP marker already taken off (received) or still to be put on (sent).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IkeDatagram {
+    /// Between whom.
+    pub path: Path,
+    /// With or without marker.
+    pub framing: IkeFraming,
+    /// Starts with the initiator's SPI.
+    pub bytes: Vec<u8>,
+}
+
+/// State that a worker gave up. Dropping it on the control side wipes the keys there.
+pub enum Retired {
+    /// After `DropInbound`, or with its tunnel.
+    Inbound {
+        /// Its slot may be used again.
+        spi: Spi,
+        /// Wiped on drop.
+        cipher: EspCipher,
+    },
+    /// After `SwitchOutbound`, or with its tunnel.
+    Outbound {
+        /// Which tunnel sent on it.
+        tunnel: TunnelKey,
+        /// Wiped on drop.
+        cipher: EspCipher,
+    },
+    /// After `DropTunnel`, last of all that belonged to it.
+    Tunnel {
+        /// Its slot may be used again.
+        tunnel: TunnelKey,
+    },
+}
+
+/// What a worker reports. Events that carry state are never lost: a full channel delays them to the next turn.
+pub enum Event {
+    /// An IKE message came in. Dropped with `control_busy` when the channel is full.
+    Ike(IkeDatagram),
+    /// The first authenticated packet on an inbound SA: the peer has it.
+    FirstUse {
+        /// Which.
+        spi: Spi,
+    },
+    /// State comes home.
+    Retired(Retired),
+}

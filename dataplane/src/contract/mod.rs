@@ -1,0 +1,70 @@
+//! All that the control plane may see of the dataplane: commands in, events out, tables and counters.
+
+mod command;
+mod counters;
+mod event;
+mod selector;
+mod spi;
+mod tables;
+
+pub use command::{Command, InboundSpec, OutboundSpec, TunnelKey, TunnelSpec};
+pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
+pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
+pub use selector::{Selector, Selectors};
+pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
+pub use tables::{NextHop, Routes};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use std::sync::Arc;
+
+/// A worker thread, by its place in the configured list of cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u8);
+
+impl WorkerId {
+    /// The most workers an SPI can name (see [`SpiLayout`]).
+    pub const MAX_WORKERS: usize = 64;
+
+    /// As an index.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Gets a worker out of its wait.
+pub trait Wake: Send + Sync {
+    /// Returns at once; the worker's next turn follows soon.
+    fn wake(&self);
+}
+
+/// Control's end of one worker.
+pub struct WorkerHandle {
+    /// Bounded: a full channel is an error that the caller sees.
+    pub commands: Sender<Command>,
+    /// To be woken after a command.
+    pub waker: Arc<dyn Wake>,
+    /// Written by the worker, read by anyone.
+    pub counters: Arc<WorkerCounters>,
+}
+
+impl WorkerHandle {
+    /// Hands `command` over and wakes the worker.
+    pub fn send(&self, command: Command) -> Result<(), TrySendError<Command>> {
+        self.commands.try_send(command)?;
+        self.waker.wake();
+        Ok(())
+    }
+}
+
+/// Control's end of the whole dataplane.
+pub struct Dataplane {
+    /// One per worker, in [`WorkerId`] order.
+    pub workers: Vec<WorkerHandle>,
+    /// From all workers.
+    pub events: Receiver<(WorkerId, Event)>,
+    /// The inner routes; published whole.
+    pub routes: Arc<ArcSwap<Routes>>,
+    /// How SPIs name their owner.
+    pub spi_layout: SpiLayout,
+}

@@ -1,0 +1,72 @@
+//! How every packet ends.
+
+use crate::contract::WorkerId;
+
+/// What becomes of a packet. Later stages skip what is not [`Fate::Forward`]; the sweep frees the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fate {
+    /// Still on its way.
+    #[default]
+    Forward,
+    /// An IKE datagram: copied into an event for the control plane.
+    ToControl,
+    /// Another worker owns its tunnel.
+    Handoff(WorkerId),
+    /// The end, with its name.
+    Drop(DropReason),
+}
+
+macro_rules! drop_reasons {
+    ($($variant:ident $name:literal $sentence:literal,)+) => {
+        /// Why a packet was dropped: a name for metrics, a sentence for people.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum DropReason {
+            $(#[doc = $sentence] $variant,)+
+        }
+
+        impl DropReason {
+            /// Every reason, in counter order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable name, as in `adit_drops_total{reason="…"}`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One sentence for people.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)+ }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    Keepalive "keepalive" "NAT keepalive, nothing to forward (RFC 3948 section 2.3)",
+    TooShort "too_short" "shorter than its own headers say",
+    Malformed "malformed" "headers contradict each other",
+    UnknownSpi "unknown_spi" "no SA has this SPI",
+    Replayed "replayed" "sequence number seen before",
+    TooOld "too_old" "sequence number left of the replay window",
+    ZeroSequence "zero_sequence" "sequence number 0 is never sent (RFC 4303 section 2.2)",
+    BadIcv "bad_icv" "integrity check failed",
+    BadPadding "bad_padding" "padding is not 1, 2, 3, … (RFC 4303 section 2.4)",
+    BadNextHeader "bad_next_header" "the payload is neither IPv4 nor IPv6",
+    Dummy "dummy" "dummy packet, next header 59 (RFC 4303 section 2.6)",
+    BadInner "bad_inner" "the inner packet is not a sound IP packet",
+    SelectorMismatch "selector_mismatch" "inner addresses are not what the SA's traffic selectors allow",
+    NoRoute "no_route" "no tunnel and no inner route for this destination",
+    NoTunnel "no_tunnel" "the tunnel is gone",
+    NoOutboundSa "no_outbound_sa" "the tunnel has no SA to send on",
+    SequenceExhausted "sequence_exhausted" "the SA has used its last sequence number",
+    TooBig "too_big" "does not fit the tunnel's MTU",
+    TtlExpired "ttl_expired" "time to live ran out",
+    NoBuffer "no_buffer" "the packet pool is empty",
+    HandoffFull "handoff_full" "the ring to the owning worker is full",
+    ControlBusy "control_busy" "the control plane's queue is full",
+    TransmitFull "transmit_full" "the kernel took no more packets",
+    TransmitFailed "transmit_failed" "the kernel refused the packet",
+    ReceiveTruncated "receive_truncated" "the datagram was larger than the buffer",
+    Unsolicited "unsolicited" "not IKE, not ESP: nothing here is meant by it",
+}

@@ -1,0 +1,11 @@
+//! adit's dataplane: packets, SAs, run-to-completion workers and the doors they read and write through.
+//!
+//! Control sees only [`contract`], [`wire`] and [`time`].
+#![deny(unsafe_code)]
+
+pub mod contract;
+pub mod fate;
+pub mod io;
+pub mod packet;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,52 @@
+//! What is known about a packet while it walks through the stages.
+
+use crate::contract::Path;
+use crate::fate::Fate;
+
+/// Which side of which door a packet came from or goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Channel {
+    /// UDP port 500: IKE only.
+    Ike,
+    /// UDP port 4500: ESP in UDP, or IKE behind the non-ESP marker.
+    NatT,
+    /// The inner network.
+    #[default]
+    Inner,
+}
+
+/// A super-packet's inside: the kernel's segmentation offload (virtio_net_hdr).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Segments {
+    /// An ordinary packet.
+    #[default]
+    One,
+    /// TCP, to be cut (or cut already and joined) into segments with this much payload.
+    Tcp {
+        /// Octets of TCP payload per segment, the last may have less.
+        payload: u16,
+    },
+    /// UDP, likewise.
+    Udp {
+        /// Octets of UDP payload per datagram, the last may have less.
+        payload: u16,
+    },
+}
+
+/// Beside the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Meta {
+    /// Where it came from, then where it goes.
+    pub channel: Channel,
+    /// Outer addresses; `None` for inner packets.
+    pub path: Option<Path>,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Super-packet or not.
+    pub segments: Segments,
+    /// Offset (from the packet's start) of a transport header whose checksum the kernel left to us
+    /// (`VIRTIO_NET_HDR_F_NEEDS_CSUM`: csum_start, csum_offset).
+    pub checksum: Option<(u16, u16)>,
+    /// The tunnel it goes into, once routed.
+    pub tunnel: Option<crate::contract::TunnelKey>,
+}

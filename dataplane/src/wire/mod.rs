@@ -1,0 +1,1 @@
+//! Views of wire formats that cannot panic: bytes become a type once, after that no length is checked again.
