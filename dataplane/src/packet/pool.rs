@@ -35,7 +35,11 @@ impl Pool {
     /// Allocates all of them.
     pub fn new(sizes: PoolSizes) -> Self {
         let fill = |n, capacity| std::iter::repeat_with(|| PacketBuf::allocate(capacity)).take(n).collect();
-        Self { small: fill(sizes.small, sizes.small_capacity), large: fill(sizes.large, PoolSizes::LARGE_CAPACITY), sizes }
+        Self {
+            small: fill(sizes.small, sizes.small_capacity),
+            large: fill(sizes.large, PoolSizes::LARGE_CAPACITY),
+            sizes,
+        }
     }
 
     /// A buffer for an ordinary packet, reset; `None` when all are out.
