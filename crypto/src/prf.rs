@@ -4,11 +4,12 @@
 //! state and hands the output over in memory that can be wiped; `aws-lc-rs` returns a tag that is left on the
 //! stack. A handshake makes a few dozen of these calls, so speed does not decide.
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::backend::rustcrypto::keyed;
 use crate::secret::SecretBytes;
 use crate::suite::PrfId;
 
@@ -79,11 +80,6 @@ impl Keyed {
             Self::Sha512(mac) => append(mac.clone(), before, parts, after, out),
         }
     }
-}
-
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104 section 2); the error cannot occur")]
-fn keyed<M: KeyInit>(key: &[u8]) -> M {
-    M::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 fn append<M: Mac>(mut mac: M, before: &[u8], parts: &[&[u8]], after: &[u8], out: &mut Vec<u8>) {
