@@ -1,4 +1,7 @@
 //! IKE: sans-IO machines that take `now`, bytes and chance, and return outputs from one queue.
 
 pub mod engine;
+pub mod keys;
+pub mod nat;
+pub mod sk;
 pub mod wire;
