@@ -3,5 +3,6 @@
 pub mod engine;
 pub mod keys;
 pub mod nat;
+pub mod propose;
 pub mod sk;
 pub mod wire;
