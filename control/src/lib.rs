@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod ike;
 pub mod lease;
+pub mod runtime;
 pub mod session;
+pub mod telemetry;

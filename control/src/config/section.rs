@@ -34,8 +34,8 @@ impl<'a> Source<'a> {
         1 + before.iter().filter(|octet| **octet == b'\n').count()
     }
 
-    pub(super) fn text(&self) -> &'a str {
-        self.text
+    pub(super) fn name(&self) -> &'a str {
+        self.name
     }
 
     pub(super) fn error(&self, line: usize, key: String, problem: Problem) {
