@@ -37,7 +37,8 @@ enum What {
     Drops,
 }
 
-const AFTER_HELP: &str = "Exit status: 0 ok, 1 the daemon says no, 2 wrong command line, 3 the daemon cannot be reached.";
+const AFTER_HELP: &str =
+    "Exit status: 0 ok, 1 the daemon says no, 2 wrong command line, 3 the daemon cannot be reached.";
 
 /// Runs the program.
 pub fn run() -> ExitCode {

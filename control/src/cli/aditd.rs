@@ -24,7 +24,8 @@ struct Arguments {
     socket: Option<PathBuf>,
 }
 
-const AFTER_HELP: &str = "Exit status: 0 ended as asked, 1 could not run, 2 the configuration or the command line is wrong.
+const AFTER_HELP: &str =
+    "Exit status: 0 ended as asked, 1 could not run, 2 the configuration or the command line is wrong.
 The environment variable ADIT_LOG sets what is logged, such as \"debug\".";
 
 /// Runs the program.

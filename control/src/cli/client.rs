@@ -50,11 +50,11 @@ fn why(error: &io::Error) -> String {
 /// The body of `GET path`.
 pub(super) fn get(socket: &Path, path: &'static str) -> Result<Vec<u8>, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| strange(socket, error))?;
+    let runtime = runtime.map_err(|error| strange(socket, &error))?;
     runtime.block_on(async {
         match tokio::time::timeout(PATIENCE, exchange(socket, path)).await {
             Ok(answer) => answer,
-            Err(_elapsed) => Err(strange(socket, "no answer in time")),
+            Err(_elapsed) => Err(strange(socket, &"no answer in time")),
         }
     })
 }
@@ -64,24 +64,24 @@ async fn exchange(socket: &Path, path: &'static str) -> Result<Vec<u8>, AskError
         .await
         .map_err(|source| AskError::NotReachable { socket: socket.to_owned(), source })?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| strange(socket, error))?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| strange(socket, &error))?;
     let connection = tokio::spawn(connection);
     let request = Request::get(path).header("host", "aditd").body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| strange(socket, error))?;
-    let answer = sender.send_request(request).await.map_err(|error| strange(socket, error))?;
+    let request = request.map_err(|error| strange(socket, &error))?;
+    let answer = sender.send_request(request).await.map_err(|error| strange(socket, &error))?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| strange(socket, error))?.to_bytes().to_vec();
+    let body = body.map_err(|error| strange(socket, &error))?.to_bytes().to_vec();
     connection.abort();
     if status == StatusCode::OK {
         return Ok(body);
     }
     match serde_json::from_slice::<crate::api::views::ErrorView>(&body) {
         Ok(view) => Err(AskError::Refused(view.error)),
-        Err(_other_words) => Err(strange(socket, status)),
+        Err(_other_words) => Err(strange(socket, &status)),
     }
 }
 
-fn strange(socket: &Path, detail: impl ToString) -> AskError {
+fn strange(socket: &Path, detail: &impl ToString) -> AskError {
     AskError::Strange { socket: socket.to_owned(), detail: detail.to_string() }
 }

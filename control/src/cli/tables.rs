@@ -48,8 +48,7 @@ pub(super) fn sessions(views: &[SessionView], width: u16) -> String {
         };
         let addresses = view.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let text = [view.id.clone(), identity, addresses, view.peer.to_string()];
-        let numbers =
-            [time(view.up_seconds), time(view.idle_seconds), octets(view.bytes_in), octets(view.bytes_out)];
+        let numbers = [time(view.up_seconds), time(view.idle_seconds), octets(view.bytes_in), octets(view.bytes_out)];
         table.add_row(text.into_iter().chain(numbers));
     }
     finish(&table)
@@ -108,7 +107,7 @@ pub(super) fn drops(views: &[DropView], width: u16) -> String {
 /// The first `text` columns are text, the others numbers.
 fn table(width: u16, headers: &[&str], text: usize) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     table.set_header(headers.iter().map(Cell::new));
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));

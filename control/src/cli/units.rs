@@ -24,7 +24,8 @@ fn scaled(value: u64, step: u64, units: &[&str]) -> String {
     let mut unit = 0;
     let mut divisor = 1;
     // One decimal place after rounding: 1023.96 KiB would read 1024.0 KiB, so it is 1.0 MiB.
-    while unit + 1 < units.len() && u128::from(value) * 20 >= u128::from(divisor) * u128::from(step) * 20 - u128::from(divisor)
+    while unit + 1 < units.len()
+        && u128::from(value) * 20 >= u128::from(divisor) * u128::from(step) * 20 - u128::from(divisor)
     {
         unit += 1;
         divisor *= step;

@@ -72,24 +72,19 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
     let (ike_port, natt_port) = (narrow(file.ike_port.as_ref(), 500), narrow(file.natt_port.as_ref(), 4500));
     if ike_port == natt_port {
         let line = file.natt_port.as_ref().or(file.ike_port.as_ref()).map_or(1, |port| port.line);
-        source.error(line, "[listen] natt_port".to_owned(), Problem::Misfit {
-            expected: "a port other than ike_port".to_owned(),
-            found: natt_port.to_string(),
-            hint: None,
-        });
+        source.error(
+            line,
+            "[listen] natt_port".to_owned(),
+            Problem::Misfit {
+                expected: "a port other than ike_port".to_owned(),
+                found: natt_port.to_string(),
+                hint: None,
+            },
+        );
     }
     let addresses = match &file.addresses {
         None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-        Some(list) => {
-            if list.value.is_empty() {
-                source.error(list.line, "[listen] addresses".to_owned(), Problem::Misfit {
-                    expected: "at least one address".to_owned(),
-                    found: "none".to_owned(),
-                    hint: None,
-                });
-            }
-            each_once(source, "[listen] addresses", &list.value)
-        }
+        Some(list) => each_once(source, "[listen] addresses", &list.value),
     };
     Listen { addresses, ike_port, natt_port }
 }
@@ -128,12 +123,16 @@ fn named_cores(
     most: usize,
 ) -> Vec<Option<usize>> {
     const KEY: &str = "[workers] cores";
-    if list.value.is_empty() || list.value.len() > most {
-        source.error(list.line, KEY.to_owned(), Problem::Misfit {
-            expected: format!("1 to {most} cores"),
-            found: list.value.len().to_string(),
-            hint: Some("each core named gets one worker".to_owned()),
-        });
+    if list.value.len() > most {
+        source.error(
+            list.line,
+            KEY.to_owned(),
+            Problem::Misfit {
+                expected: format!("at most {most} cores"),
+                found: list.value.len().to_string(),
+                hint: Some("each core named gets one worker".to_owned()),
+            },
+        );
     }
     for core in &list.value {
         let number = usize::try_from(core.value).unwrap_or(usize::MAX);
@@ -220,10 +219,7 @@ fn overlap(one: IpNet, other: IpNet) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 
-fn unique_names<'a>(
-    source: &Source<'_>,
-    sections: impl Iterator<Item = (&'a str, Option<&'a Located<String>>)>,
-) {
+fn unique_names<'a>(source: &Source<'_>, sections: impl Iterator<Item = (&'a str, Option<&'a Located<String>>)>) {
     let mut seen: Vec<&Located<String>> = Vec::new();
     for (title, name) in sections {
         let Some(name) = name else { continue };
@@ -257,12 +253,14 @@ fn connections(
             psk: psk(source, connection, &around.folder, warnings),
             pools: pool_indices(source, connection, &file.pools),
             networks: values(connection.networks.as_ref()),
-            ike_proposals: proposals(source, connection, "ike_proposals", connection.ike_proposals.as_ref(), || {
-                DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect()
-            }),
-            esp_proposals: proposals(source, connection, "esp_proposals", connection.esp_proposals.as_ref(), || {
-                DEFAULT_ESP_PROPOSALS.iter().filter_map(|text| EspProposal::parse(text).ok()).collect()
-            }),
+            ike_proposals: match &connection.ike_proposals {
+                Some(list) => values(Some(list)),
+                None => DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect(),
+            },
+            esp_proposals: match &connection.esp_proposals {
+                Some(list) => values(Some(list)),
+                None => DEFAULT_ESP_PROPOSALS.iter().filter_map(|text| EspProposal::parse(text).ok()).collect(),
+            },
         })
         .collect()
 }
@@ -271,23 +269,15 @@ fn values<T: Clone>(list: Option<&Located<Vec<Located<T>>>>) -> Vec<T> {
     list.into_iter().flat_map(|list| &list.value).map(|element| element.value.clone()).collect()
 }
 
-fn psk(
-    source: &Source<'_>,
-    connection: &file::Connection,
-    folder: &Path,
-    warnings: &mut Vec<Warning>,
-) -> SecretBytes {
+fn psk(source: &Source<'_>, connection: &file::Connection, folder: &Path, warnings: &mut Vec<Warning>) -> SecretBytes {
     let (key, line, secret) = match (&connection.psk, &connection.psk_file) {
         (Some(psk), Some(file)) => {
             let problem = Problem::Both { this: "psk_file", other: "psk", line: psk.line };
             source.error(file.line, format!("{} psk_file", connection.title), problem);
             return SecretBytes::default();
         }
-        (None, None) => {
-            let problem = Problem::Missing("a pre-shared key in psk, or the path of its file in psk_file".to_owned());
-            source.error(connection.line, format!("{} psk", connection.title), problem);
-            return SecretBytes::default();
-        }
+        // Reported where it was read.
+        (None, None) => return SecretBytes::default(),
         (Some(psk), None) => ("psk", psk.line, psk.value.clone()),
         (None, Some(file)) => {
             let path = folder.join(&file.value);
@@ -326,32 +316,18 @@ fn pool_indices(source: &Source<'_>, connection: &file::Connection, pools: &[fil
                 source.error(named.line, key.clone(), Problem::Twice(format!("{:?}", named.value)));
             }
             Some(index) => indices.push(index),
-            None => source.error(named.line, key.clone(), Problem::UnknownPool {
-                name: named.value.clone(),
-                nearest: nearest(&named.value, names.iter().copied()),
-                known: names.iter().map(|name| format!("\"{name}\"")).collect(),
-            }),
+            None => source.error(
+                named.line,
+                key.clone(),
+                Problem::UnknownPool {
+                    name: named.value.clone(),
+                    nearest: nearest(&named.value, names.iter().copied()),
+                    known: names.iter().map(|name| format!("\"{name}\"")).collect(),
+                },
+            ),
         }
     }
     indices
-}
-
-fn proposals<T: Clone>(
-    source: &Source<'_>,
-    connection: &file::Connection,
-    key: &str,
-    list: Option<&Located<Vec<Located<T>>>>,
-    default: impl FnOnce() -> Vec<T>,
-) -> Vec<T> {
-    let Some(list) = list else { return default() };
-    if list.value.is_empty() {
-        source.error(list.line, format!("{} {key}", connection.title), Problem::Misfit {
-            expected: "at least one proposal".to_owned(),
-            found: "none that is right".to_owned(),
-            hint: Some("leave the key out for the built-in choice".to_owned()),
-        });
-    }
-    list.value.iter().map(|element| element.value.clone()).collect()
 }
 
 /// What is taken when the file names no proposals: AEADs first, then AES-CBC with SHA-2 for clients without them.
@@ -366,3 +342,18 @@ pub const DEFAULT_ESP_PROPOSALS: [&str; 4] = [
     "aes256-aes128-sha256-x25519-ecp384-ecp256-modp2048",
     "aes256-aes128-sha256",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proposals_taken_by_default_can_be_read() {
+        for text in DEFAULT_IKE_PROPOSALS {
+            assert_eq!(IkeProposal::parse(text).unwrap().to_string(), text);
+        }
+        for text in DEFAULT_ESP_PROPOSALS {
+            assert_eq!(EspProposal::parse(text).unwrap().to_string(), text);
+        }
+    }
+}

@@ -5,8 +5,8 @@ use super::checked::{EspProposal, IdPattern, IkeProposal, IoBackend, LogFormat};
 use super::error::{Problem, nearest};
 use super::section::{Located, Section, Source};
 use super::shape::{
-    Count, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, OneOf, Parsed, SecretText, Size,
-    Text, Time,
+    Count, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, Network, OneOf, Parsed,
+    SecretText, Size, Text, Time,
 };
 use crate::ike::wire::Id;
 use adit_crypto::esp_cipher::Backend;
@@ -252,11 +252,9 @@ fn check_section(source: &Source<'_>, key: &Spanned<std::borrow::Cow<'_, str>>, 
             let found = if value.get_ref().is_table() { "one section […]" } else { "a value" };
             Problem::SectionKind { expected: format!("sections [[{name}]] in double brackets, one for each"), found }
         }
-        (false, false) if !value.get_ref().is_table() && section_of(name).is_some() => Problem::UnknownKey {
-            nearest: None,
-            elsewhere: section_of(name),
-            known: Vec::new(),
-        },
+        (false, false) if !value.get_ref().is_table() && section_of(name).is_some() => {
+            Problem::UnknownKey { nearest: None, elsewhere: section_of(name), known: Vec::new() }
+        }
         (false, false) => {
             let sections = || SINGLE.into_iter().chain(REPEATED);
             Problem::UnknownSection {
@@ -265,7 +263,11 @@ fn check_section(source: &Source<'_>, key: &Spanned<std::borrow::Cow<'_, str>>, 
             }
         }
     };
-    let key = if value.get_ref().is_table() { format!("[{name}]") } else { name.to_owned() };
+    let key = match value.get_ref() {
+        DeValue::Table(_) => format!("[{name}]"),
+        _value if is_list_of_tables => format!("[[{name}]]"),
+        _value => name.to_owned(),
+    };
     source.error(line, key, problem);
 }
 
@@ -286,21 +288,14 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
 
 const CRYPTO_BACKEND: OneOf<Backend> =
     OneOf(&[("auto", Backend::Auto), ("aws-lc", Backend::AwsLc), ("rustcrypto", Backend::RustCrypto)]);
-const IO_BACKEND: OneOf<IoBackend> = OneOf(&[
-    ("auto", IoBackend::Auto),
-    ("io-uring", IoBackend::IoUring),
-    ("system-calls", IoBackend::SystemCalls),
-]);
+const IO_BACKEND: OneOf<IoBackend> =
+    OneOf(&[("auto", IoBackend::Auto), ("io-uring", IoBackend::IoUring), ("system-calls", IoBackend::SystemCalls)]);
 const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const REPLAY_WINDOW: MultipleOf = MultipleOf { step: 64, of: "a number of packets", range: 64..=65_536 };
 const PORT: Count = Count { of: "a UDP port", range: 1..=65_535 };
 const SOCKET_BUFFER: Size = Size { range: 64 << 10..=1 << 30, example: "8MiB" };
 const ADDRESS: Parsed<IpAddr> =
     Parsed { expected: "an IPv4 or IPv6 address such as \"192.0.2.1\"", parse: |text| text.parse().ok() };
-const NETWORK: Parsed<IpNet> = Parsed {
-    expected: "a network such as \"10.30.0.0/16\" or \"fd30::/64\", no bits set after the prefix",
-    parse: |text| text.parse::<IpNet>().ok().filter(|net| net.addr() == net.network()),
-};
 /// The kernel's address of a Unix socket holds 108 octets, the last is zero (unix(7)).
 const SOCKET: Parsed<String> = Parsed {
     expected: "an absolute path of at most 107 octets such as \"/run/adit/aditd.sock\"",
@@ -352,7 +347,7 @@ impl Config {
 impl Listen {
     fn read(section: &mut Section<'_>) -> Self {
         Self {
-            addresses: section.list("addresses", &ADDRESS),
+            addresses: section.some_list("addresses", &ADDRESS),
             ike_port: section.get("ike_port", &PORT),
             natt_port: section.get("natt_port", &PORT),
         }
@@ -362,7 +357,7 @@ impl Listen {
 impl Workers {
     fn read(section: &mut Section<'_>) -> Self {
         Self {
-            cores: section.list("cores", &Count { of: "a core's number", range: 0..=65_535 }),
+            cores: section.some_list("cores", &Count { of: "a core's number", range: 0..=65_535 }),
             count: section.get("count", &Count { of: "a number of workers", range: 1..=64 }),
             burst: section.get("burst", &Count { of: "a number of packets", range: 1..=1024 }),
             spin: section.get("spin", &Time { range: Duration::ZERO..=Duration::from_secs(1), example: "50us" }),
@@ -419,7 +414,7 @@ impl Pool {
             section.call_it(&name.value);
         }
         Self {
-            addresses: section.want_list("addresses", &NETWORK),
+            addresses: section.want_list("addresses", &Network),
             dns: section.list("dns", &ADDRESS),
             line: section.line(),
             title: section.title().to_owned(),
@@ -434,14 +429,17 @@ impl Connection {
         if let Some(name) = &name {
             section.call_it(&name.value);
         }
+        if !section.has("psk") && !section.has("psk_file") {
+            section.missing("psk", "a pre-shared key in psk, or the path of its file in psk_file".to_owned());
+        }
         Self {
             remote_ids: section.want_list("remote_ids", &IdentityPattern),
             psk: section.get("psk", &SecretText("a pre-shared key in quotes")),
             psk_file: section.get("psk_file", &Text("the path of a file with a pre-shared key")),
             pools: section.want_list("pools", &Text("the name of a [[pool]]")),
-            networks: section.want_list("networks", &NETWORK),
-            ike_proposals: section.list("ike_proposals", &IKE_PROPOSAL),
-            esp_proposals: section.list("esp_proposals", &ESP_PROPOSAL),
+            networks: section.want_list("networks", &Network),
+            ike_proposals: section.some_list("ike_proposals", &IKE_PROPOSAL),
+            esp_proposals: section.some_list("esp_proposals", &ESP_PROPOSAL),
             line: section.line(),
             title: section.title().to_owned(),
             name,

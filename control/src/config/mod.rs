@@ -58,7 +58,7 @@ pub fn load(path: &Path, cores: Vec<usize>) -> Result<(Config, Vec<Warning>), Co
         warnings.push(Warning {
             file: name,
             line: psk_line(&text).unwrap_or(1),
-            key: "psk".to_owned(),
+            key: "[[connection]] psk".to_owned(),
             sentence: "the file holds a pre-shared key and others can read it; run `chmod 600` on it or use psk_file"
                 .to_owned(),
         });

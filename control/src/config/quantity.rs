@@ -28,7 +28,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 /// The longest unit without a remainder: `90s` is `90s`, `120s` is `2m`.
 pub(super) fn show_duration(duration: Duration) -> String {
     let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    show(nanos, TIME.iter().filter(|(unit, _)| *unit != "h"))
+    show(nanos, TIME.iter())
 }
 
 /// As [`show_duration`], for octets.
@@ -38,7 +38,7 @@ pub(super) fn show_size(octets: u64) -> String {
 
 fn show<'a>(value: u64, units: impl DoubleEndedIterator<Item = &'a (&'a str, u64)>) -> String {
     let mut units = units.rev();
-    match units.find(|(_, factor)| value >= *factor && value % factor == 0) {
+    match units.find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor)) {
         Some((unit, factor)) => format!("{}{unit}", value / factor),
         None => value.to_string(),
     }
@@ -59,7 +59,7 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     if !places.is_empty() {
         let denominator = 10_u64.checked_pow(u32::try_from(places.len()).ok()?)?;
         let numerator = places.parse::<u64>().ok()?.checked_mul(*factor)?;
-        if numerator % denominator != 0 {
+        if !numerator.is_multiple_of(denominator) {
             return None;
         }
         total = total.checked_add(numerator / denominator)?;

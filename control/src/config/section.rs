@@ -109,23 +109,36 @@ impl<'a> Section<'a> {
         Some(Located { value, line })
     }
 
-    /// As [`Section::list`]; its absence, or nothing in it, is a mistake.
+    /// As [`Section::list`]; nothing in it is a mistake.
+    pub(super) fn some_list<S: Shape>(
+        &mut self,
+        key: &'static str,
+        shape: &S,
+    ) -> Option<Located<Vec<Located<S::Value>>>> {
+        let value = self.find(key)?;
+        if value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
+            let expected = format!("a list, each {}", shape.expected());
+            let problem = Problem::Misfit { expected, found: "an empty list".to_owned(), hint: None };
+            self.error(self.source.line(&value.span()), key, problem);
+        }
+        self.list(key, shape)
+    }
+
+    /// As [`Section::some_list`]; its absence is a mistake.
     pub(super) fn want_list<S: Shape>(
         &mut self,
         key: &'static str,
         shape: &S,
     ) -> Option<Located<Vec<Located<S::Value>>>> {
-        let expected = format!("a list, each {}", shape.expected());
-        match self.find(key) {
-            None => self.missing(key, expected),
-            Some(value) if value.get_ref().as_array().is_some_and(|list| list.is_empty()) => {
-                let line = self.source.line(&value.span());
-                let problem = Problem::Misfit { expected, found: "an empty list".to_owned(), hint: None };
-                self.error(line, key, problem);
-            }
-            Some(_) => {}
+        if self.find(key).is_none() {
+            self.missing(key, format!("a list, each {}", shape.expected()));
         }
-        self.list(key, shape)
+        self.some_list(key, shape)
+    }
+
+    /// Whether the key is there, right or wrong.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.find(key).is_some()
     }
 
     pub(super) fn missing(&self, key: &'static str, expected: String) {

@@ -5,6 +5,7 @@ use super::error::{Problem, nearest};
 use super::proposal::ProposalTextError;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use crate::ike::wire::Id;
+use ipnet::IpNet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -100,6 +101,25 @@ impl<T> Shape for Parsed<T> {
     }
 }
 
+/// A network without bits after its prefix.
+pub(super) struct Network;
+
+impl Shape for Network {
+    type Value = IpNet;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<IpNet, Misfit> {
+        let net: IpNet = value.as_str().and_then(|text| text.parse().ok()).ok_or(Misfit::PLAIN)?;
+        if net.addr() == net.network() {
+            return Ok(net);
+        }
+        Err(Misfit::Kind { hint: Some(format!("it has bits after the prefix; did you mean \"{}\"?", net.trunc())) })
+    }
+
+    fn expected(&self) -> String {
+        "a network such as \"10.30.0.0/16\" or \"fd30::/64\"".to_owned()
+    }
+}
+
 /// One of a few words.
 pub(super) struct OneOf<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
@@ -155,11 +175,9 @@ impl Shape for Size {
         let octets = match value {
             DeValue::Integer(_) => integer(value),
             DeValue::String(text) => parse_size(text),
-            DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => None,
+            DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                None
+            }
         };
         octets.filter(|octets| self.range.contains(octets)).ok_or(Misfit::PLAIN)
     }
@@ -200,7 +218,7 @@ impl Shape for MultipleOf {
 
     fn read(&self, value: &DeValue<'_>) -> Result<u64, Misfit> {
         integer(value)
-            .filter(|number| self.range.contains(number) && number % self.step == 0)
+            .filter(|number| self.range.contains(number) && number.is_multiple_of(self.step))
             .ok_or(Misfit::PLAIN)
     }
 
@@ -219,11 +237,9 @@ impl Shape for Factor {
         let number = match value {
             DeValue::Float(float) => float.as_str().replace('_', "").parse::<f64>().ok(),
             DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
-            DeValue::String(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => None,
+            DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                None
+            }
         };
         number.filter(|number| self.0.contains(number)).ok_or(Misfit::PLAIN)
     }

@@ -19,7 +19,12 @@ pub(super) fn explain(name: &str, text: &str, errors: &[toml::de::Error]) -> Vec
             sentence.push_str(" (a value with a unit stands in quotes, such as \"30s\")");
         }
         let key = key_of(text, line, written);
-        explained.push(ConfigError { file: name.to_owned(), line: Some(line), key, problem: Problem::Syntax(sentence) });
+        explained.push(ConfigError {
+            file: name.to_owned(),
+            line: Some(line),
+            key,
+            problem: Problem::Syntax(sentence),
+        });
     }
     explained.sort_by_key(|error| error.line);
     explained
@@ -40,5 +45,5 @@ fn key_of(text: &str, line: usize, written: &str) -> String {
 fn has_bare_unit(value: &str) -> bool {
     let value = value.trim();
     let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    digits > 0 && value.bytes().nth(digits).is_some_and(|octet| octet.is_ascii_alphabetic())
+    digits > 0 && value.as_bytes().get(digits).is_some_and(u8::is_ascii_alphabetic)
 }

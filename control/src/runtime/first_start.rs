@@ -252,6 +252,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let start = prepare(folder.path()).unwrap();
         let (config, _) = config::read(config::BUILT_IN_NAME, config::BUILT_IN, &start.surroundings()).unwrap();
-        assert!(welcome(&config, &start, start.new_key().unwrap(), None).contains("remote_addrs = ADDRESS-OF-THIS-HOST"));
+        assert!(
+            welcome(&config, &start, start.new_key().unwrap(), None).contains("remote_addrs = ADDRESS-OF-THIS-HOST")
+        );
     }
 }

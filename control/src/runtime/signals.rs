@@ -22,10 +22,13 @@ pub(super) fn listen() -> io::Result<Receiver<Wish>> {
         let mut leaving = false;
         for signal in signals.forever() {
             match (signal, leaving) {
-                (SIGHUP, _) => drop(tell.try_send(Wish::Reload)),
+                // Wishes that still wait say the same.
+                (SIGHUP, _) => {
+                    let _full = tell.try_send(Wish::Reload);
+                }
                 (_terminate, false) => {
                     leaving = true;
-                    drop(tell.try_send(Wish::Leave));
+                    let _nobody_listens = tell.send(Wish::Leave);
                 }
                 (_terminate, true) => std::process::exit(1),
             }
