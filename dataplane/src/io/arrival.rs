@@ -38,13 +38,7 @@ pub(super) enum Delivered {
 impl Arrival {
     /// Copies the datagrams in `payload` (the slot's first `len` octets) into packets, until all are there, `burst`
     /// is `until` long or the pool is empty.
-    pub(super) fn deliver(
-        &mut self,
-        payload: &[u8],
-        pool: &mut Pool,
-        burst: &mut Burst,
-        until: usize,
-    ) -> Delivered {
+    pub(super) fn deliver(&mut self, payload: &[u8], pool: &mut Pool, burst: &mut Burst, until: usize) -> Delivered {
         let small_room = pool.sizes().small_capacity.saturating_sub(PacketBuf::HEADROOM + PacketBuf::TAILROOM);
         loop {
             if burst.len() >= until {

@@ -260,11 +260,7 @@ pub enum OpenError {
 }
 
 /// Opens the sockets and queues of `workers` workers; seeds come in [`WorkerId`] order.
-pub fn open(
-    config: &IoConfig,
-    workers: usize,
-    layout: &SpiLayout,
-) -> Result<(Vec<DoorSeed>, OpenReport), OpenError> {
+pub fn open(config: &IoConfig, workers: usize, layout: &SpiLayout) -> Result<(Vec<DoorSeed>, OpenReport), OpenError> {
     if config.listen.is_empty() {
         return Err(OpenError::NoAddress);
     }

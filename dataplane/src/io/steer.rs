@@ -87,7 +87,8 @@ fn by_ike_spi(at: u32, workers: u32) -> Vec<Op> {
 
 /// A is the SPI. Undoes [`SpiLayout`]'s permutation; M[0] is the left half, M[1] the right.
 fn by_esp_spi(workers: u32, layout: &SpiLayout) -> Vec<Op> {
-    let mut ops = vec![Op::Store(2), Op::ShiftRight(16), Op::Store(0), Op::LoadScratch(2), Op::And(0xffff), Op::Store(1)];
+    let mut ops =
+        vec![Op::Store(2), Op::ShiftRight(16), Op::Store(0), Op::LoadScratch(2), Op::And(0xffff), Op::Store(1)];
     for round in layout.rounds().iter().rev() {
         ops.extend([
             Op::LoadScratch(0),

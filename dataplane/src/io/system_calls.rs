@@ -2,9 +2,7 @@
 //! the oracle for the io_uring door.
 #![expect(unsafe_code, reason = "system calls that take arrays of pointers")]
 
-use super::ancillary::{
-    CONTROL_LEN, Control, NAME_LEN, Source, read_control, read_name, scope, write_name,
-};
+use super::ancillary::{CONTROL_LEN, Control, NAME_LEN, Source, read_control, read_name, scope, write_name};
 use super::arrival::{Arrival, Delivered, SLOT};
 use super::departure::Departure;
 use super::inner::{self, Inner};
@@ -72,8 +70,10 @@ impl SystemCallDoor {
 
     /// Asks which sources have something, waiting up to `limit`. Returns whether any has.
     fn poll(&mut self, limit: Duration) -> io::Result<bool> {
-        let timeout =
-            libc::timespec { tv_sec: limit.as_secs() as libc::time_t, tv_nsec: libc::c_long::from(limit.subsec_nanos()) };
+        let timeout = libc::timespec {
+            tv_sec: limit.as_secs() as libc::time_t,
+            tv_nsec: libc::c_long::from(limit.subsec_nanos()),
+        };
         self.stats.system_calls += 1;
         let count = self.polled.len() as libc::nfds_t;
         // SAFETY: `polled` holds `count` entries, and it and `timeout` live until the call returns.
@@ -282,15 +282,8 @@ impl Receiver {
         let fd = outer.socket.as_raw_fd();
         // SAFETY: the first `most` messages point to a name, a control buffer, one vector and through it one slot
         // each, all distinct, of the lengths said, and alive until the call returns.
-        let got = unsafe {
-            libc::recvmmsg(
-                fd,
-                messages.as_mut_ptr(),
-                most as u32,
-                libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
-            )
-        };
+        let got =
+            unsafe { libc::recvmmsg(fd, messages.as_mut_ptr(), most as u32, libc::MSG_DONTWAIT, std::ptr::null_mut()) };
         for (index, message) in messages.iter().take(usize::try_from(got).unwrap_or(0)).enumerate() {
             let name = &self.names[index][..(message.msg_hdr.msg_namelen as usize).min(NAME_LEN)];
             let control = &self.controls[index].0[..message.msg_hdr.msg_controllen.min(CONTROL_LEN)];

@@ -48,8 +48,7 @@ pub(super) fn open(config: &TunConfig, queues: usize, lacks: &mut Vec<Lack>) -> 
     let index = interface_index(&config.name).map_err(|source| failed(config, "finding it", source))?;
     netlink::bring_up(index, config.mtu).map_err(|source| failed(config, "setting its MTU", source))?;
     for address in &config.addresses {
-        netlink::add_address(index, address)
-            .map_err(|source| failed(config, "giving it an address", source))?;
+        netlink::add_address(index, address).map_err(|source| failed(config, "giving it an address", source))?;
     }
     Ok(Tun { queues: opened, kinds })
 }

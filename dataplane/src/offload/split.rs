@@ -72,7 +72,8 @@ fn write_headers(bytes: &mut [u8], headers: &Headers, place: &Place) {
     let transport = headers.transport;
     if headers.protocol == TCP {
         let header = &mut bytes[transport..transport + 20];
-        let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]).wrapping_add(place.offset as u32);
+        let sequence =
+            u32::from_be_bytes([header[4], header[5], header[6], header[7]]).wrapping_add(place.offset as u32);
         header[4..8].copy_from_slice(&sequence.to_be_bytes());
         if !place.last {
             header[13] &= !(FIN | PSH);
