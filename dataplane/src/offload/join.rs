@@ -82,7 +82,7 @@ impl Joiner {
         let Some(headers) = headers else {
             // a fragment, or no TCP or UDP: it may belong to any flow between the two
             if let Some(pair) = addresses(bytes) {
-                self.recent().filter(|group| group.pair() == Some(pair)).for_each(|group| group.open = None);
+                self.recent().filter(|group| group.pair() == Some(pair)).for_each(Group::finish);
             }
             return self.alone(packet, None);
         };
@@ -95,7 +95,7 @@ impl Joiner {
         if joinable && group.takes(&headers, bytes) {
             group.add(packet, &headers);
         } else {
-            group.open = None;
+            group.finish();
             let open = joinable.then(|| Open::new(headers, bytes));
             self.alone(packet, open);
         }
@@ -105,7 +105,7 @@ impl Joiner {
     /// to be taken out; what is left in them is dropped at the next [`Self::clear`].
     pub fn seal(&mut self) -> &mut [Group] {
         let groups = &mut self.groups[..self.used];
-        groups.iter_mut().for_each(Group::seal);
+        groups.iter_mut().for_each(Group::finish);
         groups
     }
 
@@ -225,10 +225,6 @@ impl Group {
             _ => Segments::Udp { payload },
         };
         first.meta.checksum = Some((headers.transport as u16, (field - headers.transport) as u16));
-    }
-
-    fn seal(&mut self) {
-        self.finish();
     }
 }
 

@@ -11,6 +11,8 @@ mod checksum;
 mod headers;
 mod join;
 mod split;
+#[cfg(test)]
+mod tests;
 
 pub use checksum::{Sum, finish_checksum};
 pub use join::{Group, JoinKinds, Joiner};
