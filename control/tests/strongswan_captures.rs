@@ -1,6 +1,7 @@
 //! Whole IKE SAs between two strongSwans (login, child rekey, IKE rekey, child rekey, delete), with the secrets that
 //! strongSwan logs. Our parser, key schedule, SK protection, proof of identity, choice and narrowing must come to
 //! what was on the wire.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use adit_control::config::checked::{EspProposal, IkeProposal};
 use adit_control::ike::keys::{AuthInput, ChildKeys, IkeKeys, psk_auth};
@@ -13,6 +14,7 @@ use adit_control::ike::wire::{
 };
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
+use adit_crypto::suite::KexGroup;
 use serde::Deserialize;
 use std::collections::VecDeque;
 
@@ -250,7 +252,7 @@ fn an_onlooker_with_the_shared_secrets_reads_all_and_comes_to_the_same_keys() {
                     let choice = choose_esp(&offered, &esp_allowed, ChildExchange::CreateChildSa).unwrap();
                     assert_eq!(answered, [Proposal { spi: answered[0].spi.clone(), ..choice.answer }]);
                     let ke = find!(request, Payload::Ke(ke) => ke.group);
-                    assert_eq!(choice.group.map(|group| group.iana()), ke);
+                    assert_eq!(choice.group.map(KexGroup::iana), ke);
                     let secrets = children.pop_front().unwrap();
                     let shared = secrets.shared.as_deref().map(secret);
                     let (ni, nr) = (nonce(request), nonce(&payloads));
