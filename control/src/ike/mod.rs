@@ -1,4 +1,10 @@
 //! IKE: sans-IO machines that take `now`, bytes and chance, and return outputs from one queue.
 
 pub mod engine;
+pub mod identity;
+pub mod keys;
+pub mod narrow;
+pub mod nat;
+pub mod propose;
+pub mod sk;
 pub mod wire;
