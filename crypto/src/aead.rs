@@ -9,6 +9,8 @@
 //!         all that stands before the IV          (IKE)                            RFC 5282 section 5.1
 //! ```
 
+use zeroize::Zeroizing;
+
 use crate::backend::{AeadKey, Refused};
 use crate::esp_cipher::{BadIcv, Header};
 use crate::suite::Encr;
@@ -24,7 +26,7 @@ pub(crate) const ICV_LEN: usize = 16;
 
 /// An AEAD with its key set up in the library behind `K`.
 pub(crate) struct Aead<K> {
-    salt: [u8; SALT_LEN],
+    salt: Zeroizing<[u8; SALT_LEN]>,
     key: K,
 }
 
@@ -32,7 +34,7 @@ impl<K: AeadKey> Aead<K> {
     /// `None` if `encr` is no AEAD or `key_and_salt` has not its length.
     pub(crate) fn new(encr: Encr, key_and_salt: &[u8]) -> Option<Self> {
         let (key, salt) = key_and_salt.split_last_chunk()?;
-        Some(Self { salt: *salt, key: K::new(encr, key)? })
+        Some(Self { salt: Zeroizing::new(*salt), key: K::new(encr, key)? })
     }
 
     #[inline]
@@ -63,7 +65,7 @@ impl<K: AeadKey> Aead<K> {
     fn nonce(&self, iv: [u8; IV_LEN]) -> [u8; NONCE_LEN] {
         let mut nonce = [0; NONCE_LEN];
         let (salt_part, iv_part) = nonce.split_at_mut(SALT_LEN);
-        salt_part.copy_from_slice(&self.salt);
+        salt_part.copy_from_slice(self.salt.as_slice());
         iv_part.copy_from_slice(&iv);
         nonce
     }

@@ -7,7 +7,7 @@ use crate::backend::Refused;
 use crate::backend::aws_lc::{AwsLcAead, AwsLcCbc, AwsLcMac};
 use crate::backend::rustcrypto::{RustCryptoAead, RustCryptoCbc, RustCryptoMac};
 use crate::cbc_hmac::CbcHmac;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Integ};
 
 /// Which library does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -70,6 +70,7 @@ enum Keys {
     AwsLcAead(Aead<AwsLcAead>),
     RustCryptoAead(Box<Aead<RustCryptoAead>>),
     AwsLcCbcHmac(Box<CbcHmac<AwsLcCbc, AwsLcMac>>),
+    AwsLcCbcRustCryptoHmac(Box<CbcHmac<AwsLcCbc, RustCryptoMac>>),
     RustCryptoCbcHmac(Box<CbcHmac<RustCryptoCbc, RustCryptoMac>>),
 }
 
@@ -87,15 +88,21 @@ impl EspCipher {
             return Err(bad_length);
         }
         let encr = suite.encr();
-        let keys = match (backend.for_suite(suite), suite.integ()) {
-            (Chosen::AwsLc, None) => Aead::new(encr, encr_key).map(Keys::AwsLcAead),
-            (Chosen::RustCrypto, None) => Aead::new(encr, encr_key).map(|keys| Keys::RustCryptoAead(Box::new(keys))),
-            (Chosen::AwsLc, Some(integ)) => {
-                CbcHmac::new(encr, encr_key, integ, integ_key).map(|keys| Keys::AwsLcCbcHmac(Box::new(keys)))
-            }
-            (Chosen::RustCrypto, Some(integ)) => {
-                CbcHmac::new(encr, encr_key, integ, integ_key).map(|keys| Keys::RustCryptoCbcHmac(Box::new(keys)))
-            }
+        let keys = match suite.integ() {
+            None => match backend.for_suite(suite) {
+                Chosen::AwsLc | Chosen::AwsLcCbcRustCryptoHmac => Aead::new(encr, encr_key).map(Keys::AwsLcAead),
+                Chosen::RustCrypto => Aead::new(encr, encr_key).map(|keys| Keys::RustCryptoAead(Box::new(keys))),
+            },
+            Some(integ) => match backend.for_suite(suite) {
+                Chosen::AwsLc => {
+                    CbcHmac::new(encr, encr_key, integ, integ_key).map(|keys| Keys::AwsLcCbcHmac(Box::new(keys)))
+                }
+                Chosen::AwsLcCbcRustCryptoHmac => CbcHmac::new(encr, encr_key, integ, integ_key)
+                    .map(|keys| Keys::AwsLcCbcRustCryptoHmac(Box::new(keys))),
+                Chosen::RustCrypto => {
+                    CbcHmac::new(encr, encr_key, integ, integ_key).map(|keys| Keys::RustCryptoCbcHmac(Box::new(keys)))
+                }
+            },
         };
         keys.map(|keys| Self { suite, keys }).ok_or(bad_length)
     }
@@ -105,10 +112,10 @@ impl EspCipher {
         self.suite
     }
 
-    /// The backend that was chosen (never `Auto`).
+    /// The backend that encrypts (never `Auto`). Under `Auto`, CBC on AWS-LC may take its HMAC from RustCrypto.
     pub fn backend(&self) -> Backend {
         match self.keys {
-            Keys::AwsLcAead(_) | Keys::AwsLcCbcHmac(_) => Backend::AwsLc,
+            Keys::AwsLcAead(_) | Keys::AwsLcCbcHmac(_) | Keys::AwsLcCbcRustCryptoHmac(_) => Backend::AwsLc,
             Keys::RustCryptoAead(_) | Keys::RustCryptoCbcHmac(_) => Backend::RustCrypto,
         }
     }
@@ -126,6 +133,7 @@ impl EspCipher {
             Keys::AwsLcAead(keys) => keys.seal(header, counter, iv, body, icv),
             Keys::RustCryptoAead(keys) => keys.seal(header, counter, iv, body, icv),
             Keys::AwsLcCbcHmac(keys) => keys.seal(header, counter, iv, body, icv),
+            Keys::AwsLcCbcRustCryptoHmac(keys) => keys.seal(header, counter, iv, body, icv),
             Keys::RustCryptoCbcHmac(keys) => keys.seal(header, counter, iv, body, icv),
         };
         if sealed == Err(Refused) {
@@ -147,6 +155,7 @@ impl EspCipher {
             Keys::AwsLcAead(keys) => keys.open(header, iv, body_and_icv),
             Keys::RustCryptoAead(keys) => keys.open(header, iv, body_and_icv),
             Keys::AwsLcCbcHmac(keys) => keys.open(header, iv, body_and_icv),
+            Keys::AwsLcCbcRustCryptoHmac(keys) => keys.open(header, iv, body_and_icv),
             Keys::RustCryptoCbcHmac(keys) => keys.open(header, iv, body_and_icv),
         }
     }
@@ -166,13 +175,43 @@ impl fmt::Debug for EspCipher {
 enum Chosen {
     AwsLc,
     RustCrypto,
+    AwsLcCbcRustCryptoHmac,
 }
 
 impl Backend {
-    fn for_suite(self, _suite: CipherSuite) -> Chosen {
+    /// What `Auto` means in a build for the baseline CPU, measured on Zen 4 (ns per packet, sealing):
+    ///
+    /// ```text
+    ///                        64 octets                1408 octets
+    ///                  aws-lc  RustCrypto  both   aws-lc  RustCrypto  both
+    /// AES-128-GCM          91         191              240         714
+    /// ChaCha20-Poly1305    195        1582             736        2568
+    /// AES-128-CBC/SHA1     374         257   282      2026        2151  1898
+    /// AES-256-CBC/SHA2-256 409         311   285      2496        2621  2351
+    /// ```
+    ///
+    /// So AWS-LC for the AEADs at every size. For CBC its block cipher, but the RustCrypto HMAC, whose keyed
+    /// state is cheaper to copy, where the CPU has the SHA instructions that make it as fast per octet.
+    fn for_suite(self, suite: CipherSuite) -> Chosen {
         match self {
-            Self::Auto | Self::AwsLc => Chosen::AwsLc,
+            Self::AwsLc => Chosen::AwsLc,
             Self::RustCrypto => Chosen::RustCrypto,
+            Self::Auto => match suite.integ() {
+                Some(Integ::HmacSha1_96 | Integ::HmacSha256_128) if cpu_has_sha() => Chosen::AwsLcCbcRustCryptoHmac,
+                Some(_) | None => Chosen::AwsLc,
+            },
         }
+    }
+}
+
+/// Whether SHA-1 and SHA-256 are instructions of this CPU. Asked when keys are set up, never per packet.
+fn cpu_has_sha() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        std::arch::is_x86_feature_detected!("sha")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
     }
 }

@@ -41,3 +41,6 @@ pub(crate) trait MacKey: Sized {
     /// Hands the whole tag over `header | iv | body | high half` to `use_tag`.
     fn tag<R>(&self, header: Header<'_>, iv: &[u8], body: &[u8], use_tag: impl FnOnce(&[u8]) -> R) -> R;
 }
+
+#[cfg(test)]
+mod tests;

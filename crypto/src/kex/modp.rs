@@ -72,8 +72,10 @@ impl Secret {
         let mut power = Residue::new(base).pow(&*self.0);
         let mut value = Zeroizing::new(power.retrieve());
         power.zeroize();
-        let octets = value.to_be_bytes();
+        let mut octets = value.to_be_bytes();
         value.zeroize();
-        SecretBytes::new(octets.as_ref().to_vec())
+        let secret = SecretBytes::from(octets.as_ref());
+        octets.as_mut().zeroize();
+        secret
     }
 }
