@@ -182,7 +182,8 @@ impl Client {
         let shared = pair.agree(&ke.public).unwrap();
         let keys = IkeKeys::derive(suite, &shared, &nonce_i, nonce_r, header.initiator_spi, header.responder_spi);
         let sa = Sa::new(header.initiator_spi, header.responder_spi, keys, 1);
-        Keyed { nonce_r: nonce_r.clone(), request: request.clone(), response: response.clone(), nonce_i, sa }
+        let nonce_r = nonce_r.clone();
+        Keyed { nonce_r, request, response, nonce_i, sa }
     }
 
     /// IDi, IDr, AUTH, CP, SA, TSi, TSr. Returns our inbound SPI too.
