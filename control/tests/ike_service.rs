@@ -1,5 +1,6 @@
 //! A session in service (RFC 7296 sections 1.3, 1.4, 2.1 to 2.8, 2.23 to 2.25): rekeys, deletes, liveness, moves,
 //! and its end.
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 mod peer;
 

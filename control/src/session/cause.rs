@@ -49,7 +49,7 @@ causes! {
     Childless "childless" "the session was without a child SA for too long",
     InvalidSyntax "invalid_syntax" "the client sent an authenticated message that cannot be read",
     UnsupportedCritical "unsupported_critical" "the client sent a payload of unknown type that must be understood",
-    ShutDown "shut_down" "adit is leaving",
+    ShutDown "shut_down" "adit is shutting down",
 }
 
 impl std::fmt::Display for Cause {

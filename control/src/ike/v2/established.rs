@@ -1,9 +1,7 @@
 //! A session in service: identity proven, requests answered one after the other (RFC 7296 sections 1.3, 1.4, 2.2).
 
-use super::expect_auth::{LoginRefused, Proven};
 use super::farewell::Farewell;
-use super::first_child;
-use super::half_open::{Arrival, Behind, HalfOpen, Nat};
+use super::half_open::{Arrival, Behind, Nat};
 use super::ike_sa::{IkeSa, Purpose};
 use super::message_id::{Request, Response, Retry};
 use super::node::Node;
@@ -86,54 +84,6 @@ pub(super) enum Which {
 }
 
 impl Established {
-    /// The peer has proven its identity: its session begins, with a child SA or without (RFC 7296 section 1.2).
-    pub(crate) fn begin(
-        now: Instant,
-        node: &mut Node,
-        half: HalfOpen,
-        proven: Proven<'_>,
-        datagram: &IkeDatagram,
-        incoming: &Incoming<'_>,
-    ) -> Self {
-        let worker = node.installer.place_session();
-        let granted = first_child::grant(now, node, &half, &proven, worker, datagram);
-        let (service, rest) = match granted {
-            Ok((tunnel, payloads)) => {
-                node.counters.logins += 1;
-                let addresses = super::tunnel::addresses(&tunnel.lease);
-                let connection = node.connection(proven.connection).map(|connection| connection.name.as_str());
-                tracing::info!(identity = %proven.identity, connection, ?addresses, peer = %datagram.path.peer,
-                    worker = worker.0, ike = %half.ike.suite(),
-                    esp = tunnel.children.first().map(|child| tracing::field::display(child.suite)), "login");
-                (Service::Tunnel(Box::new(tunnel)), payloads)
-            }
-            Err(refused) => {
-                node.counters.refusals += 1;
-                tracing::warn!(cause = refused.cause.name(), identity = %proven.identity, peer = %datagram.path.peer,
-                    offered = refused.offered, wanted = refused.wanted, "login without child SA: {}", refused.cause.sentence());
-                (Service::Childless { since: now, traffic: Traffic::default() }, vec![refused.answer])
-            }
-        };
-        let HalfOpen { id, arrival, mut ike, nat, .. } = half;
-        let payloads: Vec<Payload> = proven.ours.into_iter().chain(rest).collect();
-        let bytes = ike.answer(&incoming.header, &payloads);
-        node.send_ike(worker, datagram.path, datagram.framing, bytes);
-        let peer = Peer {
-            id,
-            identity: proven.identity.clone(),
-            connection: proven.connection,
-            arrival,
-            nat,
-            worker,
-            path: datagram.path,
-            framing: datagram.framing,
-            login: now,
-            heard: now,
-            sent: now,
-        };
-        Self { peer, ike, former: None, service }
-    }
-
     /// A datagram for one of its IKE SAs.
     pub(crate) fn handle(
         &mut self,
@@ -426,14 +376,6 @@ impl Established {
     }
 }
 
-/// A refused IKE_AUTH: the peer is told, protected by the keys of the half-open SA, which ends with this
-/// (RFC 7296 section 2.21.2).
-pub(crate) fn refuse_login(half: HalfOpen, refused: &LoginRefused, incoming: &Incoming<'_>) -> Farewell {
-    let mut ike = half.ike;
-    let answer = ike.answer(&incoming.header, std::slice::from_ref(&refused.answer));
-    farewell(incoming, answer)
-}
-
-fn farewell(incoming: &Incoming<'_>, answer: Vec<u8>) -> Farewell {
+pub(super) fn farewell(incoming: &Incoming<'_>, answer: Vec<u8>) -> Farewell {
     Farewell { spi: incoming.header.responder_spi, request: incoming.bytes.to_vec(), answer }
 }
