@@ -106,6 +106,19 @@ fn every_group_and_cipher_of_the_headends_logs_in() {
 }
 
 #[test]
+fn a_client_logs_in_over_ipv6() {
+    let mut world = World::new(config());
+    let mut alice = Client::new("alice@rig", 2);
+    alice.headend = "[2001:db8:100::2]:500".parse().unwrap();
+    alice.seen = "[2001:db8:100::1]:500".parse().unwrap();
+    alice.own = alice.seen;
+    alice.login(&mut world);
+    let [session] = &world.engine.sessions(world.now)[..] else { panic!() };
+    assert!(!session.peer_behind_nat);
+    assert_eq!(session.local, "[2001:db8:100::2]:4500".parse().unwrap());
+}
+
+#[test]
 fn sessions_spread_over_the_workers_and_addresses_differ() {
     let mut world = World::new(config());
     for host in 2..10 {

@@ -164,6 +164,26 @@ fn a_child_that_is_being_replaced_is_a_temporary_failure_to_rekey() {
     assert_eq!(only_notify(&answer).0, NotifyKind::TemporaryFailure);
 }
 
+/// The dataplane keeps four inbound SAs to a tunnel. A peer that never deletes what it rekeyed has to wait.
+#[test]
+fn a_peer_that_deletes_nothing_gets_no_fifth_child() {
+    let (mut world, mut alice, mut sa, first) = alice();
+    let mut last = first;
+    let mut forgotten = Vec::new();
+    for _ in 0..3 {
+        let new = alice.rekey_child(&mut world, &mut sa, &last, None);
+        first_use(&mut world, &new);
+        forgotten.push(std::mem::replace(&mut last, new));
+    }
+    assert_eq!(states(&world), ["rekeyed", "rekeyed", "rekeyed", "active"]);
+    let esp = [EspProposal::parse(ESP).unwrap()];
+    let payloads = rekey_payloads(&last, &esp, 0x4242, &[3; 32], None);
+    let answer = alice.ask(&mut world, &mut sa, Exchange::CreateChildSa, &payloads);
+    assert_eq!(only_notify(&answer).0, NotifyKind::TemporaryFailure);
+    alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(forgotten[0].spi_in)]);
+    alice.rekey_child(&mut world, &mut sa, &last, None);
+}
+
 #[test]
 fn every_request_again_gets_the_same_octets_and_has_no_second_effect() {
     let (mut world, mut alice, mut sa, old) = alice();

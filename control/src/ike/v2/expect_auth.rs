@@ -119,7 +119,7 @@ pub(crate) fn prove<'a>(
     if !proven {
         return Err(Box::new(failed(Cause::WrongPsk).of(
             identity,
-            "",
+            "AUTH by another key",
             format!("the PSK of connection {}", connection.name),
         )));
     }
