@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn an_spi_names_its_worker_and_its_session_and_does_not_come_again_soon() {
         let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
-        let mut installer = Installer::new(3, layout, Routes::default());
+        let mut installer = Installer::new(3, layout, Routes::new(&mut SeededRandom::new(3)));
         let mut seen = BTreeSet::new();
         for _ in 0..8 {
             let spi = installer.take_spi(WorkerId(2), SessionId(5)).unwrap();
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn sessions_spread_evenly_over_the_workers() {
         let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
-        let mut installer = Installer::new(3, layout, Routes::default());
+        let mut installer = Installer::new(3, layout, Routes::new(&mut SeededRandom::new(3)));
         let placed: Vec<u8> = (0..6).map(|_| installer.place_session().0).collect();
         assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
         installer.session_left(WorkerId(1));

@@ -356,7 +356,7 @@ impl Story {
         let tunnels = &self.world.dataplane.tunnels;
         assert_eq!(held.tunnels, tunnels.len());
         assert_eq!(held.spis, tunnels.values().map(|tunnel| tunnel.inbound.len()).sum::<usize>());
-        assert_eq!(held.routes, self.world.dataplane.routes.len());
+        assert_eq!(held.routes, self.world.dataplane.routes_published());
         assert_eq!(held.leases, held.routes);
         assert!(held.sessions <= 2 && held.half_open <= 5 && held.farewells <= 5);
         assert!(held.tunnels <= held.sessions);

@@ -77,8 +77,8 @@ enum Stage {
 
 impl Engine {
     /// An endpoint without sessions. `workers` is how many there are to give sessions to.
-    pub fn new(config: Arc<Config>, workers: usize, spi_layout: SpiLayout, random: Box<dyn SecretRandom>) -> Self {
-        let installer = Installer::new(workers, spi_layout, Routes::default());
+    pub fn new(config: Arc<Config>, workers: usize, spi_layout: SpiLayout, mut random: Box<dyn SecretRandom>) -> Self {
+        let installer = Installer::new(workers, spi_layout, Routes::new(&mut *random));
         Self {
             arrivals: Arrivals::new(config.ike.half_open_limit),
             node: Node::new(config, installer, random),

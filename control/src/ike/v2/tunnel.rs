@@ -46,7 +46,15 @@ impl Tunnel {
         for address in addresses(&lease) {
             node.installer.route(IpNet::from(address), key);
         }
-        node.installer.command(key.worker, Command::AddTunnel(TunnelSpec { tunnel: key, path }));
+        node.installer.command(
+            key.worker,
+            Command::AddTunnel(TunnelSpec {
+                tunnel: key,
+                path,
+                // Nothing is known of the path yet.
+                outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
+            }),
+        );
         Self { session, key, lease, children: Vec::new(), gone: Traffic::default() }
     }
 
