@@ -97,11 +97,6 @@ impl<P: Copy> MessageIds<P> {
         self.last_answer = bytes;
     }
 
-    /// The answer to the last request, if there was one.
-    pub fn last_answer(&self) -> &[u8] {
-        &self.last_answer
-    }
-
     /// The ID of the next request of ours, if the window has room for it and the IDs have not run out.
     pub fn next_request(&self) -> Result<u32, Busy> {
         match self.asked {

@@ -9,7 +9,7 @@
 //!                        nothing                └──────────▶ Closing ──────────────────┘
 //!                                                 we delete
 //! ```
-//! What is over leaves a [`farewell`] for a while, so that a lost last answer can be asked for again.
+//! What is over leaves a farewell for a while, so that a lost last answer can be asked for again.
 
 mod child;
 mod closing;
