@@ -38,6 +38,7 @@ pub(super) struct SystemCallDoor {
     receiver: Receiver,
     arrived: VecDeque<(usize, Arrival)>,
     inner: Inner,
+    inner_gone: bool,
     outgoing: Outgoing,
     sender: Sender,
     stats: DoorStats,
@@ -63,6 +64,7 @@ impl SystemCallDoor {
             receiver: Receiver::new(),
             arrived: VecDeque::with_capacity(BATCH),
             inner: Inner::default(),
+            inner_gone: false,
             sender: Sender::default(),
             stats: DoorStats::default(),
         }
@@ -151,9 +153,13 @@ impl Door for SystemCallDoor {
                         break;
                     };
                     self.stats.system_calls += 1;
-                    let Some(len) = read(tun.as_raw_fd(), inner::room(&mut buffer)) else {
-                        self.inner.keep(buffer);
-                        break;
+                    let len = match read(tun.as_raw_fd(), inner::room(&mut buffer)) {
+                        Ok(Some(len)) => len,
+                        none => {
+                            self.inner_gone |= none.is_err();
+                            self.inner.keep(buffer);
+                            break;
+                        }
                     };
                     budget = budget.saturating_sub(len);
                     self.inner.deliver(buffer, len, pool, burst);
@@ -199,6 +205,9 @@ impl Door for SystemCallDoor {
     }
 
     fn wait(&mut self, limit: Duration) -> io::Result<Woken> {
+        if self.inner_gone {
+            return Err(inner::gone());
+        }
         if !self.arrived.is_empty() {
             return Ok(Woken::Ready);
         }
@@ -463,8 +472,12 @@ pub(super) fn empty_message() -> libc::msghdr {
 }
 
 /// Reads one packet with its vnet header; `None` if there is none.
-fn read(fd: RawFd, room: &mut [u8]) -> Option<usize> {
+fn read(fd: RawFd, room: &mut [u8]) -> io::Result<Option<usize>> {
     // SAFETY: `room` is valid for writes of its length until the call returns.
     let len = unsafe { libc::read(fd, room.as_mut_ptr().cast(), room.len()) };
-    usize::try_from(len).ok()
+    match (usize::try_from(len), io::Error::last_os_error().raw_os_error()) {
+        (Ok(len), _) => Ok(Some(len)),
+        (Err(_), Some(inner::GONE)) => Err(inner::gone()),
+        (Err(_), _) => Ok(None),
+    }
 }

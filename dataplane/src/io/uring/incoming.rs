@@ -53,6 +53,8 @@ pub(super) struct Incoming {
     /// Numbers that no buffer was to be had for.
     unlent: Vec<u16>,
     spare: Inner,
+    /// The inner interface was removed.
+    gone: bool,
     /// How long name and control messages may be; the kernel reads it when a receive is armed.
     message: Box<libc::msghdr>,
 }
@@ -76,6 +78,7 @@ impl Incoming {
             lent: std::array::from_fn(|_| None),
             unlent: if tun.is_some() { (0..INNER_BUFFERS).collect() } else { Vec::new() },
             spare: Inner::default(),
+            gone: false,
             message,
         };
         for slot in 0..OUTER_SLOTS {
@@ -113,7 +116,7 @@ impl Incoming {
                 Tag::Outer(_) if self.outer.provided() > 0 => {
                     opcode::RecvMsgMulti::new(fd, &raw const *self.message, self.outer.group()).build()
                 }
-                Tag::Inner if self.inner.provided() > 0 => {
+                Tag::Inner if self.inner.provided() > 0 && !self.gone => {
                     // io-uring 0.7.15 overwrites the flags here; with `Fixed` files FIXED_FILE would be lost.
                     opcode::ReadMulti::new(fd, 0, self.inner.group()).build().flags(squeue::Flags::BUFFER_SELECT)
                 }
@@ -133,9 +136,8 @@ impl Incoming {
                 standing.armed = false;
             }
         }
-        if completion.result == -libc::ENOBUFS {
-            stats.starved += 1;
-        }
+        stats.starved += u64::from(completion.result == -libc::ENOBUFS);
+        self.gone |= tag == Tag::Inner && completion.result == -inner::GONE;
         let len = usize::try_from(completion.result).unwrap_or(0);
         match (tag, completion.buffer) {
             (Tag::Outer(index), Some(slot)) => {
@@ -165,6 +167,11 @@ impl Incoming {
         let start = bytes.len() - payload.len();
         let arrival = arrival(outer?, message.name_data(), message.control_data(), payload.len())?;
         Some((start, arrival))
+    }
+
+    /// Whether the inner interface was removed.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Whether nothing waits to be delivered.
