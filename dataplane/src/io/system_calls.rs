@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "system calls that take arrays of pointers")]
 
 use super::ancillary::{CONTROL_LEN, Control, NAME_LEN, Source, read_control, read_name, scope, write_name};
-use super::arrival::{Arrival, Delivered, SLOT};
+use super::arrival::{Arrival, Delivered, SLOT, SLOT_GAP};
 use super::departure::Departure;
 use super::inner::{self, Inner};
 use super::open::DoorSeed;
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 /// Datagrams taken in one recvmmsg.
 const BATCH: usize = 64;
+const STRIDE: usize = SLOT + SLOT_GAP;
 
 /// See the file's comment.
 pub(super) struct SystemCallDoor {
@@ -260,14 +261,14 @@ struct Receiver {
 impl Receiver {
     fn new() -> Self {
         Self {
-            slots: vec![0; BATCH * SLOT].into_boxed_slice(),
+            slots: vec![0; BATCH * STRIDE].into_boxed_slice(),
             names: Box::new([[0; NAME_LEN]; BATCH]),
             controls: Box::new([Control::EMPTY; BATCH]),
         }
     }
 
     fn payload(&self, slot: usize, len: usize) -> &[u8] {
-        let slot = self.slots.get(slot * SLOT..(slot + 1) * SLOT).unwrap_or_default();
+        let slot = self.slots.get(slot * STRIDE..slot * STRIDE + SLOT).unwrap_or_default();
         &slot[..len.min(SLOT)]
     }
 
@@ -275,7 +276,7 @@ impl Receiver {
     fn receive(&mut self, outer: &OuterSocket, most: usize, arrived: &mut VecDeque<(usize, Arrival)>) {
         let most = most.min(BATCH);
         let mut vectors: [libc::iovec; BATCH] = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
-        for (vector, slot) in vectors.iter_mut().zip(self.slots.chunks_exact_mut(SLOT)) {
+        for (vector, slot) in vectors.iter_mut().zip(self.slots.chunks_exact_mut(STRIDE)) {
             *vector = libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: SLOT };
         }
         let mut messages: [libc::mmsghdr; BATCH] = std::array::from_fn(|index| {

@@ -4,7 +4,7 @@
 use super::buffers::{BufferRing, Slots};
 use super::ring::{Completion, Entry, Ring, Tag};
 use crate::io::ancillary::{CONTROL_LEN, NAME_LEN};
-use crate::io::arrival::{Arrival, Delivered, SLOT};
+use crate::io::arrival::{Arrival, Delivered, SLOT, SLOT_GAP};
 use crate::io::inner::{self, Inner};
 use crate::io::system_calls::{arrival, empty_message};
 use crate::io::udp::OuterSocket;
@@ -22,8 +22,7 @@ const OUTER_SLOTS: u16 = 256;
 const INNER_BUFFERS: u16 = 16;
 /// What the kernel writes in front of a datagram: `struct io_uring_recvmsg_out`, name, control messages.
 const BESIDE: usize = 16 + NAME_LEN.next_multiple_of(4) + CONTROL_LEN;
-/// Not a multiple of the page, so that the slots' beginnings do not share cache sets.
-const OUTER_SLOT: usize = (BESIDE + SLOT).next_multiple_of(64) + 64;
+const OUTER_SLOT: usize = (BESIDE + SLOT + SLOT_GAP).next_multiple_of(64);
 
 const OUTER_GROUP: u16 = 0;
 const INNER_GROUP: u16 = 1;
