@@ -6,6 +6,7 @@
 pub mod contract;
 pub mod fate;
 pub mod io;
+pub mod offload;
 pub mod packet;
 pub mod time;
 pub mod wire;

@@ -1,6 +1,25 @@
 //! Doors: where bursts come in and go out. A worker owns one, for its outer and its inner side together, so
 //! that one system call can serve both.
 
+mod ancillary;
+mod arrival;
+mod clock;
+mod departure;
+mod holder;
+mod inner;
+mod netlink;
+mod open;
+mod outgoing;
+mod steer;
+mod system_calls;
+mod tun;
+mod udp;
+mod uring;
+mod vnet;
+mod waker;
+
+pub use open::{Backend, DoorSeed, IoConfig, Lack, OpenError, OpenReport, TunConfig, open};
+
 use crate::contract::Wake;
 use crate::packet::{Burst, Pool};
 use std::io;
@@ -40,6 +59,10 @@ pub struct DoorStats {
     pub joined: u64,
     /// Times the kernel had packets and we had no buffer.
     pub starved: u64,
+    /// Packets, queued before, that the kernel had no room for.
+    pub transmit_full: u64,
+    /// Packets, queued before, that the kernel refused.
+    pub transmit_failed: u64,
 }
 
 /// Burst receive, burst transmit, flush, adaptive wait.
@@ -63,6 +86,9 @@ pub trait Door {
     fn flush(&mut self, pool: &mut Pool) -> io::Result<()>;
 
     /// Waits up to `limit` for packets or a wake-up: spins as configured, then blocks.
+    ///
+    /// # Errors
+    /// The door cannot go on: its inner interface was removed, or the kernel refuses to wait.
     fn wait(&mut self, limit: Duration) -> io::Result<Woken>;
 
     /// Ends another thread's [`Door::wait`] here.
