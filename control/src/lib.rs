@@ -1,1 +1,11 @@
+//! adit's control plane: IKE, sessions, leases, configuration and the control API.
+//!
+//! It names of the dataplane only `contract`, `wire` and `time`, and owns no packet socket, so that a simulation
+//! can drive it whole.
 #![forbid(unsafe_code)]
+
+pub mod api;
+pub mod config;
+pub mod ike;
+pub mod lease;
+pub mod session;

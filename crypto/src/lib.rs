@@ -4,6 +4,9 @@
 //! ([`random::SecretRandom`]); keys are set up once and wiped when dropped.
 #![forbid(unsafe_code)]
 
+mod aead;
+mod backend;
+mod cbc_hmac;
 pub mod esp_cipher;
 pub mod kex;
 pub mod prf;

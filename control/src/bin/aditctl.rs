@@ -1,1 +1,2 @@
+//! The operator's tool.
 fn main() {}

@@ -1,0 +1,1 @@
+//! The control API: HTTP with JSON over a Unix socket.

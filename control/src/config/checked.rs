@@ -1,0 +1,209 @@
+//! A configuration that cannot be wrong: every name resolved, every number in range.
+
+use crate::ike::wire::{Id, IdKind};
+use adit_crypto::esp_cipher::Backend;
+use adit_crypto::secret::SecretBytes;
+use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId};
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The whole.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who we are (IDr).
+    pub identity: Id,
+    /// Outer side.
+    pub listen: Listen,
+    /// Threads.
+    pub workers: Workers,
+    /// Inner side.
+    pub tun: Tun,
+    /// Which door.
+    pub io: IoBackend,
+    /// Which cipher library.
+    pub crypto: Backend,
+    /// Logs.
+    pub log: Log,
+    /// Control API.
+    pub api: Api,
+    /// Timers and limits of IKE.
+    pub ike: Ike,
+    /// Replay window of every child SA, in packets (64 to 65 536).
+    pub replay_window: u32,
+    /// Address pools, by index.
+    pub pools: Vec<Pool>,
+    /// Connections, first match wins.
+    pub connections: Vec<Connection>,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Wildcards allowed.
+    pub addresses: Vec<IpAddr>,
+    /// Usually 500.
+    pub ike_port: u16,
+    /// Usually 4500.
+    pub natt_port: u16,
+}
+
+/// Worker threads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workers {
+    /// One worker each, pinned where a core is named.
+    pub cores: Vec<Option<usize>>,
+    /// Packets per burst, 1 to 1024.
+    pub burst: usize,
+    /// How long an idle worker spins before it blocks.
+    pub spin: Duration,
+    /// Ordinary packet buffers per worker.
+    pub buffers: usize,
+}
+
+/// The inner interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tun {
+    /// Interface name.
+    pub name: String,
+    /// Octets.
+    pub mtu: u16,
+}
+
+/// How packets come in and go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IoBackend {
+    /// io_uring where the kernel allows it.
+    #[default]
+    Auto,
+    /// io_uring or nothing.
+    IoUring,
+    /// recvmmsg, sendmmsg, read, write.
+    SystemCalls,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a `tracing` filter.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Control API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// Unix socket.
+    pub socket: PathBuf,
+}
+
+/// Timers and limits of IKE.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ike {
+    /// Quiet time after which a peer is asked whether it lives (RFC 7296 section 2.4).
+    pub dpd_delay: Duration,
+    /// First retransmission; each next waits `retransmit_factor` times as long.
+    pub retransmit_initial: Duration,
+    /// Usually 1.8.
+    pub retransmit_factor: f64,
+    /// Retransmissions before the peer counts as dead.
+    pub retransmit_tries: u32,
+    /// A half-open SA is forgotten after this.
+    pub half_open_timeout: Duration,
+    /// At most so many half-open SAs in all.
+    pub half_open_limit: usize,
+    /// At most so many sessions in all.
+    pub session_limit: usize,
+    /// NAT keepalives when we are behind a NAT (RFC 3948 section 4).
+    pub natt_keepalive: Duration,
+    /// How long a rekeyed or deleted inbound SA still takes what is under way.
+    pub rekey_grace: Duration,
+}
+
+/// A pool of inner addresses. The first address of each range is the headend's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// IPv4 range.
+    pub v4: Option<Ipv4Net>,
+    /// IPv6 range.
+    pub v6: Option<Ipv6Net>,
+    /// Name servers for the clients.
+    pub dns: Vec<IpAddr>,
+}
+
+/// Who may come in, how they prove it, what they get.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Its name.
+    pub name: String,
+    /// Identities it is for.
+    pub remote_ids: Vec<IdPattern>,
+    /// Pre-shared key.
+    pub psk: SecretBytes,
+    /// Indices into [`Config::pools`]; the first with a free address serves.
+    pub pools: Vec<usize>,
+    /// Networks behind us that the client may reach (our traffic selectors).
+    pub networks: Vec<ipnet::IpNet>,
+    /// Best first.
+    pub ike_proposals: Vec<IkeProposal>,
+    /// Best first.
+    pub esp_proposals: Vec<EspProposal>,
+}
+
+/// `alice@rig`, `*@rig`, `vpn.example.org`, `10.0.0.1`, `keyid:group`, `*`. A `*` stands for any octets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdPattern {
+    /// `None` takes every kind (only for the pattern `*`).
+    pub kind: Option<IdKind>,
+    /// Literal parts between the stars; one part means no star.
+    pub parts: Vec<Vec<u8>>,
+}
+
+/// What an IKE SA may be made of: any combination of the lists, in their order of preference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IkeProposal {
+    /// All AEAD or none.
+    pub encr: Vec<Encr>,
+    /// Empty if AEAD.
+    pub integ: Vec<Integ>,
+    /// At least one.
+    pub prf: Vec<PrfId>,
+    /// At least one.
+    pub groups: Vec<KexGroup>,
+}
+
+/// What a child SA may be made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EspProposal {
+    /// All AEAD or none.
+    pub encr: Vec<Encr>,
+    /// Empty if AEAD.
+    pub integ: Vec<Integ>,
+    /// For perfect forward secrecy in CREATE_CHILD_SA; empty means without.
+    pub groups: Vec<KexGroup>,
+}
+
+/// An IKE SA's choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IkeSuite {
+    /// Protects SK payloads.
+    pub cipher: CipherSuite,
+    /// Derives keys and proves identity.
+    pub prf: PrfId,
+    /// Made the shared secret.
+    pub group: KexGroup,
+}

@@ -1,0 +1,3 @@
+//! Configuration in two types: what the file says, and what has been checked and cannot be wrong.
+
+pub mod checked;

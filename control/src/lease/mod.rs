@@ -1,0 +1,1 @@
+//! Leases: inner addresses from the configured pools.

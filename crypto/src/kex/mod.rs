@@ -1,0 +1,84 @@
+//! Key exchange: X25519, ECP-256/384, MODP-2048.
+//!
+//! Every secret scalar comes from the [`SecretRandom`] passed in, so that the same seed makes the same run again.
+//! The curves are `aws-lc-rs`', MODP is `crypto-bigint`'s (aws-lc-rs has no finite-field Diffie-Hellman).
+
+mod ecp;
+mod modp;
+mod x25519;
+
+use crate::random::SecretRandom;
+use crate::secret::SecretBytes;
+use crate::suite::KexGroup;
+
+/// The peer's public value cannot be used: wrong length, not on the curve, or of small order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("public value is not valid for {}", .0.name())]
+pub struct BadPublicValue(pub KexGroup);
+
+/// One side's ephemeral key pair. Consumed by [`KeyPair::agree`].
+pub struct KeyPair {
+    group: KexGroup,
+    public: Vec<u8>,
+    secret: Secret,
+}
+
+enum Secret {
+    X25519(x25519::Secret),
+    Ecp(ecp::Secret),
+    Modp(modp::Secret),
+}
+
+impl KeyPair {
+    /// A fresh pair from `random`.
+    pub fn generate(group: KexGroup, random: &mut dyn SecretRandom) -> Self {
+        let (secret, public) = match group {
+            KexGroup::X25519 => {
+                let (secret, public) = x25519::generate(random);
+                (Secret::X25519(secret), public)
+            }
+            KexGroup::Ecp256 => {
+                let (secret, public) = ecp::generate(ecp::Curve::P256, random);
+                (Secret::Ecp(secret), public)
+            }
+            KexGroup::Ecp384 => {
+                let (secret, public) = ecp::generate(ecp::Curve::P384, random);
+                (Secret::Ecp(secret), public)
+            }
+            KexGroup::Modp2048 => {
+                let (secret, public) = modp::generate(random);
+                (Secret::Modp(secret), public)
+            }
+        };
+        debug_assert_eq!(public.len(), group.public_len());
+        Self { group, public, secret }
+    }
+
+    /// The group this pair is of.
+    pub fn group(&self) -> KexGroup {
+        self.group
+    }
+
+    /// The public value as it stands in a KE payload (RFC 7296 section 3.4, RFC 5903, RFC 8031):
+    /// `group().public_len()` octets.
+    pub fn public(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// g^ir as RFC 7296 section 2.14 wants it: 32 octets for X25519, x alone for the ECP groups (RFC 5903
+    /// section 9), left-padded to the modulus' 256 octets for MODP-2048.
+    pub fn agree(self, peer: &[u8]) -> Result<SecretBytes, BadPublicValue> {
+        let shared = match &self.secret {
+            Secret::X25519(secret) => secret.agree(peer),
+            Secret::Ecp(secret) => secret.agree(peer),
+            Secret::Modp(secret) => secret.agree(peer),
+        };
+        shared.ok_or(BadPublicValue(self.group))
+    }
+}
+
+impl std::fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyPair").field("group", &self.group).finish_non_exhaustive()
+    }
+}
