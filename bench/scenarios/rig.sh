@@ -30,7 +30,9 @@ hold() {
   echo "BROKEN: $text"
   echo "  asked: $*"
   sed 's/^/  /' "$RIG_DIR/hold.out" | tail -40
-  echo "$text: $(grep -aE '^(expected|got|error)' "$RIG_DIR/hold.out" | head -2 | cut -c1-200 | paste -sd' ' || true)" >"$RIG_DIR/reason"
+  local got
+  got=$(grep -aE '^(expected|got|error)' "$RIG_DIR/hold.out" || tail -1 "$RIG_DIR/hold.out")
+  echo "$text: $(head -2 <<<"$got" | cut -c1-200 | paste -sd' ')" >"$RIG_DIR/reason"
   exit 1
 }
 
