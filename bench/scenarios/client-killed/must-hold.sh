@@ -16,6 +16,6 @@ strongswan_kill c1 || true
 client_start c1
 hold "the client logs in at once after the next death" connect c1 net 8
 hold "the inner server answers at once" reaches c1 "$SERVER4"
-hold "only the new session is left" within 5 answers "1 sessions, 1 SAs" eval 'echo "$(sessions) sessions, $(sas) SAs"'
+hold "only the new session is left" within 5 answers "1 sessions, 1 SAs" service
 hold "the client logs out" disconnect c1 adit
 hold "nothing is left" within 5 nothing_left

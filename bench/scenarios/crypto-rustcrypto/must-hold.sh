@@ -4,7 +4,7 @@
 rig_up
 client_start c1
 hold "the client logs in" connect c1 net
-hold_of_adit "one session with one SA pair" is "1 sessions, 1 SAs" "$(sessions) sessions, $(sas) SAs"
+hold_of_adit "one session with one SA pair" answers "1 sessions, 1 SAs" service
 hold "the inner IPv4 server answers" reaches c1 "$SERVER4"
 hold "the inner IPv6 server answers" reaches c1 "$SERVER6"
 hold_of_adit "aditd says which backend it uses" says "$(headend_log)" "rustcrypto"

@@ -39,12 +39,16 @@ hold "the client logs out" disconnect c1 adit
 hold "the capture ends" capture_end
 awk -f "$ADIT_SCENARIO/esp_keys.awk" "$(client_log c1)" >"$RIG_DIR/esp_sa"
 export WIRESHARK_CONFIG_DIR=$RIG_DIR # tshark reads esp_sa and ikev2_decryption_table there
-hold "tshark reads the capture" eval 'tshark -r "$RIG_DIR/wan.pcap" -o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE \
-  -o esp.enable_null_encryption_decode_heuristic:FALSE -T fields -E separator=/t -E occurrence=f \
-  -e frame.number -e _ws.malformed -e isakmp.exchangetype -e isakmp.enc.decrypted -e esp.spi -e esp.sequence -e esp.iv \
-  -e esp.icv_good -e esp.pad_len -e esp.protocol -e frame.protocols -e udp.dstport >"$RIG_DIR/packets"'
+read_capture() {
+  tshark -r "$RIG_DIR/wan.pcap" -o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE \
+    -o esp.enable_null_encryption_decode_heuristic:FALSE -T fields -E separator=/t -E occurrence=f \
+    -e frame.number -e _ws.malformed -e isakmp.exchangetype -e isakmp.enc.decrypted -e esp.spi -e esp.sequence -e esp.iv \
+    -e esp.icv_good -e esp.pad_len -e esp.protocol -e frame.protocols >"$RIG_DIR/packets"
+}
+hold "tshark reads the capture" read_capture
+malformed() { awk -F'\t' '$2 != "" || $11 ~ /malformed/' "$RIG_DIR/packets"; }
 judge() { awk -F'\t' -f "$ADIT_SCENARIO/judge.awk" -v ask="$1" "$RIG_DIR/packets"; }
-hold "no packet is malformed" answers "" eval 'awk -F"\t" "\$2 != \"\" || \$11 ~ /malformed/" "$RIG_DIR/packets"'
+hold "no packet is malformed" answers "" malformed
 hold "there are six ESP SAs with a thousand packets or more" judge amount
 hold "ESP is in UDP on port 4500" judge encapsulation
 hold "every ICV is good" judge icv

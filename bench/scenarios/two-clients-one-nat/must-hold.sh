@@ -6,7 +6,7 @@ for client in c1 c2; do
   client_start "$client"
   hold "$client logs in" connect "$client" net
 done
-hold_of_adit "two sessions with an SA pair each" is "2 sessions, 2 SAs" "$(sessions) sessions, $(sas) SAs"
+hold_of_adit "two sessions with an SA pair each" answers "2 sessions, 2 SAs" service
 hold "their inner addresses differ" not is "$(virtual_ip c1 4)" "$(virtual_ip c2 4)"
 for client in c1 c2; do
   hold "the inner IPv4 server answers $client" reaches "$client" "$SERVER4"
