@@ -135,13 +135,14 @@ headend_start() {
   sed "s#/run/adit/aditd.sock#$RIG_DIR/h/aditd.sock#" "${1:-$ADIT_SCENARIO/aditd.toml}" >"$RIG_DIR/h/aditd.toml"
   ADIT_STATE_DIR=$RIG_DIR/h/state ip netns exec "$RIG-h" "$ADITD" --config "$RIG_DIR/h/aditd.toml" >>"$RIG_DIR/h/aditd.log" 2>&1 &
   HEADEND_PID=$!
-  until_true 10 ctl sessions --json || {
-    kill -0 "$HEADEND_PID" 2>/dev/null && echo "aditd answers no request" || echo "aditd does not start"
+  until_true 10 serves_or_ended
+  ctl status >/dev/null || {
     echo "aditd does not start: $(tail -1 "$RIG_DIR/h/aditd.log" | cut -c1-200)" >"$RIG_DIR/reason"
     tail -20 "$RIG_DIR/h/aditd.log"
     exit 1
   }
 }
+serves_or_ended() { ctl status || not kill -0 "$HEADEND_PID"; }
 
 # headend_stop: SIGTERM; answers with the exit code.
 headend_stop() {
