@@ -8,6 +8,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod ike;
+mod installer;
 pub mod lease;
 pub mod runtime;
 pub mod session;

@@ -331,4 +331,21 @@ mod tests {
             "`prfsha256` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there"
         );
     }
+
+    #[test]
+    fn any_text_is_read_or_refused_and_what_is_read_reads_back() {
+        bolero::check!().with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(words, bytes)| {
+            let names: Vec<_> = all_names().collect();
+            let words: Vec<_> = words.iter().map(|word| names[usize::from(*word) % names.len()]).collect();
+            for text in [words.join("-"), String::from_utf8_lossy(bytes).into_owned()] {
+                if let Ok(proposal) = IkeProposal::parse(&text) {
+                    assert_eq!(IkeProposal::parse(&proposal.to_string()), Ok(proposal));
+                }
+                match EspProposal::parse(&text) {
+                    Ok(proposal) => assert_eq!(EspProposal::parse(&proposal.to_string()), Ok(proposal)),
+                    Err(error) => assert!(!error.to_string().is_empty()),
+                }
+            }
+        });
+    }
 }

@@ -1,5 +1,6 @@
 //! IKE: sans-IO machines that take `now`, bytes and chance, and return outputs from one queue.
 
+pub mod counters;
 pub mod engine;
 pub mod identity;
 pub mod keys;
@@ -7,4 +8,5 @@ pub mod narrow;
 pub mod nat;
 pub mod propose;
 pub mod sk;
+pub mod v2;
 pub mod wire;

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "system calls that take arrays of pointers")]
 
 use super::ancillary::{CONTROL_LEN, Control, NAME_LEN, Source, read_control, read_name, scope, write_name};
-use super::arrival::{Arrival, Delivered, SLOT};
+use super::arrival::{Arrival, Delivered, SLOT, SLOT_GAP};
 use super::departure::Departure;
 use super::inner::{self, Inner};
 use super::open::DoorSeed;
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 /// Datagrams taken in one recvmmsg.
 const BATCH: usize = 64;
+const STRIDE: usize = SLOT + SLOT_GAP;
 
 /// See the file's comment.
 pub(super) struct SystemCallDoor {
@@ -38,6 +39,7 @@ pub(super) struct SystemCallDoor {
     receiver: Receiver,
     arrived: VecDeque<(usize, Arrival)>,
     inner: Inner,
+    inner_gone: bool,
     outgoing: Outgoing,
     sender: Sender,
     stats: DoorStats,
@@ -63,6 +65,7 @@ impl SystemCallDoor {
             receiver: Receiver::new(),
             arrived: VecDeque::with_capacity(BATCH),
             inner: Inner::default(),
+            inner_gone: false,
             sender: Sender::default(),
             stats: DoorStats::default(),
         }
@@ -151,9 +154,13 @@ impl Door for SystemCallDoor {
                         break;
                     };
                     self.stats.system_calls += 1;
-                    let Some(len) = read(tun.as_raw_fd(), inner::room(&mut buffer)) else {
-                        self.inner.keep(buffer);
-                        break;
+                    let len = match read(tun.as_raw_fd(), inner::room(&mut buffer)) {
+                        Ok(Some(len)) => len,
+                        none => {
+                            self.inner_gone |= none.is_err();
+                            self.inner.keep(buffer);
+                            break;
+                        }
                     };
                     budget = budget.saturating_sub(len);
                     self.inner.deliver(buffer, len, pool, burst);
@@ -199,6 +206,9 @@ impl Door for SystemCallDoor {
     }
 
     fn wait(&mut self, limit: Duration) -> io::Result<Woken> {
+        if self.inner_gone {
+            return Err(inner::gone());
+        }
         if !self.arrived.is_empty() {
             return Ok(Woken::Ready);
         }
@@ -251,14 +261,14 @@ struct Receiver {
 impl Receiver {
     fn new() -> Self {
         Self {
-            slots: vec![0; BATCH * SLOT].into_boxed_slice(),
+            slots: vec![0; BATCH * STRIDE].into_boxed_slice(),
             names: Box::new([[0; NAME_LEN]; BATCH]),
             controls: Box::new([Control::EMPTY; BATCH]),
         }
     }
 
     fn payload(&self, slot: usize, len: usize) -> &[u8] {
-        let slot = self.slots.get(slot * SLOT..(slot + 1) * SLOT).unwrap_or_default();
+        let slot = self.slots.get(slot * STRIDE..slot * STRIDE + SLOT).unwrap_or_default();
         &slot[..len.min(SLOT)]
     }
 
@@ -266,7 +276,7 @@ impl Receiver {
     fn receive(&mut self, outer: &OuterSocket, most: usize, arrived: &mut VecDeque<(usize, Arrival)>) {
         let most = most.min(BATCH);
         let mut vectors: [libc::iovec; BATCH] = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
-        for (vector, slot) in vectors.iter_mut().zip(self.slots.chunks_exact_mut(SLOT)) {
+        for (vector, slot) in vectors.iter_mut().zip(self.slots.chunks_exact_mut(STRIDE)) {
             *vector = libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: SLOT };
         }
         let mut messages: [libc::mmsghdr; BATCH] = std::array::from_fn(|index| {
@@ -463,8 +473,12 @@ pub(super) fn empty_message() -> libc::msghdr {
 }
 
 /// Reads one packet with its vnet header; `None` if there is none.
-fn read(fd: RawFd, room: &mut [u8]) -> Option<usize> {
+fn read(fd: RawFd, room: &mut [u8]) -> io::Result<Option<usize>> {
     // SAFETY: `room` is valid for writes of its length until the call returns.
     let len = unsafe { libc::read(fd, room.as_mut_ptr().cast(), room.len()) };
-    usize::try_from(len).ok()
+    match (usize::try_from(len), io::Error::last_os_error().raw_os_error()) {
+        (Ok(len), _) => Ok(Some(len)),
+        (Err(_), Some(inner::GONE)) => Err(inner::gone()),
+        (Err(_), _) => Ok(None),
+    }
 }
