@@ -7,6 +7,7 @@ mod clock;
 mod departure;
 mod holder;
 mod inner;
+mod message;
 mod netlink;
 mod open;
 mod outgoing;
