@@ -10,5 +10,6 @@ pub mod fate;
 pub mod io;
 pub mod offload;
 pub mod packet;
+pub mod sad;
 pub mod time;
 pub mod wire;
