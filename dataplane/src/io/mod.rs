@@ -7,6 +7,7 @@ mod clock;
 mod departure;
 mod holder;
 mod inner;
+pub mod memory;
 mod netlink;
 mod open;
 mod outgoing;
@@ -96,4 +97,38 @@ pub trait Door {
 
     /// What it counted.
     fn stats(&self) -> DoorStats;
+}
+
+impl<D: Door + ?Sized> Door for Box<D> {
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    fn receive(&mut self, pool: &mut Pool, burst: &mut Burst, limit: usize) -> usize {
+        (**self).receive(pool, burst, limit)
+    }
+
+    fn transmit(&mut self, pool: &mut Pool, burst: &mut Burst) {
+        (**self).transmit(pool, burst);
+    }
+
+    fn flush(&mut self, pool: &mut Pool) -> io::Result<()> {
+        (**self).flush(pool)
+    }
+
+    fn wait(&mut self, limit: Duration) -> io::Result<Woken> {
+        (**self).wait(limit)
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        (**self).waker()
+    }
+
+    fn now(&self) -> crate::time::Instant {
+        (**self).now()
+    }
+
+    fn stats(&self) -> DoorStats {
+        (**self).stats()
+    }
 }
