@@ -13,3 +13,4 @@ pub mod packet;
 pub mod sad;
 pub mod time;
 pub mod wire;
+pub mod worker;
