@@ -1,5 +1,5 @@
 //! A headend of memory doors, and clients that speak ESP by the book, written apart from the code under test.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::random::SeededRandom;
