@@ -1,1 +1,29 @@
-fn main() {}
+//! `adit-bench`: looks at adit from outside.
+
+#![forbid(unsafe_code)]
+
+mod scenario;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Looks at adit from outside: scenarios with real peers.
+#[derive(Debug, Parser)]
+#[command(name = "adit-bench", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Real peers in network namespaces, and what must hold
+    #[command(subcommand)]
+    Scenario(scenario::Ask),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().what {
+        What::Scenario(ask) => scenario::main(&ask),
+    }
+}

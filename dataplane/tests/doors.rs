@@ -414,6 +414,25 @@ fn an_empty_pool_delays_and_loses_nothing() {
 }
 
 #[test]
+fn a_removed_interface_ends_the_wait_with_an_error() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let mut config = config(backend, &["127.0.0.1"]);
+            config.tun = Some(TunConfig::default());
+            let mut worker = Worker::alone(&config);
+            worker.receives_nothing();
+            ip("link del adit0");
+            let mut burst = Burst::new();
+            let error = (0..10).find_map(|_| {
+                worker.door.receive(&mut worker.pool, &mut burst, 64);
+                worker.door.wait(Duration::from_millis(10)).err()
+            });
+            assert!(error.unwrap().to_string().contains("removed"));
+        });
+    }
+}
+
+#[test]
 fn what_cannot_be_opened_is_said_in_words() {
     in_namespace(|| {
         let refused = |config: &IoConfig| match open(config, 1, &layout()) {

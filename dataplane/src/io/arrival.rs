@@ -10,6 +10,8 @@ use crate::packet::{Burst, Channel, PacketBuf, Pool};
 
 /// Octets of a slot: the longest UDP payload, and what UDP_GRO may join.
 pub(super) const SLOT: usize = 65_536;
+/// Octets left free between slots: were they a power of two apart, the beginnings of all would share a few cache sets.
+pub(super) const SLOT_GAP: usize = 1536;
 
 /// What lies in a slot.
 #[derive(Debug, Clone, Copy)]

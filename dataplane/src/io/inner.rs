@@ -3,9 +3,18 @@
 
 use super::vnet;
 use crate::packet::{Burst, Channel, PacketBuf, Pool};
+use std::io;
 
 /// Octets read from the inner side in one receive: a super-packet becomes dozens of packets, and a turn has to end.
 pub(super) const BUDGET: usize = 4 * 65_536;
+
+/// What reading says when someone has removed the interface.
+pub(super) const GONE: i32 = libc::EBADFD;
+
+/// The same, for whoever waits: there is nothing left to wait for.
+pub(super) fn gone() -> io::Error {
+    io::Error::other("the inner network's interface was removed")
+}
 
 /// Large buffers that wait for the next read.
 #[derive(Default)]

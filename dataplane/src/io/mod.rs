@@ -8,6 +8,7 @@ mod departure;
 mod holder;
 mod inner;
 pub mod memory;
+mod message;
 mod netlink;
 mod open;
 mod outgoing;
@@ -87,6 +88,9 @@ pub trait Door {
     fn flush(&mut self, pool: &mut Pool) -> io::Result<()>;
 
     /// Waits up to `limit` for packets or a wake-up: spins as configured, then blocks.
+    ///
+    /// # Errors
+    /// The door cannot go on: its inner interface was removed, or the kernel refuses to wait.
     fn wait(&mut self, limit: Duration) -> io::Result<Woken>;
 
     /// Ends another thread's [`Door::wait`] here.

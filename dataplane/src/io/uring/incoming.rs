@@ -4,9 +4,9 @@
 use super::buffers::{BufferRing, Slots};
 use super::ring::{Completion, Entry, Ring, Tag};
 use crate::io::ancillary::{CONTROL_LEN, NAME_LEN};
-use crate::io::arrival::{Arrival, Delivered, SLOT};
+use crate::io::arrival::{Arrival, Delivered, SLOT, SLOT_GAP};
 use crate::io::inner::{self, Inner};
-use crate::io::system_calls::{arrival, empty_message};
+use crate::io::message::{arrival, empty_message};
 use crate::io::udp::OuterSocket;
 use crate::io::{DoorStats, vnet};
 use crate::packet::{Burst, PacketBuf, Pool};
@@ -22,8 +22,7 @@ const OUTER_SLOTS: u16 = 256;
 const INNER_BUFFERS: u16 = 16;
 /// What the kernel writes in front of a datagram: `struct io_uring_recvmsg_out`, name, control messages.
 const BESIDE: usize = 16 + NAME_LEN.next_multiple_of(4) + CONTROL_LEN;
-/// Not a multiple of the page, so that the slots' beginnings do not share cache sets.
-const OUTER_SLOT: usize = (BESIDE + SLOT).next_multiple_of(64) + 64;
+const OUTER_SLOT: usize = (BESIDE + SLOT + SLOT_GAP).next_multiple_of(64);
 
 const OUTER_GROUP: u16 = 0;
 const INNER_GROUP: u16 = 1;
@@ -53,6 +52,8 @@ pub(super) struct Incoming {
     /// Numbers that no buffer was to be had for.
     unlent: Vec<u16>,
     spare: Inner,
+    /// The inner interface was removed.
+    gone: bool,
     /// How long name and control messages may be; the kernel reads it when a receive is armed.
     message: Box<libc::msghdr>,
 }
@@ -76,6 +77,7 @@ impl Incoming {
             lent: std::array::from_fn(|_| None),
             unlent: if tun.is_some() { (0..INNER_BUFFERS).collect() } else { Vec::new() },
             spare: Inner::default(),
+            gone: false,
             message,
         };
         for slot in 0..OUTER_SLOTS {
@@ -113,7 +115,7 @@ impl Incoming {
                 Tag::Outer(_) if self.outer.provided() > 0 => {
                     opcode::RecvMsgMulti::new(fd, &raw const *self.message, self.outer.group()).build()
                 }
-                Tag::Inner if self.inner.provided() > 0 => {
+                Tag::Inner if self.inner.provided() > 0 && !self.gone => {
                     // io-uring 0.7.15 overwrites the flags here; with `Fixed` files FIXED_FILE would be lost.
                     opcode::ReadMulti::new(fd, 0, self.inner.group()).build().flags(squeue::Flags::BUFFER_SELECT)
                 }
@@ -133,9 +135,8 @@ impl Incoming {
                 standing.armed = false;
             }
         }
-        if completion.result == -libc::ENOBUFS {
-            stats.starved += 1;
-        }
+        stats.starved += u64::from(completion.result == -libc::ENOBUFS);
+        self.gone |= tag == Tag::Inner && completion.result == -inner::GONE;
         let len = usize::try_from(completion.result).unwrap_or(0);
         match (tag, completion.buffer) {
             (Tag::Outer(index), Some(slot)) => {
@@ -165,6 +166,11 @@ impl Incoming {
         let start = bytes.len() - payload.len();
         let arrival = arrival(outer?, message.name_data(), message.control_data(), payload.len())?;
         Some((start, arrival))
+    }
+
+    /// Whether the inner interface was removed.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Whether nothing waits to be delivered.

@@ -192,6 +192,9 @@ impl Door for UringDoor {
     }
 
     fn wait(&mut self, limit: Duration) -> io::Result<Woken> {
+        if self.incoming.is_gone() {
+            return Err(inner::gone());
+        }
         self.incoming.arm(&mut self.ring);
         if self.ring.has_queued() {
             self.enter()?;

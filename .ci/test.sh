@@ -1,0 +1,114 @@
+#!/bin/bash
+# make test: formatting, lints, tests, scenarios. A step that fails does not keep the next one from running; the last line
+# sums up over everything, and the exit status is 0 only if nothing failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/adit/target}
+export CARGO_TERM_COLOR=never
+
+passed=0 failed=0 skipped=0
+reasons=() # of what was skipped
+failures=()
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+say() { printf '\n== %s\n' "$*"; }
+
+# step NAME COMMAND...: a step that is one test.
+step() {
+  local name=$1
+  shift
+  say "$name"
+  if "$@"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    failures+=("$name")
+  fi
+}
+
+# counted NAME COUNTER COMMAND...: a step of many tests. COUNTER reads what it printed and prints lines
+# "count PASSED FAILED SKIPPED", "failed WHAT" and "skipped WHAT". If the command fails and no test did, then the step
+# itself did not work: that is one failure more.
+counted() {
+  local name=$1 counter=$2 code=0 kind rest p f s failed_before=$failed
+  shift 2
+  say "$name"
+  "$@" 2>&1 | tee "$work/out" || code=1
+  while read -r kind rest; do
+    case $kind in
+      count)
+        read -r p f s <<<"$rest"
+        passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+        ;;
+      failed) failures+=("$rest") ;;
+      skipped) reasons+=("$rest") ;;
+    esac
+  done < <("$counter" "$work/out")
+  if [ "$code" -ne 0 ] && [ "$failed" -eq "$failed_before" ]; then
+    failed=$((failed + 1))
+    failures+=("$name")
+  fi
+}
+
+# cargo test prints, for each test program,
+#   test session::opens ... ok
+#   test session::closes ... FAILED
+#   test session::waits ... ignored, needs a network
+#   test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+# and names a program that died without a result: "error: test failed, to rerun pass `-p adit-control --lib`" and
+# "process didn't exit successfully".
+count_cargo() {
+  awk '
+    /^test result: / {
+      for (i = 1; i < NF; i++) {
+        if ($(i + 1) == "passed;") p += $i
+        if ($(i + 1) == "failed;") f += $i
+        if ($(i + 1) == "ignored;") s += $i
+      }
+    }
+    /^test .* \.\.\. FAILED$/ { print "failed " $2 }
+    /^test .* \.\.\. ignored/ {
+      name = $2
+      why = "the test gives no reason"
+      if (match($0, / \.\.\. ignored, /)) why = substr($0, RSTART + RLENGTH)
+      print "skipped " name ": " why
+    }
+    # A program that dies prints no result. With exit status 101 it has one.
+    /process didn.t exit successfully/ && !/\(exit status: 101\)/ {
+      f++
+      print "failed " $0
+    }
+    END { print "count " p + 0, f + 0, s + 0 }' "$1"
+}
+
+# The scenario runner prints "ok NAME (SECONDS)", "FAILED NAME: WHY", "skipped NAME: WHY" and "N passed, N failed, N skipped".
+count_scenarios() {
+  awk '
+    /^FAILED / { sub(/^FAILED /, ""); print "failed scenario " $0 }
+    /^skipped / { sub(/^skipped /, ""); print "skipped scenario " $0 }
+    /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { print "count " $1, $3, $5 }' "$1"
+}
+
+install_peers() {
+  deploy/install-peers.sh && return 0
+  echo "the packages could not be installed"
+  return 1
+}
+
+build_release() { cargo build --release --locked --workspace --bins; }
+
+run_scenarios() { "$CARGO_TARGET_DIR/release/adit-bench" scenario run --jobs 2 --keep-logs .logs/scenarios; }
+
+[ -z "$(deploy/install-peers.sh --missing)" ] || step "Debian packages" install_peers
+step "formatting" cargo fmt --all --check
+step "lints" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+counted "tests" count_cargo cargo test --locked --workspace --no-fail-fast
+step "release build" build_release
+if [ -x "$CARGO_TARGET_DIR/release/adit-bench" ]; then counted "scenarios" count_scenarios run_scenarios; fi
+
+say "sum"
+for reason in "${reasons[@]}"; do echo "skipped: $reason"; done
+for failure in "${failures[@]}"; do echo "FAILED: $failure"; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,34 @@
+# make run            a working VPN in namespaces, with a live view; ONCE=1: one login, 10 s of traffic each way, JSON
+# make test           everything that must hold; the last line sums it up
+# make scenarios      list the scenarios
+# make scenario NAME=glob [JOBS=2] [HEADEND=strongswan]
+# make bench          what the dataplane does per core
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/adit/target
+NAME ?= *
+JOBS ?= 2
+HEADEND ?= adit
+BENCH = $(CARGO_TARGET_DIR)/release/adit-bench
+
+.PHONY: run test scenarios scenario bench build
+.DEFAULT_GOAL := build
+
+build:
+	@cargo build --release --workspace
+
+run:
+	@deploy/run.sh
+
+test:
+	@.ci/test.sh
+
+scenarios:
+	@cargo run --quiet --release --package adit-bench -- scenario list
+
+scenario:
+	@deploy/install-peers.sh
+	@cargo build --quiet --release --workspace
+	@$(BENCH) scenario run '$(NAME)' --jobs $(JOBS) --headend $(HEADEND)
+
+bench:
+	@cargo bench --package adit-bench

@@ -1,0 +1,238 @@
+# shellcheck shell=bash
+# What a scenario's must-hold.sh can say. Sourced by it, as its first line; the runner (`adit-bench scenario run`) has set
+#
+#   ADIT_RIG       the prefix of this run's namespaces      ADIT_RUN_DIR       private folder; logs and captures stay here
+#   ADIT_SCENARIO  the scenario's folder                    ADITD, ADITCTL     the binaries under test
+#   ADIT_HEADEND   adit, or strongswan: the reference in adit's place, to tell a wrong scenario from a wrong daemon
+#
+# and the scenario's settings (CLIENTS, NAT, ...). The runner removes everything afterwards, whatever happened.
+set -euo pipefail
+
+RIG=$ADIT_RIG
+RIG_DIR=$ADIT_RUN_DIR
+SCENARIOS=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=../../deploy/rig/topology.sh
+. "$SCENARIOS/../../deploy/rig/topology.sh"
+# shellcheck source=../../deploy/rig/strongswan.sh
+. "$SCENARIOS/../../deploy/rig/strongswan.sh"
+
+# ---- what must hold -------------------------------------------------------------------------------------------------
+
+# hold "TEXT" COMMAND...: the command must succeed; its output is shown if it does not. The first broken one ends the run.
+hold() {
+  local text=$1 code=0
+  shift
+  "$@" >"$RIG_DIR/hold.out" 2>&1 || code=$?
+  if [ "$code" -eq 0 ]; then
+    echo "holds: $text"
+    return 0
+  fi
+  echo "BROKEN: $text"
+  echo "  asked: $*"
+  sed 's/^/  /' "$RIG_DIR/hold.out" | tail -40
+  local got
+  got=$(grep -aE '^(expected|got|error)' "$RIG_DIR/hold.out" || tail -1 "$RIG_DIR/hold.out")
+  echo "$text: $(head -2 <<<"$got" | cut -c1-200 | paste -sd' ')" >"$RIG_DIR/reason"
+  exit 1
+}
+
+# hold_of_adit: a hold that only adit can be asked, not the reference in its place.
+hold_of_adit() {
+  if [ "$ADIT_HEADEND" = adit ]; then hold "$@"; else echo "not asked of $ADIT_HEADEND: $1"; fi
+}
+
+# skip "WHY": this machine cannot run the scenario. The runner counts it, and in CI counts it as failed.
+skip() {
+  echo "$1" >"$RIG_DIR/reason"
+  exit 77
+}
+
+trap 'code=$?; [ $code -eq 0 ] || [ -e "$RIG_DIR/reason" ] || echo "line $LINENO: \"$BASH_COMMAND\" ended with $code" >"$RIG_DIR/reason"' ERR
+
+# is EXPECTED GOT
+is() {
+  [ "$1" = "$2" ] && return 0
+  printf 'expected: %s\ngot: %s\n' "$1" "$2"
+  return 1
+}
+
+# answers EXPECTED COMMAND...: the command prints exactly this.
+answers() {
+  local expected=$1 got
+  shift
+  got=$("$@" 2>&1) || true
+  is "$expected" "$got"
+}
+
+# within SECONDS COMMAND...: it may take that long to become true; the last output is the one that counts.
+within() {
+  local end=$((SECONDS + $1)) limit=$1 out
+  shift
+  until out=$("$@" 2>&1); do
+    if [ "$SECONDS" -ge "$end" ]; then
+      printf '%s\n(for %s s)\n' "$out" "$limit"
+      return 1
+    fi
+    sleep 0.2
+  done
+}
+
+# not COMMAND...: the command must fail.
+not() {
+  if "$@"; then
+    printf 'expected: failure\ngot: success\n'
+    return 1
+  fi
+}
+
+# says FILE REGEX [COUNT]: the file has at least COUNT (1) lines like this.
+says() {
+  local count
+  count=$(grep -acE -- "$2" "$1" || true)
+  [ "$count" -ge "${3:-1}" ] && return 0
+  printf 'expected: at least %s lines like /%s/ in %s\ngot: %s, the last lines being\n' "${3:-1}" "$2" "$1" "$count"
+  tail -8 "$1"
+  return 1
+}
+
+client_log() { echo "$RIG_DIR/$1/charon.log"; }
+headend_log() { if [ "$ADIT_HEADEND" = adit ]; then echo "$RIG_DIR/h/aditd.log"; else client_log h; fi; }
+
+# ---- up ------------------------------------------------------------------------------------------------------------
+
+# rig_up: the network as the settings describe it, a capture on the router's outer side, the headend.
+rig_up() {
+  topology_up "${CLIENTS:-1}" "${NAT:-none}"
+  capture
+  headend_start
+}
+
+# capture: the first bytes of what passes the router, 20 MB at most (-C with one file would overwrite the beginning).
+capture() {
+  mkdir -p "$RIG_DIR"
+  # shellcheck disable=SC2016 # the inner shell tells its own pid
+  in_ns r sh -c 'echo $$ >"$0"; exec "$@"' "$RIG_DIR/tcpdump.pid" tcpdump -ni wan -U -s "${SNAPLEN:-200}" -w - 'udp or icmp or icmp6 or ip proto 50' 2>"$RIG_DIR/tcpdump.out" |
+    head -c 20000000 >"$RIG_DIR/wan.pcap" &
+  until_true 10 grep -q 'listening on' "$RIG_DIR/tcpdump.out"
+}
+
+# capture_end: the capture is whole on the disk.
+capture_end() {
+  kill "$(cat "$RIG_DIR/tcpdump.pid")"
+  until_true 10 not kill -0 "$(cat "$RIG_DIR/tcpdump.pid")"
+}
+
+# headend_start [ADITD_TOML]: aditd with the scenario's configuration, until it serves.
+headend_start() {
+  mkdir -p "$RIG_DIR/h"
+  if [ "$ADIT_HEADEND" = strongswan ]; then
+    local conf=$ADIT_SCENARIO/stand-in.swanctl.conf
+    [ -e "$conf" ] || conf=$SCENARIOS/stand-in.swanctl.conf
+    STRONGSWAN_MORE='retransmit_tries = 3
+      retransmit_timeout = 1.0' strongswan_start h "$conf"
+    return
+  fi
+  sed "s#/run/adit/aditd.sock#$RIG_DIR/h/aditd.sock#" "${1:-$ADIT_SCENARIO/aditd.toml}" >"$RIG_DIR/h/aditd.toml"
+  ADIT_STATE_DIR=$RIG_DIR/h/state ip netns exec "$RIG-h" "$ADITD" --config "$RIG_DIR/h/aditd.toml" >>"$RIG_DIR/h/aditd.log" 2>&1 &
+  HEADEND_PID=$!
+  until_true 10 serves_or_ended
+  ctl status >/dev/null || {
+    echo "aditd does not start: $(tail -1 "$RIG_DIR/h/aditd.log" | cut -c1-200)" >"$RIG_DIR/reason"
+    tail -20 "$RIG_DIR/h/aditd.log"
+    exit 1
+  }
+}
+serves_or_ended() { ctl status || not kill -0 "$HEADEND_PID"; }
+
+# headend_stop: SIGTERM; answers with the exit code.
+headend_stop() {
+  if [ "$ADIT_HEADEND" = strongswan ]; then strongswan_stop h; else end_process TERM "$HEADEND_PID"; fi
+}
+
+# client_start HOST [LOG_LEVELS]: strongSwan with <host>.swanctl.conf, or client.swanctl.conf if the host has none.
+client_start() {
+  local conf=$ADIT_SCENARIO/$1.swanctl.conf
+  [ -e "$conf" ] || conf=$ADIT_SCENARIO/client.swanctl.conf
+  strongswan_start "$1" "$conf" "${2:-}"
+}
+
+# ---- questions to the headend --------------------------------------------------------------------------------------
+
+ctl() { "$ADITCTL" --socket "$RIG_DIR/h/aditd.sock" "$@"; }
+
+# sessions: how many there are, in whatever state. sas: how many pairs of ESP SAs.
+sessions() {
+  if [ "$ADIT_HEADEND" = adit ]; then ctl sessions --json | jq length; else sas_of h | awk '{print $1}'; fi
+}
+sas() {
+  if [ "$ADIT_HEADEND" = adit ]; then ctl sa --json | jq length; else sas_of h | awk '{print $2}'; fi
+}
+
+# sas_of HOST: "<IKE SAs> <child SA pairs>" of a strongSwan.
+sas_of() {
+  strongswan_ctl "$1" --list-sas | awk '/^[^ ].*IKEv2/ {ike++} /^  [^ ].*INSTALLED|^  [^ ].*REKE/ {child++} END {print ike+0, child+0}'
+}
+
+service() { echo "$(sessions) sessions, $(sas) SAs"; }
+
+# nothing_left: no session, no SA. (Leases: the scenarios with one address in the pool.)
+nothing_left() { answers "0 sessions, 0 SAs" service; }
+
+# ---- traffic -------------------------------------------------------------------------------------------------------
+
+# reaches HOST ADDRESS: three pings, three answers.
+reaches() { in_ns "$1" ping -q -c 3 -i 0.2 -W 2 "$2"; }
+
+# payload MEGABYTES: a file of random bytes, made once.
+payload() {
+  local file=$RIG_DIR/payload-$1
+  [ -e "$file" ] || { head -c "${1}000000" /dev/urandom >"$file.part" && mv "$file.part" "$file"; }
+  echo "$file"
+}
+
+# transfers FROM TO ADDRESS_OF_TO MEGABYTES [SECONDS [MEGABYTES_PER_SECOND]]: one TCP connection, paced if the last is
+# given; the SHA-256 of what was sent and of what came must agree. Hosts are c1, c2, ..., s.
+transfers() {
+  local from=$1 to=$2 address=$3 megabytes=$4 limit=${5:-90} file port out listen target
+  file=$(payload "$megabytes")
+  port=$((20000 + RANDOM % 10000))
+  out=$RIG_DIR/transfer-$from-$to-$port
+  case $address in
+    *:*) listen=TCP6-LISTEN:$port,bind=[$address],reuseaddr target=TCP6:[$address]:$port ;;
+    *) listen=TCP4-LISTEN:$port,bind=$address,reuseaddr target=TCP4:$address:$port ;;
+  esac
+  in_ns "$to" timeout "$limit" socat -u -b 262144 "$listen" - 2>"$out.err" | sha256sum | cut -d' ' -f1 >"$out" &
+  local receiver=$!
+  until_true 10 listens "$to" "$port" || { echo "error: the receiver does not listen: $(cat "$out.err")"; return 1; }
+  local begin=$EPOCHREALTIME
+  # SO_MAX_PACING_RATE (SOL_SOCKET 1, option 47), in octets a second.
+  if [ -n "${6:-}" ]; then target+=,setsockopt-int=1:47:${6}000000; fi
+  in_ns "$from" timeout "$limit" socat -u -b 262144 "OPEN:$file,rdonly" "$target" || {
+    echo "error: sending $megabytes MB from $from to $address ended with $? after $(since "$begin") s"
+    return 1
+  }
+  wait "$receiver" || { echo "error: receiving: $(cat "$out.err")"; return 1; }
+  is "$(sha256sum <"$file" | cut -d' ' -f1)" "$(cat "$out")" || return 1
+  echo "took: $megabytes MB $from to $to in $(since "$begin") s" | tee -a "$RIG_DIR/speeds"
+}
+
+listens() { in_ns "$1" ss -Hltn "sport = :$2" | grep -q .; }
+since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}'; }
+
+# virtual_ip HOST 4|6: the inner address that the client got.
+virtual_ip() {
+  in_ns "$1" ip -"$2" -o addr show dev ipsec0 scope global | awk '{sub("/.*", "", $4); print $4; exit}'
+}
+
+# pings_start HOST ADDRESS INTERVAL: a stream in the background. pings_end HOST: ends it; prints "<sent> sent, <lost> lost".
+pings_start() {
+  # Bash ignores SIGINT for what it starts in the background, and only SIGINT makes ping print its sums.
+  ip netns exec "$RIG-$1" env --default-signal=INT ping -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
+  echo $! >"$RIG_DIR/$1.pings.pid"
+}
+pings_end() {
+  sleep 1 # the answer to the last ping is still under way
+  kill -INT "$(cat "$RIG_DIR/$1.pings.pid")"
+  until_true 10 grep -q 'packets transmitted' "$RIG_DIR/$1.pings"
+  awk '/packets transmitted/ {print $1 " sent, " $1 - $4 " lost"}' "$RIG_DIR/$1.pings"
+}

@@ -1,0 +1,29 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+
+rig_up
+for client in c1 c2; do
+  client_start "$client"
+  hold "$client logs in" connect "$client" net
+done
+hold_of_adit "two sessions with an SA pair each" answers "2 sessions, 2 SAs" service
+hold "their inner addresses differ" not is "$(virtual_ip c1 4)" "$(virtual_ip c2 4)"
+for client in c1 c2; do
+  hold "the inner IPv4 server answers $client" reaches "$client" "$SERVER4"
+  hold "the inner IPv6 server answers $client" reaches "$client" "$SERVER6"
+done
+
+all_at_once() {
+  local jobs=() job
+  payload 200 >/dev/null
+  for client in c1 c2; do
+    transfers "$client" s "$SERVER4" 200 150 &
+    jobs+=($!)
+    transfers s "$client" "$(virtual_ip "$client" 4)" 200 150 &
+    jobs+=($!)
+  done
+  for job in "${jobs[@]}"; do wait "$job" || return 1; done
+}
+hold "four transfers of 200 MB at once arrive unchanged" all_at_once
+for client in c1 c2; do hold "$client logs out" disconnect "$client" adit; done
+hold "nothing is left" within 5 nothing_left

@@ -1,0 +1,41 @@
+#!/bin/bash
+# Installs the Debian packages that the rig needs: the peers, and the tools that look at them. Only what is missing; no
+# daemon is started. Debian 12 or newer, as root. Says nothing if there is nothing to do.
+#
+#   deploy/install-peers.sh              install
+#   deploy/install-peers.sh --missing    only print what is missing
+set -euo pipefail
+
+# What a compiler for adit needs beside Rust.
+build="gcc libc6-dev make"
+# Namespaces, NAT, captures, traffic.
+rig="iproute2 nftables procps iputils-ping tcpdump socat iperf3 jq tshark"
+# strongSwan without its service: charon-systemd runs by hand, with ESP in user space.
+strongswan="charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins"
+
+missing=()
+for package in $build $rig $strongswan; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$state" = installed ] || missing+=("$package")
+done
+if [ "${1:-}" = --missing ]; then
+  [ "${#missing[@]}" -eq 0 ] || printf '%s\n' "${missing[@]}"
+  exit 0
+fi
+[ "${#missing[@]}" -gt 0 ] || exit 0
+[ "$(id -u)" -eq 0 ] || { echo "missing: ${missing[*]}; installing them needs root" >&2; exit 1; }
+echo "installing ${missing[*]}" >&2
+
+# Debian starts a daemon as soon as it is installed, unless this file says no.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+# Another apt may be at work; it gets five minutes.
+apt() { apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" >/dev/null; }
+# tshark asks whether others than root may capture. They need not.
+apt update
+apt install -y --no-install-recommends "${missing[@]}"
