@@ -98,12 +98,15 @@ mod tests {
     fn a_session_is_named_on_every_line_about_it() {
         let lines = logged("debug", LogFormat::Text, a_session);
         let ends: Vec<&str> = lines.iter().map(|line| line.split_once("Z ").unwrap().1).collect();
-        assert_eq!(ends, [
-            " INFO serving",
-            " INFO session=s7 login identity=\"alice@rig\" packets=3",
-            " WARN session=s7 login refused cause=\"wrong_psk\"",
-            "DEBUG session=s7 asking whether the peer lives",
-        ]);
+        assert_eq!(
+            ends,
+            [
+                " INFO serving",
+                " INFO session=s7 login identity=\"alice@rig\" packets=3",
+                " WARN session=s7 login refused cause=\"wrong_psk\"",
+                "DEBUG session=s7 asking whether the peer lives",
+            ]
+        );
     }
 
     #[test]
