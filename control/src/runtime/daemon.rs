@@ -74,7 +74,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let wishes = signals::listen().map_err(system("listening for signals"))?;
     // The socket before the doors: a second daemon is told so, before it finds the ports in use.
     let socket = ApiSocket::bind(&config.api.socket)?;
-    let started = dataplane::start(&config)?;
+    let started = dataplane::start(&config, &mut OsRandom)?;
     serve(config, started, socket, wishes)
 }
 
