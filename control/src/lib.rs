@@ -7,5 +7,6 @@
 pub mod api;
 pub mod config;
 pub mod ike;
+mod installer;
 pub mod lease;
 pub mod session;

@@ -1,10 +1,19 @@
 //! The IKE endpoint as a whole: what the runtime (or a simulation) drives.
 
+mod ending;
+mod first_contact;
+mod login;
+
+use super::counters::{EngineCounters, Ignored};
+use super::v2::{Arrivals, Closing, Established, HalfOpen, Node, TimerKey, Verdict};
+use super::wire::{Id, IkeSpi, parse, parse_header};
 use crate::config::checked::Config;
-use crate::session::{SaView, SessionView};
+use crate::installer::Installer;
+use crate::session::{Cause, SaView, SessionId, SessionView};
 use adit_crypto::random::SecretRandom;
-use adit_dataplane::contract::{Command, Event, Routes, SpiLayout, WorkerId};
+use adit_dataplane::contract::{Command, Event, IkeDatagram, Routes, SpiLayout, WorkerId};
 use adit_dataplane::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the engine wants done. Taken in order.
@@ -15,66 +24,206 @@ pub enum Output {
     Routes(Routes),
 }
 
+/// What is held right now: for metrics, and for tests that nothing is left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// Half-open IKE SAs.
+    pub half_open: usize,
+    /// Sessions that have proven their identity.
+    pub sessions: usize,
+    /// IKE SAs, half-open ones too.
+    pub ike_sas: usize,
+    /// Identities with a session.
+    pub identities: usize,
+    /// SPIs and addresses of living IKE_SA_INITs.
+    pub arrivals: usize,
+    /// Inner addresses given out.
+    pub leases: usize,
+    /// SPI slots not yet come home.
+    pub spis: usize,
+    /// Tunnel slots not yet come home.
+    pub tunnels: usize,
+    /// Inner routes.
+    pub routes: usize,
+    /// Last answers kept for retransmissions.
+    pub farewells: usize,
+    /// Deadlines, those of the last answers too.
+    pub timers: usize,
+}
+
 /// All IKE SAs, sessions and leases of this node. Takes `now`, events and chance; asks for nothing.
 pub struct Engine {
-    config: Arc<Config>,
+    node: Node,
+    arrivals: Arrivals,
+    sessions: BTreeMap<SessionId, Stage>,
+    by_identity: BTreeMap<Id, BTreeSet<SessionId>>,
+    next_id: u32,
+    door: Door,
+}
+
+/// Whether new sessions are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    Shut,
+}
+
+/// Where a session stands; each owns what it knows.
+enum Stage {
+    HalfOpen(Box<HalfOpen>),
+    Established(Box<Established>),
+    Closing(Box<Closing>),
 }
 
 impl Engine {
     /// An endpoint without sessions. `workers` is how many there are to give sessions to.
-    pub fn new(config: Arc<Config>, workers: usize, spi_layout: SpiLayout, random: Box<dyn SecretRandom>) -> Self {
-        let _ = (workers, spi_layout, random);
-        Self { config }
+    pub fn new(config: Arc<Config>, workers: usize, spi_layout: SpiLayout, mut random: Box<dyn SecretRandom>) -> Self {
+        let installer = Installer::new(workers, spi_layout, Routes::new(&mut *random));
+        Self {
+            arrivals: Arrivals::new(config.ike.half_open_limit),
+            node: Node::new(config, installer, random),
+            sessions: BTreeMap::new(),
+            by_identity: BTreeMap::new(),
+            next_id: 1,
+            door: Door::Open,
+        }
     }
 
     /// The configuration in force.
     pub fn config(&self) -> &Arc<Config> {
-        &self.config
+        &self.node.config
     }
 
     /// A worker reports (IKE datagrams among that).
     pub fn handle_event(&mut self, now: Instant, worker: WorkerId, event: Event) {
-        let _ = (now, worker, event);
-        todo!()
+        match event {
+            Event::Ike(datagram) => self.datagram(now, worker, &datagram),
+            Event::FirstUse { spi } => {
+                let Some(id) = self.node.installer.owner(spi) else { return };
+                let _span = tracing::info_span!("session", session = %id).entered();
+                match self.sessions.get_mut(&id) {
+                    Some(Stage::Established(session)) => session.first_use(&mut self.node, spi),
+                    Some(Stage::HalfOpen(_) | Stage::Closing(_)) | None => {}
+                }
+            }
+            Event::Retired(retired) => self.node.installer.retired(&retired),
+        }
     }
 
     /// The time asked for by [`Engine::poll_timeout`] has come (being called early is harmless).
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        // Each owner once, even if its next deadline has passed too.
+        let due: Vec<TimerKey> = std::iter::from_fn(|| self.node.timers.pop_due(now)).collect();
+        for key in due {
+            match key {
+                TimerKey::Farewell(spi) => self.node.forget_farewell(spi),
+                TimerKey::Session(id) => self.session_timeout(now, id),
+            }
+        }
     }
 
     /// The next thing to do, until `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        self.node.installer.poll_output()
     }
 
     /// When [`Engine::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.node.timers.next()
     }
 
     /// Starts leaving: a delete goes to every peer, no new session is taken. Drive on until [`Engine::is_idle`] or
     /// patience ends.
     pub fn shut_down(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        self.door = Door::Shut;
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in ids {
+            let _span = tracing::info_span!("session", session = %id).entered();
+            match self.sessions.remove(&id) {
+                Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
+                Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(Cause::ShutDown)),
+                Some(closing @ Stage::Closing(_)) => {
+                    self.sessions.insert(id, closing);
+                }
+                None => {}
+            }
+        }
     }
 
     /// No session, no half-open SA, nothing to wait for.
     pub fn is_idle(&self) -> bool {
-        todo!()
+        self.sessions.is_empty()
     }
 
     /// Copied views of all sessions, oldest first.
     pub fn sessions(&self, now: Instant) -> Vec<SessionView> {
-        let _ = now;
-        todo!()
+        let view = |stage: &Stage| match stage {
+            Stage::HalfOpen(half) => half.view(now),
+            Stage::Established(session) => session.view(now, &self.node),
+            Stage::Closing(closing) => closing.view(now, &self.node),
+        };
+        self.sessions.values().map(view).collect()
     }
 
     /// Copied views of all child SAs, in the order of sessions.
     pub fn sas(&self, now: Instant) -> Vec<SaView> {
-        let _ = now;
-        todo!()
+        let sas = |stage: &Stage| match stage {
+            Stage::Established(session) => session.sas(now),
+            Stage::HalfOpen(_) | Stage::Closing(_) => Vec::new(),
+        };
+        self.sessions.values().flat_map(sas).collect()
+    }
+
+    /// Totals since the engine was made.
+    pub fn counters(&self) -> &EngineCounters {
+        &self.node.counters
+    }
+
+    /// What is held right now.
+    pub fn holdings(&self) -> Holdings {
+        let (half_open, arrivals, _) = self.arrivals.counts();
+        let (spis, tunnels, routes) = self.node.installer.in_use();
+        Holdings {
+            half_open,
+            sessions: self.sessions.len() - half_open,
+            ike_sas: self.node.ike_sas(),
+            identities: self.by_identity.len(),
+            arrivals,
+            leases: self.node.leases.in_use(),
+            spis,
+            tunnels,
+            routes,
+            farewells: self.node.farewells.len(),
+            timers: self.node.timers.waiting(),
+        }
+    }
+
+    fn datagram(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram) {
+        self.node.counters.received += 1;
+        let Ok(header) = parse_header(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
+        // adit is the original responder of every IKE SA that it has.
+        if !header.flags.initiator {
+            return self.node.ignore(Ignored::WrongDirection);
+        }
+        if header.responder_spi == IkeSpi::default() {
+            return self.first_contact(now, worker, datagram, header);
+        }
+        let Some(id) = self.node.session_of(header.responder_spi) else {
+            return self.after_the_end(worker, datagram, header);
+        };
+        let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
+        let _span = tracing::info_span!("session", session = %id).entered();
+        match self.sessions.remove(&id) {
+            Some(Stage::HalfOpen(half)) => self.half_open(now, half, datagram, &incoming),
+            Some(Stage::Established(mut session)) => {
+                let verdict = session.handle(now, &mut self.node, datagram, &incoming);
+                self.settle(now, session, verdict);
+            }
+            Some(Stage::Closing(mut closing)) => {
+                let verdict = closing.handle(now, &mut self.node, datagram, &incoming);
+                self.settle_closing(now, closing, verdict);
+            }
+            None => self.node.ignore(Ignored::UnknownSpi),
+        }
     }
 }

@@ -1,4 +1,12 @@
 //! IKE: sans-IO machines that take `now`, bytes and chance, and return outputs from one queue.
 
+pub mod counters;
 pub mod engine;
+pub mod identity;
+pub mod keys;
+pub mod narrow;
+pub mod nat;
+pub mod propose;
+pub mod sk;
+pub mod v2;
 pub mod wire;

@@ -1,1 +1,222 @@
 //! Leases: inner addresses from the configured pools.
+//!
+//! ```text
+//!  10.30.0.0/24   .0 network   .1 the headend's own   .2 … .254 given   .255 broadcast
+//!  fd30::/64      ::0 anycast  ::1 the headend's own  ::2 … given
+//! ```
+
+mod range;
+
+use crate::config::checked::Pool;
+use crate::ike::wire::Id;
+use crate::session::SessionId;
+use ipnet::IpNet;
+use range::Range;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Which addresses are taken, and by whom.
+#[derive(Debug)]
+pub struct Leases {
+    v4: Vec<Option<PoolRange>>,
+    v6: Vec<Option<PoolRange>>,
+}
+
+/// What one family is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ask<A> {
+    /// No address of this family.
+    #[default]
+    Nothing,
+    /// Any.
+    Any,
+    /// This one if it is free, else any (RFC 7296 section 3.15.1).
+    Rather(A),
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Want {
+    /// INTERNAL_IP4_ADDRESS.
+    pub v4: Ask<Ipv4Addr>,
+    /// INTERNAL_IP6_ADDRESS.
+    pub v6: Ask<Ipv6Addr>,
+}
+
+/// One address out of one pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leased<A> {
+    /// The address.
+    pub address: A,
+    /// Index of the pool it is from.
+    pub pool: usize,
+}
+
+/// What a session got, to be given back when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use = "a lease that is not given back is lost until the daemon ends"]
+pub struct Lease {
+    /// IPv4.
+    pub v4: Option<Leased<Ipv4Addr>>,
+    /// IPv6.
+    pub v6: Option<Leased<Ipv6Addr>>,
+}
+
+/// No address of any family that was asked for is free.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no free address: {}", if .full.is_empty() { "no pool has the kind asked for".to_owned() } else { .full.join(", ") })]
+pub struct PoolEmpty {
+    /// One text per range that was tried: `pool office 10.30.0.0/30 (1 in use)`.
+    pub full: Vec<String>,
+}
+
+/// The headend's own address in a pool's range: the first host. `None` if the range leaves no address to give.
+pub fn headend_address(net: IpNet) -> Option<IpAddr> {
+    if last_offset(net) < FIRST_GIVEN {
+        return None;
+    }
+    Some(match net {
+        IpNet::V4(net) => Ipv4Addr::from(u32::from(net.network()) | 1).into(),
+        IpNet::V6(net) => Ipv6Addr::from(u128::from(net.network()) | 1).into(),
+    })
+}
+
+impl Leases {
+    /// All free. Pools are known by their index from now on.
+    pub fn new(pools: &[Pool]) -> Self {
+        let range = |pool: &Pool, net: Option<IpNet>| net.map(|net| PoolRange::new(&pool.name, net));
+        Self {
+            v4: pools.iter().map(|pool| range(pool, pool.v4.map(IpNet::V4))).collect(),
+            v6: pools.iter().map(|pool| range(pool, pool.v6.map(IpNet::V6))).collect(),
+        }
+    }
+
+    /// Takes addresses out of the first of `pools` that has one free, each family for itself. The address asked for
+    /// comes first, then the one that `identity` had last, then one never used, then the one free for longest.
+    ///
+    /// If one family is to be had and another is not, the client gets the one (RFC 7296 section 3.15.4).
+    pub fn take(&mut self, pools: &[usize], owner: SessionId, identity: &Id, want: Want) -> Result<Lease, PoolEmpty> {
+        let mut full = Vec::new();
+        let mut take = |ranges: &mut [Option<PoolRange>], ask: Ask<u128>| {
+            let rather = match ask {
+                Ask::Nothing => return None,
+                Ask::Any => None,
+                Ask::Rather(address) => Some(address),
+            };
+            let taken = take_from(ranges, pools, owner, identity, rather);
+            if taken.is_none() {
+                full.extend(pools.iter().filter_map(|pool| Some(ranges.get(*pool)?.as_ref()?.fullness())));
+            }
+            taken
+        };
+        let v4 = take(&mut self.v4, want.v4.map(v4_number));
+        let v6 = take(&mut self.v6, want.v6.map(u128::from));
+        if v4.is_none() && v6.is_none() && want != Want::default() {
+            return Err(PoolEmpty { full });
+        }
+        Ok(Lease {
+            v4: v4.map(|(pool, number)| Leased { address: Ipv4Addr::from(number as u32), pool }),
+            v6: v6.map(|(pool, number)| Leased { address: Ipv6Addr::from(number), pool }),
+        })
+    }
+
+    /// Frees what `lease` holds, as far as `owner` still has it: giving back twice changes nothing.
+    pub fn give_back(&mut self, owner: SessionId, lease: Lease) {
+        let v4 = lease.v4.map(|leased| (&mut self.v4, leased.pool, v4_number(leased.address)));
+        let v6 = lease.v6.map(|leased| (&mut self.v6, leased.pool, u128::from(leased.address)));
+        for (ranges, pool, number) in [v4, v6].into_iter().flatten() {
+            if let Some(Some(in_pool)) = ranges.get_mut(pool)
+                && let Some(offset) = in_pool.offset(number)
+            {
+                in_pool.range.give_back(offset, owner);
+            }
+        }
+    }
+
+    /// Addresses in use, all pools and families together.
+    pub fn in_use(&self) -> usize {
+        self.v4.iter().chain(&self.v6).flatten().map(|in_pool| in_pool.range.in_use()).sum()
+    }
+}
+
+impl<A> Ask<A> {
+    fn map<B>(self, number: impl FnOnce(A) -> B) -> Ask<B> {
+        match self {
+            Self::Nothing => Ask::Nothing,
+            Self::Any => Ask::Any,
+            Self::Rather(address) => Ask::Rather(number(address)),
+        }
+    }
+}
+
+/// The first offset that is given: 0 is the network's, 1 the headend's.
+const FIRST_GIVEN: u64 = 2;
+
+/// One family of one pool. Addresses of both families are handled as numbers.
+#[derive(Debug)]
+struct PoolRange {
+    name: String,
+    net: IpNet,
+    first: u128,
+    range: Range,
+}
+
+impl PoolRange {
+    fn new(pool: &str, net: IpNet) -> Self {
+        let first = match net {
+            IpNet::V4(net) => v4_number(net.network()),
+            IpNet::V6(net) => u128::from(net.network()),
+        };
+        Self { name: pool.to_owned(), net, first, range: Range::new(FIRST_GIVEN..=last_offset(net)) }
+    }
+
+    fn offset(&self, number: u128) -> Option<u64> {
+        u64::try_from(number.checked_sub(self.first)?).ok()
+    }
+
+    fn fullness(&self) -> String {
+        format!("pool {} {} ({} in use)", self.name, self.net, self.range.in_use())
+    }
+}
+
+/// Index of the pool, address as a number.
+fn take_from(
+    ranges: &mut [Option<PoolRange>],
+    pools: &[usize],
+    owner: SessionId,
+    identity: &Id,
+    rather: Option<u128>,
+) -> Option<(usize, u128)> {
+    // What each pool is asked, and only when all have said no, the next.
+    type Try<'a> = &'a dyn Fn(&mut PoolRange) -> Option<u64>;
+    let asked_for: Try<'_> = &|in_pool| {
+        let offset = in_pool.offset(rather?)?;
+        in_pool.range.take_this(offset, owner, identity)
+    };
+    let had_last: Try<'_> = &|in_pool| in_pool.range.take_remembered(owner, identity);
+    let any: Try<'_> = &|in_pool| in_pool.range.take_any(owner, identity);
+    for attempt in [asked_for, had_last, any] {
+        for pool in pools {
+            if let Some(Some(in_pool)) = ranges.get_mut(*pool)
+                && let Some(offset) = attempt(in_pool)
+            {
+                return Some((*pool, in_pool.first + u128::from(offset)));
+            }
+        }
+    }
+    None
+}
+
+/// The last offset that is given: not IPv4's broadcast. An IPv6 range is cut at 2⁶⁴ addresses.
+fn last_offset(net: IpNet) -> u64 {
+    match net {
+        IpNet::V4(net) => (1_u64 << (32 - net.prefix_len())).saturating_sub(2),
+        IpNet::V6(net) => 1_u64.checked_shl(u32::from(128 - net.prefix_len())).map_or(u64::MAX - 1, |size| size - 1),
+    }
+}
+
+fn v4_number(address: Ipv4Addr) -> u128 {
+    u128::from(u32::from(address))
+}
+
+#[cfg(test)]
+mod tests;

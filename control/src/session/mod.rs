@@ -1,5 +1,10 @@
 //! Sessions as others see them: copied views, no secrets.
 
+mod cause;
+pub(crate) mod log_budget;
+
+pub use cause::Cause;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -52,6 +52,13 @@ pub struct TunnelSpec {
     pub tunnel: TunnelKey,
     /// UDP-encapsulated ESP between these two.
     pub path: Path,
+    /// Octets of the largest outer IP packet on this path; [`TunnelSpec::DEFAULT_OUTER_MTU`] if nothing is known.
+    pub outer_mtu: u16,
+}
+
+impl TunnelSpec {
+    /// Ethernet's.
+    pub const DEFAULT_OUTER_MTU: u16 = 1500;
 }
 
 /// An SA to receive on.

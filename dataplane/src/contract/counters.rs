@@ -109,4 +109,6 @@ worker_counters! {
     handed_off,
     /// Packets taken over from another worker.
     taken_over,
+    /// Commands that did not fit the tables: a mistake of the control plane's.
+    commands_refused,
 }

@@ -1,6 +1,26 @@
 //! Doors: where bursts come in and go out. A worker owns one, for its outer and its inner side together, so
 //! that one system call can serve both.
 
+mod ancillary;
+mod arrival;
+mod clock;
+mod departure;
+mod holder;
+mod inner;
+pub mod memory;
+mod netlink;
+mod open;
+mod outgoing;
+mod steer;
+mod system_calls;
+mod tun;
+mod udp;
+mod uring;
+mod vnet;
+mod waker;
+
+pub use open::{Backend, DoorSeed, IoConfig, Lack, OpenError, OpenReport, TunConfig, open};
+
 use crate::contract::Wake;
 use crate::packet::{Burst, Pool};
 use std::io;
@@ -40,6 +60,10 @@ pub struct DoorStats {
     pub joined: u64,
     /// Times the kernel had packets and we had no buffer.
     pub starved: u64,
+    /// Packets, queued before, that the kernel had no room for.
+    pub transmit_full: u64,
+    /// Packets, queued before, that the kernel refused.
+    pub transmit_failed: u64,
 }
 
 /// Burst receive, burst transmit, flush, adaptive wait.
@@ -63,6 +87,9 @@ pub trait Door {
     fn flush(&mut self, pool: &mut Pool) -> io::Result<()>;
 
     /// Waits up to `limit` for packets or a wake-up: spins as configured, then blocks.
+    ///
+    /// # Errors
+    /// The door cannot go on: its inner interface was removed, or the kernel refuses to wait.
     fn wait(&mut self, limit: Duration) -> io::Result<Woken>;
 
     /// Ends another thread's [`Door::wait`] here.
@@ -73,4 +100,38 @@ pub trait Door {
 
     /// What it counted.
     fn stats(&self) -> DoorStats;
+}
+
+impl<D: Door + ?Sized> Door for Box<D> {
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    fn receive(&mut self, pool: &mut Pool, burst: &mut Burst, limit: usize) -> usize {
+        (**self).receive(pool, burst, limit)
+    }
+
+    fn transmit(&mut self, pool: &mut Pool, burst: &mut Burst) {
+        (**self).transmit(pool, burst);
+    }
+
+    fn flush(&mut self, pool: &mut Pool) -> io::Result<()> {
+        (**self).flush(pool)
+    }
+
+    fn wait(&mut self, limit: Duration) -> io::Result<Woken> {
+        (**self).wait(limit)
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        (**self).waker()
+    }
+
+    fn now(&self) -> crate::time::Instant {
+        (**self).now()
+    }
+
+    fn stats(&self) -> DoorStats {
+        (**self).stats()
+    }
 }

@@ -33,6 +33,18 @@ pub enum Segments {
     },
 }
 
+/// Where an inner packet comes from: that decides whether the inner network may be its way on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Origin {
+    /// The inner door. The kernel has taken its hop.
+    #[default]
+    InnerDoor,
+    /// Another peer's tunnel.
+    Tunnel,
+    /// This worker wrote it.
+    Worker,
+}
+
 /// Beside the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Meta {
@@ -40,6 +52,8 @@ pub struct Meta {
     pub channel: Channel,
     /// Outer addresses; `None` for inner packets.
     pub path: Option<Path>,
+    /// Where an inner packet comes from. Doors leave it as it is.
+    pub origin: Origin,
     /// What becomes of it.
     pub fate: Fate,
     /// Super-packet or not.

@@ -1,1 +1,5 @@
 //! Views of wire formats that cannot panic: bytes become a type once, after that no length is checked again.
+
+pub mod esp;
+pub mod icmp;
+pub mod ip;

@@ -1,0 +1,351 @@
+//! Proposals as text, in strongSwan's spelling: `aes128gcm16-prfsha256-x25519`, `aes256-sha256-modp2048`. Several
+//! words of one kind give several choices, best first.
+
+use super::checked::{EspProposal, IkeProposal, IkeSuite};
+use adit_crypto::suite::{Encr, Integ, KexGroup, PrfId};
+use std::fmt;
+
+/// What is wrong with a proposal's text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposalTextError {
+    /// Nothing there.
+    #[error("the proposal is empty; write for example `{0}`")]
+    Empty(&'static str),
+    /// A word that names no algorithm of adit.
+    #[error("`{word}` is no algorithm that adit knows{}", did_you_mean(*.nearest))]
+    UnknownWord {
+        /// As written.
+        word: String,
+        /// The nearest known word, if one is near.
+        nearest: Option<&'static str>,
+    },
+    /// The same word twice.
+    #[error("`{0}` stands there twice")]
+    Repeated(&'static str),
+    /// No encryption algorithm.
+    #[error("an encryption algorithm is missing (one of {})", names(&Encr::ALL.map(Encr::name)))]
+    MissingEncryption,
+    /// Ciphers that authenticate beside ciphers that do not.
+    #[error("`{aead}` authenticates by itself and `{plain}` does not: write two proposals")]
+    MixedAead {
+        /// The first AEAD.
+        aead: &'static str,
+        /// The first plain cipher.
+        plain: &'static str,
+    },
+    /// A plain cipher without an integrity algorithm.
+    #[error("`{word}` needs an integrity algorithm beside it (one of {})", names(&Integ::ALL.map(Integ::name)), word = .0)]
+    MissingIntegrity(&'static str),
+    /// An AEAD with an integrity algorithm.
+    #[error("`{aead}` authenticates by itself: drop `{integ}`{}", .prf.map(|prf| format!(" or write `{prf}`")).unwrap_or_default())]
+    NeedlessIntegrity {
+        /// The first AEAD.
+        aead: &'static str,
+        /// The first integrity algorithm.
+        integ: &'static str,
+        /// The PRF that may have been meant; not for ESP.
+        prf: Option<&'static str>,
+    },
+    /// An AEAD for IKE without a PRF.
+    #[error("`{word}` needs a PRF beside it (one of {})", names(&PrfId::ALL.map(PrfId::name)), word = .0)]
+    MissingPrf(&'static str),
+    /// IKE without key exchange.
+    #[error("a key exchange group is missing (one of {})", names(&KexGroup::ALL.map(KexGroup::name)))]
+    MissingGroup,
+    /// ESP derives no keys of its own.
+    #[error("`{0}` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there")]
+    PrfInEsp(&'static str),
+}
+
+impl IkeProposal {
+    /// Reads one proposal. PRFs that are not named follow the integrity algorithms.
+    pub fn parse(text: &str) -> Result<Self, ProposalTextError> {
+        let words = Words::parse(text, "aes128gcm16-prfsha256-x25519", Use::Ike)?;
+        let prf = match (&words.prf[..], words.integ.is_empty()) {
+            ([], true) => {
+                return Err(ProposalTextError::MissingPrf(words.encr.first().map_or("", |encr| encr.name())));
+            }
+            ([], false) => words.integ.iter().copied().map(usual_prf).collect(),
+            (_named, _) => words.prf,
+        };
+        if words.groups.is_empty() {
+            return Err(ProposalTextError::MissingGroup);
+        }
+        Ok(Self { encr: words.encr, integ: words.integ, prf, groups: words.groups })
+    }
+}
+
+impl EspProposal {
+    /// Reads one proposal. Groups are for perfect forward secrecy at rekeying.
+    pub fn parse(text: &str) -> Result<Self, ProposalTextError> {
+        let words = Words::parse(text, "aes128gcm16", Use::Esp)?;
+        if let Some(prf) = words.prf.first() {
+            return Err(ProposalTextError::PrfInEsp(prf.name()));
+        }
+        Ok(Self { encr: words.encr, integ: words.integ, groups: words.groups })
+    }
+}
+
+/// As [`IkeProposal::parse`] reads it.
+impl fmt::Display for IkeProposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let usual: Vec<PrfId> = self.integ.iter().copied().map(usual_prf).collect();
+        let prf = if usual == self.prf { &[][..] } else { &self.prf };
+        let encr = self.encr.iter().map(|encr| encr.name());
+        let integ = self.integ.iter().map(|integ| integ.name());
+        let groups = self.groups.iter().map(|group| group.name());
+        write_words(f, encr.chain(integ).chain(prf.iter().map(|prf| prf.name())).chain(groups))
+    }
+}
+
+/// As [`EspProposal::parse`] reads it.
+impl fmt::Display for EspProposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let encr = self.encr.iter().map(|encr| encr.name());
+        let integ = self.integ.iter().map(|integ| integ.name());
+        write_words(f, encr.chain(integ).chain(self.groups.iter().map(|group| group.name())))
+    }
+}
+
+/// As [`IkeProposal::parse`] reads it.
+impl fmt::Display for IkeSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.cipher)?;
+        if self.cipher.integ().map(usual_prf) != Some(self.prf) {
+            write!(f, "-{}", self.prf.name())?;
+        }
+        write!(f, "-{}", self.group.name())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Ike,
+    Esp,
+}
+
+/// The words of one proposal, by kind, in the order written.
+#[derive(Default)]
+struct Words {
+    encr: Vec<Encr>,
+    integ: Vec<Integ>,
+    prf: Vec<PrfId>,
+    groups: Vec<KexGroup>,
+}
+
+impl Words {
+    fn parse(text: &str, example: &'static str, use_for: Use) -> Result<Self, ProposalTextError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(ProposalTextError::Empty(example));
+        }
+        let mut words = Self::default();
+        for word in text.split('-').map(str::trim) {
+            words.add(word)?;
+        }
+        words.check_authentication(use_for)?;
+        Ok(words)
+    }
+
+    fn add(&mut self, written: &str) -> Result<(), ProposalTextError> {
+        let lower = written.to_ascii_lowercase();
+        let word = ALIASES.iter().find(|(alias, _)| *alias == lower).map_or(lower.as_str(), |(_, name)| name);
+        if let Some(encr) = Encr::ALL.into_iter().find(|encr| encr.name() == word) {
+            push_new(&mut self.encr, encr, encr.name())
+        } else if let Some(integ) = Integ::ALL.into_iter().find(|integ| integ.name() == word) {
+            push_new(&mut self.integ, integ, integ.name())
+        } else if let Some(prf) = PrfId::ALL.into_iter().find(|prf| prf.name() == word) {
+            push_new(&mut self.prf, prf, prf.name())
+        } else if let Some(group) = KexGroup::ALL.into_iter().find(|group| group.name() == word) {
+            push_new(&mut self.groups, group, group.name())
+        } else {
+            Err(ProposalTextError::UnknownWord { word: written.to_owned(), nearest: nearest(word) })
+        }
+    }
+
+    fn check_authentication(&self, use_for: Use) -> Result<(), ProposalTextError> {
+        let aead = self.encr.iter().find(|encr| encr.is_aead());
+        let plain = self.encr.iter().find(|encr| !encr.is_aead());
+        match (aead, plain, self.integ.first()) {
+            (None, None, _) => Err(ProposalTextError::MissingEncryption),
+            (Some(aead), Some(plain), _) => {
+                Err(ProposalTextError::MixedAead { aead: aead.name(), plain: plain.name() })
+            }
+            (Some(aead), None, Some(integ)) => Err(ProposalTextError::NeedlessIntegrity {
+                aead: aead.name(),
+                integ: integ.name(),
+                prf: (use_for == Use::Ike && self.prf.is_empty()).then(|| usual_prf(*integ).name()),
+            }),
+            (None, Some(plain), None) => Err(ProposalTextError::MissingIntegrity(plain.name())),
+            (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
+        }
+    }
+}
+
+/// Other spellings that strongSwan takes.
+const ALIASES: [(&str, &str); 13] = [
+    ("aes", "aes128"),
+    ("aes128gcm", "aes128gcm16"),
+    ("aes128gcm128", "aes128gcm16"),
+    ("aes256gcm", "aes256gcm16"),
+    ("aes256gcm128", "aes256gcm16"),
+    ("sha", "sha1"),
+    ("sha2_256", "sha256"),
+    ("sha2_384", "sha384"),
+    ("sha2_512", "sha512"),
+    ("curve25519", "x25519"),
+    ("ecp256r1", "ecp256"),
+    ("ecp384r1", "ecp384"),
+    ("chacha20", "chacha20poly1305"),
+];
+
+/// The PRF that shares its hash with an integrity algorithm.
+const fn usual_prf(integ: Integ) -> PrfId {
+    match integ {
+        Integ::HmacSha1_96 => PrfId::HmacSha1,
+        Integ::HmacSha256_128 => PrfId::HmacSha256,
+        Integ::HmacSha384_192 => PrfId::HmacSha384,
+        Integ::HmacSha512_256 => PrfId::HmacSha512,
+    }
+}
+
+fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T, name: &'static str) -> Result<(), ProposalTextError> {
+    if list.contains(&item) {
+        return Err(ProposalTextError::Repeated(name));
+    }
+    list.push(item);
+    Ok(())
+}
+
+fn all_names() -> impl Iterator<Item = &'static str> {
+    let encr = Encr::ALL.into_iter().map(Encr::name);
+    let integ = Integ::ALL.into_iter().map(Integ::name);
+    let prf = PrfId::ALL.into_iter().map(PrfId::name);
+    encr.chain(integ).chain(prf).chain(KexGroup::ALL.into_iter().map(KexGroup::name))
+}
+
+fn nearest(word: &str) -> Option<&'static str> {
+    let (near, similarity) = all_names()
+        .map(|name| (name, strsim::jaro_winkler(word, name)))
+        .max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (similarity > 0.75).then_some(near)
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(name) => format!("; the nearest is `{name}`"),
+        None => format!(" (it knows {})", names(&all_names().collect::<Vec<_>>())),
+    }
+}
+
+fn names(list: &[&str]) -> String {
+    list.join(", ")
+}
+
+fn write_words<'a>(f: &mut fmt::Formatter<'_>, words: impl Iterator<Item = &'a str>) -> fmt::Result {
+    for (position, word) in words.enumerate() {
+        if position > 0 {
+            f.write_str("-")?;
+        }
+        f.write_str(word)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proposal_reads_back_as_it_was_written() {
+        for text in [
+            "aes128gcm16-prfsha256-x25519",
+            "aes256-sha256-modp2048",
+            "aes128-aes256-sha256-sha1-ecp256-x25519",
+            "aes256-sha384-prfsha256-ecp384",
+            "aes256gcm16-chacha20poly1305-prfsha384-prfsha512-x25519-ecp384-modp2048",
+        ] {
+            assert_eq!(IkeProposal::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["aes128gcm16", "chacha20poly1305-x25519", "aes128-aes256-sha1-modp2048"] {
+            assert_eq!(EspProposal::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_prf_that_is_not_named_follows_the_integrity_algorithms() {
+        let proposal = IkeProposal::parse("aes256-sha1-sha512-modp2048").unwrap();
+        assert_eq!(proposal.prf, [PrfId::HmacSha1, PrfId::HmacSha512]);
+    }
+
+    #[test]
+    fn other_spellings_of_strongswan_and_capitals_are_taken() {
+        let proposal = IkeProposal::parse(" AES128GCM128-PRFSHA256-curve25519 ").unwrap();
+        assert_eq!(proposal.to_string(), "aes128gcm16-prfsha256-x25519");
+        for (alias, name) in ALIASES {
+            assert!(all_names().any(|known| known == name), "{alias} stands for nothing");
+            assert!(all_names().all(|known| known != alias), "{alias} is a name already");
+        }
+    }
+
+    #[test]
+    fn each_mistake_has_its_sentence() {
+        let ike = |text: &str| IkeProposal::parse(text).unwrap_err().to_string();
+        let esp = |text: &str| EspProposal::parse(text).unwrap_err().to_string();
+        assert_eq!(ike(""), "the proposal is empty; write for example `aes128gcm16-prfsha256-x25519`");
+        assert_eq!(esp(" "), "the proposal is empty; write for example `aes128gcm16`");
+        assert_eq!(
+            ike("aes128gmc16-prfsha256-x25519"),
+            "`aes128gmc16` is no algorithm that adit knows; the nearest is `aes128gcm16`"
+        );
+        assert_eq!(ike("aes128--x25519").split(" (").next(), Some("`` is no algorithm that adit knows"));
+        assert!(ike("qqq").contains("(it knows aes128gcm16, "), "{}", ike("qqq"));
+        assert_eq!(ike("aes256-aes256-sha1-x25519"), "`aes256` stands there twice");
+        assert_eq!(
+            ike("prfsha256-x25519"),
+            "an encryption algorithm is missing (one of aes128gcm16, aes256gcm16, chacha20poly1305, aes128, aes256)"
+        );
+        assert_eq!(
+            ike("aes128gcm16-aes128-sha256-x25519"),
+            "`aes128gcm16` authenticates by itself and `aes128` does not: write two proposals"
+        );
+        assert_eq!(
+            esp("aes128"),
+            "`aes128` needs an integrity algorithm beside it (one of sha256, sha384, sha512, sha1)"
+        );
+        assert_eq!(
+            ike("aes128gcm16-sha256-x25519"),
+            "`aes128gcm16` authenticates by itself: drop `sha256` or write `prfsha256`"
+        );
+        assert_eq!(esp("aes128gcm16-sha256"), "`aes128gcm16` authenticates by itself: drop `sha256`");
+        assert_eq!(
+            ike("aes128gcm16-x25519"),
+            "`aes128gcm16` needs a PRF beside it (one of prfsha256, prfsha384, prfsha512, prfsha1)"
+        );
+        assert_eq!(
+            ike("aes128gcm16-prfsha256"),
+            "a key exchange group is missing (one of x25519, ecp256, ecp384, modp2048)"
+        );
+        assert_eq!(
+            esp("aes128gcm16-prfsha256"),
+            "`prfsha256` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there"
+        );
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_and_what_is_read_reads_back() {
+        bolero::check!().with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(words, bytes)| {
+            let names: Vec<_> = all_names().collect();
+            let words: Vec<_> = words.iter().map(|word| names[usize::from(*word) % names.len()]).collect();
+            for text in [words.join("-"), String::from_utf8_lossy(bytes).into_owned()] {
+                if let Ok(proposal) = IkeProposal::parse(&text) {
+                    assert_eq!(IkeProposal::parse(&proposal.to_string()), Ok(proposal));
+                }
+                match EspProposal::parse(&text) {
+                    Ok(proposal) => assert_eq!(EspProposal::parse(&proposal.to_string()), Ok(proposal)),
+                    Err(error) => assert!(!error.to_string().is_empty()),
+                }
+            }
+        });
+    }
+}

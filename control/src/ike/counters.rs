@@ -1,0 +1,75 @@
+//! What the engine did, in numbers. Every datagram that leads to nothing has a name here.
+
+macro_rules! ignored {
+    ($($variant:ident $name:literal $sentence:literal,)+) => {
+        /// Why a datagram led to nothing.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Ignored {
+            $(#[doc = $sentence] $variant,)+
+        }
+
+        impl Ignored {
+            /// Every reason, in counter order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable name, as in `adit_ike_ignored_total{reason="…"}`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One sentence for people.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)+ }
+            }
+        }
+    };
+}
+
+ignored! {
+    Malformed "malformed" "not an IKEv2 message",
+    UnknownSpi "unknown_spi" "no IKE SA has these SPIs",
+    WrongDirection "wrong_direction" "says it comes from the responder, and that is us",
+    UnexpectedExchange "unexpected_exchange" "an exchange that cannot come now",
+    BadIcv "bad_icv" "integrity check failed",
+    OldMessageId "old_message_id" "Message ID below the window",
+    FutureMessageId "future_message_id" "Message ID above the window",
+    NotAsked "not_asked" "a response to nothing that we asked",
+    HalfOpenFull "half_open_full" "as many half-open SAs as the configuration allows",
+    SourceFull "source_full" "too many half-open SAs from one address",
+    SpiTaken "spi_taken" "another IKE_SA_INIT with the SPI and address of a living IKE SA",
+    WouldAmplify "would_amplify" "the answer would be larger than the question from an unproven address",
+    ShuttingDown "shutting_down" "adit is leaving",
+    UnreadableResponse "unreadable_response" "an authenticated response that cannot be read",
+}
+
+/// Totals since the engine was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EngineCounters {
+    ignored: [u64; Ignored::ALL.len()],
+    /// IKE datagrams taken in.
+    pub received: u64,
+    /// IKE datagrams given out.
+    pub sent: u64,
+    /// Requests that were answered with the same octets again.
+    pub answered_again: u64,
+    /// Requests of ours that were sent again.
+    pub asked_again: u64,
+    /// Peers that proved their identity and got a session.
+    pub logins: u64,
+    /// Peers that were refused.
+    pub refusals: u64,
+}
+
+impl EngineCounters {
+    pub(crate) fn ignore(&mut self, reason: Ignored) {
+        if let Some(count) = self.ignored.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// How many datagrams led to nothing for this reason.
+    pub fn ignored(&self, reason: Ignored) -> u64 {
+        self.ignored.get(reason as usize).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,113 @@
+//! How sessions go on and how they end.
+
+use super::{Engine, Stage};
+use crate::ike::v2::{Closing, Established, Farewell, Peer, TimerKey, Traffic, Verdict};
+use crate::ike::wire::Id;
+use crate::session::{Cause, SessionId};
+use adit_dataplane::time::Instant;
+
+impl Engine {
+    /// After every event in a session's life.
+    pub(super) fn settle(&mut self, now: Instant, mut session: Box<Established>, verdict: Verdict) {
+        match verdict {
+            Verdict::Stay => {
+                let id = session.peer.id;
+                self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
+                self.sessions.insert(id, Stage::Established(session));
+            }
+            Verdict::Close(cause) => {
+                let closing = Closing::begin(now, &mut self.node, *session, cause);
+                self.settle_closing(now, Box::new(closing), Verdict::Stay);
+            }
+            Verdict::Gone(cause, farewell) => {
+                session.stop_service(now, &mut self.node);
+                session.forget_ike_sas(&mut self.node);
+                let traffic = session.traffic();
+                self.gone(now, &session.peer, cause, traffic, farewell);
+            }
+        }
+    }
+
+    /// After every event in the end of a session's life.
+    pub(super) fn settle_closing(&mut self, now: Instant, closing: Box<Closing>, verdict: Verdict) {
+        match verdict {
+            // It is closing already, for the first cause.
+            Verdict::Stay | Verdict::Close(_) => {
+                self.node.timers.set(TimerKey::Session(closing.peer.id), Some(closing.deadline()));
+                self.sessions.insert(closing.peer.id, Stage::Closing(closing));
+            }
+            Verdict::Gone(cause, farewell) => {
+                closing.forget_ike_sa(&mut self.node);
+                self.gone(now, &closing.peer, cause, closing.traffic, farewell);
+            }
+        }
+    }
+
+    /// A session's deadline has come.
+    pub(super) fn session_timeout(&mut self, now: Instant, id: SessionId) {
+        let _span = tracing::info_span!("session", session = %id).entered();
+        match self.sessions.remove(&id) {
+            Some(Stage::HalfOpen(half)) => {
+                self.half_open_ends(&half);
+                tracing::debug!(
+                    cause = Cause::HalfOpenTimeout.name(),
+                    peer = %half.path.peer,
+                    "{}",
+                    Cause::HalfOpenTimeout.sentence()
+                );
+            }
+            Some(Stage::Established(mut session)) => {
+                let verdict = session.timeout(now, &mut self.node);
+                self.settle(now, session, verdict);
+            }
+            Some(Stage::Closing(mut closing)) => {
+                let verdict = closing.timeout(now, &mut self.node);
+                self.settle_closing(now, closing, verdict);
+            }
+            None => {}
+        }
+    }
+
+    /// The same identity is here again and has lost its older sessions (RFC 7296 section 2.4). They end without a
+    /// word: there is nobody to hear it.
+    pub(super) fn replace_older(&mut self, now: Instant, identity: &Id) {
+        let Some(older) = self.by_identity.get(identity).cloned() else { return };
+        for id in older {
+            let _span = tracing::info_span!("session", session = %id).entered();
+            let verdict = Verdict::Gone(Cause::InitialContact, None);
+            match self.sessions.remove(&id) {
+                Some(Stage::Established(session)) => self.settle(now, session, verdict),
+                Some(Stage::Closing(closing)) => self.settle_closing(now, closing, verdict),
+                // It has no identity yet, so it is not found by one.
+                Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
+                None => {}
+            }
+        }
+    }
+
+    fn gone(&mut self, now: Instant, peer: &Peer, cause: Cause, traffic: Traffic, farewell: Option<Farewell>) {
+        self.node.installer.session_left(peer.worker);
+        self.node.timers.set(TimerKey::Session(peer.id), None);
+        self.arrivals.left(&peer.arrival);
+        if let Some(ids) = self.by_identity.get_mut(&peer.identity) {
+            ids.remove(&peer.id);
+            if ids.is_empty() {
+                self.by_identity.remove(&peer.identity);
+            }
+        }
+        if let Some(farewell) = farewell {
+            self.node.keep_farewell(now, farewell);
+        }
+        tracing::info!(
+            cause = cause.name(),
+            identity = %peer.identity,
+            up_seconds = now.since(peer.login).as_secs(),
+            bytes_in = traffic.bytes_in,
+            bytes_out = traffic.bytes_out,
+            packets_in = traffic.packets_in,
+            packets_out = traffic.packets_out,
+            "logout: {}",
+            cause.sentence()
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! What comes from nowhere: IKE_SA_INIT, and what belongs to an IKE SA that is over.
+
+use super::{Door, Engine, Stage};
+use crate::ike::counters::Ignored;
+use crate::ike::v2::{Arrival, Refused, respond, unsupported_critical};
+use crate::ike::wire::{Exchange, Header, IkeSpi, WireError, parse};
+use crate::session::{Cause, SessionId};
+use adit_dataplane::contract::{IkeDatagram, WorkerId};
+use adit_dataplane::time::Instant;
+
+impl Engine {
+    /// A request without our SPI: IKE_SA_INIT, or nothing (RFC 7296 section 3.1).
+    pub(super) fn first_contact(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram, header: Header) {
+        if header.exchange != Exchange::IkeSaInit || header.flags.response || header.message_id != 0 {
+            return self.node.ignore(Ignored::UnexpectedExchange);
+        }
+        let arrival = Arrival { spi_i: header.initiator_spi, source: datagram.path.peer };
+        if header.initiator_spi == IkeSpi::default() {
+            return self.node.ignore(Ignored::Malformed);
+        }
+        if self.door == Door::Shut {
+            return self.node.ignore(Ignored::ShuttingDown);
+        }
+        if let Some(id) = self.arrivals.find(&arrival) {
+            // RFC 7296 section 2.1: the same question gets the same answer, and makes no second state.
+            return match self.sessions.get(&id) {
+                Some(Stage::HalfOpen(half)) if half.request == datagram.bytes => {
+                    self.node.counters.answered_again += 1;
+                    let bytes = half.response.clone();
+                    self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+                }
+                Some(Stage::HalfOpen(_) | Stage::Established(_) | Stage::Closing(_)) | None => {
+                    self.node.ignore(Ignored::SpiTaken);
+                }
+            };
+        }
+        if let Err(full) = self.arrivals.room(datagram.path.peer.ip()) {
+            return self.node.ignore(full);
+        }
+        let id = SessionId(self.next_id);
+        let outcome = match parse(&datagram.bytes) {
+            Ok(incoming) => respond(now, &mut self.node, id, worker, datagram, &incoming),
+            Err(WireError::UnsupportedCritical(kind)) => Err(unsupported_critical(header, datagram.bytes.len(), kind)),
+            Err(_) => Err(Refused::Silence(Ignored::Malformed)),
+        };
+        match outcome {
+            Ok(half) => {
+                let _span = tracing::info_span!("session", session = %id).entered();
+                tracing::debug!(peer = %datagram.path.peer, suite = %half.suite(), "half-open");
+                self.next_id = self.unused_id(self.next_id);
+                self.arrivals.came(arrival, id);
+                let bytes = half.response.clone();
+                self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+                self.keep_half_open(Box::new(half));
+            }
+            Err(Refused::Answer { cause, bytes, offered, wanted }) => {
+                self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+                // Choosing another group is part of the game (RFC 7296 section 1.2).
+                if cause == Cause::WrongGroup {
+                    tracing::debug!(peer = %datagram.path.peer, offered, wanted, "another group is wanted");
+                    return;
+                }
+                self.node.counters.refusals += 1;
+                if let Some(unsaid) = self.node.log_budget.take(now) {
+                    tracing::warn!(cause = cause.name(), peer = %datagram.path.peer, offered, wanted, unsaid,
+                        "login refused: {}", cause.sentence());
+                }
+            }
+            Err(Refused::Silence(reason)) => self.node.ignore(reason),
+        }
+    }
+
+    /// The peer may not have got our last answer.
+    pub(super) fn after_the_end(&mut self, worker: WorkerId, datagram: &IkeDatagram, header: Header) {
+        let Some(answer) = self.node.farewells.answer(header.responder_spi, &datagram.bytes) else {
+            return self.node.ignore(Ignored::UnknownSpi);
+        };
+        let bytes = answer.to_vec();
+        self.node.counters.answered_again += 1;
+        self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+    }
+
+    /// The next number that no living session has; numbers come again after four thousand million logins.
+    fn unused_id(&self, last: u32) -> u32 {
+        let mut next = last;
+        loop {
+            next = next.wrapping_add(1).max(1);
+            if !self.sessions.contains_key(&SessionId(next)) {
+                return next;
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! From a half-open SA to a session: IKE_AUTH, or too late.
+
+use super::{Engine, Stage};
+use crate::ike::counters::Ignored;
+use crate::ike::sk::SkError;
+use crate::ike::v2::{Contact, Established, HalfOpen, LoginRefused, Proven, TimerKey, Verdict, prove, refuse_login};
+use crate::ike::wire::{Exchange, Incoming, NotifyKind, WireError};
+use crate::session::Cause;
+use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::time::Instant;
+
+impl Engine {
+    /// A half-open SA takes IKE_AUTH and nothing else; until the ICV is good, nothing changes.
+    pub(super) fn half_open(
+        &mut self,
+        now: Instant,
+        half: Box<HalfOpen>,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+    ) {
+        let header = incoming.header;
+        let expected = header.exchange == Exchange::IkeAuth && !header.flags.response && header.message_id == 1;
+        if !expected || header.initiator_spi != half.ike.spi_i {
+            self.node.ignore(Ignored::UnexpectedExchange);
+            return self.keep_half_open(half);
+        }
+        let opened = match half.ike.open(incoming) {
+            Err(SkError::BadIcv) => {
+                self.node.ignore(Ignored::BadIcv);
+                return self.keep_half_open(half);
+            }
+            Err(SkError::Syntax(WireError::UnsupportedCritical(kind))) => Err(LoginRefused::unsupported_critical(kind)),
+            Err(SkError::Syntax(error)) => Err(LoginRefused::unreadable(error)),
+            Ok(payloads) => Ok(payloads),
+        };
+        let payloads = match opened {
+            Ok(payloads) => payloads,
+            Err(refused) => return self.refuse(now, *half, &refused, datagram, incoming),
+        };
+        match prove(&half, &self.node, &payloads).and_then(|proven| self.admit(now, proven)) {
+            Ok(proven) => self.log_in(now, *half, proven, datagram, incoming),
+            Err(refused) => self.refuse(now, *half, &refused, datagram, incoming),
+        }
+    }
+
+    /// Waits for IKE_AUTH, not for ever.
+    pub(super) fn keep_half_open(&mut self, half: Box<HalfOpen>) {
+        let deadline = half.since + self.node.config.ike.half_open_timeout;
+        self.node.timers.set(TimerKey::Session(half.id), Some(deadline));
+        self.sessions.insert(half.id, Stage::HalfOpen(half));
+    }
+
+    /// It led to nothing.
+    pub(super) fn half_open_ends(&mut self, half: &HalfOpen) {
+        self.arrivals.no_longer_half_open(&half.arrival);
+        self.arrivals.left(&half.arrival);
+        self.node.forget_ike_spi(half.ike.spi_r);
+        self.node.timers.set(TimerKey::Session(half.id), None);
+    }
+
+    /// Somebody whom we know: older sessions go if they are lost, and then there must be room.
+    fn admit<'a>(&mut self, now: Instant, proven: Proven<'a>) -> Result<Proven<'a>, Box<LoginRefused>> {
+        // RFC 7296 section 2.4: sent inside SK by somebody who has proven the identity, so it may be believed.
+        if proven.contact == Contact::Initial {
+            self.replace_older(now, proven.identity);
+        }
+        let (half_open, _, _) = self.arrivals.counts();
+        if self.sessions.len().saturating_sub(half_open.saturating_sub(1)) >= self.node.config.ike.session_limit {
+            let limit = self.node.config.ike.session_limit;
+            let refused = LoginRefused::new(Cause::SessionLimit, NotifyKind::NoAdditionalSas);
+            return Err(Box::new(LoginRefused {
+                identity: Some(proven.identity.clone()),
+                wanted: format!("fewer than {limit} sessions"),
+                ..refused
+            }));
+        }
+        Ok(proven)
+    }
+
+    fn log_in(
+        &mut self,
+        now: Instant,
+        half: HalfOpen,
+        proven: Proven<'_>,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+    ) {
+        self.arrivals.no_longer_half_open(&half.arrival);
+        self.by_identity.entry(proven.identity.clone()).or_default().insert(half.id);
+        let session = Established::begin(now, &mut self.node, half, proven, datagram, incoming);
+        self.settle(now, Box::new(session), Verdict::Stay);
+    }
+
+    fn refuse(
+        &mut self,
+        now: Instant,
+        half: HalfOpen,
+        refused: &LoginRefused,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+    ) {
+        self.half_open_ends(&half);
+        self.node.counters.refusals += 1;
+        if let Some(unsaid) = self.node.log_budget.take(now) {
+            tracing::warn!(
+                cause = refused.cause.name(),
+                peer = %datagram.path.peer,
+                identity = refused.identity.as_ref().map(tracing::field::display),
+                offered = refused.offered,
+                wanted = refused.wanted,
+                unsaid,
+                "login refused: {}",
+                refused.cause.sentence()
+            );
+        }
+        let worker = half.worker;
+        let farewell = refuse_login(half, refused, incoming);
+        self.node.send_ike(worker, datagram.path, datagram.framing, farewell.answer.clone());
+        self.node.keep_farewell(now, farewell);
+    }
+}

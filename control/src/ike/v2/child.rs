@@ -1,0 +1,119 @@
+//! One child SA pair (RFC 7296 section 2.8): made before the old one breaks.
+//!
+//! ```text
+//! Fresh ──first packet, or the old one is deleted──▶ Active ──a newer one is Active──▶ Superseded
+//!                                                      │                                   │
+//!                                                      └────────▶ Draining ◀── the peer deletes it
+//! ```
+
+use super::node::Node;
+use super::tunnel::Traffic;
+use crate::ike::keys::ChildKeys;
+use crate::session::SessionId;
+use adit_crypto::esp_cipher::{BadKeyLength, EspCipher};
+use adit_crypto::suite::CipherSuite;
+use adit_dataplane::contract::{Command, InboundSpec, OutboundSpec, SaCounters, Selectors, Spi, TunnelKey};
+use adit_dataplane::time::Instant;
+use std::sync::Arc;
+
+/// Both directions. The keys are with the worker.
+pub(super) struct Child {
+    pub(super) spi_in: Spi,
+    pub(super) spi_out: u32,
+    pub(super) suite: CipherSuite,
+    pub(super) selectors: Arc<Selectors>,
+    pub(super) received: Arc<SaCounters>,
+    pub(super) sent: Arc<SaCounters>,
+    pub(super) since: Instant,
+    pub(super) stage: ChildStage,
+}
+
+/// How far it is.
+pub(super) enum ChildStage {
+    /// We receive on it; it is not known whether the peer does (RFC 7296 section 2.8 on loss of the response).
+    Fresh(Box<OutboundSpec>),
+    /// We send on it.
+    Active,
+    /// We send on a newer one; the peer will delete this.
+    Superseded,
+    /// Deleted; what is under way may still come in.
+    Draining { until: Instant },
+}
+
+/// What it is made of.
+pub(super) struct ChildParts {
+    pub(super) session: SessionId,
+    pub(super) tunnel: TunnelKey,
+    pub(super) spi_in: Spi,
+    pub(super) spi_out: u32,
+    pub(super) suite: CipherSuite,
+    pub(super) selectors: Selectors,
+}
+
+impl Child {
+    /// Receives from now on; sends when it is switched to. The peer started the exchange that made it.
+    pub(super) fn install(
+        now: Instant,
+        node: &mut Node,
+        parts: ChildParts,
+        keys: &ChildKeys,
+    ) -> Result<Self, BadKeyLength> {
+        let ChildParts { session, tunnel, spi_in, spi_out, suite, selectors } = parts;
+        let backend = node.config.crypto;
+        let (theirs, ours) = (&keys.initiator_to_responder, &keys.responder_to_initiator);
+        // Exposed to set the ciphers up; they and the keys wipe themselves.
+        let inbound = EspCipher::new(backend, suite, theirs.encr.expose(), theirs.integ.expose())?;
+        let outbound = EspCipher::new(backend, suite, ours.encr.expose(), ours.integ.expose())?;
+        let selectors = Arc::new(selectors);
+        let (received, sent) = (Arc::<SaCounters>::default(), Arc::<SaCounters>::default());
+        let inbound = InboundSpec {
+            tunnel,
+            spi: spi_in,
+            cipher: inbound,
+            window: node.config.replay_window,
+            selectors: Arc::clone(&selectors),
+            counters: Arc::clone(&received),
+        };
+        let outbound = OutboundSpec {
+            tunnel,
+            spi: spi_out,
+            cipher: outbound,
+            selectors: Arc::clone(&selectors),
+            counters: Arc::clone(&sent),
+        };
+        node.installer.command(tunnel.worker, Command::AddInbound(Box::new(inbound)));
+        tracing::debug!(%session, spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), %suite, "child SA installed");
+        let stage = ChildStage::Fresh(Box::new(outbound));
+        Ok(Self { spi_in, spi_out, suite, selectors, received, sent, since: now, stage })
+    }
+
+    /// Sends on it from now on, if it did not before.
+    pub(super) fn switch_to(&mut self, node: &mut Node, tunnel: TunnelKey) {
+        match std::mem::replace(&mut self.stage, ChildStage::Active) {
+            ChildStage::Fresh(outbound) => {
+                node.installer.command(tunnel.worker, Command::SwitchOutbound(outbound));
+            }
+            other @ (ChildStage::Active | ChildStage::Superseded | ChildStage::Draining { .. }) => self.stage = other,
+        }
+    }
+
+    /// So far.
+    pub(super) fn traffic(&self) -> Traffic {
+        let (received, sent) = (self.received.totals(), self.sent.totals());
+        Traffic {
+            packets_in: received.packets,
+            bytes_in: received.octets,
+            packets_out: sent.packets,
+            bytes_out: sent.octets,
+        }
+    }
+
+    /// The word for the API.
+    pub(super) fn state(&self) -> &'static str {
+        match self.stage {
+            ChildStage::Fresh(_) => "new",
+            ChildStage::Active => "active",
+            ChildStage::Superseded | ChildStage::Draining { .. } => "rekeyed",
+        }
+    }
+}

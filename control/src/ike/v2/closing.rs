@@ -1,0 +1,154 @@
+//! A session that we end: nothing is carried any more, the peer is told, its answer is awaited (RFC 7296 section
+//! 1.4.1).
+
+use super::established::{Established, Former, Peer, Verdict};
+use super::farewell::Farewell;
+use super::ike_sa::{IkeSa, Purpose};
+use super::message_id::{Request, Response, Retry};
+use super::node::Node;
+use super::shape::notify;
+use super::tunnel::Traffic;
+use crate::ike::counters::Ignored;
+use crate::ike::sk::SkError;
+use crate::ike::wire::{Delete, Exchange, Incoming, NotifyKind, Payload, Protocol};
+use crate::session::Cause;
+use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::time::Instant;
+
+/// Says goodbye.
+pub(crate) struct Closing {
+    pub(crate) peer: Peer,
+    pub(super) ike: IkeSa,
+    pub(crate) cause: Cause,
+    pub(crate) traffic: Traffic,
+}
+
+impl Closing {
+    /// Service ends at once. If a request is under way, ours has to wait for its answer (RFC 7296 section 2.3).
+    pub(crate) fn begin(now: Instant, node: &mut Node, mut session: Established, cause: Cause) -> Self {
+        session.stop_service(now, node);
+        let traffic = session.traffic();
+        let Established { peer, ike, former, service: _ } = session;
+        if let Some(Former { ike: former, until: _ }) = former {
+            node.forget_ike_spi(former.spi_r);
+        }
+        let mut closing = Self { peer, ike, cause, traffic };
+        closing.say_goodbye(now, node);
+        closing
+    }
+
+    fn say_goodbye(&mut self, now: Instant, node: &mut Node) {
+        let delete = Payload::Delete(Delete { protocol: Protocol::Ike, spis: Vec::new() });
+        let Ok(bytes) = self.ike.ask(now, &node.patience(), Purpose::Goodbye, &[delete]) else { return };
+        node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+    }
+
+    /// A datagram for its IKE SA.
+    pub(crate) fn handle(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+    ) -> Verdict {
+        let header = incoming.header;
+        if header.responder_spi != self.ike.spi_r || header.initiator_spi != self.ike.spi_i {
+            node.ignore(Ignored::UnknownSpi);
+            return Verdict::Stay;
+        }
+        let opened = match self.ike.open(incoming) {
+            Err(SkError::BadIcv) => {
+                node.ignore(Ignored::BadIcv);
+                return Verdict::Stay;
+            }
+            Ok(payloads) => payloads,
+            // It is over anyway: as good as an empty message.
+            Err(SkError::Syntax(_)) => Vec::new(),
+        };
+        if header.flags.response {
+            return match self.ike.ids.response(header.message_id) {
+                Response::Answer(Purpose::Goodbye) => Verdict::Gone(self.cause, None),
+                Response::Answer(Purpose::Liveness) => {
+                    self.say_goodbye(now, node);
+                    Verdict::Stay
+                }
+                Response::NotAsked => {
+                    node.ignore(Ignored::NotAsked);
+                    Verdict::Stay
+                }
+            };
+        }
+        match self.ike.ids.request(header.message_id) {
+            Request::Next => self.request(node, datagram, incoming, &opened),
+            Request::Again(bytes) => {
+                let bytes = bytes.to_vec();
+                node.counters.answered_again += 1;
+                node.send_ike(self.peer.worker, datagram.path, datagram.framing, bytes);
+                Verdict::Stay
+            }
+            Request::Old => {
+                node.ignore(Ignored::OldMessageId);
+                Verdict::Stay
+            }
+            Request::Ahead => {
+                node.ignore(Ignored::FutureMessageId);
+                Verdict::Stay
+            }
+        }
+    }
+
+    fn request(
+        &mut self,
+        node: &mut Node,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+        payloads: &[Payload],
+    ) -> Verdict {
+        let answer = match incoming.header.exchange {
+            // RFC 7296 section 2.25.2: what is being deleted makes nothing new.
+            Exchange::CreateChildSa | Exchange::IkeSaInit | Exchange::IkeAuth => {
+                vec![notify(NotifyKind::TemporaryFailure, Vec::new())]
+            }
+            Exchange::Informational => Vec::new(),
+        };
+        let bytes = self.ike.answer(&incoming.header, &answer);
+        node.send_ike(self.peer.worker, datagram.path, datagram.framing, bytes.clone());
+        // Both say goodbye at once (RFC 7296 section 2.25.2): neither waits for the other's answer.
+        let deleted = payloads
+            .iter()
+            .any(|payload| matches!(payload, Payload::Delete(delete) if delete.protocol == Protocol::Ike));
+        if deleted && incoming.header.exchange == Exchange::Informational {
+            let farewell = Farewell { spi: self.ike.spi_r, request: incoming.bytes.to_vec(), answer: bytes };
+            return Verdict::Gone(self.cause, Some(farewell));
+        }
+        Verdict::Stay
+    }
+
+    /// Nothing can reach it by its SPI any more.
+    pub(crate) fn forget_ike_sa(&self, node: &mut Node) {
+        node.forget_ike_spi(self.ike.spi_r);
+    }
+
+    /// Its time has come.
+    pub(crate) fn timeout(&mut self, now: Instant, node: &mut Node) -> Verdict {
+        // Message IDs have run out, so it cannot even be said.
+        if self.ike.ids.under_way().is_none() {
+            return Verdict::Gone(self.cause, None);
+        }
+        match self.ike.ids.retry(now, &node.patience()) {
+            Retry::Again(bytes) => {
+                let bytes = bytes.to_vec();
+                node.counters.asked_again += 1;
+                node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+                Verdict::Stay
+            }
+            Retry::Dead => Verdict::Gone(self.cause, None),
+            Retry::NotYet => Verdict::Stay,
+        }
+    }
+
+    /// When [`Closing::timeout`] has something to do.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.ike.ids.due().unwrap_or(self.peer.heard)
+    }
+}

@@ -1,0 +1,103 @@
+//! What is left of an IKE SA that is over: its last answer, in case that was lost (RFC 7296 section 2.1).
+//!
+//! A retransmission is the same octets again, so the stored request alone tells one, and no key is kept. Whoever
+//! replays it to us from elsewhere gets what the peer got, once for each datagram of about the same size.
+
+use crate::ike::wire::IkeSpi;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// How long a last answer can be asked for again. Adit's own choice: it covers the first retransmissions of the
+/// clients we know (strongSwan: after 4 and 11.2 seconds).
+pub(crate) const LINGER: Duration = Duration::from_secs(15);
+
+/// A last request and its answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Farewell {
+    /// Ours, of the IKE SA that is over.
+    pub(crate) spi: IkeSpi,
+    pub(crate) request: Vec<u8>,
+    pub(crate) answer: Vec<u8>,
+}
+
+/// All of them, by our SPI; never more than a limit, the oldest goes first.
+#[derive(Debug)]
+pub(crate) struct Farewells {
+    limit: usize,
+    by_spi: BTreeMap<IkeSpi, Farewell>,
+    order: VecDeque<IkeSpi>,
+}
+
+impl Farewells {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, by_spi: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    /// Keeps one more. If another had to make place, its SPI comes back.
+    pub(super) fn keep(&mut self, farewell: Farewell) -> Option<IkeSpi> {
+        let spi = farewell.spi;
+        if self.by_spi.insert(spi, farewell).is_none() {
+            self.order.push_back(spi);
+        }
+        if self.by_spi.len() <= self.limit {
+            return None;
+        }
+        let oldest = self.order.pop_front()?;
+        self.by_spi.remove(&oldest);
+        Some(oldest)
+    }
+
+    /// The answer to exactly this request.
+    pub(crate) fn answer(&self, spi: IkeSpi, request: &[u8]) -> Option<&[u8]> {
+        let farewell = self.by_spi.get(&spi)?;
+        (farewell.request == request).then_some(&farewell.answer[..])
+    }
+
+    /// Its time is over.
+    pub(super) fn forget(&mut self, spi: IkeSpi) {
+        self.by_spi.remove(&spi);
+        // Expiry comes in the order of keeping, so this is the front but for those that had to make place.
+        if self.order.front() == Some(&spi) {
+            self.order.pop_front();
+        } else {
+            self.order.retain(|other| *other != spi);
+        }
+    }
+
+    /// How many are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.by_spi.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn farewell(n: u8) -> Farewell {
+        Farewell { spi: IkeSpi(n.into()), request: vec![n], answer: vec![n, n] }
+    }
+
+    #[test]
+    fn the_same_request_gets_the_same_answer_and_no_other_gets_any() {
+        let mut farewells = Farewells::new(4);
+        assert_eq!(farewells.keep(farewell(1)), None);
+        assert_eq!(farewells.answer(IkeSpi(1), &[1]), Some(&[1, 1][..]));
+        assert_eq!(farewells.answer(IkeSpi(1), &[2]), None);
+        assert_eq!(farewells.answer(IkeSpi(2), &[1]), None);
+        farewells.forget(IkeSpi(1));
+        assert_eq!(farewells.answer(IkeSpi(1), &[1]), None);
+        assert_eq!((farewells.len(), farewells.order.len()), (0, 0));
+    }
+
+    #[test]
+    fn no_more_are_kept_than_allowed_and_the_oldest_goes() {
+        let mut farewells = Farewells::new(2);
+        assert_eq!(farewells.keep(farewell(1)), None);
+        assert_eq!(farewells.keep(farewell(2)), None);
+        assert_eq!(farewells.keep(farewell(3)), Some(IkeSpi(1)));
+        assert_eq!(farewells.len(), 2);
+        assert_eq!(farewells.answer(IkeSpi(1), &[1]), None);
+        assert_eq!(farewells.answer(IkeSpi(3), &[3]), Some(&[3, 3][..]));
+    }
+}

@@ -1,0 +1,57 @@
+//! INFORMATIONAL requests (RFC 7296 sections 1.4 and 1.4.1): deletes are obeyed, an empty one proves that we live,
+//! notifications that mean nothing to us are ignored.
+
+use super::established::{Established, Service};
+use super::node::Node;
+use crate::ike::wire::{Delete, Payload, Protocol};
+use adit_dataplane::contract::Spi;
+use adit_dataplane::time::Instant;
+
+/// What was done.
+pub(super) struct Done {
+    pub(super) payloads: Vec<Payload>,
+    pub(super) ike_sa: IkeSaFate,
+}
+
+/// Of the IKE SA that the request came on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IkeSaFate {
+    Stays,
+    Deleted,
+}
+
+/// Does what the peer asks for.
+pub(super) fn obey(now: Instant, node: &mut Node, session: &mut Established, payloads: &[Payload]) -> Done {
+    let deletes = || {
+        payloads.iter().filter_map(|payload| match payload {
+            Payload::Delete(delete) => Some(delete),
+            _ => None,
+        })
+    };
+    // RFC 7296 section 1.4.1: the answer to the IKE SA's delete is empty; its children go with it, unsaid.
+    if deletes().any(|delete| delete.protocol == Protocol::Ike) {
+        return Done { payloads: Vec::new(), ike_sa: IkeSaFate::Deleted };
+    }
+    let mut ours = Vec::new();
+    for spi_out in deletes().filter(|delete| delete.protocol == Protocol::Esp).flat_map(|delete| &delete.spis) {
+        ours.extend(delete_child(now, node, session, *spi_out).map(Spi::get));
+    }
+    // RFC 7296 section 1.4.1: the answer names the other halves of the pairs. What we did not have is left out.
+    let payloads = match ours.is_empty() {
+        true => Vec::new(),
+        false => vec![Payload::Delete(Delete { protocol: Protocol::Esp, spis: ours })],
+    };
+    Done { payloads, ike_sa: IkeSaFate::Stays }
+}
+
+fn delete_child(now: Instant, node: &mut Node, session: &mut Established, spi_out: u32) -> Option<Spi> {
+    let Service::Tunnel(tunnel) = &mut session.service else { return None };
+    let until = now + node.config.ike.rekey_grace;
+    let spi_in = tunnel.delete(node, spi_out, until)?;
+    tracing::debug!(spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), "child SA deleted by the peer");
+    if !tunnel.in_service() {
+        tracing::info!("the peer deleted its last child SA");
+        session.stop_service(now, node);
+    }
+    Some(spi_in)
+}

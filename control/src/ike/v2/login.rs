@@ -1,0 +1,70 @@
+//! The outcome of IKE_AUTH: a session begins, or the peer is told that none does (RFC 7296 sections 1.2, 2.21.2).
+
+use super::established::{Established, Peer, Service, farewell};
+use super::expect_auth::{LoginRefused, Proven};
+use super::farewell::Farewell;
+use super::first_child;
+use super::half_open::HalfOpen;
+use super::node::Node;
+use super::tunnel::{Traffic, addresses};
+use crate::ike::wire::{Incoming, Payload};
+use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::time::Instant;
+
+impl Established {
+    /// The peer has proven its identity: its session begins, with a child SA or without (RFC 7296 section 1.2).
+    pub(crate) fn begin(
+        now: Instant,
+        node: &mut Node,
+        half: HalfOpen,
+        proven: Proven<'_>,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+    ) -> Self {
+        let worker = node.installer.place_session();
+        let granted = first_child::grant(now, node, &half, &proven, worker, datagram);
+        let (service, rest) = match granted {
+            Ok((tunnel, payloads)) => {
+                node.counters.logins += 1;
+                let addresses = addresses(&tunnel.lease);
+                let connection = node.connection(proven.connection).map(|connection| connection.name.as_str());
+                tracing::info!(identity = %proven.identity, connection, ?addresses, peer = %datagram.path.peer,
+                    worker = worker.0, ike = %half.ike.suite(),
+                    esp = tunnel.children.first().map(|child| tracing::field::display(child.suite)), "login");
+                (Service::Tunnel(Box::new(tunnel)), payloads)
+            }
+            Err(refused) => {
+                node.counters.refusals += 1;
+                tracing::warn!(cause = refused.cause.name(), identity = %proven.identity, peer = %datagram.path.peer,
+                    offered = refused.offered, wanted = refused.wanted, "login without child SA: {}", refused.cause.sentence());
+                (Service::Childless { since: now, traffic: Traffic::default() }, vec![refused.answer])
+            }
+        };
+        let HalfOpen { id, arrival, mut ike, nat, .. } = half;
+        let payloads: Vec<Payload> = proven.ours.into_iter().chain(rest).collect();
+        let bytes = ike.answer(&incoming.header, &payloads);
+        node.send_ike(worker, datagram.path, datagram.framing, bytes);
+        let peer = Peer {
+            id,
+            identity: proven.identity.clone(),
+            connection: proven.connection,
+            arrival,
+            nat,
+            worker,
+            path: datagram.path,
+            framing: datagram.framing,
+            login: now,
+            heard: now,
+            sent: now,
+        };
+        Self { peer, ike, former: None, service }
+    }
+}
+
+/// A refused IKE_AUTH: the peer is told, protected by the keys of the half-open SA, which ends with this
+/// (RFC 7296 section 2.21.2).
+pub(crate) fn refuse_login(half: HalfOpen, refused: &LoginRefused, incoming: &Incoming<'_>) -> Farewell {
+    let mut ike = half.ike;
+    let answer = ike.answer(&incoming.header, std::slice::from_ref(&refused.answer));
+    farewell(incoming, answer)
+}

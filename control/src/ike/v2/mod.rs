@@ -1,0 +1,46 @@
+//! IKEv2 as a responder (RFC 7296). The listing is the feature list.
+//!
+//! ```text
+//!            IKE_SA_INIT            IKE_AUTH                        delete, dead, …
+//!  nothing ─────────────▶ HalfOpen ──────────▶ Established ───────────────────────▶ nothing
+//!             sa_init       │       expect_auth │      ▲ │                             ▲
+//!                           │ refused, too slow │      │ │ CREATE_CHILD_SA,            │ answered
+//!                           ▼                   │      └─┘ INFORMATIONAL               │
+//!                        nothing                └──────────▶ Closing ──────────────────┘
+//!                                                 we delete
+//! ```
+//! What is over leaves a farewell for a while, so that a lost last answer can be asked for again.
+
+mod child;
+mod closing;
+mod configuration;
+mod create_child;
+mod dpd;
+mod established;
+mod expect_auth;
+mod farewell;
+mod first_child;
+mod half_open;
+mod ike_sa;
+mod informational;
+mod keepalive;
+mod login;
+pub mod message_id;
+mod node;
+mod rekey_child;
+mod rekey_ike;
+mod sa_init;
+mod shape;
+pub mod timers;
+mod tunnel;
+mod views;
+
+pub(crate) use closing::Closing;
+pub(crate) use established::{Established, Peer, Verdict};
+pub(crate) use expect_auth::{Contact, LoginRefused, Proven, prove};
+pub(crate) use farewell::Farewell;
+pub(crate) use half_open::{Arrival, Arrivals, HalfOpen};
+pub(crate) use login::refuse_login;
+pub(crate) use node::{Node, TimerKey};
+pub(crate) use sa_init::{Refused, respond, unsupported_critical};
+pub(crate) use tunnel::Traffic;

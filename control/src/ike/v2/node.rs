@@ -1,0 +1,141 @@
+//! What all sessions of this node share, lent to whichever is being worked on.
+
+use super::farewell::{Farewell, Farewells, LINGER};
+use super::message_id::Patience;
+use super::timers::Timers;
+use crate::config::checked::{Config, Connection, IkeProposal};
+use crate::ike::counters::{EngineCounters, Ignored};
+use crate::ike::wire::IkeSpi;
+use crate::installer::Installer;
+use crate::lease::Leases;
+use crate::session::SessionId;
+use crate::session::log_budget::LogBudget;
+use adit_crypto::random::SecretRandom;
+use adit_crypto::secret::SecretBytes;
+use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Path, WorkerId};
+use adit_dataplane::time::Instant;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Who waits for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TimerKey {
+    Session(SessionId),
+    Farewell(IkeSpi),
+}
+
+/// The parts that no session owns alone.
+pub(crate) struct Node {
+    pub(crate) config: Arc<Config>,
+    pub(crate) random: Box<dyn SecretRandom>,
+    pub(crate) installer: Installer,
+    pub(crate) leases: Leases,
+    pub(crate) counters: EngineCounters,
+    pub(crate) timers: Timers<TimerKey>,
+    pub(crate) farewells: Farewells,
+    pub(crate) log_budget: LogBudget,
+    /// Every connection's, in order: before IKE_AUTH nobody knows whose the client is.
+    pub(crate) ike_proposals: Vec<IkeProposal>,
+    /// What an unknown identity is computed with: nobody has it.
+    pub(super) nobodys_psk: SecretBytes,
+    /// Our SPIs of all IKE SAs.
+    spis: BTreeMap<IkeSpi, SessionId>,
+}
+
+impl Node {
+    pub(crate) fn new(config: Arc<Config>, installer: Installer, mut random: Box<dyn SecretRandom>) -> Self {
+        let mut nobodys_psk = vec![0; 32];
+        random.fill(&mut nobodys_psk);
+        let nobodys_psk = SecretBytes::new(nobodys_psk);
+        let mut ike_proposals = Vec::new();
+        for proposal in config.connections.iter().flat_map(|connection| &connection.ike_proposals) {
+            if !ike_proposals.contains(proposal) {
+                ike_proposals.push(proposal.clone());
+            }
+        }
+        Self {
+            leases: Leases::new(&config.pools),
+            farewells: Farewells::new(config.ike.half_open_limit),
+            config,
+            random,
+            installer,
+            counters: EngineCounters::default(),
+            timers: Timers::default(),
+            log_budget: LogBudget::default(),
+            ike_proposals,
+            nobodys_psk,
+            spis: BTreeMap::new(),
+        }
+    }
+
+    /// How our own requests are repeated.
+    pub(super) fn patience(&self) -> Patience {
+        let ike = &self.config.ike;
+        Patience { initial: ike.retransmit_initial, factor: ike.retransmit_factor, tries: ike.retransmit_tries }
+    }
+
+    /// A connection of the configuration's.
+    pub(super) fn connection(&self, index: usize) -> Option<&Connection> {
+        self.config.connections.get(index)
+    }
+
+    /// An SPI of ours for one more IKE SA of this session: random, not zero, no other's (RFC 7296 section 3.1).
+    pub(super) fn new_ike_spi(&mut self, session: SessionId) -> IkeSpi {
+        loop {
+            let mut bytes = [0; 8];
+            self.random.fill(&mut bytes);
+            let spi = IkeSpi(u64::from_be_bytes(bytes));
+            if spi != IkeSpi::default() && !self.spis.contains_key(&spi) {
+                self.spis.insert(spi, session);
+                return spi;
+            }
+        }
+    }
+
+    /// The IKE SA with this SPI of ours is no more.
+    pub(crate) fn forget_ike_spi(&mut self, spi: IkeSpi) {
+        self.spis.remove(&spi);
+    }
+
+    /// Whose IKE SA this is.
+    pub(crate) fn session_of(&self, spi: IkeSpi) -> Option<SessionId> {
+        self.spis.get(&spi).copied()
+    }
+
+    /// How many IKE SAs there are.
+    pub(crate) fn ike_sas(&self) -> usize {
+        self.spis.len()
+    }
+
+    /// Secret random octets.
+    pub(super) fn random_bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.random.fill(&mut bytes);
+        bytes
+    }
+
+    /// Sends an IKE message after all commands before it.
+    pub(crate) fn send_ike(&mut self, worker: WorkerId, path: Path, framing: IkeFraming, bytes: Vec<u8>) {
+        self.counters.sent += 1;
+        self.installer.command(worker, Command::SendIke(IkeDatagram { path, framing, bytes }));
+    }
+
+    /// A datagram led to nothing.
+    pub(crate) fn ignore(&mut self, reason: Ignored) {
+        tracing::debug!(reason = reason.name(), "datagram ignored: {}", reason.sentence());
+        self.counters.ignore(reason);
+    }
+
+    /// An IKE SA is over; its last answer may be asked for again for a while.
+    pub(crate) fn keep_farewell(&mut self, now: Instant, farewell: Farewell) {
+        self.timers.set(TimerKey::Farewell(farewell.spi), Some(now + LINGER));
+        if let Some(made_place) = self.farewells.keep(farewell) {
+            self.timers.set(TimerKey::Farewell(made_place), None);
+        }
+    }
+
+    /// Its time is over.
+    pub(crate) fn forget_farewell(&mut self, spi: IkeSpi) {
+        self.farewells.forget(spi);
+    }
+}

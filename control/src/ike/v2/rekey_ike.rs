@@ -1,0 +1,66 @@
+//! Rekeying the IKE SA (RFC 7296 sections 1.3.2, 2.8 and 2.18).
+//!
+//! ```text
+//! initiator --> HDR, SK {SA, Ni, KEi}
+//! responder <-- HDR, SK {SA, Nr, KEr}
+//! ```
+//! Whoever starts the rekey is the new IKE SA's original initiator, so we stay responder. Message IDs start at 0.
+
+use super::create_child::Made;
+use super::established::Established;
+use super::ike_sa::IkeSa;
+use super::node::Node;
+use super::sa_init::{agree, nonce_len};
+use super::shape::{self, Misshapen};
+use crate::ike::keys::IkeKeys;
+use crate::ike::propose::choose_ike;
+use crate::ike::wire::{IkeSpi, KeyExchange, NotifyKind, Payload};
+use crate::session::Cause;
+use std::sync::Arc;
+
+/// Answers one.
+pub(super) fn answer(node: &mut Node, session: &Established, payloads: &[Payload]) -> Result<Made, Misshapen> {
+    let (proposals, nonce_i) = (shape::sa(payloads)?, shape::nonce(payloads)?);
+    let ke = shape::ke(payloads)?;
+    let config = Arc::clone(&node.config);
+    let connection = config.connections.get(session.peer.connection);
+    let allowed = connection.map(|connection| &connection.ike_proposals[..]).unwrap_or_default();
+    let (mut chosen, suite) = match choose_ike(proposals, allowed) {
+        Ok(choice) => choice,
+        Err(none) => {
+            tracing::warn!(
+                cause = Cause::NoIkeProposal.name(),
+                offered = none.offered,
+                wanted = none.wanted,
+                "IKE SA cannot be rekeyed: {}",
+                Cause::NoIkeProposal.sentence()
+            );
+            return Ok(Made::refusal(NotifyKind::NoProposalChosen, Vec::new()));
+        }
+    };
+    if ke.group != suite.group.iana() {
+        return Ok(Made::refusal(NotifyKind::InvalidKePayload, suite.group.iana().to_be_bytes().to_vec()));
+    }
+    // RFC 7296 section 3.3.1: 8 octets, the peer's SPI of the new IKE SA; zero is none.
+    let spi_i = match <[u8; 8]>::try_from(chosen.spi.as_slice()).map(u64::from_be_bytes) {
+        Ok(spi) if spi != 0 => IkeSpi(spi),
+        Ok(_) | Err(_) => return Err(Misshapen("the new IKE SA's SPI")),
+    };
+    let Ok((public, shared)) = agree(node, suite, ke) else {
+        return Ok(Made::refusal(NotifyKind::InvalidSyntax, Vec::new()));
+    };
+    let nonce_r = node.random_bytes(nonce_len(suite, nonce_i));
+    let spi_r = node.new_ike_spi(session.peer.id);
+    let keys = IkeKeys::rekey(&session.ike.keys, suite, &shared, nonce_i, &nonce_r, spi_i, spi_r);
+    let Ok(next) = IkeSa::new(config.crypto, spi_i, spi_r, keys, 0) else {
+        node.forget_ike_spi(spi_r);
+        return Ok(Made::refusal(NotifyKind::NoProposalChosen, Vec::new()));
+    };
+    chosen.spi = spi_r.0.to_be_bytes().to_vec();
+    let payloads = vec![
+        Payload::Sa(vec![chosen]),
+        Payload::Nonce(nonce_r),
+        Payload::Ke(KeyExchange { group: suite.group.iana(), public }),
+    ];
+    Ok(Made { payloads, next_ike_sa: Some(next) })
+}

@@ -1,0 +1,201 @@
+//! IKE_SA_INIT (RFC 7296 section 1.2): algorithms, keys, NAT detection.
+//!
+//! ```text
+//! initiator --> HDR, SAi1, KEi, Ni, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP)
+//! responder <-- HDR, SAr1, KEr, Nr, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP)
+//! ```
+//!
+//! The address is not proven yet, so the answer is never longer than the question. That costs no real client
+//! anything: SAr1 is a part of SAi1, KEr is as long as KEi, our nonce is no longer than the peer's unless the PRF
+//! demands it (and then the peer broke the same rule), and without NAT detection there is no IKE SA at all.
+
+use super::half_open::{Arrival, Behind, HalfOpen, Nat};
+use super::ike_sa::IkeSa;
+use super::node::Node;
+use super::shape::{self, Misshapen, notify};
+use crate::config::checked::IkeSuite;
+use crate::ike::counters::Ignored;
+use crate::ike::keys::IkeKeys;
+use crate::ike::nat::nat_detection_hash;
+use crate::ike::propose::choose_ike;
+use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, Proposal, build};
+use crate::session::{Cause, SessionId};
+use adit_crypto::kex::KeyPair;
+use adit_crypto::secret::SecretBytes;
+use adit_dataplane::contract::{IkeDatagram, Path, WorkerId};
+use adit_dataplane::time::Instant;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// No IKE SA comes of it.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The peer hears why.
+    Answer { cause: Cause, bytes: Vec<u8>, offered: String, wanted: String },
+    /// Nobody hears anything.
+    Silence(Ignored),
+}
+
+/// Answers one. `incoming` is `datagram` parsed, its header is that of a first request.
+pub(crate) fn respond(
+    now: Instant,
+    node: &mut Node,
+    id: SessionId,
+    worker: WorkerId,
+    datagram: &IkeDatagram,
+    incoming: &Incoming<'_>,
+) -> Result<HalfOpen, Refused> {
+    let header = incoming.header;
+    let refused = |misshapen: Misshapen| {
+        refuse(
+            incoming,
+            Cause::InvalidSyntax,
+            NotifyKind::InvalidSyntax,
+            Vec::new(),
+            misshapen.to_string(),
+            String::new(),
+        )
+    };
+    let offered = shape::sa(&incoming.payloads).map_err(refused)?;
+    let ke = shape::ke(&incoming.payloads).map_err(refused)?;
+    let nonce_i = shape::nonce(&incoming.payloads).map_err(refused)?;
+
+    let (chosen, suite) = choose_ike(offered, &node.ike_proposals).map_err(|none| {
+        refuse(incoming, Cause::NoIkeProposal, NotifyKind::NoProposalChosen, Vec::new(), none.offered, none.wanted)
+    })?;
+    let Some(nat) = detect(incoming, datagram.path) else {
+        let (offered, wanted) = ("no NAT_DETECTION".to_owned(), "NAT traversal".to_owned());
+        return Err(refuse(
+            incoming,
+            Cause::NoUdpEncapsulation,
+            NotifyKind::NoProposalChosen,
+            Vec::new(),
+            offered,
+            wanted,
+        ));
+    };
+    // RFC 7296 section 1.2: the group that we want, two octets.
+    if ke.group != suite.group.iana() {
+        let wanted = suite.group.iana().to_be_bytes().to_vec();
+        let (offered, name) = (format!("group {}", ke.group), suite.group.name().to_owned());
+        return Err(refuse(incoming, Cause::WrongGroup, NotifyKind::InvalidKePayload, wanted, offered, name));
+    }
+
+    let (public, shared) = agree(node, suite, ke).map_err(|bad| {
+        refuse(incoming, Cause::InvalidSyntax, NotifyKind::InvalidSyntax, Vec::new(), bad.to_string(), String::new())
+    })?;
+    let nonce_r = node.random_bytes(nonce_len(suite, nonce_i));
+    let spi_r = node.new_ike_spi(id);
+    let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
+    let response = answer(header, spi_r, chosen, KeyExchange { group: ke.group, public }, &nonce_r, datagram.path);
+    // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
+    let ike = IkeSa::new(node.config.crypto, header.initiator_spi, spi_r, keys, 1);
+    let (Ok(ike), true) = (ike, response.len() <= incoming.bytes.len()) else {
+        node.forget_ike_spi(spi_r);
+        return Err(Refused::Silence(Ignored::WouldAmplify));
+    };
+    Ok(HalfOpen {
+        id,
+        arrival: Arrival { spi_i: header.initiator_spi, source: datagram.path.peer },
+        ike,
+        request: incoming.bytes.to_vec(),
+        response,
+        nonce_i: nonce_i.to_vec(),
+        nonce_r,
+        nat,
+        path: datagram.path,
+        worker,
+        since: now,
+    })
+}
+
+/// A notification in the clear; the responder's SPI is zero, for there is none (RFC 7296 section 2.6).
+fn refuse(
+    incoming: &Incoming<'_>,
+    cause: Cause,
+    kind: NotifyKind,
+    data: Vec<u8>,
+    offered: String,
+    wanted: String,
+) -> Refused {
+    let bytes = build(&response_header(incoming.header, IkeSpi::default()), &[notify(kind, data)]);
+    if bytes.len() > incoming.bytes.len() {
+        return Refused::Silence(Ignored::WouldAmplify);
+    }
+    Refused::Answer { cause, bytes, offered, wanted }
+}
+
+/// The answer to a first request with a payload of unknown type that must be understood (RFC 7296 section 2.5).
+pub(crate) fn unsupported_critical(header: Header, request_len: usize, kind: u8) -> Refused {
+    let payload = notify(NotifyKind::UnsupportedCriticalPayload, vec![kind]);
+    let bytes = build(&response_header(header, IkeSpi::default()), &[payload]);
+    if bytes.len() > request_len {
+        return Refused::Silence(Ignored::WouldAmplify);
+    }
+    Refused::Answer {
+        cause: Cause::UnsupportedCritical,
+        bytes,
+        offered: format!("payload type {kind}"),
+        wanted: String::new(),
+    }
+}
+
+fn answer(header: Header, spi_r: IkeSpi, chosen: Proposal, ke: KeyExchange, nonce_r: &[u8], path: Path) -> Vec<u8> {
+    // Native ESP is not carried yet, so every client has to wrap its ESP in UDP. The hash of an address that nobody
+    // has says that we are behind a NAT, and the client floats to port 4500 (RFC 7296 section 2.23).
+    // DEVIATES: it is not our address, as with strongSwan's `encap = yes`.
+    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let source = nat_detection_hash(header.initiator_spi, spi_r, nowhere);
+    let destination = nat_detection_hash(header.initiator_spi, spi_r, path.peer);
+    build(
+        &response_header(header, spi_r),
+        &[
+            Payload::Sa(vec![chosen]),
+            Payload::Ke(ke),
+            Payload::Nonce(nonce_r.to_vec()),
+            notify(NotifyKind::NatDetectionSourceIp, source.to_vec()),
+            notify(NotifyKind::NatDetectionDestinationIp, destination.to_vec()),
+        ],
+    )
+}
+
+fn response_header(request: Header, spi_r: IkeSpi) -> Header {
+    Header {
+        initiator_spi: request.initiator_spi,
+        responder_spi: spi_r,
+        exchange: Exchange::IkeSaInit,
+        flags: Flags { initiator: false, response: true },
+        message_id: 0,
+    }
+}
+
+/// Our public value and the shared secret.
+pub(super) fn agree(
+    node: &mut Node,
+    suite: IkeSuite,
+    ke: &KeyExchange,
+) -> Result<(Vec<u8>, SecretBytes), adit_crypto::kex::BadPublicValue> {
+    let pair = KeyPair::generate(suite.group, &mut *node.random);
+    let public = pair.public().to_vec();
+    Ok((public, pair.agree(&ke.public)?))
+}
+
+/// As long as the peer's, up to 32; at least 16 and at least half the PRF's key (RFC 7296 section 2.10).
+pub(super) fn nonce_len(suite: IkeSuite, peer: &[u8]) -> usize {
+    peer.len().clamp(16, 32).max(suite.prf.output_len() / 2)
+}
+
+/// `None` if the peer does not do NAT traversal.
+fn detect(incoming: &Incoming<'_>, path: Path) -> Option<Nat> {
+    let Header { initiator_spi, responder_spi, .. } = incoming.header;
+    let side = |kind, address| {
+        let hash = nat_detection_hash(initiator_spi, responder_spi, address);
+        let mut said = shape::notifies(&incoming.payloads).filter(|notify| notify.kind == kind).peekable();
+        said.peek()?;
+        // A host with several addresses sends one hash for each (RFC 7296 section 2.23).
+        Some(if said.any(|notify| notify.data == hash) { Behind::Nothing } else { Behind::Nat })
+    };
+    Some(Nat {
+        peer: side(NotifyKind::NatDetectionSourceIp, path.peer)?,
+        us: side(NotifyKind::NatDetectionDestinationIp, path.local)?,
+    })
+}

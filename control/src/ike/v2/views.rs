@@ -1,0 +1,116 @@
+//! Copied views of sessions and their child SAs, for the API.
+
+use super::closing::Closing;
+use super::established::{Established, Peer, Service};
+use super::half_open::{Behind, HalfOpen};
+use super::ike_sa::IkeSa;
+use super::node::Node;
+use super::tunnel::{Traffic, addresses};
+use crate::ike::narrow::Shown;
+use crate::session::{SaView, SessionState, SessionView};
+use adit_dataplane::contract::Selector;
+use adit_dataplane::time::Instant;
+
+impl HalfOpen {
+    /// Nothing is proven yet.
+    pub(crate) fn view(&self, now: Instant) -> SessionView {
+        SessionView {
+            id: self.id.to_string(),
+            state: SessionState::Connecting,
+            identity: String::new(),
+            connection: String::new(),
+            addresses: Vec::new(),
+            peer: self.path.peer,
+            local: self.path.local,
+            transport: TRANSPORT.to_owned(),
+            peer_behind_nat: self.nat.peer == Behind::Nat,
+            ike_algorithms: self.ike.suite().to_string(),
+            ike_spis: spis(&self.ike),
+            worker: self.worker.0,
+            up_seconds: now.since(self.since).as_secs(),
+            idle_seconds: now.since(self.since).as_secs(),
+            bytes_in: 0,
+            bytes_out: 0,
+            packets_in: 0,
+            packets_out: 0,
+        }
+    }
+}
+
+impl Established {
+    /// In service.
+    pub(crate) fn view(&self, now: Instant, node: &Node) -> SessionView {
+        let addresses = match &self.service {
+            Service::Tunnel(tunnel) => addresses(&tunnel.lease),
+            Service::Childless { .. } => Vec::new(),
+        };
+        let idle = now.since(self.heard()).as_secs();
+        let view = view(&self.peer, &self.ike, self.traffic(), now, node);
+        SessionView { addresses, idle_seconds: idle, state: SessionState::Up, ..view }
+    }
+
+    /// Its child SAs, oldest first.
+    pub(crate) fn sas(&self, now: Instant) -> Vec<SaView> {
+        let Service::Tunnel(tunnel) = &self.service else { return Vec::new() };
+        let view = |child: &super::child::Child| {
+            let traffic = child.traffic();
+            SaView {
+                session: self.peer.id.to_string(),
+                identity: self.peer.identity.to_string(),
+                spi_in: child.spi_in.to_string(),
+                spi_out: format!("{:#010x}", child.spi_out),
+                algorithms: child.suite.to_string(),
+                state: child.state().to_owned(),
+                worker: tunnel.key.worker.0,
+                local: shown(&child.selectors.local),
+                remote: shown(&child.selectors.remote),
+                age_seconds: now.since(child.since).as_secs(),
+                bytes_in: traffic.bytes_in,
+                bytes_out: traffic.bytes_out,
+                packets_in: traffic.packets_in,
+                packets_out: traffic.packets_out,
+            }
+        };
+        tunnel.children.iter().map(view).collect()
+    }
+}
+
+impl Closing {
+    /// On its way out.
+    pub(crate) fn view(&self, now: Instant, node: &Node) -> SessionView {
+        view(&self.peer, &self.ike, self.traffic, now, node)
+    }
+}
+
+const TRANSPORT: &str = "nat-t";
+
+fn view(peer: &Peer, ike: &IkeSa, traffic: Traffic, now: Instant, node: &Node) -> SessionView {
+    SessionView {
+        id: peer.id.to_string(),
+        state: SessionState::Closing,
+        identity: peer.identity.to_string(),
+        connection: node.connection(peer.connection).map(|connection| connection.name.clone()).unwrap_or_default(),
+        addresses: Vec::new(),
+        peer: peer.path.peer,
+        local: peer.path.local,
+        transport: TRANSPORT.to_owned(),
+        peer_behind_nat: peer.nat.peer == Behind::Nat,
+        ike_algorithms: ike.suite().to_string(),
+        ike_spis: spis(ike),
+        worker: peer.worker.0,
+        up_seconds: now.since(peer.login).as_secs(),
+        idle_seconds: now.since(peer.heard).as_secs(),
+        bytes_in: traffic.bytes_in,
+        bytes_out: traffic.bytes_out,
+        packets_in: traffic.packets_in,
+        packets_out: traffic.packets_out,
+    }
+}
+
+fn spis(ike: &IkeSa) -> String {
+    format!("{:?}_{:?}", ike.spi_i, ike.spi_r)
+}
+
+fn shown(selectors: &[Selector]) -> Vec<String> {
+    selectors.iter().map(|selector| Shown(selector).to_string()).collect()
+}

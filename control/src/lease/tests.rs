@@ -1,0 +1,245 @@
+//! Leases.
+
+use super::*;
+use crate::ike::wire::IdKind;
+use bolero::{TypeGenerator, check};
+
+fn pool(name: &str, v4: Option<&str>, v6: Option<&str>) -> Pool {
+    Pool {
+        name: name.to_owned(),
+        v4: v4.map(|net| net.parse().unwrap()),
+        v6: v6.map(|net| net.parse().unwrap()),
+        dns: Vec::new(),
+    }
+}
+
+fn who(name: &str) -> Id {
+    Id { kind: IdKind::Fqdn, bytes: name.as_bytes().to_vec() }
+}
+
+const V4: Want = Want { v4: Ask::Any, v6: Ask::Nothing };
+const V6: Want = Want { v4: Ask::Nothing, v6: Ask::Any };
+const BOTH: Want = Want { v4: Ask::Any, v6: Ask::Any };
+
+fn rather(address: &str) -> Want {
+    Want { v4: Ask::Rather(address.parse().unwrap()), v6: Ask::Nothing }
+}
+
+fn v4(lease: Result<Lease, PoolEmpty>) -> String {
+    lease.unwrap().v4.unwrap().address.to_string()
+}
+
+#[test]
+fn neither_network_nor_headend_nor_broadcast_is_given() {
+    let mut leases = Leases::new(&[pool("small", Some("10.30.0.0/29"), None)]);
+    let given: Vec<_> = (0..5).map(|n| v4(leases.take(&[0], SessionId(n), &who(&n.to_string()), V4))).collect();
+    assert_eq!(given, ["10.30.0.2", "10.30.0.3", "10.30.0.4", "10.30.0.5", "10.30.0.6"]);
+    for refused in ["10.30.0.0", "10.30.0.1", "10.30.0.7", "10.30.0.8", "10.29.255.255"] {
+        let empty = leases.take(&[0], SessionId(9), &who("x"), rather(refused)).unwrap_err();
+        assert_eq!(empty.to_string(), "no free address: pool small 10.30.0.0/29 (5 in use)");
+    }
+}
+
+#[test]
+fn the_smallest_ranges_give_what_they_have() {
+    for (net, headend, given) in [
+        ("10.0.0.0/30", Some("10.0.0.1"), 1),
+        ("10.0.0.0/31", None, 0),
+        ("10.0.0.0/32", None, 0),
+        ("fd30::/126", Some("fd30::1"), 2),
+        ("fd30::/127", None, 0),
+        ("fd30::/128", None, 0),
+    ] {
+        let net: IpNet = net.parse().unwrap();
+        assert_eq!(headend_address(net), headend.map(|text| text.parse().unwrap()), "{net}");
+        let (text, family) = (net.to_string(), net.addr().is_ipv4());
+        let mut leases = Leases::new(&[pool("p", family.then_some(text.as_str()), (!family).then_some(text.as_str()))]);
+        let mut count = 0;
+        while leases.take(&[0], SessionId(count), &who("a"), if family { V4 } else { V6 }).is_ok() {
+            count += 1;
+        }
+        assert_eq!(count, given, "{net}");
+    }
+}
+
+#[test]
+fn the_largest_ranges_cost_nothing() {
+    for net in ["0.0.0.0/0", "10.0.0.0/8"] {
+        let mut leases = Leases::new(&[pool("big", Some(net), None)]);
+        assert!(leases.take(&[0], SessionId(1), &who("a"), V4).is_ok());
+    }
+    for net in ["::/0", "fd30::/64", "fd30::/63", "fd30::/65"] {
+        let mut leases = Leases::new(&[pool("big", None, Some(net))]);
+        let lease = leases.take(&[0], SessionId(1), &who("a"), V6).unwrap();
+        assert_eq!(lease.v6.unwrap().address.segments()[7], 2);
+    }
+    let mut leases = Leases::new(&[pool("big", None, Some("fd30::/64"))]);
+    let last = "fd30::ffff:ffff:ffff:fffe".parse().unwrap();
+    let want = Want { v4: Ask::Nothing, v6: Ask::Rather(last) };
+    assert_eq!(leases.take(&[0], SessionId(1), &who("a"), want).unwrap().v6.unwrap().address, last);
+}
+
+#[test]
+fn the_address_asked_for_is_given_if_it_is_free_and_another_if_not() {
+    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/24"), None)]);
+    assert_eq!(v4(leases.take(&[0], SessionId(1), &who("a"), rather("10.30.0.77"))), "10.30.0.77");
+    assert_eq!(v4(leases.take(&[0], SessionId(2), &who("b"), rather("10.30.0.77"))), "10.30.0.2");
+    assert_eq!(v4(leases.take(&[0], SessionId(3), &who("c"), rather("192.0.2.1"))), "10.30.0.3");
+}
+
+#[test]
+fn an_identity_gets_its_address_back_while_nobody_needed_it() {
+    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/29"), None)]);
+    let alice = leases.take(&[0], SessionId(1), &who("alice"), V4).unwrap();
+    let bob = leases.take(&[0], SessionId(2), &who("bob"), V4).unwrap();
+    leases.give_back(SessionId(1), alice);
+    assert_eq!(v4(leases.take(&[0], SessionId(3), &who("carol"), V4)), "10.30.0.4", "not alice's: others are fresh");
+    leases.give_back(SessionId(2), bob);
+    let again = leases.take(&[0], SessionId(4), &who("alice"), V4).unwrap();
+    assert_eq!(again, alice);
+    // Two more fresh ones, then bob's, which is the only one free.
+    for name in ["dave", "erin"] {
+        let _held = leases.take(&[0], SessionId(5), &who(name), V4).unwrap();
+    }
+    assert_eq!(v4(leases.take(&[0], SessionId(6), &who("frank"), V4)), "10.30.0.3");
+    assert!(leases.take(&[0], SessionId(7), &who("bob"), V4).is_err());
+}
+
+#[test]
+fn what_was_given_back_first_is_given_again_first() {
+    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/29"), None)]);
+    let held: Vec<_> = (0..5).map(|n| leases.take(&[0], SessionId(n), &who(&format!("old{n}")), V4).unwrap()).collect();
+    for n in [3, 0, 4] {
+        leases.give_back(SessionId(n), held[n as usize]);
+    }
+    let again: Vec<_> = (10..13).map(|n| v4(leases.take(&[0], SessionId(n), &who(&format!("new{n}")), V4))).collect();
+    assert_eq!(again, ["10.30.0.5", "10.30.0.2", "10.30.0.6"]);
+}
+
+#[test]
+fn only_the_owner_gives_back_and_only_once() {
+    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/30"), None)]);
+    let lease = leases.take(&[0], SessionId(1), &who("a"), V4).unwrap();
+    leases.give_back(SessionId(2), lease);
+    assert_eq!(leases.in_use(), 1);
+    leases.give_back(SessionId(1), lease);
+    leases.give_back(SessionId(1), lease);
+    assert_eq!(leases.in_use(), 0);
+    let again = leases.take(&[0], SessionId(3), &who("b"), V4).unwrap();
+    leases.give_back(SessionId(1), again);
+    assert_eq!(leases.in_use(), 1, "a's session gave back an address that is b's now");
+    leases.give_back(SessionId(3), Lease { v4: Some(Leased { pool: 9, ..again.v4.unwrap() }), v6: None });
+    assert_eq!(leases.in_use(), 1, "there is no pool 9");
+}
+
+#[test]
+fn the_first_pool_with_a_free_address_serves_each_family_for_itself() {
+    let pools = [
+        pool("one", Some("10.1.0.0/30"), None),
+        pool("two", Some("10.2.0.0/24"), Some("fd30::/64")),
+        pool("other", Some("10.3.0.0/24"), None),
+    ];
+    let mut leases = Leases::new(&pools);
+    let first = leases.take(&[0, 1], SessionId(1), &who("a"), BOTH).unwrap();
+    assert_eq!((first.v4.unwrap().pool, first.v6.unwrap().pool), (0, 1));
+    let second = leases.take(&[0, 1], SessionId(2), &who("b"), BOTH).unwrap();
+    assert_eq!((second.v4.unwrap().pool, second.v6.unwrap().pool), (1, 1));
+    // What a had is in a pool that comes later, and it gets that one back all the same.
+    leases.give_back(SessionId(1), first);
+    leases.give_back(SessionId(2), second);
+    assert_eq!(leases.take(&[0, 1], SessionId(3), &who("b"), BOTH).unwrap(), second);
+    // A pool that is not named gives nothing, asked for or not.
+    assert_eq!(v4(leases.take(&[0, 1], SessionId(4), &who("c"), rather("10.3.0.9"))), "10.1.0.2");
+}
+
+#[test]
+fn one_family_is_better_than_none_and_nothing_asked_is_nothing_given() {
+    let mut leases = Leases::new(&[pool("p", None, Some("fd30::/126"))]);
+    let lease = leases.take(&[0], SessionId(1), &who("a"), BOTH).unwrap();
+    assert!(lease.v4.is_none() && lease.v6.is_some());
+    let empty = leases.take(&[0], SessionId(2), &who("b"), V4).unwrap_err();
+    assert_eq!(empty.to_string(), "no free address: no pool has the kind asked for");
+    assert_eq!(leases.take(&[0], SessionId(3), &who("c"), Want::default()), Ok(Lease::default()));
+    assert!(leases.take(&[7], SessionId(3), &who("c"), BOTH).is_err(), "there is no pool 7");
+}
+
+#[test]
+fn a_client_that_asks_for_another_address_every_time_fills_no_memory() {
+    let identity = who("a");
+    let mut range = Range::new(2..=u64::MAX - 1);
+    let last = range::MAX_REMEMBERED as u64 + 1000;
+    for login in 0..last {
+        let offset = range.take_this(1 << 40 | login, SessionId(1), &identity).unwrap();
+        range.give_back(offset, SessionId(1));
+    }
+    assert_eq!(range.remembered(), range::MAX_REMEMBERED);
+    for login in 0..last {
+        let offset = range.take_any(SessionId(1), &who(&login.to_string())).unwrap();
+        range.give_back(offset, SessionId(1));
+    }
+    assert!(range.remembered() <= range::MAX_REMEMBERED + 1);
+}
+
+#[derive(Debug, TypeGenerator)]
+enum Step {
+    Any { identity: u8 },
+    This { identity: u8, offset: u8 },
+    Remembered { identity: u8 },
+    GiveBack { offset: u8, session: u8 },
+}
+
+/// The dull twin: a list of who has what and a list of what was given back, in order.
+#[test]
+fn a_range_behaves_like_two_lists() {
+    const OFFSETS: std::ops::RangeInclusive<u64> = 2..=9;
+    check!().with_type::<Vec<Step>>().for_each(|steps| {
+        let mut range = Range::new(OFFSETS);
+        let mut used: Vec<(u64, SessionId, Id)> = Vec::new();
+        let mut freed: Vec<(u64, Id)> = Vec::new();
+        for (number, step) in steps.iter().enumerate() {
+            let session = SessionId(number as u32 % 4);
+            let identity = |number: &u8| who(&(number % 4).to_string());
+            let is_free = |used: &[(u64, SessionId, Id)], offset| used.iter().all(|(taken, ..)| *taken != offset);
+            let (got, expected, identity) = match step {
+                Step::Any { identity: one } => {
+                    let fresh = OFFSETS.clone().find(|offset| {
+                        is_free(&used, *offset) && freed.iter().all(|(given_back, _)| given_back != offset)
+                    });
+                    let expected = fresh.or_else(|| freed.first().map(|(offset, _)| *offset));
+                    (range.take_any(session, &identity(one)), expected, identity(one))
+                }
+                Step::This { identity: one, offset } => {
+                    let offset = u64::from(offset % 12);
+                    let expected = (OFFSETS.contains(&offset) && is_free(&used, offset)).then_some(offset);
+                    (range.take_this(offset, session, &identity(one)), expected, identity(one))
+                }
+                Step::Remembered { identity: one } => {
+                    let last = freed.iter().rev().find(|(_, had)| *had == identity(one));
+                    // Only what it gave back last counts, and that is gone once somebody took it.
+                    let expected = last.map(|(offset, _)| *offset);
+                    let got = range.take_remembered(session, &identity(one));
+                    if got.is_none() {
+                        continue;
+                    }
+                    (got, expected, identity(one))
+                }
+                Step::GiveBack { offset, session } => {
+                    let (offset, session) = (u64::from(offset % 12), SessionId(u32::from(session % 4)));
+                    range.give_back(offset, session);
+                    if let Some(at) = used.iter().position(|(taken, by, _)| (*taken, *by) == (offset, session)) {
+                        let (offset, _, identity) = used.remove(at);
+                        freed.push((offset, identity));
+                    }
+                    continue;
+                }
+            };
+            assert_eq!(got, expected, "step {number} of {steps:?}");
+            if let Some(offset) = got {
+                freed.retain(|(given_back, _)| *given_back != offset);
+                used.push((offset, session, identity));
+            }
+            assert_eq!(range.in_use(), used.len());
+            assert_eq!(range.remembered(), used.len() + freed.len());
+        }
+    });
+}

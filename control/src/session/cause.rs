@@ -1,0 +1,75 @@
+//! Why a login fails and why a session ends: stable words for logs and metrics, a sentence each for people.
+
+macro_rules! causes {
+    ($($variant:ident $name:literal $sentence:literal,)+) => {
+        /// One reason; what the peer is told says less.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Cause {
+            $(#[doc = $sentence] $variant,)+
+        }
+
+        impl Cause {
+            /// Every cause.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable word, as in `cause=wrong_psk`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One sentence for people.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)+ }
+            }
+        }
+    };
+}
+
+causes! {
+    // A login fails.
+    NoIkeProposal "no_ike_proposal" "no IKE proposal of the client's is allowed by any connection",
+    WrongGroup "wrong_group" "the client's key exchange is for a group that was not chosen; it is told which to use",
+    NoUdpEncapsulation "no_udp_encapsulation" "the client does not do NAT traversal, the only transport there is",
+    WrongPsk "wrong_psk" "the client does not know the pre-shared key",
+    UnknownIdentity "unknown_identity" "no connection is for this identity",
+    WrongResponderIdentity "wrong_responder_identity" "the client wants to talk to somebody else (IDr)",
+    EapNotOffered "eap_not_offered" "the client wants EAP, and no connection has it",
+    WrongAuthMethod "wrong_auth_method" "the client does not prove its identity by a pre-shared key",
+    NoChildProposal "no_child_proposal" "no ESP proposal of the client's is allowed by its connection",
+    TsUnacceptable "ts_unacceptable" "the client's traffic selectors and the connection's networks have nothing in common",
+    PoolEmpty "pool_empty" "no pool of the connection has a free address of the family asked for",
+    NoAddressAsked "no_address_asked" "the client did not ask for an inner address, and cannot do without",
+    SessionLimit "session_limit" "as many sessions as the configuration allows are up",
+    DataplaneFull "dataplane_full" "no worker has a free slot for the SA",
+    HalfOpenTimeout "half_open_timeout" "the client did not go on after IKE_SA_INIT",
+    // A session ends.
+    PeerDeleted "peer_deleted" "the client said goodbye",
+    PeerDead "peer_dead" "the client did not answer",
+    InitialContact "initial_contact" "the same identity logged in again and said that this session is lost",
+    Childless "childless" "the session was without a child SA for too long",
+    InvalidSyntax "invalid_syntax" "the client sent an authenticated message that cannot be read",
+    UnsupportedCritical "unsupported_critical" "the client sent a payload of unknown type that must be understood",
+    ShutDown "shut_down" "adit is shutting down",
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_cause_has_a_word_of_its_own_and_a_sentence() {
+        let names: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.name()).collect();
+        assert_eq!(names.len(), Cause::ALL.len());
+        for cause in Cause::ALL {
+            assert!(cause.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{cause}");
+            assert!(cause.sentence().len() > 15 && !cause.sentence().ends_with('.'), "{cause}");
+        }
+    }
+}

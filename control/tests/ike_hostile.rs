@@ -1,0 +1,433 @@
+//! Hostile input is normal input: whatever comes, nothing panics, nothing unproven changes a session, no answer to
+//! an unproven address is longer than its question, and in the end nothing is left.
+//!
+//! The corpus in `__fuzz__` is replayed by `cargo test`; `cargo bolero test` explores.
+
+mod peer;
+
+use adit_control::ike::engine::Holdings;
+use adit_control::ike::propose::{ChildExchange, offer_esp, offer_ike};
+use adit_control::ike::wire::*;
+use adit_crypto::kex::KeyPair;
+use adit_crypto::suite::KexGroup;
+use adit_dataplane::contract::{Event, IkeDatagram};
+use bolero::{TypeGenerator, check};
+use peer::client::*;
+use peer::{World, config};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// A session, a half-open SA, and any octets: as they are, or with a header that finds the one or the other.
+#[test]
+fn any_octets_from_anywhere_change_no_session() {
+    let mut world = World::new(config());
+    let mut alice = Client::new("alice@rig", 2);
+    let (sa, _) = alice.login(&mut world);
+    let half = Client::new("bob@rig", 3).init(&mut world);
+    let proven = |held: Holdings| (held.sessions, held.leases, held.spis, held.tunnels, held.routes, held.identities);
+    let before = proven(world.engine.holdings());
+    let world = Mutex::new(world);
+    check!(name = "engine_octets").for_each(|input: &[u8]| {
+        let Some((&how, octets)) = input.split_first() else { return };
+        let mut world = world.lock().unwrap();
+        let mut octets = octets.to_vec();
+        let spis = match how % 3 {
+            0 => None,
+            1 => Some((half.sa.spi_i, half.sa.spi_r)),
+            _ => Some((sa.spi_i, sa.spi_r)),
+        };
+        let len = (octets.len() as u32).to_be_bytes();
+        if let (Some((spi_i, spi_r)), true) = (spis, octets.len() >= Header::LEN) {
+            octets[..8].copy_from_slice(&spi_i.0.to_be_bytes());
+            octets[8..16].copy_from_slice(&spi_r.0.to_be_bytes());
+            octets[17] = 0x20;
+            octets[19] |= 0x08;
+            octets[24..28].copy_from_slice(&len);
+        }
+        let datagram = if how & 0x80 == 0 { alice.on_4500(octets) } else { alice.on_500(octets) };
+        let sent = world.deliver(&datagram);
+        assert!(sent.len() <= 1);
+        assert!(sent.iter().all(|answer| answer.bytes.len() <= datagram.bytes.len()), "no amplification");
+        assert!(sent.iter().all(|answer| answer.path == datagram.path));
+        assert_eq!(proven(world.engine.holdings()), before);
+        // What became half-open is one more target, until there is no room for more.
+    });
+}
+
+/// What a client may do next, in any order, each with its own idea of the rules.
+#[derive(Debug, Clone, Copy, TypeGenerator)]
+enum Step {
+    /// All of a login, as it should be.
+    Login {
+        client: u8,
+    },
+    Init {
+        client: u8,
+        spoil: Seldom,
+    },
+    Auth {
+        client: u8,
+        spoil: Seldom,
+    },
+    RekeyChild {
+        client: u8,
+        pfs: bool,
+        spoil: Seldom,
+    },
+    RekeyIke {
+        client: u8,
+        spoil: Seldom,
+    },
+    DeleteChild {
+        client: u8,
+        spoil: Seldom,
+    },
+    DeleteIke {
+        client: u8,
+        spoil: Seldom,
+    },
+    Ask {
+        client: u8,
+        exchange: u8,
+        spoil: Seldom,
+    },
+    Answer {
+        client: u8,
+        spoil: Seldom,
+    },
+    Again {
+        which: u8,
+        port: u8,
+    },
+    Use {
+        which: u8,
+    },
+    Pass {
+        seconds: u8,
+    },
+    ShutDown,
+}
+
+/// Most messages are good, or no story would get far.
+#[derive(Debug, Clone, Copy, TypeGenerator)]
+struct Seldom {
+    chance: u8,
+    spoil: Spoil,
+}
+
+impl Seldom {
+    fn come(self) -> Spoil {
+        if self.chance < 192 { Spoil::Nothing } else { self.spoil }
+    }
+}
+
+/// What is wrong with a message. Before sealing it is the peer's own nonsense, after it somebody else's.
+#[derive(Debug, Clone, Copy, TypeGenerator)]
+enum Spoil {
+    Nothing,
+    Flip { at: u16, bit: u8 },
+    Cut { at: u16 },
+    LeaveOut { payload: u8 },
+    Twice { payload: u8 },
+    Swap { one: u8, other: u8 },
+    Critical { kind: u8 },
+    Id { by: u8 },
+}
+
+/// One peer: whatever it has got so far.
+struct Hostile {
+    client: Client,
+    init: Option<(Vec<u8>, Vec<u8>, KeyPair)>,
+    keyed: Option<Keyed>,
+    sas: Vec<Sa>,
+    children: Vec<u32>,
+    asked: Vec<u32>,
+}
+
+#[test]
+fn any_order_of_good_and_spoilt_messages_leaves_nothing_behind() {
+    check!(name = "engine_steps").with_type::<Vec<Step>>().with_max_len(512).for_each(|steps| {
+        let mut config = config();
+        config.ike.half_open_limit = 5;
+        config.ike.session_limit = 2;
+        let mut story = Story {
+            world: World::new(config),
+            peers: (2..4)
+                .map(|host| Hostile {
+                    client: Client::new(["alice@rig", "bob@rig"][usize::from(host) - 2], host),
+                    init: None,
+                    keyed: None,
+                    sas: Vec::new(),
+                    children: vec![0x7777],
+                    asked: Vec::new(),
+                })
+                .collect(),
+            said: Vec::new(),
+        };
+        for step in steps.iter().take(40) {
+            story.step(*step);
+            story.check();
+        }
+        // Everybody falls silent.
+        story.world.pass(Duration::from_secs(2000));
+        story.world.assert_nothing_left();
+    });
+}
+
+struct Story {
+    world: World,
+    peers: Vec<Hostile>,
+    said: Vec<IkeDatagram>,
+}
+
+impl Story {
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Login { client } => {
+                let spoil = Seldom { chance: 0, spoil: Spoil::Nothing };
+                self.step(Step::Init { client, spoil });
+                self.step(Step::Auth { client, spoil });
+            }
+            Step::Init { client, spoil } => {
+                let spoil = spoil.come();
+                let peer = pick(&mut self.peers, client);
+                let (spi_i, nonce) = (IkeSpi(peer.client.word()), peer.client.bytes(32));
+                let pair = KeyPair::generate(KexGroup::X25519, &mut peer.client.random);
+                let mut payloads = peer.client.init_payloads(spi_i, &pair, &nonce);
+                let spoilt = spoil.payloads(&mut payloads);
+                let request = build(&init_header(spi_i), &payloads);
+                if !spoilt && matches!(spoil, Spoil::Nothing) {
+                    peer.init = Some((request.clone(), nonce, pair));
+                }
+                let datagram = peer.client.on_500(spoil.octets(request));
+                let sent = self.deliver(datagram.clone());
+                assert!(sent.iter().all(|answer| answer.bytes.len() <= datagram.bytes.len()), "no amplification");
+                let peer = pick(&mut self.peers, client);
+                if let (Some((request, nonce, pair)), [answer]) = (peer.init.take(), &sent[..])
+                    && parse(&answer.bytes).is_ok_and(|incoming| incoming.payloads.len() == 5)
+                {
+                    peer.keyed = Some(peer.client.keyed(request, answer.bytes.clone(), nonce, pair));
+                }
+            }
+            Step::Auth { client, spoil } => {
+                let spoil = spoil.come();
+                let peer = pick(&mut self.peers, client);
+                let Some(mut keyed) = peer.keyed.take() else { return };
+                let (spi_in, payloads) = peer.client.auth_payloads(&keyed);
+                peer.children.push(spi_in);
+                keyed.sa.next = 1;
+                let sent = self.ask(client, &mut keyed.sa, Exchange::IkeAuth, payloads, spoil);
+                let peer = pick(&mut self.peers, client);
+                match sent {
+                    0 => peer.keyed = Some(keyed),
+                    _ => peer.sas.push(keyed.sa),
+                }
+            }
+            Step::RekeyChild { client, pfs, spoil } => {
+                let spoil = spoil.come();
+                let peer = pick(&mut self.peers, client);
+                let spi_in = peer.client.word() as u32 | 0x1000;
+                let old = peer.children[usize::from(pfs) * (peer.children.len() - 1)];
+                let esp = offer_esp(&peer.client.esp, spi_in, ChildExchange::CreateChildSa);
+                let about = Some((Protocol::Esp, old.to_be_bytes().to_vec()));
+                let pair = KeyPair::generate(KexGroup::X25519, &mut peer.client.random);
+                let payloads = vec![
+                    Payload::Notify(Notify { about, kind: NotifyKind::RekeySa, data: Vec::new() }),
+                    Payload::Sa(esp),
+                    Payload::Nonce(peer.client.bytes(32)),
+                    Payload::Ke(KeyExchange { group: 31, public: pair.public().to_vec() }),
+                    Payload::TsInitiator(everything()),
+                    Payload::TsResponder(everything()),
+                ];
+                peer.children.push(spi_in);
+                self.ask_last(client, Exchange::CreateChildSa, payloads, spoil);
+            }
+            Step::RekeyIke { client, spoil } if matches!(spoil.come(), Spoil::Nothing) => {
+                let peer = pick(&mut self.peers, client);
+                let Some(mut old) = peer.sas.pop() else { return };
+                let new = follow(&mut self.world, &mut peer.client, &mut old);
+                peer.sas.push(old);
+                peer.sas.extend(new);
+            }
+            Step::RekeyIke { client, spoil } => {
+                let spoil = spoil.come();
+                let peer = pick(&mut self.peers, client);
+                let pair = KeyPair::generate(KexGroup::X25519, &mut peer.client.random);
+                let payloads = vec![
+                    Payload::Sa(offer_ike(&peer.client.ike, &[9; 8])),
+                    Payload::Nonce(vec![5; 32]),
+                    Payload::Ke(KeyExchange { group: 31, public: pair.public().to_vec() }),
+                ];
+                self.ask_last(client, Exchange::CreateChildSa, payloads, spoil);
+            }
+            Step::DeleteChild { client, spoil } => {
+                let spoil = spoil.come();
+                let spi = *pick(&mut self.peers, client).children.last().unwrap_or(&0);
+                self.ask_last(client, Exchange::Informational, vec![delete_esp(spi)], spoil);
+            }
+            Step::DeleteIke { client, spoil } => {
+                let spoil = spoil.come();
+                self.ask_last(client, Exchange::Informational, vec![delete_ike()], spoil);
+            }
+            Step::Ask { client, exchange, spoil } => {
+                let spoil = spoil.come();
+                let all = [Exchange::IkeSaInit, Exchange::IkeAuth, Exchange::CreateChildSa, Exchange::Informational];
+                let payloads = vec![notify(NotifyKind::Other(50_000), vec![1]), Payload::Nonce(vec![1; 16])];
+                self.ask_last(client, all[usize::from(exchange) % 4], payloads, spoil);
+            }
+            Step::Answer { client, spoil } => {
+                let spoil = spoil.come();
+                let peer = pick(&mut self.peers, client);
+                let Some(sa) = peer.sas.last_mut() else { return };
+                let id = peer.asked.pop().unwrap_or(0);
+                let bytes = spoil.octets(sa.answer(id, &[]));
+                let datagram = peer.client.on_4500(bytes);
+                self.deliver(datagram);
+            }
+            Step::Again { which, port } => {
+                if self.said.is_empty() {
+                    return;
+                }
+                let mut datagram = self.said[usize::from(which) % self.said.len()].clone();
+                if port > 200 {
+                    datagram.path.peer.set_port(port.into());
+                }
+                self.deliver(datagram);
+            }
+            Step::Use { which } => {
+                let tunnels = &self.world.dataplane.tunnels;
+                let all: Vec<_> = tunnels
+                    .iter()
+                    .flat_map(|(key, tunnel)| tunnel.inbound.keys().map(|spi| (key.worker, *spi)))
+                    .collect();
+                if let Some((worker, spi)) = all.get(usize::from(which) % all.len().max(1)) {
+                    self.world.event(*worker, Event::FirstUse { spi: *spi });
+                }
+            }
+            Step::Pass { seconds } => {
+                for datagram in self.world.pass(Duration::from_secs(seconds.into())) {
+                    let Ok(header) = parse_header(&datagram.bytes) else { continue };
+                    for peer in &mut self.peers {
+                        if peer.sas.iter().any(|sa| sa.spi_r == header.responder_spi) {
+                            peer.asked.push(header.message_id);
+                        }
+                    }
+                }
+            }
+            Step::ShutDown => {
+                self.world.engine.shut_down(self.world.now);
+                self.world.drain();
+            }
+        }
+    }
+
+    fn ask_last(&mut self, client: u8, exchange: Exchange, payloads: Vec<Payload>, spoil: Spoil) {
+        let Some(mut sa) = pick(&mut self.peers, client).sas.pop() else { return };
+        self.ask(client, &mut sa, exchange, payloads, spoil);
+        pick(&mut self.peers, client).sas.push(sa);
+    }
+
+    /// How many answers came.
+    fn ask(&mut self, client: u8, sa: &mut Sa, exchange: Exchange, mut payloads: Vec<Payload>, spoil: Spoil) -> usize {
+        spoil.payloads(&mut payloads);
+        let before = sa.next;
+        if let Spoil::Id { by } = spoil {
+            sa.next = sa.next.wrapping_add(u32::from(by)).wrapping_sub(2).min(u32::MAX - 1);
+        }
+        let bytes = spoil.octets(sa.request(exchange, &payloads));
+        let datagram = pick(&mut self.peers, client).client.on_4500(bytes);
+        let sent = self.deliver(datagram).len();
+        if sent == 0 || matches!(spoil, Spoil::Id { .. }) {
+            sa.next = before;
+        }
+        sent
+    }
+
+    fn deliver(&mut self, datagram: IkeDatagram) -> Vec<IkeDatagram> {
+        let sent = self.world.deliver(&datagram);
+        self.said.push(datagram);
+        assert!(sent.len() <= 2, "an answer, and perhaps a question");
+        sent
+    }
+
+    /// The engine's books and the dataplane agree.
+    fn check(&mut self) {
+        let held = self.world.engine.holdings();
+        let tunnels = &self.world.dataplane.tunnels;
+        assert_eq!(held.tunnels, tunnels.len());
+        assert_eq!(held.spis, tunnels.values().map(|tunnel| tunnel.inbound.len()).sum::<usize>());
+        assert_eq!(held.routes, self.world.dataplane.routes_published());
+        assert_eq!(held.leases, held.routes);
+        assert!(held.sessions <= 2 && held.half_open <= 5 && held.farewells <= 5);
+        assert!(held.tunnels <= held.sessions);
+        assert_eq!(self.world.engine.sessions(self.world.now).len(), held.sessions + held.half_open);
+        assert!(held.ike_sas <= 2 * held.sessions + held.half_open);
+        assert!(tunnels.values().all(|tunnel| tunnel.outbound.is_some()), "what receives can send");
+    }
+}
+
+/// A rekey of the IKE SA, as far as it succeeds.
+fn follow(world: &mut World, client: &mut Client, old: &mut Sa) -> Option<Sa> {
+    let spi_i = IkeSpi(client.word());
+    let nonce_i = client.bytes(32);
+    let pair = KeyPair::generate(KexGroup::X25519, &mut client.random);
+    let payloads = [
+        Payload::Sa(offer_ike(&client.ike, &spi_i.0.to_be_bytes())),
+        Payload::Nonce(nonce_i.clone()),
+        Payload::Ke(KeyExchange { group: 31, public: pair.public().to_vec() }),
+    ];
+    let request = old.request(Exchange::CreateChildSa, &payloads);
+    let sent = world.deliver(&client.on_4500(request));
+    let Some(answer) = sent.first() else {
+        old.next -= 1;
+        return None;
+    };
+    let incoming = parse(&answer.bytes).ok()?;
+    let inside = old.theirs.open(&incoming).ok()?;
+    let [Payload::Sa(proposals), Payload::Nonce(nonce_r), Payload::Ke(ke)] = &inside[..] else { return None };
+    let (chosen, suite) = adit_control::ike::propose::choose_ike(proposals, &client.ike).ok()?;
+    let spi_r = IkeSpi(u64::from_be_bytes(chosen.spi.try_into().ok()?));
+    let shared = pair.agree(&ke.public).ok()?;
+    let keys = adit_control::ike::keys::IkeKeys::rekey(&old.keys, suite, &shared, &nonce_i, nonce_r, spi_i, spi_r);
+    Some(Sa::new(spi_i, spi_r, keys, 0))
+}
+
+impl Spoil {
+    /// Before sealing. Whether anything changed.
+    fn payloads(self, payloads: &mut Vec<Payload>) -> bool {
+        let len = payloads.len().max(1);
+        match self {
+            Self::LeaveOut { payload } if !payloads.is_empty() => {
+                payloads.remove(usize::from(payload) % len);
+            }
+            Self::Twice { payload } if !payloads.is_empty() => {
+                let twice = payloads[usize::from(payload) % len].clone();
+                payloads.push(twice);
+            }
+            Self::Swap { one, other } if !payloads.is_empty() => {
+                payloads.swap(usize::from(one) % len, usize::from(other) % len);
+            }
+            Self::Critical { kind } => payloads.push(Payload::Unknown(kind | 0x80, true)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// After sealing.
+    fn octets(self, mut octets: Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::Flip { at, bit } => {
+                let at = usize::from(at) % octets.len();
+                octets[at] ^= 1 << (bit % 8);
+            }
+            Self::Cut { at } => octets.truncate(usize::from(at) % octets.len()),
+            _ => {}
+        }
+        octets
+    }
+}
+
+fn pick(peers: &mut [Hostile], which: u8) -> &mut Hostile {
+    let len = peers.len();
+    &mut peers[usize::from(which) % len]
+}

@@ -1,0 +1,145 @@
+//! A dataplane that only remembers what it was told, checks that it makes sense, and gives back what retires.
+
+use adit_control::ike::engine::Output;
+use adit_crypto::esp_cipher::EspCipher;
+use adit_dataplane::contract::*;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+#[derive(Default)]
+pub struct Dataplane {
+    pub tunnels: BTreeMap<TunnelKey, Tunnel>,
+    /// The last that were published.
+    pub routes: Option<Routes>,
+    pub retired: VecDeque<(WorkerId, Retired)>,
+    pub keepalives: Vec<Path>,
+    /// How often routes were published.
+    pub publications: usize,
+    /// Commands in order, by name.
+    pub log: Vec<&'static str>,
+}
+
+pub struct Tunnel {
+    pub path: Path,
+    pub inbound: BTreeMap<Spi, InboundSpec>,
+    pub outbound: Option<OutboundSpec>,
+}
+
+impl Dataplane {
+    /// Does it; an IKE message to send comes back.
+    pub fn obey(&mut self, output: Output) -> Option<IkeDatagram> {
+        let (worker, command) = match output {
+            Output::Routes(routes) => {
+                self.routes = Some(routes);
+                self.publications += 1;
+                self.log.push("Routes");
+                return None;
+            }
+            Output::Command(worker, command) => (worker, command),
+        };
+        match command {
+            Command::AddTunnel(spec) => {
+                self.log.push("AddTunnel");
+                assert_eq!(spec.tunnel.worker, worker);
+                let tunnel = Tunnel { path: spec.path, inbound: BTreeMap::new(), outbound: None };
+                assert!(self.tunnels.insert(spec.tunnel, tunnel).is_none(), "the slot is taken");
+            }
+            Command::MoveTunnel { tunnel, path } => {
+                self.log.push("MoveTunnel");
+                self.tunnels.get_mut(&tunnel).expect("the tunnel is there").path = path;
+            }
+            Command::AddInbound(spec) => {
+                self.log.push("AddInbound");
+                assert_eq!(spec.tunnel.worker, worker);
+                let tunnel = self.tunnels.get_mut(&spec.tunnel).expect("the tunnel is there");
+                assert!(tunnel.inbound.insert(spec.spi, *spec).is_none(), "the SPI is taken");
+                assert!(tunnel.inbound.len() <= 4, "no more than four inbound SAs");
+            }
+            Command::SwitchOutbound(spec) => {
+                self.log.push("SwitchOutbound");
+                let key = spec.tunnel;
+                let tunnel = self.tunnels.get_mut(&key).expect("the tunnel is there");
+                if let Some(old) = tunnel.outbound.replace(*spec) {
+                    self.retired.push_back((worker, Retired::Outbound { tunnel: key, cipher: old.cipher }));
+                }
+            }
+            Command::DropInbound { spi } => {
+                self.log.push("DropInbound");
+                let spec = self.tunnels.values_mut().find_map(|tunnel| tunnel.inbound.remove(&spi));
+                let cipher = spec.expect("the SA is there").cipher;
+                self.retired.push_back((worker, Retired::Inbound { spi, cipher }));
+            }
+            Command::DropTunnel { tunnel: key } => {
+                self.log.push("DropTunnel");
+                let tunnel = self.tunnels.remove(&key).expect("the tunnel is there");
+                for (spi, spec) in tunnel.inbound {
+                    self.retired.push_back((worker, Retired::Inbound { spi, cipher: spec.cipher }));
+                }
+                if let Some(spec) = tunnel.outbound {
+                    self.retired.push_back((worker, Retired::Outbound { tunnel: key, cipher: spec.cipher }));
+                }
+                self.retired.push_back((worker, Retired::Tunnel { tunnel: key }));
+            }
+            Command::SendIke(datagram) => return Some(datagram),
+            Command::SendKeepalive(path) => self.keepalives.push(path),
+            Command::Stop => unreachable!("the engine does not stop workers"),
+        }
+        None
+    }
+
+    /// The one tunnel there is.
+    #[track_caller]
+    pub fn tunnel(&self) -> (&TunnelKey, &Tunnel) {
+        assert_eq!(self.tunnels.len(), 1);
+        self.tunnels.first_key_value().expect("there is one")
+    }
+
+    /// The SA with this SPI.
+    #[track_caller]
+    pub fn inbound(&self, spi: u32) -> &InboundSpec {
+        let spi = Spi::new(spi).expect("an SPI");
+        self.tunnels.values().find_map(|tunnel| tunnel.inbound.get(&spi)).expect("the SA is there")
+    }
+
+    pub fn has_inbound(&self, spi: u32) -> bool {
+        let spi = Spi::new(spi).expect("an SPI");
+        self.tunnels.values().any(|tunnel| tunnel.inbound.contains_key(&spi))
+    }
+
+    /// How many routes packets find.
+    pub fn routes_published(&self) -> usize {
+        self.routes.as_ref().map_or(0, Routes::len)
+    }
+
+    /// Where a packet to this inner address goes.
+    pub fn route(&self, address: IpAddr) -> Option<TunnelKey> {
+        self.routes.as_ref()?.lookup(address).map(|NextHop::Tunnel(key)| key)
+    }
+
+    #[track_caller]
+    pub fn assert_empty(&self) {
+        assert!(self.tunnels.is_empty(), "no tunnel is left");
+        assert_eq!(self.routes_published(), 0, "no route is left");
+        assert!(self.retired.is_empty(), "nothing waits to come home");
+    }
+}
+
+/// What one seals, the other opens.
+#[track_caller]
+pub fn assert_same_keys(sealer: &EspCipher, opener: &EspCipher) {
+    let suite = sealer.suite();
+    let header = [7_u8; 8];
+    let mut iv = vec![0; suite.encr().iv_len()];
+    let mut body = vec![0x42; 64];
+    let mut icv = vec![0; suite.icv_len()];
+    sealer.seal((&header[..]).into(), 1, &mut iv, &mut body, &mut icv);
+    body.extend(icv);
+    opener.open((&header[..]).into(), &iv, &mut body).expect("same keys");
+    assert_eq!(&body[..64], &[0x42; 64]);
+}
+
+/// For charging traffic in tests.
+pub fn counters(spec: &InboundSpec) -> Arc<SaCounters> {
+    Arc::clone(&spec.counters)
+}

@@ -1,0 +1,138 @@
+//! The other side, for tests: a small honest initiator, and a dataplane that only remembers.
+//!
+//! The initiator is written from RFC 7296 with the wire and key functions alone; it knows nothing of the engine.
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test helper fails by panicking")]
+
+pub mod client;
+pub mod dataplane;
+
+use adit_control::config::checked::*;
+use adit_control::ike::engine::Engine;
+use adit_control::ike::wire::Id;
+use adit_crypto::random::SeededRandom;
+use adit_crypto::secret::SecretBytes;
+use adit_dataplane::contract::{ClusterSlot, Event, IkeDatagram, SpiLayout, WorkerId};
+use adit_dataplane::time::Instant;
+use dataplane::Dataplane;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const PSK: &[u8] = b"rig-psk-secret";
+pub const IKE: &str = "aes128gcm16-prfsha256-x25519";
+pub const ESP: &str = "aes128gcm16";
+
+/// One connection for `*@rig`, a pool of two families, two workers.
+pub fn config() -> Config {
+    Config {
+        identity: Id::parse("headend.rig").unwrap(),
+        listen: Listen { addresses: vec![[0, 0, 0, 0].into()], ike_port: 500, natt_port: 4500 },
+        workers: Workers { cores: vec![None, None], burst: 64, spin: Duration::ZERO, buffers: 1024 },
+        tun: Tun { name: "adit0".to_owned(), mtu: 1400 },
+        io: IoBackend::Auto,
+        crypto: adit_crypto::esp_cipher::Backend::Auto,
+        log: Log { level: "info".to_owned(), format: LogFormat::Text },
+        api: Api { socket: "/run/adit/control.sock".into() },
+        ike: Ike {
+            dpd_delay: Duration::from_secs(30),
+            retransmit_initial: Duration::from_secs(4),
+            retransmit_factor: 1.8,
+            retransmit_tries: 3,
+            half_open_timeout: Duration::from_secs(20),
+            half_open_limit: 64,
+            session_limit: 100,
+            natt_keepalive: Duration::from_secs(20),
+            rekey_grace: Duration::from_secs(5),
+        },
+        replay_window: 1024,
+        pools: vec![Pool {
+            name: "office".to_owned(),
+            v4: Some("10.30.0.0/24".parse().unwrap()),
+            v6: Some("fd30::/64".parse().unwrap()),
+            dns: vec!["10.20.0.53".parse().unwrap(), "fd20::53".parse().unwrap()],
+        }],
+        connections: vec![Connection {
+            name: "rig".to_owned(),
+            remote_ids: vec![IdPattern::parse("*@rig").unwrap()],
+            psk: SecretBytes::from(PSK),
+            pools: vec![0],
+            networks: vec!["10.20.0.0/24".parse().unwrap(), "fd20::/64".parse().unwrap()],
+            ike_proposals: vec![
+                IkeProposal::parse(IKE).unwrap(),
+                IkeProposal::parse("aes256-sha256-modp2048").unwrap(),
+            ],
+            esp_proposals: vec![EspProposal::parse("aes128gcm16-x25519").unwrap(), EspProposal::parse(ESP).unwrap()],
+        }],
+    }
+}
+
+/// The engine, its dataplane and the time.
+pub struct World {
+    pub engine: Engine,
+    pub dataplane: Dataplane,
+    pub now: Instant,
+}
+
+impl World {
+    pub fn new(config: Config) -> Self {
+        let workers = config.workers.cores.len();
+        let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
+        let engine = Engine::new(Arc::new(config), workers, layout, Box::new(SeededRandom::new(2)));
+        Self { engine, dataplane: Dataplane::default(), now: Instant::ZERO + Duration::from_secs(1000) }
+    }
+
+    /// A datagram arrives at worker 0. What the engine sends comes back.
+    pub fn deliver(&mut self, datagram: &IkeDatagram) -> Vec<IkeDatagram> {
+        self.event(WorkerId(0), Event::Ike(datagram.clone()))
+    }
+
+    /// Something happens at a worker.
+    pub fn event(&mut self, worker: WorkerId, event: Event) -> Vec<IkeDatagram> {
+        self.engine.handle_event(self.now, worker, event);
+        self.drain()
+    }
+
+    /// Time passes, deadline by deadline. What the engine sends comes back.
+    pub fn pass(&mut self, time: Duration) -> Vec<IkeDatagram> {
+        let end = self.now + time;
+        let mut sent = Vec::new();
+        let mut turns = 0;
+        while let Some(deadline) = self.engine.poll_timeout().filter(|deadline| *deadline <= end) {
+            assert!(turns < 10_000, "the engine asks to be called without end");
+            turns += 1;
+            self.now = self.now.max(deadline);
+            self.engine.handle_timeout(self.now);
+            sent.extend(self.drain());
+        }
+        self.now = end;
+        sent
+    }
+
+    /// All outputs are done, and what retires comes home.
+    pub fn drain(&mut self) -> Vec<IkeDatagram> {
+        let mut sent = Vec::new();
+        loop {
+            while let Some(output) = self.engine.poll_output() {
+                sent.extend(self.dataplane.obey(output));
+            }
+            let Some((worker, retired)) = self.dataplane.retired.pop_front() else { return sent };
+            self.engine.handle_event(self.now, worker, Event::Retired(retired));
+        }
+    }
+
+    /// Nothing is left in any table, on either side. What remembers last answers ends by itself.
+    #[track_caller]
+    pub fn assert_nothing_left(&mut self) {
+        let mut held = self.engine.holdings();
+        assert_eq!(held.timers, held.farewells, "only last answers may wait for their end");
+        assert!(self.engine.is_idle());
+        (held.timers, held.farewells) = (0, 0);
+        assert_eq!(held, Default::default());
+        assert!(self.engine.sessions(self.now).is_empty());
+        assert!(self.engine.sas(self.now).is_empty());
+        self.dataplane.assert_empty();
+        assert!(self.pass(Duration::from_secs(60)).is_empty());
+        assert_eq!(self.engine.holdings(), Default::default(), "last answers are forgotten in time");
+        assert_eq!(self.engine.poll_timeout(), None);
+    }
+}

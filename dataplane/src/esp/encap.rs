@@ -1,0 +1,191 @@
+//! From inner packet to ESP, in the packet's own headroom.
+//!
+//! ```text
+//! | SPI | sequence | IV | inner packet | 1 2 3 … | pad length | next header | ICV |
+//! |<-- headroom -->|<---- where it was received ---->|<------ tailroom ------>|
+//! ```
+
+use super::{Filter, Geometry, padding};
+use crate::contract::{OutboundSpec, SaCounters, WorkerId};
+use crate::fate::DropReason;
+use crate::packet::PacketBuf;
+use crate::time::Instant;
+use crate::wire::esp::{EspHeader, HEADER_LEN, NEXT_IPV4, NEXT_IPV6, TRAILER_LEN};
+use crate::wire::ip::IpPacket;
+use adit_crypto::esp_cipher::{EspCipher, Header};
+use std::sync::Arc;
+
+/// An SA to send on.
+pub struct OutboundSa {
+    spi: u32,
+    /// The last number sent; the first packet carries 1 (RFC 4303 section 3.3.3).
+    sequence: u32,
+    cipher: EspCipher,
+    geometry: Geometry,
+    iv_space: IvSpace,
+    filter: Filter,
+    /// Packets and octets of the burst, not yet charged.
+    burst: (u32, u32),
+    counters: Arc<SaCounters>,
+}
+
+/// The part of an explicit IV that no other sender on the same key has:
+///
+/// ```text
+/// | generation : 8 | worker : 8 | counter : 48 |
+/// ```
+///
+/// So an IV is unique per key (RFC 4106 section 3.1) even if two workers, or after a take-over two nodes, send on
+/// one SA. The generation is 0 until SAs can move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IvSpace(u64);
+
+impl IvSpace {
+    /// Of one worker in one generation of the SA's owners.
+    pub const fn new(generation: u8, worker: WorkerId) -> Self {
+        Self((generation as u64) << 56 | (worker.0 as u64) << 48)
+    }
+
+    const fn counter(self, sequence: u32) -> u64 {
+        self.0 | sequence as u64
+    }
+}
+
+impl OutboundSa {
+    /// A fresh SA.
+    pub fn new(spec: OutboundSpec, iv_space: IvSpace) -> Self {
+        let OutboundSpec { tunnel: _, spi, cipher, selectors, counters } = spec;
+        let (geometry, filter) = (Geometry::of(cipher.suite()), Filter::new(&selectors));
+        Self { spi, sequence: 0, cipher, geometry, iv_space, filter, burst: (0, 0), counters }
+    }
+
+    /// Whether the packet may go into this SA.
+    #[inline]
+    pub fn allows(&self, ip: &IpPacket, packet: &[u8]) -> bool {
+        self.filter.allows_to_peer(ip, packet)
+    }
+
+    /// Octets of ESP that an inner packet of `len` octets becomes.
+    #[inline]
+    pub fn sealed_len(&self, len: usize) -> usize {
+        let Geometry { iv, icv, align } = self.geometry;
+        HEADER_LEN + iv + len + padding::len_for(len, align) + TRAILER_LEN + icv
+    }
+
+    /// Octets of the largest inner packet that becomes at most `room` octets of ESP.
+    pub fn inner_room(&self, room: usize) -> usize {
+        let Geometry { iv, icv, align } = self.geometry;
+        let body = room.saturating_sub(HEADER_LEN + iv + icv);
+        (body - body % align).saturating_sub(TRAILER_LEN)
+    }
+
+    /// Wraps the inner packet. On error no number was used, and the packet is only fit to be dropped.
+    pub fn seal(&mut self, packet: &mut PacketBuf) -> Result<(), DropReason> {
+        let next_header = match packet.bytes().first().map(|octet| octet >> 4) {
+            Some(4) => NEXT_IPV4,
+            Some(6) => NEXT_IPV6,
+            Some(_) | None => return Err(DropReason::BadInner),
+        };
+        // Without ESN the number must not wrap: the SA ends here (RFC 4303 section 3.3.3).
+        let sequence = self.sequence.checked_add(1).ok_or(DropReason::SequenceExhausted)?;
+        let Geometry { iv: iv_len, icv: icv_len, align } = self.geometry;
+
+        let inner_len = packet.len();
+        let pad_len = padding::len_for(inner_len, align);
+        let tail = packet.extend_back(pad_len + TRAILER_LEN + icv_len).ok_or(DropReason::TooBig)?;
+        let (padding, tail) = tail.split_at_mut(pad_len);
+        padding::write(padding);
+        // Below the alignment, so it is one octet.
+        tail[..TRAILER_LEN].copy_from_slice(&[pad_len as u8, next_header]);
+        packet.extend_front(HEADER_LEN + iv_len).ok_or(DropReason::TooBig)?;
+
+        self.sequence = sequence;
+        let header = EspHeader { spi: self.spi, sequence }.octets();
+        let (front, rest) = packet.bytes_mut().split_at_mut(HEADER_LEN);
+        front.copy_from_slice(&header);
+        let (iv, rest) = rest.split_at_mut(iv_len);
+        let (body, icv) = rest.split_at_mut(rest.len() - icv_len);
+        self.cipher.seal(Header::from(&header[..]), self.iv_space.counter(sequence), iv, body, icv);
+        self.burst.0 += 1;
+        self.burst.1 += inner_len as u32;
+        Ok(())
+    }
+
+    /// Packets of this burst that are not yet charged.
+    #[inline]
+    pub fn uncharged(&self) -> u32 {
+        self.burst.0
+    }
+
+    /// Charges them.
+    pub fn charge(&mut self, now: Instant) {
+        let (packets, octets) = std::mem::take(&mut self.burst);
+        self.counters.charge(packets.into(), octets.into(), now);
+    }
+
+    /// Gives the keys back.
+    pub fn into_cipher(self) -> EspCipher {
+        self.cipher
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Selectors, TunnelKey};
+    use adit_crypto::esp_cipher::Backend;
+    use adit_crypto::suite::{CipherSuite, Encr, Integ};
+
+    fn sa(suite: CipherSuite) -> OutboundSa {
+        let (encr, integ) = (vec![1; suite.encr().key_len()], vec![2; suite.integ_key_len()]);
+        let spec = OutboundSpec {
+            tunnel: TunnelKey { worker: WorkerId(0), slot: 0 },
+            spi: 0x1000,
+            cipher: EspCipher::new(Backend::Auto, suite, &encr, &integ).unwrap(),
+            selectors: Arc::new(Selectors::default()),
+            counters: Arc::default(),
+        };
+        OutboundSa::new(spec, IvSpace::new(3, WorkerId(5)))
+    }
+
+    fn packet(len: usize) -> PacketBuf {
+        let mut packet = PacketBuf::allocate(2048);
+        packet.extend_back(len).unwrap()[0] = 0x45;
+        packet
+    }
+
+    #[test]
+    fn numbers_start_at_one_and_end_without_wrapping() {
+        let mut sa = sa(CipherSuite::new(Encr::Aes128Gcm16, None).unwrap());
+        let mut first = packet(20);
+        sa.seal(&mut first).unwrap();
+        assert_eq!(EspHeader::parse(first.bytes()), Some(EspHeader { spi: 0x1000, sequence: 1 }));
+        assert_eq!(first.bytes()[8..16], [3, 5, 0, 0, 0, 0, 0, 1], "generation, worker, counter");
+        sa.sequence = u32::MAX - 1;
+        let mut last = packet(20);
+        sa.seal(&mut last).unwrap();
+        assert_eq!(EspHeader::parse(last.bytes()).map(|header| header.sequence), Some(u32::MAX));
+        for _ in 0..2 {
+            assert_eq!(sa.seal(&mut packet(20)), Err(DropReason::SequenceExhausted));
+        }
+    }
+
+    #[test]
+    fn lengths_are_foretold() {
+        for suite in [
+            CipherSuite::new(Encr::Aes128Gcm16, None),
+            CipherSuite::new(Encr::Aes256Cbc, Some(Integ::HmacSha1_96)),
+            CipherSuite::new(Encr::Aes128Cbc, Some(Integ::HmacSha512_256)),
+        ] {
+            let mut sa = sa(suite.unwrap());
+            for len in 20..120 {
+                let mut packet = packet(len);
+                sa.seal(&mut packet).unwrap();
+                assert_eq!(packet.len(), sa.sealed_len(len));
+                let room = sa.inner_room(packet.len());
+                assert!(room >= len && sa.sealed_len(room) <= packet.len() && sa.sealed_len(room + 1) > packet.len());
+            }
+            assert_eq!(sa.inner_room(0), 0);
+        }
+    }
+}

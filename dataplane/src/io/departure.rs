@@ -1,0 +1,217 @@
+//! Datagrams on their way out, grouped so that the kernel takes several as one: same path, same size, and only the
+//! last shorter (UDP_SEGMENT).
+
+use crate::contract::Path;
+use crate::packet::{Channel, PacketBuf};
+use std::net::SocketAddr;
+
+/// Datagrams that leave in one message.
+#[derive(Default)]
+pub(super) struct Departure {
+    pub(super) packets: Vec<PacketBuf>,
+    /// Which socket, path.
+    pub(super) to: Option<(usize, Path)>,
+    /// Octets of each but the last.
+    pub(super) size: usize,
+    len: usize,
+    open: bool,
+}
+
+impl Departure {
+    /// The size to cut it at, if it is several.
+    pub(super) fn segment(&self) -> Option<u16> {
+        (self.packets.len() > 1).then_some(self.size as u16)
+    }
+}
+
+/// Departures in the order of their first datagrams; a path's newest is the only one that grows, so the order on a
+/// path never changes.
+pub(super) struct Departures {
+    list: Vec<Departure>,
+    used: usize,
+    refused: Refused,
+}
+
+impl Departures {
+    /// Most datagrams in one message: UDP_MAX_SEGMENTS of older kernels.
+    pub(super) const MOST: usize = 64;
+    /// Most octets in one message: an IPv6 payload less the UDP header, and what IPv4's header takes.
+    const MOST_OCTETS: usize = 65_535 - 8 - 60;
+    /// How far back an open departure is looked for: bounds the work that many peers at once can cause.
+    const LOOK_BACK: usize = 16;
+
+    pub(super) fn new(packets: usize) -> Self {
+        let departure = || Departure { packets: Vec::with_capacity(Self::MOST), ..Departure::default() };
+        Self { list: std::iter::repeat_with(departure).take(packets).collect(), used: 0, refused: Refused::default() }
+    }
+
+    /// Takes a datagram for `socket`.
+    pub(super) fn push(&mut self, packet: PacketBuf, socket: usize, path: Path) {
+        let len = packet.len();
+        let from = self.used.saturating_sub(Self::LOOK_BACK);
+        let newest = self.list[from..self.used].iter_mut().rev().find(|departure| departure.to == Some((socket, path)));
+        if let Some(departure) = newest {
+            let fits = departure.open
+                && len > 0
+                && len <= departure.size
+                && departure.len + len <= Self::MOST_OCTETS
+                && departure.packets.len() < Self::MOST;
+            if fits {
+                departure.open = len == departure.size;
+                departure.len += len;
+                departure.packets.push(packet);
+                return;
+            }
+        }
+        if self.used == self.list.len() {
+            self.list.push(Departure::default());
+        }
+        let open = len > 0 && !self.refused.has(path.peer, len);
+        let departure = &mut self.list[self.used];
+        departure.packets.push(packet);
+        (departure.to, departure.size, departure.len, departure.open) = (Some((socket, path)), len, len, open);
+        self.used += 1;
+    }
+
+    /// Remembers that a message of several datagrams of this size was refused.
+    pub(super) fn refuse(&mut self, peer: SocketAddr, size: usize) {
+        self.refused.add(peer, size);
+    }
+
+    /// What is queued, in order.
+    pub(super) fn queued(&mut self) -> &mut [Departure] {
+        &mut self.list[..self.used]
+    }
+
+    /// Starts anew; every queued departure's packets were taken out.
+    pub(super) fn clear(&mut self) {
+        debug_assert!(self.list[..self.used].iter().all(|departure| departure.packets.is_empty()));
+        self.used = 0;
+    }
+}
+
+/// To whom datagrams of which size do not go in one message: they do not fit the path's MTU, and the kernel cuts
+/// a message into datagrams or a datagram into fragments, not both. The oldest is forgotten first, so that a
+/// wrong one does not stay for ever.
+#[derive(Default)]
+struct Refused {
+    peers: [Option<(SocketAddr, usize)>; 8],
+    next: usize,
+}
+
+impl Refused {
+    fn has(&self, peer: SocketAddr, size: usize) -> bool {
+        self.peers.iter().flatten().any(|&(refused, least)| refused == peer && size >= least)
+    }
+
+    fn add(&mut self, peer: SocketAddr, size: usize) {
+        self.peers[self.next] = Some((peer, size));
+        self.next = (self.next + 1) % self.peers.len();
+    }
+}
+
+/// A worker's socket, as far as choosing one needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) channel: Channel,
+    pub(super) address: SocketAddr,
+}
+
+/// The socket that a packet on `path` leaves through: the one bound to its local address, else to the wildcard.
+pub(super) fn choose<'a>(sockets: impl Iterator<Item = &'a Bound>, channel: Channel, path: &Path) -> Option<usize> {
+    let mut wildcard = None;
+    for (index, bound) in sockets.enumerate() {
+        if bound.channel != channel || bound.address.is_ipv4() != path.peer.is_ipv4() {
+            continue;
+        }
+        if bound.address.ip() == path.local.ip() {
+            return Some(index);
+        }
+        if bound.address.ip().is_unspecified() && wildcard.is_none() {
+            wildcard = Some(index);
+        }
+    }
+    wildcard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(len: usize, tag: u8) -> PacketBuf {
+        let mut packet = PacketBuf::allocate(4096);
+        packet.extend_back(len).unwrap().fill(tag);
+        packet
+    }
+
+    fn path(port: u16) -> Path {
+        Path { local: "192.0.2.1:4500".parse().unwrap(), peer: SocketAddr::from(([192, 0, 2, 2], port)) }
+    }
+
+    #[test]
+    fn every_message_is_one_that_udp_segment_allows_and_a_path_keeps_its_order() {
+        let steps = bolero::check!().with_type::<Vec<(u8, u16)>>();
+        steps.for_each(|steps| {
+            let mut departures = Departures::new(4);
+            let mut want: Vec<(u16, usize, u8)> = Vec::new();
+            for (tag, &(port, len)) in steps.iter().take(200).enumerate() {
+                let (port, len) = (u16::from(port % 4), usize::from(len % 5) * 700);
+                departures.push(packet(len, tag as u8), 0, path(port));
+                want.push((port, len, tag as u8));
+            }
+            let mut got = Vec::new();
+            for departure in departures.queued() {
+                let (socket, path) = departure.to.unwrap();
+                assert_eq!(socket, 0);
+                let (last, others) = departure.packets.split_last().unwrap();
+                assert!(others.iter().all(|packet| packet.len() == departure.size && !packet.is_empty()));
+                assert!(last.len() <= departure.size && (others.is_empty() || !last.is_empty()));
+                assert!(departure.packets.len() <= 64);
+                assert!(departure.packets.iter().map(PacketBuf::len).sum::<usize>() <= 65_507);
+                for packet in departure.packets.drain(..) {
+                    got.push((path.peer.port(), packet.len(), packet.bytes().first().copied()));
+                }
+            }
+            departures.clear();
+            for port in 0..4 {
+                let want: Vec<_> =
+                    want.iter().filter(|w| w.0 == port).map(|&(p, l, t)| (p, l, (l > 0).then_some(t))).collect();
+                let got: Vec<_> = got.iter().filter(|g| g.0 == port).copied().collect();
+                assert_eq!(got, want);
+            }
+        });
+    }
+
+    #[test]
+    fn a_refused_size_goes_one_by_one_to_that_peer_alone() {
+        let mut departures = Departures::new(4);
+        departures.refuse(path(1).peer, 1400);
+        for port in [1, 1, 2, 2] {
+            departures.push(packet(1400, 0), 0, path(port));
+        }
+        for _ in 0..2 {
+            departures.push(packet(1399, 0), 1, path(1));
+        }
+        let counts: Vec<usize> = departures.queued().iter().map(|departure| departure.packets.len()).collect();
+        assert_eq!(counts, [1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn a_packet_leaves_through_the_socket_of_its_local_address() {
+        let bound = |channel, address: &str| Bound { channel, address: address.parse().unwrap() };
+        let sockets = [
+            bound(Channel::NatT, "0.0.0.0:4500"),
+            bound(Channel::Ike, "192.0.2.1:500"),
+            bound(Channel::NatT, "192.0.2.1:4500"),
+            bound(Channel::NatT, "[::]:4500"),
+        ];
+        let mut path = path(1);
+        assert_eq!(choose(sockets.iter(), Channel::NatT, &path), Some(2));
+        assert_eq!(choose(sockets.iter(), Channel::Ike, &path), Some(1));
+        path.local = "192.0.2.9:4500".parse().unwrap();
+        assert_eq!(choose(sockets.iter(), Channel::NatT, &path), Some(0));
+        assert_eq!(choose(sockets.iter(), Channel::Ike, &path), None);
+        path = Path { local: "[2001:db8::1]:4500".parse().unwrap(), peer: "[2001:db8::2]:1".parse().unwrap() };
+        assert_eq!(choose(sockets.iter(), Channel::NatT, &path), Some(3));
+    }
+}

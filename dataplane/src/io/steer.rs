@@ -1,0 +1,218 @@
+//! The kernel's part of "the SPI is the address": a classic-BPF program that says to which worker's socket of a
+//! reuseport group a datagram goes. The kernel runs it on the UDP payload; a load past the end makes it return 0,
+//! so that what is too short (a keepalive) goes to worker 0.
+#![expect(unsafe_code, reason = "attaching the program is a setsockopt with a pointer")]
+
+use crate::contract::SpiLayout;
+use crate::packet::Channel;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// A program's instructions, by the few that are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    /// A = the 32 bits at this offset of the payload, network order.
+    LoadWord(u32),
+    /// A = M[n].
+    LoadScratch(u32),
+    /// X = M[n].
+    LoadXScratch(u32),
+    /// M[n] = A.
+    Store(u32),
+    /// M[n] = X.
+    StoreX(u32),
+    Multiply(u32),
+    Add(u32),
+    And(u32),
+    ShiftRight(u32),
+    Modulo(u32),
+    XorX,
+    /// If A is this, skip so many.
+    SkipIfEqual(u32, u8),
+    ReturnA,
+}
+
+impl Op {
+    fn assemble(self) -> libc::sock_filter {
+        use libc::{
+            BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_LDX, BPF_MEM, BPF_MOD,
+            BPF_MUL, BPF_RET, BPF_RSH, BPF_ST, BPF_STX, BPF_W, BPF_X, BPF_XOR,
+        };
+        let (code, jt, k) = match self {
+            Self::LoadWord(at) => (BPF_LD | BPF_W | BPF_ABS, 0, at),
+            Self::LoadScratch(n) => (BPF_LD | BPF_MEM, 0, n),
+            Self::LoadXScratch(n) => (BPF_LDX | BPF_MEM, 0, n),
+            Self::Store(n) => (BPF_ST, 0, n),
+            Self::StoreX(n) => (BPF_STX, 0, n),
+            Self::Multiply(k) => (BPF_ALU | BPF_MUL | BPF_K, 0, k),
+            Self::Add(k) => (BPF_ALU | BPF_ADD | BPF_K, 0, k),
+            Self::And(k) => (BPF_ALU | BPF_AND | BPF_K, 0, k),
+            Self::ShiftRight(k) => (BPF_ALU | BPF_RSH | BPF_K, 0, k),
+            Self::Modulo(k) => (BPF_ALU | BPF_MOD | BPF_K, 0, k),
+            Self::XorX => (BPF_ALU | BPF_XOR | BPF_X, 0, 0),
+            Self::SkipIfEqual(k, skip) => (BPF_JMP | BPF_JEQ | BPF_K, skip, k),
+            Self::ReturnA => (BPF_RET | BPF_A, 0, 0),
+        };
+        libc::sock_filter { code: code as u16, jt, jf: 0, k }
+    }
+}
+
+/// The program for one channel's group of `workers` sockets.
+fn program(channel: Channel, workers: u32, layout: &SpiLayout) -> Vec<Op> {
+    match channel {
+        // The initiator's SPI, 8 random octets, comes first (RFC 7296 section 3.1).
+        Channel::Ike => by_ike_spi(0, workers),
+        Channel::NatT | Channel::Inner => {
+            let esp = by_esp_spi(workers, layout);
+            // Four zero octets, the non-ESP marker (RFC 3948 section 2.2), stand where ESP has its SPI.
+            let mut ops = vec![Op::LoadWord(0), Op::SkipIfEqual(0, esp.len() as u8)];
+            ops.extend(esp);
+            ops.extend(by_ike_spi(4, workers));
+            ops
+        }
+    }
+}
+
+fn by_ike_spi(at: u32, workers: u32) -> Vec<Op> {
+    vec![
+        Op::LoadWord(at),
+        Op::Store(0),
+        Op::LoadWord(at + 4),
+        Op::LoadXScratch(0),
+        Op::XorX,
+        Op::Modulo(workers),
+        Op::ReturnA,
+    ]
+}
+
+/// A is the SPI. Undoes [`SpiLayout`]'s permutation; M[0] is the left half, M[1] the right.
+fn by_esp_spi(workers: u32, layout: &SpiLayout) -> Vec<Op> {
+    let mut ops =
+        vec![Op::Store(2), Op::ShiftRight(16), Op::Store(0), Op::LoadScratch(2), Op::And(0xffff), Op::Store(1)];
+    for round in layout.rounds().iter().rev() {
+        ops.extend([
+            Op::LoadScratch(0),
+            Op::Multiply(round.multiplier),
+            Op::Add(round.addend),
+            Op::ShiftRight(12),
+            Op::And(0xffff),
+            Op::LoadXScratch(1),
+            Op::XorX,
+            Op::LoadXScratch(0),
+            Op::Store(0),
+            Op::StoreX(1),
+        ]);
+    }
+    // The worker's bits are all in the left half.
+    ops.extend([
+        Op::LoadScratch(0),
+        Op::ShiftRight(SpiLayout::WORKER_SHIFT - 16),
+        Op::And(0x3f),
+        Op::Modulo(workers),
+        Op::ReturnA,
+    ]);
+    ops
+}
+
+/// Attaches the program to the reuseport group of `socket`, whose sockets were bound in the workers' order.
+pub(super) fn attach(socket: BorrowedFd<'_>, channel: Channel, workers: usize, layout: &SpiLayout) -> io::Result<()> {
+    let mut filter: Vec<libc::sock_filter> =
+        program(channel, workers.max(1) as u32, layout).into_iter().map(Op::assemble).collect();
+    let fprog = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: `fprog` and the instructions it points to live until the call returns; the kernel copies them.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const fprog).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{ClusterSlot, Spi, WorkerId};
+    use adit_crypto::random::{SecretRandom, SeededRandom};
+
+    /// What the kernel does with a program, by its documentation (networking/filter.rst).
+    fn run(ops: &[Op], payload: &[u8]) -> u32 {
+        let (mut a, mut x, mut m, mut at) = (0u32, 0u32, [0u32; 16], 0);
+        loop {
+            let op = ops[at];
+            at += 1;
+            match op {
+                Op::LoadWord(offset) => match payload.get(offset as usize..offset as usize + 4) {
+                    Some(word) => a = u32::from_be_bytes(word.try_into().unwrap()),
+                    None => return 0,
+                },
+                Op::LoadScratch(n) => a = m[n as usize],
+                Op::LoadXScratch(n) => x = m[n as usize],
+                Op::Store(n) => m[n as usize] = a,
+                Op::StoreX(n) => m[n as usize] = x,
+                Op::Multiply(k) => a = a.wrapping_mul(k),
+                Op::Add(k) => a = a.wrapping_add(k),
+                Op::And(k) => a &= k,
+                Op::ShiftRight(k) => a >>= k,
+                Op::Modulo(k) => a %= k,
+                Op::XorX => a ^= x,
+                Op::SkipIfEqual(k, skip) => at += if a == k { usize::from(skip) } else { 0 },
+                Op::ReturnA => return a,
+            }
+        }
+    }
+
+    #[test]
+    fn the_program_finds_the_worker_that_the_layout_finds() {
+        for seed in 0..100 {
+            let mut random = SeededRandom::new(seed);
+            let layout = SpiLayout::new(ClusterSlot((seed % 8) as u8), &mut random);
+            for workers in [1, 2, 3, 4, 7, 63, 64] {
+                let ops = program(Channel::NatT, workers, &layout);
+                assert!(ops.len() < 256, "jumps are 8 bits");
+                for _ in 0..50 {
+                    let mut packet = [0; 40];
+                    random.fill(&mut packet);
+                    let Some(spi) = Spi::new(u32::from_be_bytes(packet[..4].try_into().unwrap())) else { continue };
+                    let want = u32::from(layout.decode(spi).worker.0) % workers;
+                    assert_eq!(run(&ops, &packet), want, "{spi} of {workers}");
+                }
+                for worker in 0..workers {
+                    let Some(spi) = layout.encode(WorkerId(worker as u8), seed as u32, 5) else { continue };
+                    assert_eq!(run(&ops, &spi.get().to_be_bytes()), worker);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ike_is_spread_by_the_initiators_spi_with_and_without_marker() {
+        let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
+        let (bare, marked) = (program(Channel::Ike, 4, &layout), program(Channel::NatT, 4, &layout));
+        let mut random = SeededRandom::new(2);
+        let mut hits = [0; 4];
+        for _ in 0..400 {
+            let mut message = [0; 32];
+            random.fill(&mut message[4..]);
+            let worker = run(&bare, &message[4..]);
+            assert_eq!(worker, run(&marked, &message), "both ports name the same worker");
+            hits[worker as usize] += 1;
+        }
+        assert!(hits.iter().all(|hits| (50..150).contains(hits)), "{hits:?}");
+    }
+
+    #[test]
+    fn what_is_too_short_goes_to_worker_0() {
+        let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(3));
+        for channel in [Channel::Ike, Channel::NatT] {
+            let ops = program(channel, 5, &layout);
+            for len in 0..4 {
+                assert_eq!(run(&ops, &[0xff; 4][..len]), 0);
+            }
+        }
+        assert_eq!(run(&program(Channel::NatT, 5, &layout), &[0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7]), 0);
+    }
+}

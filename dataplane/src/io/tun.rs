@@ -1,0 +1,119 @@
+//! The inner network's interface: a TUN with a vnet header (so that super-packets pass whole), one queue per worker.
+//!
+//! Which queue the kernel gives a packet to: it remembers which queue a flow was last written to and sends the flow's
+//! way back there, so answers mostly reach the worker that owns the tunnel. The others are handed over.
+#![expect(unsafe_code, reason = "TUN queues are made by ioctl")]
+
+use super::netlink;
+use super::open::{Lack, OpenError, TunConfig};
+use crate::offload::JoinKinds;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// `IFF_TUN_EXCL`: the interface must not exist yet.
+const EXCLUSIVE: i16 = 0x8000_u16 as i16;
+
+/// `struct ifreq` of linux/if.h as TUNSETIFF reads it.
+#[repr(C)]
+struct InterfaceRequest {
+    name: [u8; libc::IFNAMSIZ],
+    flags: i16,
+    rest: [u8; 22],
+}
+
+/// The interface's queues, and what may be written to them joined.
+pub(super) struct Tun {
+    pub(super) queues: Vec<OwnedFd>,
+    pub(super) kinds: JoinKinds,
+}
+
+/// Makes the interface with `queues` queues, gives it addresses and MTU, and sets it up. It vanishes when the last
+/// queue is closed.
+pub(super) fn open(config: &TunConfig, queues: usize, lacks: &mut Vec<Lack>) -> Result<Tun, OpenError> {
+    let mut opened = Vec::with_capacity(queues);
+    let mut kinds = JoinKinds::default();
+    for index in 0..queues {
+        let queue = open_queue(&config.name, index == 0)?;
+        kinds = offload(&queue).map_err(|source| failed(config, "setting its offloads", source))?;
+        opened.push(OwnedFd::from(queue));
+    }
+    if !kinds.udp {
+        lacks.push(Lack::NoUdpSegmentation);
+    }
+    if !kinds.tcp {
+        lacks.push(Lack::NoTcpSegmentation);
+    }
+    let index = interface_index(&config.name).map_err(|source| failed(config, "finding it", source))?;
+    netlink::bring_up(index, config.mtu).map_err(|source| failed(config, "setting its MTU", source))?;
+    for address in &config.addresses {
+        netlink::add_address(index, address).map_err(|source| failed(config, "giving it an address", source))?;
+    }
+    Ok(Tun { queues: opened, kinds })
+}
+
+fn open_queue(name: &str, first: bool) -> Result<File, OpenError> {
+    let device = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun");
+    let file = device.map_err(|source| match source.raw_os_error() {
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => OpenError::NoTunDevice,
+        Some(libc::EACCES | libc::EPERM) => OpenError::TunNotPermitted,
+        _ => OpenError::Tun { name: name.to_owned(), what: "opening /dev/net/tun", source },
+    })?;
+    let mut request = InterfaceRequest { name: [0; libc::IFNAMSIZ], flags: 0, rest: [0; 22] };
+    let room = request.name.get_mut(..name.len()).filter(|room| (1..libc::IFNAMSIZ).contains(&room.len()));
+    room.ok_or_else(|| OpenError::TunName { name: name.to_owned() })?.copy_from_slice(name.as_bytes());
+    request.flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_MULTI_QUEUE) as i16;
+    if first {
+        request.flags |= EXCLUSIVE;
+    }
+    // SAFETY: `request` has the size and layout of `struct ifreq` and lives until the call returns.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
+    if result == 0 {
+        return Ok(file);
+    }
+    let source = io::Error::last_os_error();
+    Err(match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => OpenError::TunNotPermitted,
+        Some(libc::EBUSY | libc::EINVAL) if first => OpenError::TunBusy { name: name.to_owned() },
+        Some(libc::E2BIG) => OpenError::TunQueues,
+        _ => OpenError::Tun { name: name.to_owned(), what: "making a queue", source },
+    })
+}
+
+/// Asks for super-packets, for less if the kernel knows less.
+fn offload(queue: &File) -> io::Result<JoinKinds> {
+    let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+    // A kernel that knows USO (6.2) also takes it written; one that does not refuses the flag.
+    let tries = [
+        (tcp | libc::TUN_F_USO4 | libc::TUN_F_USO6, JoinKinds { tcp: true, udp: true }),
+        (tcp, JoinKinds { tcp: true, udp: false }),
+        (0, JoinKinds::default()),
+    ];
+    let mut last = Ok(JoinKinds::default());
+    for (flags, kinds) in tries {
+        // SAFETY: TUNSETOFFLOAD takes its flags by value.
+        let result = unsafe { libc::ioctl(queue.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(flags)) };
+        if result == 0 {
+            return Ok(kinds);
+        }
+        last = Err(io::Error::last_os_error());
+    }
+    last
+}
+
+fn interface_index(name: &str) -> io::Result<u32> {
+    let name = std::ffi::CString::new(name).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: `name` is a string that ends in zero and lives until the call returns.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()),
+        index => Ok(index),
+    }
+}
+
+fn failed(config: &TunConfig, what: &'static str, source: io::Error) -> OpenError {
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => OpenError::TunNotPermitted,
+        _ => OpenError::Tun { name: config.name.clone(), what, source },
+    }
+}

@@ -1,0 +1,127 @@
+//! The Internet checksum (RFC 1071) and what virtio's NEEDS_CSUM leaves to us.
+
+use crate::fate::DropReason;
+use crate::packet::PacketBuf;
+
+/// A running ones' complement sum. It adds 32-bit words as they lie in memory: the sum does not depend on the
+/// byte order (RFC 1071 section 2 (B)), only its result has to be turned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sum(u64);
+
+impl Sum {
+    /// Adds `bytes` as big-endian 16-bit words; an odd last octet counts as if a zero followed. Everything added
+    /// before must have had an even length.
+    #[must_use]
+    pub fn bytes(self, bytes: &[u8]) -> Self {
+        let (words, rest) = bytes.as_chunks::<4>();
+        // 16 384 words of 32 bits, the most that an IP packet holds, stay below 2^46.
+        let sum: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        Self(self.0 + sum + u64::from(u32::from_ne_bytes(last)))
+    }
+
+    /// Adds one 16-bit word, host order.
+    #[must_use]
+    pub fn word(self, word: u16) -> Self {
+        Self(self.0 + u64::from(u16::from_ne_bytes(word.to_be_bytes())))
+    }
+
+    /// The sum in 16 bits, host order, not complemented.
+    pub fn fold(self) -> u16 {
+        let mut sum = self.0;
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        u16::from_be_bytes((sum as u16).to_ne_bytes())
+    }
+
+    /// The checksum as it stands in an IP, TCP or ICMP header, host order.
+    pub fn checksum(self) -> u16 {
+        !self.fold()
+    }
+
+    /// The checksum as it stands in a UDP header: 0 would mean "none" (RFC 768), so it is written as 0xffff. For
+    /// TCP the two say the same.
+    pub fn nonzero_checksum(self) -> u16 {
+        match self.checksum() {
+            0 => 0xffff,
+            sum => sum,
+        }
+    }
+}
+
+/// Completes a checksum that the kernel left to us: `meta.checksum` says where the transport header starts and
+/// where in it the field is, and the field holds the pseudo-header's sum. Does nothing if there is none to do.
+///
+/// # Errors
+/// [`DropReason::Malformed`] when the field is not inside the packet.
+pub fn finish_checksum(packet: &mut PacketBuf) -> Result<(), DropReason> {
+    let Some((start, offset)) = packet.meta.checksum else { return Ok(()) };
+    let transport = packet.bytes_mut().get_mut(usize::from(start)..).ok_or(DropReason::Malformed)?;
+    let sum = Sum::default().bytes(transport).nonzero_checksum();
+    let offset = usize::from(offset);
+    let field = transport.get_mut(offset..offset + 2).ok_or(DropReason::Malformed)?;
+    field.copy_from_slice(&sum.to_be_bytes());
+    packet.meta.checksum = None;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::PacketBuf;
+
+    /// RFC 1071 section 1, word by word.
+    fn dull(bytes: &[u8]) -> u16 {
+        let mut sum = 0u32;
+        for pair in bytes.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        sum as u16
+    }
+
+    #[test]
+    fn the_sum_is_the_dull_sum_for_any_bytes() {
+        bolero::check!().with_type::<Vec<u8>>().for_each(|bytes| {
+            assert_eq!(Sum::default().bytes(bytes).fold(), dull(bytes));
+        });
+        // 0 and 0xffff are the same number to ones' complement: both ends of the range, all lengths mod 4
+        for len in 0..20 {
+            assert_eq!(Sum::default().bytes(&vec![0xff; len]).fold(), dull(&vec![0xff; len]));
+            assert_eq!(Sum::default().bytes(&vec![0; len]).fold(), 0);
+        }
+        assert_eq!(Sum::default().bytes(&vec![0xff; 65_535]).fold(), dull(&vec![0xff; 65_535]));
+    }
+
+    #[test]
+    fn the_example_of_rfc_1071_comes_out() {
+        // section 3: 00 01 f2 03 f4 f5 f6 f7 -> ddf2
+        let sum = Sum::default().bytes(&[0x00, 0x01, 0xf2, 0x03]).word(0xf4f5).word(0xf6f7);
+        assert_eq!(sum.fold(), 0xddf2);
+        assert_eq!(sum.checksum(), !0xddf2);
+    }
+
+    #[test]
+    fn a_udp_checksum_is_never_zero() {
+        assert_eq!(Sum::default().word(0xffff).checksum(), 0);
+        assert_eq!(Sum::default().word(0xffff).nonzero_checksum(), 0xffff);
+    }
+
+    #[test]
+    fn a_field_outside_the_packet_is_malformed() {
+        for (start, offset) in [(0, 19), (0, 20), (20, 0), (21, 0), (u16::MAX, u16::MAX), (18, 1)] {
+            let mut packet = PacketBuf::allocate(1024);
+            packet.extend_back(20).unwrap();
+            packet.meta.checksum = Some((start, offset));
+            assert_eq!(finish_checksum(&mut packet), Err(DropReason::Malformed), "{start} {offset}");
+        }
+        let mut packet = PacketBuf::allocate(1024);
+        packet.extend_back(20).unwrap().fill(0);
+        packet.meta.checksum = Some((18, 0));
+        assert_eq!(finish_checksum(&mut packet), Ok(()));
+        assert_eq!(&packet.bytes()[18..], [0xff, 0xff]);
+        assert_eq!(packet.meta.checksum, None);
+    }
+}

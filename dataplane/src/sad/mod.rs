@@ -1,0 +1,186 @@
+//! One worker's SAs and tunnels, by slot. Only its worker touches it.
+
+mod tunnel;
+
+pub use tunnel::Tunnel;
+
+use crate::contract::{InboundSpec, OutboundSpec, Path, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId};
+use crate::esp::{InboundSa, IvSpace, OutboundSa};
+
+/// Inbound SAs that a tunnel may have at a time: two overlapping rekeys.
+pub const MAX_INBOUND: usize = 4;
+
+/// Why a command could not be obeyed: a mistake of control's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit {
+    /// The SPI or the tunnel's key names another worker or a slot that no SPI can name.
+    NotOurs,
+    /// The slot is taken.
+    SlotTaken,
+    /// There is no such tunnel, or no such SA.
+    Unknown,
+    /// The tunnel has [`MAX_INBOUND`] inbound SAs already.
+    TooManyInbound,
+}
+
+/// Where an SPI leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// To the SA in this slot here.
+    Here(u32),
+    /// Its name says another worker.
+    Elsewhere(WorkerId),
+    /// Nowhere.
+    Nothing,
+}
+
+/// SPI → SA is an index and one comparison; tunnel → SA likewise.
+pub struct Sad {
+    worker: WorkerId,
+    layout: SpiLayout,
+    inbound: Vec<Slot>,
+    tunnels: Vec<Option<Box<Tunnel>>>,
+    len: usize,
+}
+
+/// The SPI stands beside the pointer, so that a forged one is refused without touching the SA.
+#[derive(Default)]
+struct Slot {
+    spi: Option<Spi>,
+    sa: Option<Box<InboundSa>>,
+}
+
+impl Sad {
+    /// An empty one.
+    pub fn new(worker: WorkerId, layout: SpiLayout) -> Self {
+        Self { worker, layout, inbound: Vec::new(), tunnels: Vec::new(), len: 0 }
+    }
+
+    /// Where this SPI leads.
+    #[inline]
+    pub fn find(&self, spi: u32) -> Found {
+        let Some(spi) = Spi::new(spi) else { return Found::Nothing };
+        let parts = self.layout.decode(spi);
+        if parts.worker != self.worker {
+            return Found::Elsewhere(parts.worker);
+        }
+        match self.inbound.get(parts.slot as usize) {
+            Some(slot) if slot.spi == Some(spi) => Found::Here(parts.slot),
+            Some(_) | None => Found::Nothing,
+        }
+    }
+
+    /// The SA in this slot.
+    #[inline]
+    pub fn inbound_mut(&mut self, slot: u32) -> Option<&mut InboundSa> {
+        self.inbound.get_mut(slot as usize)?.sa.as_deref_mut()
+    }
+
+    /// The tunnel in this slot.
+    #[inline]
+    pub fn tunnel_mut(&mut self, slot: u32) -> Option<&mut Tunnel> {
+        self.tunnels.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// Number of inbound SAs.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no inbound SA.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// [`crate::contract::Command::AddTunnel`]
+    pub fn add_tunnel(&mut self, spec: &TunnelSpec) -> Result<(), Misfit> {
+        self.is_ours(spec.tunnel)?;
+        let place = place(&mut self.tunnels, spec.tunnel.slot);
+        if place.is_some() {
+            return Err(Misfit::SlotTaken);
+        }
+        *place = Some(Box::new(Tunnel::new(spec)));
+        Ok(())
+    }
+
+    /// [`crate::contract::Command::MoveTunnel`]
+    pub fn move_tunnel(&mut self, key: TunnelKey, path: Path) -> Result<(), Misfit> {
+        self.ours(key)?.move_to(path);
+        Ok(())
+    }
+
+    /// [`crate::contract::Command::AddInbound`]
+    pub fn add_inbound(&mut self, spec: InboundSpec) -> Result<(), Misfit> {
+        let (spi, tunnel) = (spec.spi, spec.tunnel);
+        let parts = self.layout.decode(spi);
+        if parts.worker != self.worker {
+            return Err(Misfit::NotOurs);
+        }
+        let owner = self.ours(tunnel)?;
+        if owner.inbound.len() >= MAX_INBOUND {
+            return Err(Misfit::TooManyInbound);
+        }
+        let place = place(&mut self.inbound, parts.slot);
+        if place.sa.is_some() {
+            return Err(Misfit::SlotTaken);
+        }
+        *place = Slot { spi: Some(spi), sa: Some(Box::new(InboundSa::new(spec))) };
+        self.len += 1;
+        self.ours(tunnel)?.inbound.push(spi);
+        Ok(())
+    }
+
+    /// [`crate::contract::Command::SwitchOutbound`]; what was sent on before comes back.
+    pub fn switch_outbound(&mut self, spec: OutboundSpec) -> Result<Option<Retired>, Misfit> {
+        let (tunnel, iv_space) = (spec.tunnel, IvSpace::new(0, self.worker));
+        let before = self.ours(tunnel)?.outbound.replace(OutboundSa::new(spec, iv_space));
+        Ok(before.map(|sa| Retired::Outbound { tunnel, cipher: sa.into_cipher() }))
+    }
+
+    /// [`crate::contract::Command::DropInbound`]
+    pub fn drop_inbound(&mut self, spi: Spi) -> Result<Retired, Misfit> {
+        let Found::Here(slot) = self.find(spi.get()) else { return Err(Misfit::Unknown) };
+        let slot = std::mem::take(&mut self.inbound[slot as usize]);
+        let sa = slot.sa.ok_or(Misfit::Unknown)?;
+        self.len -= 1;
+        if let Some(owner) = self.tunnel_mut(sa.tunnel().slot) {
+            owner.inbound.retain(|known| *known != spi);
+        }
+        Ok(Retired::Inbound { spi, cipher: sa.into_cipher() })
+    }
+
+    /// [`crate::contract::Command::DropTunnel`]; all that it had goes to `retire`, itself last.
+    pub fn drop_tunnel(&mut self, key: TunnelKey, mut retire: impl FnMut(Retired)) -> Result<(), Misfit> {
+        self.is_ours(key)?;
+        let tunnel = self.tunnels.get_mut(key.slot as usize).and_then(Option::take).ok_or(Misfit::Unknown)?;
+        for spi in tunnel.inbound {
+            if let Ok(retired) = self.drop_inbound(spi) {
+                retire(retired);
+            }
+        }
+        if let Some(sa) = tunnel.outbound {
+            retire(Retired::Outbound { tunnel: key, cipher: sa.into_cipher() });
+        }
+        retire(Retired::Tunnel { tunnel: key });
+        Ok(())
+    }
+
+    fn ours(&mut self, key: TunnelKey) -> Result<&mut Tunnel, Misfit> {
+        self.is_ours(key)?;
+        self.tunnel_mut(key.slot).ok_or(Misfit::Unknown)
+    }
+
+    /// Slots are bounded like an SPI's, so that a mistake of control's cannot make a table of four billion.
+    fn is_ours(&self, key: TunnelKey) -> Result<(), Misfit> {
+        if key.worker == self.worker && key.slot < SpiLayout::SLOTS { Ok(()) } else { Err(Misfit::NotOurs) }
+    }
+}
+
+/// The place for `slot`, the table grown to hold it. Control gives slots from the lowest, so it grows with use.
+fn place<T: Default>(table: &mut Vec<T>, slot: u32) -> &mut T {
+    let index = slot as usize;
+    if index >= table.len() {
+        table.resize_with(index + 1, T::default);
+    }
+    &mut table[index]
+}

@@ -1,0 +1,47 @@
+//! A peer: where its packets go, and the SAs they go by.
+
+use crate::contract::{Path, Spi, TunnelSpec};
+use crate::esp::OutboundSa;
+use crate::wire::ip::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
+
+/// A peer's tunnel.
+pub struct Tunnel {
+    path: Path,
+    outer_mtu: u16,
+    esp_room: usize,
+    /// What is sent on.
+    pub outbound: Option<OutboundSa>,
+    /// What is received on, oldest first.
+    pub(super) inbound: Vec<Spi>,
+}
+
+impl Tunnel {
+    pub(super) fn new(spec: &TunnelSpec) -> Self {
+        let &TunnelSpec { tunnel: _, path, outer_mtu } = spec;
+        let esp_room = esp_room(path, outer_mtu);
+        Self { path, outer_mtu, esp_room, outbound: None, inbound: Vec::new() }
+    }
+
+    /// Outer addresses.
+    #[inline]
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Octets of ESP that fit one outer packet.
+    #[inline]
+    pub fn esp_room(&self) -> usize {
+        self.esp_room
+    }
+
+    pub(super) fn move_to(&mut self, path: Path) {
+        self.path = path;
+        self.esp_room = esp_room(path, self.outer_mtu);
+    }
+}
+
+/// What the outer IP header and UDP's (RFC 3948 section 2.1) leave.
+fn esp_room(path: Path, outer_mtu: u16) -> usize {
+    let ip = if path.peer.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
+    usize::from(outer_mtu).saturating_sub(ip + UDP_HEADER)
+}

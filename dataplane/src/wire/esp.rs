@@ -1,0 +1,105 @@
+//! ESP's header (RFC 4303 section 2), and what else UDP 4500 carries (RFC 3948 section 2).
+
+/// Octets of SPI and sequence number.
+pub const HEADER_LEN: usize = 8;
+/// Octets of pad length and next header behind the padding.
+pub const TRAILER_LEN: usize = 2;
+/// Next header: IPv4 in a tunnel.
+pub const NEXT_IPV4: u8 = 4;
+/// Next header: IPv6 in a tunnel.
+pub const NEXT_IPV6: u8 = 41;
+/// Next header: a dummy packet (RFC 4303 section 2.6).
+pub const NEXT_NONE: u8 = 59;
+
+/// Where ESP's SPI would stand, IKE in UDP 4500 has four zero octets (RFC 3948 section 2.2).
+pub const NON_ESP_MARKER: [u8; 4] = [0; 4];
+/// The one octet that keeps a NAT's mapping alive (RFC 3948 section 2.3).
+pub const KEEPALIVE: u8 = 0xff;
+/// Octets of an IKE header: nothing shorter is IKE (RFC 7296 section 3.1).
+pub const IKE_HEADER_LEN: usize = 28;
+/// Octets of the largest UDP payload over IPv4: 65 535 without the IP and UDP headers (RFC 768, RFC 791).
+pub const MAX_UDP_PAYLOAD: usize = 65_507;
+
+/// SPI and sequence number (its low half, where extended numbers are used).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EspHeader {
+    /// As on the wire.
+    pub spi: u32,
+    /// As on the wire.
+    pub sequence: u32,
+}
+
+impl EspHeader {
+    /// `None` if there are fewer than 8 octets.
+    #[inline]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let header = u64::from_be_bytes(*bytes.first_chunk::<HEADER_LEN>()?);
+        Some(Self { spi: (header >> 32) as u32, sequence: header as u32 })
+    }
+
+    /// As it goes on the wire.
+    #[inline]
+    pub fn octets(self) -> [u8; HEADER_LEN] {
+        (u64::from(self.spi) << 32 | u64::from(self.sequence)).to_be_bytes()
+    }
+}
+
+/// What a datagram to UDP 4500 is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NatT {
+    /// One octet 0xFF.
+    Keepalive,
+    /// IKE behind the marker.
+    Ike,
+    /// An SPI that ESP may have stands first.
+    Esp,
+    /// An SPI of the reserved range 1 to 255 (RFC 4303 section 2.1).
+    Reserved,
+    /// Too short for any of them.
+    TooShort,
+}
+
+impl NatT {
+    /// Looks at the first four octets.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [KEEPALIVE] => Self::Keepalive,
+            [0, 0, 0, 0, ..] => Self::Ike,
+            [0, 0, 0, _, ..] => Self::Reserved,
+            [_, _, _, _, ..] => Self::Esp,
+            [] | [_] | [_, _] | [_, _, _] => Self::TooShort,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_octets_tell_what_a_datagram_is() {
+        for (bytes, is) in [
+            (&[0xff][..], NatT::Keepalive),
+            (&[], NatT::TooShort),
+            (&[0xfe], NatT::TooShort),
+            (&[0xff, 0xff], NatT::TooShort),
+            (&[0, 0, 0], NatT::TooShort),
+            (&[0, 0, 0, 0], NatT::Ike),
+            (&[0, 0, 0, 1], NatT::Reserved),
+            (&[0, 0, 0, 255], NatT::Reserved),
+            (&[0, 0, 1, 0], NatT::Esp),
+            (&[255, 255, 255, 255], NatT::Esp),
+        ] {
+            assert_eq!(NatT::of(bytes), is, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_reads_back_as_written() {
+        let header = EspHeader { spi: 0x0102_0304, sequence: 0x0506_0708 };
+        assert_eq!(header.octets(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(EspHeader::parse(&header.octets()), Some(header));
+        assert_eq!(EspHeader::parse(&[0; 7]), None);
+    }
+}

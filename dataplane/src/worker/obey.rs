@@ -1,0 +1,101 @@
+//! Control's commands, applied between bursts, in order.
+
+use super::Worker;
+use super::report::Reports;
+use crate::contract::{Command, Event, IkeDatagram, IkeFraming, Path};
+use crate::fate::{DropReason, Fate};
+use crate::io::Door;
+use crate::packet::{Channel, Meta, PacketBuf, Pool};
+use crate::sad::Misfit;
+use crate::wire::esp::{KEEPALIVE, MAX_UDP_PAYLOAD, NON_ESP_MARKER};
+
+/// Commands of one turn: a storm of logins must not hold the packets up.
+pub(super) const COMMANDS_PER_TURN: usize = 64;
+
+/// What there was to obey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obeyed {
+    Nothing,
+    Some,
+    Stop,
+}
+
+impl<D: Door> Worker<D> {
+    /// Obeys at most [`COMMANDS_PER_TURN`]. While control does not take what came home, nothing more is sent home:
+    /// its own channel fills, and control sees that.
+    pub(super) fn obey(&mut self) -> Obeyed {
+        let mut obeyed = Obeyed::Nothing;
+        for _ in 0..COMMANDS_PER_TURN {
+            if self.reports.are_held_up() {
+                break;
+            }
+            let Ok(command) = self.commands.try_recv() else { break };
+            obeyed = Obeyed::Some;
+            let Self { sad, reports, pool, replies, counters, .. } = self;
+            let fits = match command {
+                Command::AddTunnel(spec) => sad.add_tunnel(&spec),
+                Command::MoveTunnel { tunnel, path } => sad.move_tunnel(tunnel, path),
+                Command::AddInbound(spec) => sad.add_inbound(*spec).inspect(|()| reports.make_room(sad.len())),
+                Command::SwitchOutbound(spec) => sad.switch_outbound(*spec).map(|before| retire(reports, before)),
+                Command::DropInbound { spi } => sad.drop_inbound(spi).map(|sa| retire(reports, Some(sa))),
+                Command::DropTunnel { tunnel } => {
+                    sad.drop_tunnel(tunnel, |retired| reports.state(Event::Retired(retired)))
+                }
+                Command::SendIke(datagram) => {
+                    match write_ike(&datagram, pool) {
+                        Ok(packet) => {
+                            counters.ike_sent(1);
+                            replies.push(packet);
+                        }
+                        Err(reason) => counters.dropped(reason, 1),
+                    }
+                    Ok(())
+                }
+                Command::SendKeepalive(path) => {
+                    match write(pool, Channel::NatT, path, &[], &[KEEPALIVE]) {
+                        Ok(packet) => replies.push(packet),
+                        Err(reason) => counters.dropped(reason, 1),
+                    }
+                    Ok(())
+                }
+                Command::Stop => return Obeyed::Stop,
+            };
+            // Keys that came with a command that does not fit were dropped, and wiped, right here.
+            if let Err(Misfit::NotOurs | Misfit::SlotTaken | Misfit::Unknown | Misfit::TooManyInbound) = fits {
+                counters.commands_refused(1);
+            }
+        }
+        obeyed
+    }
+}
+
+fn retire(reports: &mut Reports, retired: Option<crate::contract::Retired>) {
+    if let Some(retired) = retired {
+        reports.state(Event::Retired(retired));
+    }
+}
+
+fn write_ike(datagram: &IkeDatagram, pool: &mut Pool) -> Result<PacketBuf, DropReason> {
+    match datagram.framing {
+        IkeFraming::Bare => write(pool, Channel::Ike, datagram.path, &[], &datagram.bytes),
+        IkeFraming::NonEspMarker => write(pool, Channel::NatT, datagram.path, &NON_ESP_MARKER, &datagram.bytes),
+    }
+}
+
+fn write(pool: &mut Pool, channel: Channel, path: Path, front: &[u8], bytes: &[u8]) -> Result<PacketBuf, DropReason> {
+    let len = front.len() + bytes.len();
+    if len > MAX_UDP_PAYLOAD {
+        return Err(DropReason::TooBig);
+    }
+    let small = PacketBuf::HEADROOM + len <= pool.sizes().small_capacity;
+    let mut packet = if small { pool.take_small() } else { pool.take_large() }.ok_or(DropReason::NoBuffer)?;
+    let Some(room) = packet.extend_back(len) else {
+        pool.put(packet);
+        return Err(DropReason::TooBig);
+    };
+    let (marker, message) = room.split_at_mut(front.len());
+    marker.copy_from_slice(front);
+    message.copy_from_slice(bytes);
+    packet.meta = Meta { channel, path: Some(path), fate: Fate::Forward, ..Meta::default() };
+    Ok(packet)
+}

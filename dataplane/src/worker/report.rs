@@ -1,0 +1,75 @@
+//! Events for control, through one bounded channel from all workers.
+//!
+//! IKE datagrams are dropped when it is full (the peer sends again); what carries state waits here for its turn.
+
+use crate::contract::{Event, IkeDatagram, IkeFraming, Spi, WorkerId};
+use crate::fate::DropReason;
+use crate::packet::{Channel, PacketBuf};
+use crossbeam_channel::{Sender, TrySendError};
+use std::collections::VecDeque;
+
+/// A worker's way to tell control.
+pub(super) struct Reports {
+    id: WorkerId,
+    events: Sender<(WorkerId, Event)>,
+    /// What carries state and was not taken yet, in order.
+    held: VecDeque<Event>,
+}
+
+impl Reports {
+    pub(super) fn new(id: WorkerId, events: Sender<(WorkerId, Event)>) -> Self {
+        Self { id, events, held: VecDeque::with_capacity(super::obey::COMMANDS_PER_TURN) }
+    }
+
+    /// Whether control has not taken what was reported: no more state is given up until it does.
+    pub(super) fn are_held_up(&mut self) -> bool {
+        self.flush();
+        !self.held.is_empty()
+    }
+
+    /// Grows the queue for one first use of each of `inbound` SAs, so that the packet path never has to.
+    pub(super) fn make_room(&mut self, inbound: usize) {
+        self.held.reserve(inbound);
+    }
+
+    /// An event that is never lost.
+    pub(super) fn state(&mut self, event: Event) {
+        self.held.push_back(event);
+        self.flush();
+    }
+
+    /// The peer uses this SA.
+    pub(super) fn first_use(&mut self, spi: Spi) {
+        self.state(Event::FirstUse { spi });
+    }
+
+    /// Hands over what was held, in order, as far as the channel takes it.
+    pub(super) fn flush(&mut self) {
+        while let Some(event) = self.held.pop_front() {
+            match self.events.try_send((self.id, event)) {
+                Ok(()) => {}
+                Err(TrySendError::Full((_, event))) => {
+                    self.held.push_front(event);
+                    return;
+                }
+                // Nobody will ever listen: what carried keys wipes them here.
+                Err(TrySendError::Disconnected(_)) => {}
+            }
+        }
+    }
+
+    /// An IKE message without its marker, copied out of its packet. Nothing is copied for a full channel.
+    pub(super) fn ike(&self, packet: &PacketBuf) -> Result<(), DropReason> {
+        let path = packet.meta.path.ok_or(DropReason::Malformed)?;
+        let framing = match packet.meta.channel {
+            Channel::Ike => IkeFraming::Bare,
+            Channel::NatT => IkeFraming::NonEspMarker,
+            Channel::Inner => return Err(DropReason::Malformed),
+        };
+        if self.events.is_full() {
+            return Err(DropReason::ControlBusy);
+        }
+        let datagram = IkeDatagram { path, framing, bytes: packet.bytes().to_vec() };
+        self.events.try_send((self.id, Event::Ike(datagram))).map_err(|_| DropReason::ControlBusy)
+    }
+}

@@ -1,0 +1,351 @@
+//! A packet's journey, whole:
+//!
+//! ```text
+//! obey → snapshot → rx → classify → decapsulate → route → cut → encapsulate → tx → sweep
+//! ```
+//!
+//! A stage is a function over the burst. It may change a packet and its `meta`; it may not call an earlier stage.
+//! Packets whose fate is not `Forward` are skipped by later stages and swept once. No clock is read, nothing is
+//! allocated but the copy of an IKE message for control.
+
+use super::Worker;
+use super::notice::Notices;
+use super::report::Reports;
+use crate::contract::{NextHop, Routes, WorkerCounters, WorkerId};
+use crate::fate::{DropReason, Fate};
+use crate::io::Door;
+use crate::offload;
+use crate::packet::{Burst, Channel, Origin, PacketBuf, Pool, Segments};
+use crate::sad::{Found, Sad};
+use crate::time::Instant;
+use crate::wire::esp::{EspHeader, IKE_HEADER_LEN, KEEPALIVE, NON_ESP_MARKER, NatT};
+use crate::wire::ip::{Hops, IpPacket, take_hop};
+use std::io;
+
+/// What a turn was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// There was something to do; there may be more.
+    Busy,
+    /// There was nothing to do.
+    Idle,
+    /// [`crate::contract::Command::Stop`] was obeyed.
+    Stopped,
+}
+
+impl<D: Door> Worker<D> {
+    /// One turn.
+    ///
+    /// # Errors
+    /// The door is broken: what the kernel said to [`Door::flush`].
+    pub fn turn(&mut self, now: Instant) -> io::Result<Turn> {
+        let obeyed = self.obey();
+        let received = self.receive();
+
+        let Self { id, pool, sad, routes, reports, neighbours, notices, burst, cut: room, used, counters, .. } = self;
+        let routes = routes.load();
+        classify(burst);
+        decapsulate(burst, sad, reports, used, now);
+        route(burst, routes, *id, neighbours.workers());
+        cut(burst, room, pool, counters);
+        encapsulate(burst, sad, pool, notices, used, now);
+
+        self.transmit()?;
+        self.sweep();
+        self.counters.turns(1);
+        match obeyed {
+            super::obey::Obeyed::Stop => Ok(Turn::Stopped),
+            super::obey::Obeyed::Some => Ok(Turn::Busy),
+            super::obey::Obeyed::Nothing if received > 0 || self.notices.waiting() => Ok(Turn::Busy),
+            super::obey::Obeyed::Nothing => {
+                self.counters.idle_turns(1);
+                Ok(Turn::Idle)
+            }
+        }
+    }
+
+    /// Packets of our own, then from the neighbours (at most half of the burst, so that neither side starves), then
+    /// from the door.
+    fn receive(&mut self) -> usize {
+        let burst = &mut self.burst;
+        self.notices.join(burst);
+        let taken_over = self.neighbours.take_over(burst, self.limit / 2);
+        if taken_over > 0 {
+            self.counters.taken_over(taken_over as u64);
+        }
+        let first = burst.len();
+        let received = self.door.receive(&mut self.pool, burst, self.limit.saturating_sub(first).max(1));
+        let inner = burst[first..].iter().filter(|packet| packet.meta.channel == Channel::Inner);
+        let segments_apart = inner.clone().filter(|packet| packet.meta.segments == Segments::One).count();
+        self.counters.inner_received(segments_apart as u64);
+        self.counters.outer_received((received - inner.count()) as u64);
+        taken_over + received
+    }
+
+    /// IKE first: a login must not wait for a burst. One order per channel, the order of arrival.
+    fn transmit(&mut self) -> io::Result<()> {
+        let Self { door, pool, burst, replies, rest, counters, .. } = self;
+        if burst.iter().any(|packet| packet.meta.fate != Fate::Forward) {
+            rest.extend(burst.extract_if(.., |packet| packet.meta.fate != Fate::Forward));
+        }
+        for queue in [replies, burst] {
+            if queue.is_empty() {
+                continue;
+            }
+            let inner = |queue: &Burst| queue.iter().filter(|packet| packet.meta.channel == Channel::Inner).count();
+            let (all, all_inner) = (queue.len(), inner(queue));
+            door.transmit(pool, queue);
+            let (left, left_inner) = (queue.len(), inner(queue));
+            counters.inner_sent((all_inner - left_inner) as u64);
+            counters.outer_sent((all - left - (all_inner - left_inner)) as u64);
+            rest.append(queue);
+        }
+        door.flush(pool)
+    }
+
+    /// Every packet that did not leave ends here, counted by its reason.
+    fn sweep(&mut self) {
+        let Self { door, door_stats, pool, reports, neighbours, rest, counters, .. } = self;
+        for packet in rest.drain(..) {
+            let reason = match packet.meta.fate {
+                Fate::Drop(reason) => reason,
+                Fate::ToControl => match reports.ike(&packet) {
+                    Ok(()) => {
+                        counters.ike_received(1);
+                        pool.put(packet);
+                        continue;
+                    }
+                    Err(reason) => reason,
+                },
+                Fate::Handoff(worker) => match neighbours.hand_over(worker, packet) {
+                    Ok(()) => {
+                        counters.handed_off(1);
+                        continue;
+                    }
+                    Err((packet, reason)) => {
+                        counters.dropped(reason, 1);
+                        pool.put(packet);
+                        continue;
+                    }
+                },
+                // A door that leaves a packet says why; one that does not has not sent it either.
+                Fate::Forward => DropReason::TransmitFailed,
+            };
+            counters.dropped(reason, 1);
+            pool.put(packet);
+        }
+        neighbours.settle(pool);
+        reports.flush();
+
+        let (before, stats) = (std::mem::replace(door_stats, door.stats()), door.stats());
+        let late = [
+            (DropReason::TransmitFull, stats.transmit_full - before.transmit_full),
+            (DropReason::TransmitFailed, stats.transmit_failed - before.transmit_failed),
+        ];
+        for (reason, n) in late {
+            if n > 0 {
+                counters.dropped(reason, n);
+            }
+        }
+    }
+}
+
+fn forwarded(burst: &mut Burst) -> impl Iterator<Item = &mut PacketBuf> {
+    burst.iter_mut().filter(|packet| packet.meta.fate == Fate::Forward)
+}
+
+/// A stage's verdict becomes the packet's fate.
+#[inline]
+fn settle(packet: &mut PacketBuf, verdict: Result<Fate, DropReason>) {
+    packet.meta.fate = verdict.unwrap_or_else(Fate::Drop);
+}
+
+/// Outer packets: keepalive, IKE or ESP (RFC 3948 section 2.2). Inner ones pass.
+fn classify(burst: &mut Burst) {
+    for packet in forwarded(burst) {
+        let verdict = match packet.meta.channel {
+            Channel::Inner => continue,
+            Channel::Ike => match packet.bytes() {
+                [KEEPALIVE] => Err(DropReason::Keepalive),
+                _ => ike(packet),
+            },
+            Channel::NatT => match NatT::of(packet.bytes()) {
+                NatT::Esp => continue,
+                NatT::Keepalive => Err(DropReason::Keepalive),
+                NatT::Ike => {
+                    packet.strip_front(NON_ESP_MARKER.len()).ok_or(DropReason::TooShort).and_then(|()| ike(packet))
+                }
+                NatT::Reserved => Err(DropReason::Unsolicited),
+                NatT::TooShort => Err(DropReason::TooShort),
+            },
+        };
+        settle(packet, verdict);
+    }
+}
+
+fn ike(packet: &PacketBuf) -> Result<Fate, DropReason> {
+    if packet.len() < IKE_HEADER_LEN { Err(DropReason::TooShort) } else { Ok(Fate::ToControl) }
+}
+
+/// ESP becomes inner packets, SA after SA in the order of arrival (the window must see one packet before the next).
+fn decapsulate(burst: &mut Burst, sad: &mut Sad, reports: &mut Reports, used: &mut Vec<u32>, now: Instant) {
+    used.clear();
+    for packet in forwarded(burst) {
+        if packet.meta.channel != Channel::NatT {
+            continue;
+        }
+        let verdict = match EspHeader::parse(packet.bytes()).map(|header| sad.find(header.spi)) {
+            None => Err(DropReason::TooShort),
+            Some(Found::Nothing) => Err(DropReason::UnknownSpi),
+            Some(Found::Elsewhere(worker)) => Ok(Fate::Handoff(worker)),
+            Some(Found::Here(slot)) => match sad.inbound_mut(slot) {
+                None => Err(DropReason::UnknownSpi),
+                Some(sa) => {
+                    let uncharged = sa.uncharged();
+                    let opened = sa.open(packet);
+                    if sa.take_first_use() {
+                        reports.first_use(sa.spi());
+                    }
+                    if uncharged == 0 && sa.uncharged() > 0 {
+                        used.push(slot);
+                    }
+                    opened.map(|()| {
+                        packet.meta.channel = Channel::Inner;
+                        packet.meta.path = None;
+                        packet.meta.origin = Origin::Tunnel;
+                        Fate::Forward
+                    })
+                }
+            },
+        };
+        settle(packet, verdict);
+    }
+    for slot in used.drain(..) {
+        if let Some(sa) = sad.inbound_mut(slot) {
+            sa.charge(now);
+        }
+    }
+}
+
+/// Inner packets find their tunnel, or the inner door.
+///
+/// Hops: RFC 4301 section 5.1.2.1 wants one taken when the packet is forwarded. What comes from or goes to the inner
+/// door is forwarded by the kernel, which takes it; only what goes from tunnel to tunnel is forwarded here.
+fn route(burst: &mut Burst, routes: &Routes, us: WorkerId, workers: usize) {
+    for packet in forwarded(burst) {
+        // A packet that came over from another worker has its tunnel already.
+        if packet.meta.channel == Channel::Inner && packet.meta.tunnel.is_none() {
+            let verdict = next_hop(packet, routes, us, workers);
+            settle(packet, verdict);
+        }
+    }
+}
+
+fn next_hop(packet: &mut PacketBuf, routes: &Routes, us: WorkerId, workers: usize) -> Result<Fate, DropReason> {
+    let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
+    match (routes.lookup(ip.addresses.destination()), packet.meta.origin) {
+        (None, Origin::InnerDoor) => Err(DropReason::NoRoute),
+        (None, Origin::Tunnel | Origin::Worker) => Ok(Fate::Forward),
+        (Some(NextHop::Tunnel(tunnel)), origin) => {
+            if origin == Origin::Tunnel && take_hop(packet.bytes_mut()) == Hops::Expired {
+                return Err(DropReason::TtlExpired);
+            }
+            packet.truncate(ip.len).ok_or(DropReason::BadInner)?;
+            packet.meta.tunnel = Some(tunnel);
+            if tunnel.worker == us {
+                Ok(Fate::Forward)
+            } else if tunnel.worker.index() < workers {
+                Ok(Fate::Handoff(tunnel.worker))
+            } else {
+                Err(DropReason::NoTunnel)
+            }
+        }
+    }
+}
+
+/// Super-packets on their way into a tunnel become ordinary ones, in their place.
+fn cut(burst: &mut Burst, room: &mut Burst, pool: &mut Pool, counters: &WorkerCounters) {
+    let whole = |packet: &PacketBuf| packet.meta.segments != Segments::One && packet.meta.fate == Fate::Forward;
+    if !burst.iter().any(whole) {
+        return;
+    }
+    for mut packet in burst.drain(..) {
+        if !whole(&packet) {
+            room.push(packet);
+            continue;
+        }
+        let first = room.len();
+        match offload::split(&packet, pool, room) {
+            Ok(()) => {
+                counters.inner_received((room.len() - first) as u64);
+                pool.put(packet);
+            }
+            Err(reason) => {
+                packet.meta.fate = Fate::Drop(reason);
+                room.push(packet);
+            }
+        }
+    }
+    std::mem::swap(burst, room);
+}
+
+/// Inner packets become ESP.
+fn encapsulate(
+    burst: &mut Burst,
+    sad: &mut Sad,
+    pool: &mut Pool,
+    notices: &mut Notices,
+    used: &mut Vec<u32>,
+    now: Instant,
+) {
+    used.clear();
+    for packet in forwarded(burst) {
+        let Some(tunnel) = packet.meta.tunnel else { continue };
+        let verdict = seal(packet, tunnel.slot, sad, used);
+        if let Err(Refused { reason: DropReason::TooBig, inner_mtu: Some(mtu) }) = verdict {
+            notices.too_big(packet, mtu, pool, now);
+        }
+        settle(packet, verdict.map_err(|refused| refused.reason));
+    }
+    for slot in used.drain(..) {
+        if let Some(sa) = sad.tunnel_mut(slot).and_then(|tunnel| tunnel.outbound.as_mut()) {
+            sa.charge(now);
+        }
+    }
+}
+
+/// Why a packet does not go into its tunnel; with an MTU if its sender may be told.
+struct Refused {
+    reason: DropReason,
+    inner_mtu: Option<u16>,
+}
+
+impl From<DropReason> for Refused {
+    fn from(reason: DropReason) -> Self {
+        Self { reason, inner_mtu: None }
+    }
+}
+
+#[inline]
+fn seal(packet: &mut PacketBuf, slot: u32, sad: &mut Sad, used: &mut Vec<u32>) -> Result<Fate, Refused> {
+    let tunnel = sad.tunnel_mut(slot).ok_or(DropReason::NoTunnel)?;
+    let (path, esp_room) = (tunnel.path(), tunnel.esp_room());
+    let sa = tunnel.outbound.as_mut().ok_or(DropReason::NoOutboundSa)?;
+    let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
+    if !sa.allows(&ip, packet.bytes()) {
+        return Err(DropReason::SelectorMismatch.into());
+    }
+    if sa.sealed_len(packet.len()) > esp_room {
+        let inner_mtu = u16::try_from(sa.inner_room(esp_room)).ok();
+        return Err(Refused { reason: DropReason::TooBig, inner_mtu });
+    }
+    offload::finish_checksum(packet)?;
+    let uncharged = sa.uncharged();
+    sa.seal(packet)?;
+    if uncharged == 0 {
+        used.push(slot);
+    }
+    packet.meta.channel = Channel::NatT;
+    packet.meta.path = Some(path);
+    Ok(Fate::Forward)
+}

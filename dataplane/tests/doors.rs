@@ -1,0 +1,650 @@
+//! The kernel doors against the kernel itself: real sockets and TUN interfaces, each test in network namespaces of
+//! its own that vanish with its threads. The same script goes through both doors and must give the same packets.
+//!
+//! Needs the right to make namespaces. Without it the tests say so and pass, but under `CI=true` they fail.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of any #[test] function")]
+#![expect(clippy::disallowed_methods, reason = "a test of real time sleeps")]
+
+use adit_crypto::random::{SecretRandom, SeededRandom};
+use adit_dataplane::contract::{ClusterSlot, Path, SpiLayout, WorkerId};
+use adit_dataplane::io::{Backend, Door, DoorSeed, IoConfig, OpenError, TunConfig, Woken, open};
+use adit_dataplane::offload::{finish_checksum, split};
+use adit_dataplane::packet::{Burst, Channel, PacketBuf, Pool, PoolSizes, Segments};
+use nix::sched::{CloneFlags, unshare};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+const DOORS: [Backend; 2] = [Backend::SystemCalls, Backend::Uring];
+
+/// Runs `body` on a thread in a fresh network namespace with loopback up. `None`, loudly, without privileges.
+fn in_namespace<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let outcome = thread::spawn(|| {
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "no network namespaces under CI: {error}");
+            eprintln!("SKIPPED: no right to make a network namespace ({error})");
+            return None;
+        }
+        ip("link set lo up");
+        Some(body())
+    });
+    outcome.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
+    assert!(status.success(), "ip {arguments}");
+}
+
+fn layout() -> SpiLayout {
+    SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1))
+}
+
+fn config(backend: Backend, listen: &[&str]) -> IoConfig {
+    IoConfig {
+        listen: listen.iter().map(|address| address.parse::<IpAddr>().unwrap()).collect(),
+        backend,
+        tun: None,
+        spin: Duration::from_micros(20),
+        ..IoConfig::default()
+    }
+}
+
+/// A door with its pool, driven by hand.
+struct Worker {
+    door: Box<dyn Door>,
+    pool: Pool,
+}
+
+impl Worker {
+    fn new(seed: DoorSeed) -> Self {
+        Self { door: seed.open().unwrap(), pool: Pool::new(PoolSizes::default()) }
+    }
+
+    fn alone(config: &IoConfig) -> Self {
+        let (mut seeds, report) = open(config, 1, &layout()).unwrap();
+        assert!(report.lacks.is_empty(), "{:?}", report.lacks);
+        Self::new(seeds.pop().unwrap())
+    }
+
+    /// Receives until `count` packets are there.
+    fn receive(&mut self, count: usize) -> Burst {
+        let mut burst = Burst::new();
+        for _ in 0..1000 {
+            self.door.receive(&mut self.pool, &mut burst, 64);
+            if burst.len() >= count {
+                break;
+            }
+            self.door.wait(Duration::from_millis(10)).unwrap();
+        }
+        assert_eq!(burst.len(), count, "packets received");
+        burst
+    }
+
+    fn receives_nothing(&mut self) {
+        let mut burst = Burst::new();
+        for _ in 0..3 {
+            self.door.wait(Duration::from_millis(5)).unwrap();
+            assert_eq!(self.door.receive(&mut self.pool, &mut burst, 64), 0);
+        }
+    }
+
+    fn send(&mut self, burst: &mut Burst) {
+        self.door.transmit(&mut self.pool, burst);
+        assert!(burst.is_empty(), "{:?}", burst.first().map(|packet| packet.meta));
+        self.door.flush(&mut self.pool).unwrap();
+    }
+
+    fn packet(&mut self, bytes: &[u8], channel: Channel, path: Path) -> PacketBuf {
+        let small = self.pool.sizes().small_capacity - PacketBuf::HEADROOM - PacketBuf::TAILROOM;
+        let taken = if bytes.len() > small { self.pool.take_large() } else { self.pool.take_small() };
+        let mut packet = taken.unwrap();
+        packet.extend_back(bytes.len()).unwrap().copy_from_slice(bytes);
+        packet.meta.channel = channel;
+        packet.meta.path = Some(path);
+        packet
+    }
+}
+
+fn pattern(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    SeededRandom::new(seed).fill(&mut bytes);
+    bytes
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn peer(text: &str) -> UdpSocket {
+    let socket = UdpSocket::bind(text).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket
+}
+
+fn get(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = vec![0; 65_536];
+    let (len, from) = socket.recv_from(&mut buffer).unwrap();
+    buffer.truncate(len);
+    (buffer, from)
+}
+
+/// What a packet is, seen from outside the door.
+type Seen = (Vec<u8>, Channel, Option<Path>);
+
+fn seen(burst: &Burst) -> Vec<Seen> {
+    burst.iter().map(|packet| (packet.bytes().to_vec(), packet.meta.channel, packet.meta.path)).collect()
+}
+
+/// Datagrams of all sizes in, the same back, with two local addresses and both families.
+fn script(backend: Backend) -> Vec<Seen> {
+    ip("addr add fd00::1/128 dev lo");
+    ip("addr add fd00::2/128 dev lo");
+    let mut worker = Worker::alone(&config(backend, &["0.0.0.0", "::"]));
+    let mut all = Vec::new();
+    for (from, locals) in [("127.0.0.9:7777", ["127.0.0.3", "127.0.0.4"]), ("[fd00::2]:7777", ["::1", "fd00::1"])] {
+        let peer = peer(from);
+        for local in locals {
+            for (port, channel) in [(500, Channel::Ike), (4500, Channel::NatT)] {
+                let local = SocketAddr::new(local.parse().unwrap(), port);
+                let path = Path { local, peer: address(from) };
+                for len in [0, 1, 1500, 1664, 1665, 9000, 65_487] {
+                    let bytes = pattern(len as u64, len);
+                    peer.send_to(&bytes, local).unwrap();
+                    let mut burst = worker.receive(1);
+                    assert_eq!(seen(&burst), [(bytes.clone(), channel, Some(path))], "{len} octets");
+                    all.extend(seen(&burst));
+                    worker.send(&mut burst);
+                    assert_eq!(get(&peer), (bytes, local), "{len} octets on their way back");
+                }
+            }
+        }
+    }
+    // a burst both ways
+    let peer = peer("127.0.0.9:7778");
+    for n in 0..100u64 {
+        peer.send_to(&pattern(n, 50 + n as usize), "127.0.0.5:4500").unwrap();
+    }
+    let mut burst = worker.receive(100);
+    all.extend(seen(&burst));
+    worker.send(&mut burst);
+    for n in 0..100u64 {
+        assert_eq!(get(&peer), (pattern(n, 50 + n as usize), address("127.0.0.5:4500")), "in order");
+    }
+    let stats = worker.door.stats();
+    assert_eq!((stats.transmit_full, stats.transmit_failed, stats.starved), (0, 0, 0));
+    assert_eq!(worker.pool.free().0, PoolSizes::default().small, "every small buffer came home");
+    all
+}
+
+#[test]
+fn the_same_script_through_both_doors_gives_the_same_packets() {
+    let plain = in_namespace(|| script(Backend::SystemCalls));
+    let ring = in_namespace(|| script(Backend::Uring));
+    assert_eq!(plain, ring);
+}
+
+#[test]
+fn the_largest_datagram_of_ipv4_arrives_whole() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let mut worker = Worker::alone(&config(backend, &["127.0.0.1"]));
+            let peer = peer("127.0.0.1:7777");
+            let bytes = pattern(9, 65_507);
+            peer.send_to(&bytes, "127.0.0.1:500").unwrap();
+            let mut burst = worker.receive(1);
+            assert_eq!(burst[0].bytes(), bytes);
+            worker.send(&mut burst);
+            assert_eq!(get(&peer), (bytes, address("127.0.0.1:500")));
+        });
+    }
+}
+
+#[test]
+fn datagrams_of_one_size_leave_as_one_message_and_arrive_in_order() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let mut worker = Worker::alone(&config(backend, &["0.0.0.0"]));
+            let peers = [peer("127.0.0.8:7777"), peer("127.0.0.9:7777")];
+            let path = |n: usize| Path { local: address("127.0.0.3:4500"), peer: peers[n].local_addr().unwrap() };
+            // 44 to each, interleaved: 1400 octets, the last shorter
+            let mut burst = Burst::new();
+            for n in 0..44u64 {
+                for to in 0..2 {
+                    let bytes = pattern(n, if n == 43 { 700 } else { 1400 });
+                    burst.push(worker.packet(&bytes, Channel::NatT, path(to)));
+                }
+            }
+            let before = worker.door.stats();
+            worker.send(&mut burst);
+            for peer in &peers {
+                for n in 0..44u64 {
+                    let want = pattern(n, if n == 43 { 700 } else { 1400 });
+                    assert_eq!(get(peer), (want, address("127.0.0.3:4500")));
+                }
+            }
+            let after = worker.door.stats();
+            assert_eq!(after.segmented - before.segmented, 88);
+            assert!(after.system_calls - before.system_calls <= 3, "{after:?}");
+        });
+    }
+}
+
+#[test]
+fn datagrams_that_do_not_fit_the_mtu_are_fragmented_though_they_were_grouped() {
+    for backend in DOORS {
+        in_namespace(move || {
+            ip("link set lo mtu 1280");
+            let mut worker = Worker::alone(&config(backend, &["0.0.0.0"]));
+            let peer = peer("127.0.0.9:7777");
+            let path = Path { local: address("127.0.0.3:4500"), peer: address("127.0.0.9:7777") };
+            for round in 0..2 {
+                let mut burst: Burst = (0..10).map(|n| worker.packet(&pattern(n, 1400), Channel::NatT, path)).collect();
+                worker.send(&mut burst);
+                for n in 0..10 {
+                    assert_eq!(get(&peer).0, pattern(n, 1400), "round {round}");
+                }
+            }
+            let stats = worker.door.stats();
+            assert_eq!((stats.transmit_failed, stats.transmit_full, stats.segmented), (0, 0, 0));
+            assert_eq!(worker.pool.free().0, PoolSizes::default().small);
+        });
+    }
+}
+
+#[test]
+fn datagrams_that_the_kernel_joined_come_apart() {
+    use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+    use std::io::IoSlice;
+    use std::os::fd::AsRawFd;
+    for backend in DOORS {
+        in_namespace(move || {
+            let mut worker = Worker::alone(&config(backend, &["127.0.0.1"]));
+            let peer = peer("127.0.0.9:7777");
+            let bytes = pattern(5, 40 * 1000 + 300);
+            let to = SockaddrIn::new(127, 0, 0, 1, 4500);
+            let segment = [ControlMessage::UdpGsoSegments(&1000)];
+            sendmsg(peer.as_raw_fd(), &[IoSlice::new(&bytes)], &segment, MsgFlags::empty(), Some(&to)).unwrap();
+            // limits of 7 at a time: what is left over comes with the next call
+            let mut burst = Burst::new();
+            while burst.len() < 41 {
+                if worker.door.receive(&mut worker.pool, &mut burst, 7) == 0 {
+                    worker.door.wait(Duration::from_millis(10)).unwrap();
+                }
+            }
+            let lengths: Vec<usize> = burst.iter().map(PacketBuf::len).collect();
+            assert_eq!(lengths, [vec![1000; 40], vec![300]].concat());
+            assert_eq!(burst.iter().flat_map(|packet| packet.bytes().to_vec()).collect::<Vec<_>>(), bytes);
+            worker.receives_nothing();
+        });
+    }
+}
+
+#[test]
+fn each_packet_reaches_the_worker_that_its_spi_names() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let layout = layout();
+            let config = config(backend, &["127.0.0.1", "::1"]);
+            let (seeds, _) = open(&config, 3, &layout).unwrap();
+            let mut workers: Vec<Worker> = seeds.into_iter().map(Worker::new).collect();
+            for (from, to) in [("127.0.0.9:7777", "127.0.0.1:4500"), ("[::1]:7777", "[::1]:4500")] {
+                let peer = peer(from);
+                for slot in 0..100 {
+                    for worker in 0..3 {
+                        let Some(spi) = layout.encode(WorkerId(worker), slot, slot) else { continue };
+                        let mut packet = [worker; 60];
+                        packet[..4].copy_from_slice(&spi.get().to_be_bytes());
+                        peer.send_to(&packet, to).unwrap();
+                    }
+                }
+                for (index, worker) in workers.iter_mut().enumerate() {
+                    let burst = worker.receive(100);
+                    assert!(burst.iter().all(|packet| packet.bytes()[59] == index as u8), "worker {index}");
+                    burst.into_iter().for_each(|packet| worker.pool.put(packet));
+                }
+            }
+            // IKE is spread by the initiator's SPI, the same on both ports
+            let peer = peer("127.0.0.9:7778");
+            for n in 0..30u64 {
+                let message = pattern(n, 40);
+                peer.send_to(&message, "127.0.0.1:500").unwrap();
+                peer.send_to(&[&[0; 4], &message[..]].concat(), "127.0.0.1:4500").unwrap();
+            }
+            let mut total = 0;
+            for worker in &mut workers {
+                let mut burst = Burst::new();
+                for _ in 0..5 {
+                    worker.door.receive(&mut worker.pool, &mut burst, 64);
+                    worker.door.wait(Duration::from_millis(5)).unwrap();
+                }
+                let (bare, marked): (Vec<_>, Vec<_>) =
+                    burst.iter().partition(|packet| packet.meta.channel == Channel::Ike);
+                assert!(!bare.is_empty(), "spread over all");
+                let marked: Vec<_> = marked.iter().map(|packet| &packet.bytes()[4..]).collect();
+                assert_eq!(bare.iter().map(|packet| packet.bytes()).collect::<Vec<_>>(), marked);
+                total += bare.len();
+            }
+            assert_eq!(total, 30);
+        });
+    }
+}
+
+#[test]
+fn another_thread_ends_the_wait() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let mut worker = Worker::alone(&config(backend, &["127.0.0.1"]));
+            worker.receives_nothing();
+            for _ in 0..20 {
+                let waker = worker.door.waker();
+                let other = thread::spawn(move || {
+                    thread::sleep(Duration::from_millis(2));
+                    waker.wake();
+                });
+                let start = worker.door.now();
+                assert_eq!(worker.door.wait(Duration::from_secs(5)).unwrap(), Woken::Called);
+                assert!(worker.door.now().since(start) < Duration::from_secs(4));
+                other.join().unwrap();
+                worker.receives_nothing();
+            }
+            assert_eq!(worker.door.wait(Duration::from_millis(1)).unwrap(), Woken::TimedOut);
+            // a call before the wait counts too
+            worker.door.waker().wake();
+            assert_eq!(worker.door.wait(Duration::from_secs(5)).unwrap(), Woken::Called);
+        });
+    }
+}
+
+#[test]
+fn a_closed_door_leaves_its_ports_at_once_and_swallows_nothing() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let mut config = config(backend, &["0.0.0.0"]);
+            config.tun = Some(TunConfig { addresses: vec!["10.9.0.1/24".parse().unwrap()], ..TunConfig::default() });
+            let peer = peer("127.0.0.9:7777");
+            for _ in 0..20 {
+                let mut worker = Worker::alone(&config);
+                for n in 0..50u64 {
+                    peer.send_to(&pattern(n, 100), "127.0.0.1:4500").unwrap();
+                }
+                let burst = worker.receive(50);
+                assert!(burst.iter().zip(0..).all(|(packet, n)| packet.bytes() == pattern(n, 100)));
+                // closed with datagrams still waiting
+                peer.send_to(&[1], "127.0.0.1:4500").unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn an_empty_pool_delays_and_loses_nothing() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let mut worker = Worker::alone(&config(backend, &["127.0.0.1"]));
+            worker.pool = Pool::new(PoolSizes { small: 5, small_capacity: 2048, large: 1 });
+            let peer = peer("127.0.0.9:7777");
+            for n in 0..200u64 {
+                peer.send_to(&pattern(n, 100), "127.0.0.1:4500").unwrap();
+            }
+            let mut burst = Burst::new();
+            let mut got = 0;
+            for _ in 0..1000 {
+                if got == 200 {
+                    break;
+                }
+                worker.door.wait(Duration::from_millis(5)).unwrap();
+                worker.door.receive(&mut worker.pool, &mut burst, 64);
+                for packet in burst.drain(..) {
+                    assert_eq!(packet.bytes(), pattern(got, 100));
+                    got += 1;
+                    worker.pool.put(packet);
+                }
+            }
+            assert_eq!(got, 200);
+            assert!(worker.door.stats().starved > 0);
+        });
+    }
+}
+
+#[test]
+fn a_removed_interface_ends_the_wait_with_an_error() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let mut config = config(backend, &["127.0.0.1"]);
+            config.tun = Some(TunConfig::default());
+            let mut worker = Worker::alone(&config);
+            worker.receives_nothing();
+            ip("link del adit0");
+            let mut burst = Burst::new();
+            let error = (0..10).find_map(|_| {
+                worker.door.receive(&mut worker.pool, &mut burst, 64);
+                worker.door.wait(Duration::from_millis(10)).err()
+            });
+            assert!(error.unwrap().to_string().contains("removed"));
+        });
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_said_in_words() {
+    in_namespace(|| {
+        let refused = |config: &IoConfig| match open(config, 1, &layout()) {
+            Ok(_) => panic!("it opened"),
+            Err(error) => error,
+        };
+        let config = config(Backend::Auto, &["127.0.0.1"]);
+        let holder = UdpSocket::bind("0.0.0.0:4500").unwrap();
+        let error = refused(&config);
+        assert!(matches!(error, OpenError::PortInUse { .. }), "{error}");
+        drop(holder);
+        // another instance: it shares its ports with nobody
+        let first = open(&config, 1, &layout()).unwrap();
+        assert!(matches!(refused(&config), OpenError::PortInUse { .. }));
+        drop(first);
+        let error = refused(&IoConfig { listen: vec!["192.0.2.1".parse().unwrap()], ..config.clone() });
+        assert!(error.to_string().contains("192.0.2.1"), "{error}");
+        ip("tuntap add adit0 mode tun");
+        let error = refused(&IoConfig { tun: Some(TunConfig::default()), ..config.clone() });
+        assert!(matches!(error, OpenError::TunBusy { .. }), "{error}");
+        let long = TunConfig { name: "a-name-of-16-octs".to_owned(), ..TunConfig::default() };
+        let error = refused(&IoConfig { tun: Some(long), ..config.clone() });
+        assert!(matches!(error, OpenError::TunName { .. }), "{error}");
+        assert!(matches!(refused(&IoConfig { listen: vec![], ..config }), OpenError::NoAddress));
+    });
+}
+
+/// Moves inner packets between two doors, as two headends with a perfect network between them would.
+struct Wire {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<Passed>,
+}
+
+/// What went over a wire.
+#[derive(Debug, Default)]
+struct Passed {
+    supers: u64,
+    joined: u64,
+    packets: u64,
+}
+
+impl Wire {
+    fn between(left: DoorSeed, right: DoorSeed) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut ends = [Worker::new(left), Worker::new(right)];
+            let mut passed = Passed::default();
+            while !stopped.load(Ordering::Relaxed) {
+                let mut idle = true;
+                for (from, to) in [(0, 1), (1, 0)] {
+                    idle &= !pass(&mut ends, from, to, &mut passed);
+                }
+                if idle {
+                    ends[0].door.wait(Duration::from_micros(200)).unwrap();
+                }
+            }
+            for end in &ends {
+                let stats = end.door.stats();
+                assert_eq!((stats.transmit_failed, stats.transmit_full), (0, 0));
+                passed.joined += stats.joined;
+            }
+            passed
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) -> Passed {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+fn pass(ends: &mut [Worker; 2], from: usize, to: usize, passed: &mut Passed) -> bool {
+    let (mut whole, mut cut) = (Burst::new(), Burst::new());
+    let Worker { door, pool } = &mut ends[from];
+    if door.receive(pool, &mut whole, 16) == 0 {
+        return false;
+    }
+    for mut packet in whole {
+        assert_eq!(packet.meta.channel, Channel::Inner);
+        if packet.meta.segments == Segments::One {
+            finish_checksum(&mut packet).unwrap();
+            cut.push(packet);
+        } else {
+            passed.supers += 1;
+            split(&packet, pool, &mut cut).unwrap();
+            pool.put(packet);
+        }
+    }
+    passed.packets += cut.len() as u64;
+    assert!(cut.iter().all(|packet| packet.len() <= 1400), "every piece fits the MTU");
+    ends[to].door.transmit(&mut ends[from].pool, &mut cut);
+    assert!(cut.is_empty());
+    // the buffers go home to the pool they came from
+    let [left, right] = ends;
+    let (door, pool) = if to == 0 { (&mut left.door, &mut right.pool) } else { (&mut right.door, &mut left.pool) };
+    door.flush(pool).unwrap();
+    true
+}
+
+/// Two namespaces, `10.9.0.1`, `fd09::1` and `10.9.0.2`, `fd09::2`, with a wire between their TUNs; `left` and
+/// `right` run in them.
+fn with_wire(
+    backend: Backend,
+    left: impl FnOnce() + Send + 'static,
+    right: impl FnOnce(mpsc::Sender<()>) + Send + 'static,
+) -> Option<Passed> {
+    let opened = move |host: u8| {
+        let mut config = config(backend, &["127.0.0.1"]);
+        let addresses = vec![format!("10.9.0.{host}/24").parse().unwrap(), format!("fd09::{host}/64").parse().unwrap()];
+        config.tun = Some(TunConfig { addresses, ..TunConfig::default() });
+        let (mut seeds, report) = open(&config, 1, &layout()).unwrap();
+        assert!(report.lacks.is_empty(), "{report:?}");
+        seeds.pop().unwrap()
+    };
+    let (seeds, seed) = mpsc::channel();
+    let (listening, ready) = mpsc::channel();
+    let seeds_2 = seeds.clone();
+    let second = thread::spawn(move || {
+        in_namespace(move || {
+            seeds_2.send(opened(2)).unwrap();
+            drop(seeds_2);
+            right(listening);
+        })
+    });
+    let first = thread::spawn(move || {
+        in_namespace(move || {
+            seeds.send(opened(1)).unwrap();
+            drop(seeds);
+            ready.recv().unwrap();
+            left();
+        })
+    });
+    let wire = match (seed.recv(), seed.recv()) {
+        (Ok(one), Ok(other)) => Some(Wire::between(one, other)),
+        _ => None,
+    };
+    let results = (first.join(), second.join());
+    let passed = wire.map(Wire::end);
+    assert!(results.0.is_ok() && results.1.is_ok(), "an end of the wire failed");
+    passed
+}
+
+#[test]
+fn a_kernels_tcp_talks_to_another_through_cut_and_joined_packets() {
+    const OCTETS: usize = 8_000_000;
+    for backend in DOORS {
+        for (local, server) in [("0.0.0.0:80", "10.9.0.2:80"), ("[::]:80", "[fd09::2]:80")] {
+            let passed = with_wire(
+                backend,
+                move || {
+                    let mut stream = TcpStream::connect(server).unwrap();
+                    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                    stream.write_all(&pattern(1, OCTETS)).unwrap();
+                    stream.shutdown(std::net::Shutdown::Write).unwrap();
+                    let mut answer = Vec::new();
+                    stream.read_to_end(&mut answer).unwrap();
+                    assert!(answer == pattern(2, OCTETS), "what came back is what was sent");
+                },
+                move |listening| {
+                    let listener = TcpListener::bind(local).unwrap();
+                    listening.send(()).unwrap();
+                    let (mut stream, _) = listener.accept().unwrap();
+                    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                    let mut request = Vec::new();
+                    stream.read_to_end(&mut request).unwrap();
+                    assert!(request == pattern(1, OCTETS), "what arrived is what was sent");
+                    stream.write_all(&pattern(2, OCTETS)).unwrap();
+                },
+            );
+            let Some(passed) = passed else { continue };
+            println!("{backend:?} {server}: {passed:?}");
+            assert!(passed.supers > 50, "the kernel sent super-packets: {passed:?}");
+            assert!(passed.joined > passed.packets / 2, "and got some: {passed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_kernels_udp_super_packet_arrives_as_the_datagrams_it_was() {
+    use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+    use std::io::IoSlice;
+    use std::os::fd::AsRawFd;
+    for backend in DOORS {
+        let passed = with_wire(
+            backend,
+            || {
+                let socket = peer("10.9.0.1:7777");
+                let to = SockaddrIn::new(10, 9, 0, 2, 7777);
+                let segment = [ControlMessage::UdpGsoSegments(&1000)];
+                for n in 0..10 {
+                    let bytes = pattern(n, 40 * 1000 + 300);
+                    sendmsg(socket.as_raw_fd(), &[IoSlice::new(&bytes)], &segment, MsgFlags::empty(), Some(&to))
+                        .unwrap();
+                    assert_eq!(get(&socket).0, b"all there");
+                }
+            },
+            |listening| {
+                let socket = peer("10.9.0.2:7777");
+                listening.send(()).unwrap();
+                for n in 0..10 {
+                    let bytes = pattern(n, 40 * 1000 + 300);
+                    for datagram in bytes.chunks(1000) {
+                        assert_eq!(get(&socket), (datagram.to_vec(), address("10.9.0.1:7777")));
+                    }
+                    socket.send_to(b"all there", "10.9.0.1:7777").unwrap();
+                }
+            },
+        );
+        let Some(passed) = passed else { continue };
+        println!("{backend:?}: {passed:?}");
+        assert!(passed.supers >= 10 && passed.joined >= 400, "{passed:?}");
+    }
+}
