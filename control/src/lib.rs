@@ -5,8 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod ike;
 mod installer;
 pub mod lease;
+pub mod runtime;
 pub mod session;
+pub mod telemetry;

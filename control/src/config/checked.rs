@@ -22,6 +22,8 @@ pub struct Config {
     pub tun: Tun,
     /// Which door.
     pub io: IoBackend,
+    /// Of each outer socket.
+    pub socket_buffers: SocketBuffers,
     /// Which cipher library.
     pub crypto: Backend,
     /// Logs.
@@ -81,6 +83,15 @@ pub enum IoBackend {
     IoUring,
     /// recvmmsg, sendmmsg, read, write.
     SystemCalls,
+}
+
+/// What the kernel may hold for one outer socket, in octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketBuffers {
+    /// Received, not yet read.
+    pub receive: usize,
+    /// Written, not yet on the wire.
+    pub send: usize,
 }
 
 /// Logs.

@@ -1,0 +1,72 @@
+//! The routes. All are GET and change nothing.
+
+use super::ask::{Asker, NoAnswer, Question};
+use super::views::{DropView, ErrorView, StatusView, WorkerView, drops};
+use crate::session::{SaView, SessionView};
+use adit_dataplane::contract::WorkerCounters;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use std::sync::Arc;
+
+/// What the routes read from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// To the IKE thread.
+    pub asker: Asker,
+    /// Every worker's core and counters.
+    pub workers: Arc<[(Option<usize>, Arc<WorkerCounters>)]>,
+}
+
+/// The whole API.
+pub fn router(sources: Sources) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/sessions", get(sessions))
+        .route("/v1/sas", get(sas))
+        .route("/v1/workers", get(workers))
+        .route("/v1/drops", get(dropped))
+        .fallback(unknown)
+        .method_not_allowed_fallback(read_only)
+        .with_state(sources)
+}
+
+async fn status(State(sources): State<Sources>) -> Result<Json<StatusView>, NoAnswer> {
+    sources.asker.ask(Question::Status).await.map(Json)
+}
+
+async fn sessions(State(sources): State<Sources>) -> Result<Json<Vec<SessionView>>, NoAnswer> {
+    sources.asker.ask(Question::Sessions).await.map(Json)
+}
+
+async fn sas(State(sources): State<Sources>) -> Result<Json<Vec<SaView>>, NoAnswer> {
+    sources.asker.ask(Question::Sas).await.map(Json)
+}
+
+async fn workers(State(sources): State<Sources>) -> Json<Vec<WorkerView>> {
+    let views = sources.workers.iter().enumerate();
+    Json(views.map(|(index, (core, counters))| WorkerView::new(index, *core, counters)).collect())
+}
+
+async fn dropped(State(sources): State<Sources>) -> Json<Vec<DropView>> {
+    let totals: Vec<_> = sources.workers.iter().map(|(_, counters)| counters.totals()).collect();
+    Json(drops(&totals))
+}
+
+async fn unknown() -> Response {
+    let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/workers, /v1/drops";
+    (StatusCode::NOT_FOUND, Json(ErrorView { error: error.to_owned() })).into_response()
+}
+
+async fn read_only() -> Response {
+    let error = "only GET is allowed here";
+    (StatusCode::METHOD_NOT_ALLOWED, Json(ErrorView { error: error.to_owned() })).into_response()
+}
+
+impl IntoResponse for NoAnswer {
+    fn into_response(self) -> Response {
+        (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorView { error: self.to_string() })).into_response()
+    }
+}

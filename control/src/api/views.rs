@@ -1,0 +1,129 @@
+//! What the API answers, as types. Sessions and SAs are [`crate::session::SessionView`] and
+//! [`crate::session::SaView`].
+
+use adit_dataplane::contract::{WorkerCounters, WorkerTotals};
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/status`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// adit's.
+    pub version: String,
+    /// Who the headend says to be.
+    pub identity: String,
+    /// Seconds since the start.
+    pub up_seconds: u64,
+    /// `serving`, or `leaving` after SIGTERM.
+    pub state: String,
+    /// Logged in.
+    pub sessions: usize,
+    /// Not yet logged in, or leaving.
+    pub sessions_pending: usize,
+    /// Child SAs.
+    pub sas: usize,
+    /// Worker threads.
+    pub workers: usize,
+    /// Outer addresses and ports.
+    pub listen: Vec<String>,
+    /// The inner interface.
+    pub tun: String,
+    /// Its MTU in octets.
+    pub mtu: u16,
+    /// How packets move: `io_uring` or `system calls`.
+    pub io: String,
+    /// What the kernel or the privileges lack, a sentence each.
+    pub lacks: Vec<String>,
+    /// Commands that wait because a worker's channel is full.
+    pub commands_waiting: usize,
+}
+
+/// One worker of `GET /v1/workers`: counters since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// Its number.
+    pub worker: usize,
+    /// The core that it is pinned to.
+    pub core: Option<usize>,
+    /// Turns taken.
+    pub turns: u64,
+    /// Turns that found nothing to do.
+    pub idle_turns: u64,
+    /// Packets read from the outer side.
+    pub outer_received: u64,
+    /// Packets written to the outer side.
+    pub outer_sent: u64,
+    /// Packets read from the inner side.
+    pub inner_received: u64,
+    /// Packets written to the inner side.
+    pub inner_sent: u64,
+    /// IKE datagrams handed to control.
+    pub ike_received: u64,
+    /// IKE datagrams sent for control.
+    pub ike_sent: u64,
+    /// Packets handed to another worker.
+    pub handed_off: u64,
+    /// Packets taken over from another worker.
+    pub taken_over: u64,
+    /// Packets dropped, for all reasons.
+    pub dropped: u64,
+}
+
+/// One reason of `GET /v1/drops`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropView {
+    /// The stable name.
+    pub name: String,
+    /// One sentence for people.
+    pub sentence: String,
+    /// In all.
+    pub total: u64,
+    /// By worker, in order.
+    pub workers: Vec<u64>,
+}
+
+/// What is answered instead, with a status other than 200.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// One sentence for people.
+    pub error: String,
+}
+
+impl WorkerView {
+    /// Reads a worker's counters.
+    pub fn new(worker: usize, core: Option<usize>, counters: &WorkerCounters) -> Self {
+        let totals = counters.totals();
+        Self {
+            worker,
+            core,
+            turns: totals.turns,
+            idle_turns: totals.idle_turns,
+            outer_received: totals.outer_received,
+            outer_sent: totals.outer_sent,
+            inner_received: totals.inner_received,
+            inner_sent: totals.inner_sent,
+            ike_received: totals.ike_received,
+            ike_sent: totals.ike_sent,
+            handed_off: totals.handed_off,
+            taken_over: totals.taken_over,
+            dropped: totals.drops.iter().sum(),
+        }
+    }
+}
+
+/// Every reason, those without a drop too, in the order of the contract.
+pub fn drops(totals: &[WorkerTotals]) -> Vec<DropView> {
+    adit_dataplane::contract::DropReason::ALL
+        .iter()
+        .enumerate()
+        .map(|(index, reason)| {
+            let workers: Vec<u64> =
+                totals.iter().map(|totals| totals.drops.get(index).copied().unwrap_or_default()).collect();
+            DropView {
+                name: reason.name().to_owned(),
+                sentence: reason.sentence().to_owned(),
+                total: workers.iter().sum(),
+                workers,
+            }
+        })
+        .collect()
+}

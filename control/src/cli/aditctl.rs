@@ -1,0 +1,84 @@
+//! `aditctl`: asks a running daemon.
+
+use super::client::{self, AskError};
+use super::tables;
+use clap::{Parser, Subcommand};
+use serde::de::DeserializeOwned;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Shows what a running aditd does.
+#[derive(Debug, Parser)]
+#[command(name = "aditctl", version, about, after_help = AFTER_HELP)]
+struct Arguments {
+    /// The daemon's control socket
+    #[arg(long, value_name = "PATH", global = true, default_value = "/run/adit/aditd.sock")]
+    socket: PathBuf,
+    /// Print the API's JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum What {
+    /// The daemon as a whole
+    Status,
+    /// Who is logged in
+    Sessions,
+    /// Child SAs (ESP)
+    #[command(alias = "sas")]
+    Sa,
+    /// Worker threads and their packets
+    Workers,
+    /// Dropped packets, by reason
+    Drops,
+}
+
+const AFTER_HELP: &str =
+    "Exit status: 0 ok, 1 the daemon says no, 2 wrong command line, 3 the daemon cannot be reached.";
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match answer(&arguments) {
+        Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            // Whoever reads has seen enough (`aditctl … | head`).
+            Err(_closed) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            eprintln!("aditctl: {error}");
+            match error {
+                AskError::NotReachable { .. } | AskError::Strange { .. } => ExitCode::from(3),
+                AskError::Refused(_) => ExitCode::from(1),
+            }
+        }
+    }
+}
+
+fn answer(arguments: &Arguments) -> Result<String, AskError> {
+    let width = tables::width();
+    match arguments.what {
+        What::Status => ask(arguments, "/v1/status", tables::status),
+        What::Sessions => ask(arguments, "/v1/sessions", |views: &Vec<_>| tables::sessions(views, width)),
+        What::Sa => ask(arguments, "/v1/sas", |views: &Vec<_>| tables::sas(views, width)),
+        What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),
+        What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
+    }
+}
+
+fn ask<V: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &'static str,
+    show: impl FnOnce(&V) -> String,
+) -> Result<String, AskError> {
+    let body = client::get(&arguments.socket, path)?;
+    let strange = |detail: String| AskError::Strange { socket: arguments.socket.clone(), detail };
+    if arguments.json {
+        return String::from_utf8(body).map(|text| text + "\n").map_err(|error| strange(error.to_string()));
+    }
+    serde_json::from_slice(&body).map(|view| show(&view)).map_err(|error| strange(error.to_string()))
+}

@@ -1,0 +1,124 @@
+//! Answers as tables for people.
+
+use super::units::{count, octets, time};
+use crate::api::views::{DropView, StatusView, WorkerView};
+use crate::session::{SaView, SessionState, SessionView};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use std::fmt::Write as _;
+
+/// Narrower is not readable, and nobody reads wider.
+const WIDTHS: std::ops::RangeInclusive<u16> = 60..=160;
+
+/// How wide the terminal is, as `COLUMNS` says; else the least that terminals have.
+pub(super) fn width() -> u16 {
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse::<u16>().ok()).unwrap_or(80);
+    columns.clamp(*WIDTHS.start(), *WIDTHS.end())
+}
+
+pub(super) fn status(view: &StatusView) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "{name:<10} {value}");
+    };
+    line("aditd", format!("{}, {}, up {}", view.version, view.state, time(view.up_seconds)));
+    line("identity", view.identity.clone());
+    line("sessions", format!("{} up, {} pending, {} child SAs", view.sessions, view.sessions_pending, view.sas));
+    line("workers", format!("{}, packets move by {}", view.workers, view.io));
+    line("listen", view.listen.join(", "));
+    line("tun", format!("{}, MTU {}", view.tun, view.mtu));
+    if view.commands_waiting > 0 {
+        line("waiting", format!("{} commands for busy workers", view.commands_waiting));
+    }
+    for lack in &view.lacks {
+        line("lacks", lack.clone());
+    }
+    text
+}
+
+pub(super) fn sessions(views: &[SessionView], width: u16) -> String {
+    if views.is_empty() {
+        return "no sessions\n".to_owned();
+    }
+    let mut table = table(width, &["id", "identity", "inner", "peer", "up", "idle", "in", "out"], 4);
+    for view in views {
+        let identity = match view.state {
+            SessionState::Up => view.identity.clone(),
+            SessionState::Connecting => "(connecting)".to_owned(),
+            SessionState::Closing => format!("{} (closing)", view.identity),
+        };
+        let addresses = view.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let text = [view.id.clone(), identity, addresses, view.peer.to_string()];
+        let numbers = [time(view.up_seconds), time(view.idle_seconds), octets(view.bytes_in), octets(view.bytes_out)];
+        table.add_row(text.into_iter().chain(numbers));
+    }
+    finish(&table)
+}
+
+pub(super) fn sas(views: &[SaView], width: u16) -> String {
+    if views.is_empty() {
+        return "no child SAs\n".to_owned();
+    }
+    let mut table = table(width, &["id", "identity", "SPI in/out", "algorithms", "state", "age", "in", "out"], 5);
+    for view in views {
+        let out = if view.spi_out.is_empty() { "-" } else { &view.spi_out };
+        let spis = format!("{}\n{out}", view.spi_in);
+        let text = [view.session.clone(), view.identity.clone(), spis, view.algorithms.clone(), view.state.clone()];
+        table.add_row(text.into_iter().chain([time(view.age_seconds), octets(view.bytes_in), octets(view.bytes_out)]));
+    }
+    finish(&table)
+}
+
+pub(super) fn workers(views: &[WorkerView], width: u16) -> String {
+    let headers = ["worker", "core", "outer in", "out", "inner in", "out", "IKE in", "out", "moved", "drops", "idle"];
+    let mut table = table(width, &headers, 0);
+    for view in views {
+        let core = view.core.map_or_else(|| "any".to_owned(), |core| core.to_string());
+        let idle = (view.idle_turns * 100).checked_div(view.turns).map_or_else(|| "-".to_owned(), |p| format!("{p}%"));
+        table.add_row([
+            view.worker.to_string(),
+            core,
+            count(view.outer_received),
+            count(view.outer_sent),
+            count(view.inner_received),
+            count(view.inner_sent),
+            count(view.ike_received),
+            count(view.ike_sent),
+            count(view.handed_off),
+            count(view.dropped),
+            idle,
+        ]);
+    }
+    finish(&table)
+}
+
+pub(super) fn drops(views: &[DropView], width: u16) -> String {
+    let seen: Vec<&DropView> = views.iter().filter(|view| view.total > 0).collect();
+    if seen.is_empty() {
+        return "no packet was dropped\n".to_owned();
+    }
+    let mut table = table(width, &["reason", "what happened", "packets", "by worker"], 2);
+    for view in seen {
+        let workers = view.workers.iter().map(|n| count(*n)).collect::<Vec<_>>().join(" ");
+        table.add_row([view.name.clone(), view.sentence.clone(), count(view.total), workers]);
+    }
+    finish(&table)
+}
+
+/// The first `text` columns are text, the others numbers.
+fn table(width: u16, headers: &[&str], text: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.set_header(headers.iter().map(Cell::new));
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index >= text {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn finish(table: &Table) -> String {
+    let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
+    lines.collect()
+}

@@ -1,0 +1,359 @@
+//! From what the file says to what cannot be wrong: defaults, references between sections, contradictions.
+
+use super::checked::{
+    Api, Config, Connection, EspProposal, Ike, IkeProposal, Listen, Log, Pool, SocketBuffers, Tun, Workers,
+};
+use super::error::{Problem, Warning, nearest};
+use super::file;
+use super::psk;
+use super::section::{Located, Source};
+use crate::lease::headend_address;
+use adit_crypto::secret::SecretBytes;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a file is checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Paths in the file that are not absolute start here.
+    pub folder: PathBuf,
+    /// Cores that the process may run on, in order.
+    pub cores: Vec<usize>,
+}
+
+/// Guessable keys are found offline by anyone who sees one login attempt answered (RFC 7296 section 2.15).
+const SHORT_PSK: usize = 16;
+
+/// The checked config, as far as the file allows one; mistakes go to `source`.
+pub(super) fn check(
+    source: &Source<'_>,
+    file: file::Config,
+    around: &Surroundings,
+    warnings: &mut Vec<Warning>,
+) -> Option<Config> {
+    let listen = listen(source, &file.listen);
+    let workers = workers(source, &file.workers, &around.cores);
+    let pools = pools(source, &file.pools);
+    let connections = connections(source, &file, around, warnings);
+    Some(Config {
+        identity: file.identity?.value,
+        listen,
+        workers,
+        tun: Tun {
+            name: file.tun.name.map_or_else(|| "adit0".to_owned(), |name| name.value),
+            mtu: narrow(file.tun.mtu.as_ref(), 1400),
+        },
+        io: file.io.backend.map(|backend| backend.value).unwrap_or_default(),
+        socket_buffers: SocketBuffers {
+            receive: narrow(file.io.receive_buffer.as_ref(), 8 << 20),
+            send: narrow(file.io.send_buffer.as_ref(), 4 << 20),
+        },
+        crypto: file.crypto.map(|backend| backend.value).unwrap_or_default(),
+        log: Log {
+            level: file.log.level.map_or_else(|| "info".to_owned(), |level| level.value),
+            format: file.log.format.map(|format| format.value).unwrap_or_default(),
+        },
+        api: Api { socket: file.api_socket.map_or("/run/adit/aditd.sock".to_owned(), |path| path.value).into() },
+        ike: ike(&file.ike),
+        replay_window: narrow(file.replay_window.as_ref(), 1024),
+        pools,
+        connections,
+    })
+}
+
+/// The number, or the default. Shapes have bounded it already: what does not fit cannot come here.
+fn narrow<T: TryFrom<u64>>(key: Option<&Located<u64>>, default: T) -> T {
+    key.and_then(|key| T::try_from(key.value).ok()).unwrap_or(default)
+}
+
+fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
+    let (ike_port, natt_port) = (narrow(file.ike_port.as_ref(), 500), narrow(file.natt_port.as_ref(), 4500));
+    if ike_port == natt_port {
+        let line = file.natt_port.as_ref().or(file.ike_port.as_ref()).map_or(1, |port| port.line);
+        source.error(
+            line,
+            "[listen] natt_port".to_owned(),
+            Problem::Misfit {
+                expected: "a port other than ike_port".to_owned(),
+                found: natt_port.to_string(),
+                hint: None,
+            },
+        );
+    }
+    let addresses = match &file.addresses {
+        None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+        Some(list) => each_once(source, "[listen] addresses", &list.value),
+    };
+    Listen { addresses, ike_port, natt_port }
+}
+
+fn workers(source: &Source<'_>, file: &file::Workers, available: &[usize]) -> Workers {
+    let most = adit_dataplane::contract::WorkerId::MAX_WORKERS;
+    let cores = match (&file.cores, &file.count) {
+        (Some(cores), count) => {
+            if let Some(count) = count {
+                let problem = Problem::Both { this: "count", other: "cores", line: cores.line };
+                source.error(count.line, "[workers] count".to_owned(), problem);
+            }
+            named_cores(source, cores, available, most)
+        }
+        // More workers than cores is allowed, but then none is pinned: the scheduler must be free to share.
+        (None, Some(count)) => {
+            let count = usize::try_from(count.value).unwrap_or(most);
+            let pinned = count <= available.len();
+            (0..count).map(|index| available.get(index).copied().filter(|_| pinned)).collect()
+        }
+        (None, None) if available.is_empty() => vec![None],
+        (None, None) => available.iter().copied().take(most).map(Some).collect(),
+    };
+    Workers {
+        cores,
+        burst: narrow(file.burst.as_ref(), 64),
+        spin: duration(file.spin.as_ref(), Duration::from_micros(50)),
+        buffers: narrow(file.buffers.as_ref(), 4096),
+    }
+}
+
+fn named_cores(
+    source: &Source<'_>,
+    list: &Located<Vec<Located<u64>>>,
+    available: &[usize],
+    most: usize,
+) -> Vec<Option<usize>> {
+    const KEY: &str = "[workers] cores";
+    if list.value.len() > most {
+        source.error(
+            list.line,
+            KEY.to_owned(),
+            Problem::Misfit {
+                expected: format!("at most {most} cores"),
+                found: list.value.len().to_string(),
+                hint: Some("each core named gets one worker".to_owned()),
+            },
+        );
+    }
+    for core in &list.value {
+        let number = usize::try_from(core.value).unwrap_or(usize::MAX);
+        if !available.contains(&number) {
+            let available = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            source.error(core.line, KEY.to_owned(), Problem::NoSuchCore { found: number, available });
+        }
+    }
+    each_once(source, KEY, &list.value).into_iter().map(|core| usize::try_from(core).ok()).collect()
+}
+
+fn each_once<T: Copy + PartialEq + ToString>(source: &Source<'_>, key: &str, list: &[Located<T>]) -> Vec<T> {
+    let mut seen = Vec::with_capacity(list.len());
+    for element in list {
+        if seen.contains(&element.value) {
+            source.error(element.line, key.to_owned(), Problem::Twice(element.value.to_string()));
+        } else {
+            seen.push(element.value);
+        }
+    }
+    seen
+}
+
+fn duration(key: Option<&Located<Duration>>, default: Duration) -> Duration {
+    key.map_or(default, |key| key.value)
+}
+
+fn ike(file: &file::Ike) -> Ike {
+    Ike {
+        dpd_delay: duration(file.dpd_delay.as_ref(), Duration::from_secs(30)),
+        retransmit_initial: duration(file.retransmit_initial.as_ref(), Duration::from_secs(2)),
+        retransmit_factor: file.retransmit_factor.as_ref().map_or(1.8, |factor| factor.value),
+        retransmit_tries: narrow(file.retransmit_tries.as_ref(), 5),
+        half_open_timeout: duration(file.half_open_timeout.as_ref(), Duration::from_secs(30)),
+        half_open_limit: narrow(file.half_open_limit.as_ref(), 4096),
+        session_limit: narrow(file.session_limit.as_ref(), 65_536),
+        natt_keepalive: duration(file.natt_keepalive.as_ref(), Duration::from_secs(20)),
+        rekey_grace: duration(file.rekey_grace.as_ref(), Duration::from_secs(5)),
+    }
+}
+
+fn pools(source: &Source<'_>, file: &[file::Pool]) -> Vec<Pool> {
+    unique_names(source, file.iter().map(|pool| (pool.title.as_str(), pool.name.as_ref())));
+    let mut seen: Vec<(IpNet, &str, usize)> = Vec::new();
+    let mut pools = Vec::with_capacity(file.len());
+    for pool in file {
+        let key = format!("{} addresses", pool.title);
+        let name = pool.name.as_ref().map_or("", |name| &name.value);
+        let (mut v4, mut v6): (Option<Ipv4Net>, Option<Ipv6Net>) = (None, None);
+        for range in pool.addresses.iter().flat_map(|list| &list.value) {
+            let net = range.value;
+            let error = |problem| source.error(range.line, key.clone(), problem);
+            if headend_address(net).is_none() {
+                error(Problem::Misfit {
+                    expected: "a range with room for the headend and a client".to_owned(),
+                    found: net.to_string(),
+                    hint: None,
+                });
+            }
+            if let Some((other, pool, line)) = seen.iter().find(|(other, ..)| overlap(*other, net)) {
+                error(Problem::OverlappingPools {
+                    found: net.to_string(),
+                    other: other.to_string(),
+                    pool: (*pool).to_owned(),
+                    line: *line,
+                });
+            }
+            seen.push((net, name, range.line));
+            let first = match net {
+                IpNet::V4(net) => v4.replace(net).map(|first| ("IPv4", first.to_string())),
+                IpNet::V6(net) => v6.replace(net).map(|first| ("IPv6", first.to_string())),
+            };
+            if let Some((family, first)) = first {
+                error(Problem::SecondRange { family, found: net.to_string(), first });
+            }
+        }
+        let dns = pool.dns.as_ref().map(|list| each_once(source, &format!("{} dns", pool.title), &list.value));
+        pools.push(Pool { name: name.to_owned(), v4, v6, dns: dns.unwrap_or_default() });
+    }
+    pools
+}
+
+fn overlap(one: IpNet, other: IpNet) -> bool {
+    one.contains(&other) || other.contains(&one)
+}
+
+fn unique_names<'a>(source: &Source<'_>, sections: impl Iterator<Item = (&'a str, Option<&'a Located<String>>)>) {
+    let mut seen: Vec<&Located<String>> = Vec::new();
+    for (title, name) in sections {
+        let Some(name) = name else { continue };
+        match seen.iter().find(|other| other.value == name.value) {
+            Some(other) => {
+                let problem = Problem::DuplicateName { name: name.value.clone(), line: other.line };
+                source.error(name.line, format!("{title} name"), problem);
+            }
+            None => seen.push(name),
+        }
+    }
+}
+
+fn connections(
+    source: &Source<'_>,
+    file: &file::Config,
+    around: &Surroundings,
+    warnings: &mut Vec<Warning>,
+) -> Vec<Connection> {
+    if file.connections.is_empty() {
+        let expected = "at least one [[connection]], or nobody can log in".to_owned();
+        source.error(1, "[[connection]]".to_owned(), Problem::Missing(expected));
+    }
+    let named = file.connections.iter().map(|connection| (connection.title.as_str(), connection.name.as_ref()));
+    unique_names(source, named);
+    file.connections
+        .iter()
+        .map(|connection| Connection {
+            name: connection.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
+            remote_ids: values(connection.remote_ids.as_ref()),
+            psk: psk(source, connection, &around.folder, warnings),
+            pools: pool_indices(source, connection, &file.pools),
+            networks: values(connection.networks.as_ref()),
+            ike_proposals: match &connection.ike_proposals {
+                Some(list) => values(Some(list)),
+                None => DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect(),
+            },
+            esp_proposals: match &connection.esp_proposals {
+                Some(list) => values(Some(list)),
+                None => DEFAULT_ESP_PROPOSALS.iter().filter_map(|text| EspProposal::parse(text).ok()).collect(),
+            },
+        })
+        .collect()
+}
+
+fn values<T: Clone>(list: Option<&Located<Vec<Located<T>>>>) -> Vec<T> {
+    list.into_iter().flat_map(|list| &list.value).map(|element| element.value.clone()).collect()
+}
+
+fn psk(source: &Source<'_>, connection: &file::Connection, folder: &Path, warnings: &mut Vec<Warning>) -> SecretBytes {
+    let (key, line, secret) = match (&connection.psk, &connection.psk_file) {
+        (Some(psk), Some(file)) => {
+            let problem = Problem::Both { this: "psk_file", other: "psk", line: psk.line };
+            source.error(file.line, format!("{} psk_file", connection.title), problem);
+            return SecretBytes::default();
+        }
+        // Reported where it was read.
+        (None, None) => return SecretBytes::default(),
+        (Some(psk), None) => ("psk", psk.line, psk.value.clone()),
+        (None, Some(file)) => {
+            let path = folder.join(&file.value);
+            match psk::from_file(&path) {
+                Ok(secret) => ("psk_file", file.line, secret),
+                Err(error) => {
+                    let problem = Problem::SecretFile { path, error };
+                    source.error(file.line, format!("{} psk_file", connection.title), problem);
+                    return SecretBytes::default();
+                }
+            }
+        }
+    };
+    if secret.len() < SHORT_PSK {
+        warnings.push(Warning {
+            file: source.name().to_owned(),
+            line,
+            key: format!("{} {key}", connection.title),
+            sentence: format!(
+                "the key has {} octets; below {SHORT_PSK} it can be guessed by who sees a login (try `openssl rand -hex 32`)",
+                secret.len()
+            ),
+        });
+    }
+    secret
+}
+
+fn pool_indices(source: &Source<'_>, connection: &file::Connection, pools: &[file::Pool]) -> Vec<usize> {
+    let key = format!("{} pools", connection.title);
+    let names: Vec<&str> = pools.iter().filter_map(|pool| Some(pool.name.as_ref()?.value.as_str())).collect();
+    let mut indices = Vec::new();
+    for named in connection.pools.iter().flat_map(|list| &list.value) {
+        let index = pools.iter().position(|pool| pool.name.as_ref().is_some_and(|name| name.value == named.value));
+        match index {
+            Some(index) if indices.contains(&index) => {
+                source.error(named.line, key.clone(), Problem::Twice(format!("{:?}", named.value)));
+            }
+            Some(index) => indices.push(index),
+            None => source.error(
+                named.line,
+                key.clone(),
+                Problem::UnknownPool {
+                    name: named.value.clone(),
+                    nearest: nearest(&named.value, names.iter().copied()),
+                    known: names.iter().map(|name| format!("\"{name}\"")).collect(),
+                },
+            ),
+        }
+    }
+    indices
+}
+
+/// What is taken when the file names no proposals: AEADs first, then AES-CBC with SHA-2 for clients without them.
+pub const DEFAULT_IKE_PROPOSALS: [&str; 2] = [
+    "aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-x25519-ecp384-ecp256-modp2048",
+    "aes256-aes128-sha256-x25519-ecp384-ecp256-modp2048",
+];
+/// As [`DEFAULT_IKE_PROPOSALS`]. Forward secrecy at rekeying is for the client to ask.
+pub const DEFAULT_ESP_PROPOSALS: [&str; 4] = [
+    "aes256gcm16-aes128gcm16-chacha20poly1305-x25519-ecp384-ecp256-modp2048",
+    "aes256gcm16-aes128gcm16-chacha20poly1305",
+    "aes256-aes128-sha256-x25519-ecp384-ecp256-modp2048",
+    "aes256-aes128-sha256",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proposals_taken_by_default_can_be_read() {
+        for text in DEFAULT_IKE_PROPOSALS {
+            assert_eq!(IkeProposal::parse(text).unwrap().to_string(), text);
+        }
+        for text in DEFAULT_ESP_PROPOSALS {
+            assert_eq!(EspProposal::parse(text).unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! What the file says: the TOML with the line of every value. Each value is right by itself; whether the values fit
+//! together is the business of [`super::check`].
+
+use super::checked::{EspProposal, IdPattern, IkeProposal, IoBackend, LogFormat};
+use super::error::{Problem, nearest};
+use super::section::{Located, Section, Source};
+use super::shape::{
+    Count, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, Network, OneOf, Parsed,
+    SecretText, Size, Text, Time,
+};
+use crate::ike::wire::Id;
+use adit_crypto::esp_cipher::Backend;
+use adit_crypto::secret::SecretBytes;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value that need not be there.
+pub type Key<T> = Option<Located<T>>;
+/// A list that need not be there, each element with its line.
+pub type List<T> = Option<Located<Vec<Located<T>>>>;
+
+/// The whole file. `None` is a key that is not there or did not fit (which is reported).
+#[derive(Debug)]
+pub struct Config {
+    /// `[node] identity`
+    pub identity: Key<Id>,
+    /// `[listen]`
+    pub listen: Listen,
+    /// `[workers]`
+    pub workers: Workers,
+    /// `[tun]`
+    pub tun: Tun,
+    /// `[io]`
+    pub io: Io,
+    /// `[crypto] backend`
+    pub crypto: Key<Backend>,
+    /// `[log]`
+    pub log: Log,
+    /// `[api] socket`
+    pub api_socket: Key<String>,
+    /// `[ike]`
+    pub ike: Ike,
+    /// `[esp] replay_window`
+    pub replay_window: Key<u64>,
+    /// `[[pool]]`
+    pub pools: Vec<Pool>,
+    /// `[[connection]]`
+    pub connections: Vec<Connection>,
+}
+
+/// `[listen]`
+#[derive(Debug)]
+pub struct Listen {
+    /// Outer addresses.
+    pub addresses: List<IpAddr>,
+    /// UDP port of bare IKE.
+    pub ike_port: Key<u64>,
+    /// UDP port of IKE and ESP behind NAT.
+    pub natt_port: Key<u64>,
+}
+
+/// `[workers]`
+#[derive(Debug)]
+pub struct Workers {
+    /// One worker on each.
+    pub cores: List<u64>,
+    /// Or so many workers.
+    pub count: Key<u64>,
+    /// Packets.
+    pub burst: Key<u64>,
+    /// Before an idle worker sleeps.
+    pub spin: Key<Duration>,
+    /// Packets.
+    pub buffers: Key<u64>,
+}
+
+/// `[tun]`
+#[derive(Debug)]
+pub struct Tun {
+    /// Of the interface.
+    pub name: Key<String>,
+    /// Octets.
+    pub mtu: Key<u64>,
+}
+
+/// `[io]`
+#[derive(Debug)]
+pub struct Io {
+    /// Which system calls.
+    pub backend: Key<IoBackend>,
+    /// Octets per socket.
+    pub receive_buffer: Key<u64>,
+    /// Octets per socket.
+    pub send_buffer: Key<u64>,
+}
+
+/// `[log]`
+#[derive(Debug)]
+pub struct Log {
+    /// A level or a filter.
+    pub level: Key<String>,
+    /// Shape of a line.
+    pub format: Key<LogFormat>,
+}
+
+/// `[ike]`
+#[derive(Debug)]
+pub struct Ike {
+    /// Quiet time before a peer is asked.
+    pub dpd_delay: Key<Duration>,
+    /// First retransmission.
+    pub retransmit_initial: Key<Duration>,
+    /// Of each wait to the one before.
+    pub retransmit_factor: Key<f64>,
+    /// Retransmissions.
+    pub retransmit_tries: Key<u64>,
+    /// Lifetime of an unfinished login.
+    pub half_open_timeout: Key<Duration>,
+    /// Unfinished logins.
+    pub half_open_limit: Key<u64>,
+    /// Sessions.
+    pub session_limit: Key<u64>,
+    /// Behind a NAT of our own.
+    pub natt_keepalive: Key<Duration>,
+    /// For what is under way.
+    pub rekey_grace: Key<Duration>,
+}
+
+/// `[[pool]]`
+#[derive(Debug)]
+pub struct Pool {
+    /// Of its header.
+    pub line: usize,
+    /// In error messages.
+    pub title: String,
+    /// Unique.
+    pub name: Key<String>,
+    /// At most one range of each family.
+    pub addresses: List<IpNet>,
+    /// Name servers.
+    pub dns: List<IpAddr>,
+}
+
+/// `[[connection]]`
+#[derive(Debug)]
+pub struct Connection {
+    /// Of its header.
+    pub line: usize,
+    /// In error messages.
+    pub title: String,
+    /// Unique.
+    pub name: Key<String>,
+    /// Who.
+    pub remote_ids: List<IdPattern>,
+    /// The key, or
+    pub psk: Key<SecretBytes>,
+    /// the file that has it.
+    pub psk_file: Key<String>,
+    /// By name.
+    pub pools: List<String>,
+    /// What the client may reach.
+    pub networks: List<IpNet>,
+    /// Best first.
+    pub ike_proposals: List<IkeProposal>,
+    /// Best first.
+    pub esp_proposals: List<EspProposal>,
+}
+
+/// Sections that stand once.
+const SINGLE: [&str; 10] = ["node", "listen", "workers", "tun", "io", "crypto", "log", "api", "ike", "esp"];
+/// Sections that stand any number of times.
+const REPEATED: [&str; 2] = ["pool", "connection"];
+
+/// Every key that a file may have, with its section: `("[ike]", "dpd_delay")`.
+pub fn known_keys() -> Vec<(String, &'static str)> {
+    let empty = DeTable::new();
+    let source = Source::new("", "");
+    let mut known = Vec::new();
+    for name in SINGLE {
+        let mut section = Section::new(&source, format!("[{name}]"), 1, None);
+        let mut scratch = Config::empty();
+        read_single(&mut scratch, name, &mut section);
+        known.extend(section.finish(|_key| None).into_iter().map(|key| (format!("[{name}]"), key)));
+    }
+    for name in REPEATED {
+        let mut section = Section::new(&source, format!("[[{name}]]"), 1, Some(&empty));
+        match name {
+            "pool" => drop(Pool::read(&mut section)),
+            _connection => drop(Connection::read(&mut section)),
+        }
+        known.extend(section.finish(|_key| None).into_iter().map(|key| (format!("[[{name}]]"), key)));
+    }
+    known
+}
+
+/// Reads all of `table`; mistakes go to `source`.
+pub(super) fn read(source: &Source<'_>, table: &DeTable<'_>) -> Config {
+    for (key, value) in table {
+        check_section(source, key, value);
+    }
+    let mut config = Config::empty();
+    for name in SINGLE {
+        let found = table.get(name).and_then(|value| Some((value.span(), value.get_ref().as_table()?)));
+        let line = found.as_ref().map_or(1, |(span, _)| source.line(span));
+        let mut section = Section::new(source, format!("[{name}]"), line, found.map(|(_, table)| table));
+        read_single(&mut config, name, &mut section);
+        let _asked = section.finish(section_of);
+    }
+    for mut section in repeated(source, table, "pool") {
+        config.pools.push(Pool::read(&mut section));
+        let _asked = section.finish(section_of);
+    }
+    for mut section in repeated(source, table, "connection") {
+        config.connections.push(Connection::read(&mut section));
+        let _asked = section.finish(section_of);
+    }
+    config
+}
+
+fn repeated<'a>(
+    source: &'a Source<'a>,
+    table: &'a DeTable<'a>,
+    name: &'static str,
+) -> impl Iterator<Item = Section<'a>> {
+    let elements = table.get(name).and_then(|value| value.get_ref().as_array());
+    elements.into_iter().flat_map(|list| list.iter()).map(move |element| {
+        Section::new(source, format!("[[{name}]]"), source.line(&element.span()), element.get_ref().as_table())
+    })
+}
+
+/// The section that has a key of this name.
+fn section_of(key: &str) -> Option<String> {
+    known_keys().into_iter().find(|(_, known)| *known == key).map(|(section, _)| section)
+}
+
+fn check_section(source: &Source<'_>, key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+    let name: &str = key.get_ref();
+    let line = source.line(&key.span());
+    let (single, repeats) = (SINGLE.contains(&name), REPEATED.contains(&name));
+    let is_list_of_tables = value.get_ref().as_array().is_some_and(|list| list.iter().all(|e| e.get_ref().is_table()));
+    let problem = match (single, repeats) {
+        (true, _) if value.get_ref().is_table() => return,
+        (_, true) if is_list_of_tables => return,
+        (true, _) => {
+            let found = if value.get_ref().is_array() { "a list of sections [[…]]" } else { "a value" };
+            Problem::SectionKind { expected: format!("one section [{name}]"), found }
+        }
+        (_, true) => {
+            let found = if value.get_ref().is_table() { "one section […]" } else { "a value" };
+            Problem::SectionKind { expected: format!("sections [[{name}]] in double brackets, one for each"), found }
+        }
+        (false, false) if !value.get_ref().is_table() && section_of(name).is_some() => {
+            Problem::UnknownKey { nearest: None, elsewhere: section_of(name), known: Vec::new() }
+        }
+        (false, false) => {
+            let sections = || SINGLE.into_iter().chain(REPEATED);
+            Problem::UnknownSection {
+                nearest: nearest(name, sections()),
+                known: sections().map(str::to_owned).collect(),
+            }
+        }
+    };
+    let key = match value.get_ref() {
+        DeValue::Table(_) => format!("[{name}]"),
+        _value if is_list_of_tables => format!("[[{name}]]"),
+        _value => name.to_owned(),
+    };
+    source.error(line, key, problem);
+}
+
+fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
+    match name {
+        "node" => config.identity = section.want("identity", &Identity),
+        "listen" => config.listen = Listen::read(section),
+        "workers" => config.workers = Workers::read(section),
+        "tun" => config.tun = Tun::read(section),
+        "io" => config.io = Io::read(section),
+        "crypto" => config.crypto = section.get("backend", &CRYPTO_BACKEND),
+        "log" => config.log = Log::read(section),
+        "api" => config.api_socket = section.get("socket", &SOCKET),
+        "ike" => config.ike = Ike::read(section),
+        _esp => config.replay_window = section.get("replay_window", &REPLAY_WINDOW),
+    }
+}
+
+const CRYPTO_BACKEND: OneOf<Backend> =
+    OneOf(&[("auto", Backend::Auto), ("aws-lc", Backend::AwsLc), ("rustcrypto", Backend::RustCrypto)]);
+const IO_BACKEND: OneOf<IoBackend> =
+    OneOf(&[("auto", IoBackend::Auto), ("io-uring", IoBackend::IoUring), ("system-calls", IoBackend::SystemCalls)]);
+const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+const REPLAY_WINDOW: MultipleOf = MultipleOf { step: 64, of: "a number of packets", range: 64..=65_536 };
+const PORT: Count = Count { of: "a UDP port", range: 1..=65_535 };
+const SOCKET_BUFFER: Size = Size { range: 64 << 10..=1 << 30, example: "8MiB" };
+const ADDRESS: Parsed<IpAddr> =
+    Parsed { expected: "an IPv4 or IPv6 address such as \"192.0.2.1\"", parse: |text| text.parse().ok() };
+/// The kernel's address of a Unix socket holds 108 octets, the last is zero (unix(7)).
+const SOCKET: Parsed<String> = Parsed {
+    expected: "an absolute path of at most 107 octets such as \"/run/adit/aditd.sock\"",
+    parse: |text| (text.starts_with('/') && text.len() <= 107 && !text.contains('\0')).then(|| text.to_owned()),
+};
+/// IFNAMSIZ is 16 with the final zero; the rest is what the kernel's dev_valid_name refuses.
+const INTERFACE: Parsed<String> = Parsed {
+    expected: "an interface name of 1 to 15 octets such as \"adit0\", without space, slash, colon or percent sign",
+    parse: |text| {
+        let fits = (1..=15).contains(&text.len()) && text != "." && text != "..";
+        let clean = text.bytes().all(|octet| octet.is_ascii_graphic() && !b"/:%".contains(&octet));
+        (fits && clean).then(|| text.to_owned())
+    },
+};
+const LOG_LEVEL: Parsed<String> = Parsed {
+    expected: "\"error\", \"warn\", \"info\", \"debug\", \"trace\" or a filter such as \"info,adit_control::ike=debug\"",
+    parse: |text| crate::telemetry::is_filter(text).then(|| text.to_owned()),
+};
+
+const fn seconds(low: u64, high: u64, example: &'static str) -> Time {
+    Time { range: Duration::from_secs(low)..=Duration::from_secs(high), example }
+}
+
+const fn millis(low: u64, high: u64, example: &'static str) -> Time {
+    Time { range: Duration::from_millis(low)..=Duration::from_millis(high), example }
+}
+
+impl Config {
+    fn empty() -> Self {
+        let source = Source::new("", "");
+        let nothing = &mut Section::new(&source, String::new(), 1, None);
+        Self {
+            identity: None,
+            listen: Listen::read(nothing),
+            workers: Workers::read(nothing),
+            tun: Tun::read(nothing),
+            io: Io::read(nothing),
+            crypto: None,
+            log: Log::read(nothing),
+            api_socket: None,
+            ike: Ike::read(nothing),
+            replay_window: None,
+            pools: Vec::new(),
+            connections: Vec::new(),
+        }
+    }
+}
+
+impl Listen {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            addresses: section.some_list("addresses", &ADDRESS),
+            ike_port: section.get("ike_port", &PORT),
+            natt_port: section.get("natt_port", &PORT),
+        }
+    }
+}
+
+impl Workers {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            cores: section.some_list("cores", &Count { of: "a core's number", range: 0..=65_535 }),
+            count: section.get("count", &Count { of: "a number of workers", range: 1..=64 }),
+            burst: section.get("burst", &Count { of: "a number of packets", range: 1..=1024 }),
+            spin: section.get("spin", &Time { range: Duration::ZERO..=Duration::from_secs(1), example: "50us" }),
+            buffers: section.get("buffers", &Count { of: "a number of packets", range: 256..=1 << 20 }),
+        }
+    }
+}
+
+impl Tun {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            name: section.get("name", &INTERFACE),
+            mtu: section.get("mtu", &Size { range: 576..=9000, example: "1400" }),
+        }
+    }
+}
+
+impl Io {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            backend: section.get("backend", &IO_BACKEND),
+            receive_buffer: section.get("receive_buffer", &SOCKET_BUFFER),
+            send_buffer: section.get("send_buffer", &SOCKET_BUFFER),
+        }
+    }
+}
+
+impl Log {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self { level: section.get("level", &LOG_LEVEL), format: section.get("format", &LOG_FORMAT) }
+    }
+}
+
+impl Ike {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            dpd_delay: section.get("dpd_delay", &seconds(1, 86_400, "30s")),
+            retransmit_initial: section.get("retransmit_initial", &millis(100, 60_000, "2s")),
+            retransmit_factor: section.get("retransmit_factor", &Factor(1.0..=10.0)),
+            retransmit_tries: section.get("retransmit_tries", &Count { of: "a number of tries", range: 1..=20 }),
+            half_open_timeout: section.get("half_open_timeout", &seconds(1, 600, "30s")),
+            half_open_limit: section.get("half_open_limit", &Count { of: "a number of logins", range: 1..=1_000_000 }),
+            session_limit: section.get("session_limit", &Count { of: "a number of sessions", range: 1..=1_000_000 }),
+            natt_keepalive: section.get("natt_keepalive", &seconds(1, 3600, "20s")),
+            rekey_grace: section.get("rekey_grace", &millis(100, 600_000, "5s")),
+        }
+    }
+}
+
+impl Pool {
+    fn read(section: &mut Section<'_>) -> Self {
+        let name = section.want("name", &Text("a name such as \"office\""));
+        if let Some(name) = &name {
+            section.call_it(&name.value);
+        }
+        Self {
+            addresses: section.want_list("addresses", &Network),
+            dns: section.list("dns", &ADDRESS),
+            line: section.line(),
+            title: section.title().to_owned(),
+            name,
+        }
+    }
+}
+
+impl Connection {
+    fn read(section: &mut Section<'_>) -> Self {
+        let name = section.want("name", &Text("a name such as \"staff\""));
+        if let Some(name) = &name {
+            section.call_it(&name.value);
+        }
+        if !section.has("psk") && !section.has("psk_file") {
+            section.missing("psk", "a pre-shared key in psk, or the path of its file in psk_file".to_owned());
+        }
+        Self {
+            remote_ids: section.want_list("remote_ids", &IdentityPattern),
+            psk: section.get("psk", &SecretText("a pre-shared key in quotes")),
+            psk_file: section.get("psk_file", &Text("the path of a file with a pre-shared key")),
+            pools: section.want_list("pools", &Text("the name of a [[pool]]")),
+            networks: section.want_list("networks", &Network),
+            ike_proposals: section.some_list("ike_proposals", &IKE_PROPOSAL),
+            esp_proposals: section.some_list("esp_proposals", &ESP_PROPOSAL),
+            line: section.line(),
+            title: section.title().to_owned(),
+            name,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The composition root: privileges, doors, workers, IKE thread, API; and the way back out.
+
+use super::api_thread::ApiThread;
+use super::dataplane::{self, StartError, Started};
+use super::ike_thread::IkeThread;
+use super::outbox::{Outbox, WorkerGone};
+use super::signals::{self, Wish};
+use super::{clock, host, privileges};
+use crate::api::ask;
+use crate::api::listen::{ApiSocket, SocketError};
+use crate::api::routes::Sources;
+use crate::api::views::StatusView;
+use crate::config::checked::Config;
+use crate::ike::engine::Engine;
+use adit_crypto::random::OsRandom;
+use crossbeam_channel::Receiver;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long a worker that was told to stop may take to empty its queues.
+const JOIN_WITHIN: Duration = Duration::from_secs(2);
+/// How often a worker's thread is looked at meanwhile.
+const JOIN_STEP: Duration = Duration::from_millis(5);
+
+/// Why the daemon does not run, or no longer. The text says what the operator can do.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// Doors or workers.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The control socket.
+    #[error("control API: {0}")]
+    Socket(#[from] SocketError),
+    /// Something of the system's.
+    #[error("{what}: {source}")]
+    System {
+        /// At what.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A worker ended by itself.
+    #[error(transparent)]
+    WorkerGone(#[from] WorkerGone),
+    /// A worker ended with an error.
+    #[error("worker {worker}: {source}")]
+    Worker {
+        /// Which.
+        worker: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A worker panicked, or does not end.
+    #[error("worker {0} did not end as it should")]
+    WorkerLost(usize),
+}
+
+/// Runs the daemon until it is told to leave.
+///
+/// # Errors
+/// See [`DaemonError`].
+pub fn run(config: Config) -> Result<(), DaemonError> {
+    let system = |what| move |source| DaemonError::System { what, source };
+    if let Err(error) = privileges::keep_memory_private() {
+        tracing::warn!("core dumps cannot be switched off ({error}): a crash may write keys to the disk");
+    }
+    for lack in privileges::lacking(&[config.listen.ike_port, config.listen.natt_port]) {
+        tracing::warn!("this process lacks {lack}; run aditd as root, or by its systemd unit");
+    }
+    // Signals first: from here on every way out is an orderly one.
+    let wishes = signals::listen().map_err(system("listening for signals"))?;
+    // The socket before the doors: a second daemon is told so, before it finds the ports in use.
+    let socket = ApiSocket::bind(&config.api.socket)?;
+    let started = dataplane::start(&config)?;
+    serve(config, started, socket, wishes)
+}
+
+/// Runs the control plane over a dataplane at work, whoever made it.
+pub(super) fn serve(
+    config: Config,
+    started: Started,
+    socket: ApiSocket,
+    wishes: Receiver<Wish>,
+) -> Result<(), DaemonError> {
+    let system = |what| move |source| DaemonError::System { what, source };
+    let Started { dataplane, threads, io, lacks } = started;
+    say_what_is_missing(&config, &lacks);
+    let facts = facts(&config, dataplane.workers.len(), io, lacks);
+    let (asker, questions) = ask::channel();
+    let cores = config.workers.cores.iter().copied();
+    let counters = dataplane.workers.iter().map(|worker| Arc::clone(&worker.counters));
+    let sources = Sources { asker, workers: cores.zip(counters).collect() };
+    let config = Arc::new(config);
+    let engine = Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
+    let outbox = Outbox::new(dataplane.workers.len());
+    let started = clock::now();
+    let ike = IkeThread { engine, dataplane, questions, wishes, facts, outbox, started, leaving: None };
+
+    let api = ApiThread::start(socket, sources).map_err(system("starting the API's thread"))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity = %config.identity, workers = threads.len(),
+        socket = %config.api.socket.display(), "serving");
+    let thread = std::thread::Builder::new().name("ike".to_owned()).spawn(move || ike.run());
+    let ended = thread.map_err(system("starting the IKE thread"))?.join();
+    drop(api);
+    let joined = join(threads);
+    match ended {
+        Ok(ended) => {
+            // A worker's own words say more than that it is gone.
+            joined?;
+            ended?;
+            tracing::info!("ended");
+            Ok(())
+        }
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> StatusView {
+    let ports = [config.listen.ike_port, config.listen.natt_port];
+    let listen = config.listen.addresses.iter();
+    let listen = listen.flat_map(|address| ports.map(|port| SocketAddr::new(*address, port).to_string()));
+    StatusView {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        identity: config.identity.to_string(),
+        up_seconds: 0,
+        state: String::new(),
+        sessions: 0,
+        sessions_pending: 0,
+        sas: 0,
+        workers,
+        listen: listen.collect(),
+        tun: config.tun.name.clone(),
+        mtu: config.tun.mtu,
+        io,
+        lacks,
+        commands_waiting: 0,
+    }
+}
+
+fn say_what_is_missing(config: &Config, lacks: &[String]) {
+    for lack in lacks {
+        tracing::warn!("{lack}");
+    }
+    let families = [
+        ("net.ipv4.ip_forward", config.pools.iter().any(|pool| pool.v4.is_some())),
+        ("net.ipv6.conf.all.forwarding", config.pools.iter().any(|pool| pool.v6.is_some())),
+    ];
+    for off in host::not_forwarding() {
+        if families.contains(&(off.switch, true)) {
+            let switch = off.switch;
+            tracing::warn!(
+                "{switch} is 0: clients reach this host and each other, but not the networks behind it \
+                 (`sysctl -w {switch}=1` changes that)"
+            );
+        }
+    }
+}
+
+/// Waits for the workers to end, [`JOIN_WITHIN`] at most.
+fn join(threads: Vec<JoinHandle<io::Result<()>>>) -> Result<(), DaemonError> {
+    let patience_ends = clock::now() + JOIN_WITHIN;
+    let mut result = Ok(());
+    for (worker, thread) in threads.into_iter().enumerate() {
+        while !thread.is_finished() && clock::now() < patience_ends {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the runtime may wait; the standard library joins without a limit"
+            )]
+            std::thread::sleep(JOIN_STEP);
+        }
+        let ended = if thread.is_finished() { thread.join().ok() } else { None };
+        let outcome = match ended {
+            Some(Ok(())) => Ok(()),
+            Some(Err(source)) => Err(DaemonError::Worker { worker, source }),
+            None => Err(DaemonError::WorkerLost(worker)),
+        };
+        result = result.and(outcome);
+    }
+    result
+}

@@ -1,0 +1,168 @@
+//! The IKE thread: owns the engine, feeds it events and time, carries out what it wants.
+
+use super::clock;
+use super::outbox::{Outbox, WorkerGone};
+use super::signals::Wish;
+use crate::api::ask::Question;
+use crate::api::views::StatusView;
+use crate::ike::engine::{Engine, Output};
+use crate::session::SessionState;
+use adit_dataplane::contract::{Command, Dataplane, Event, WorkerId};
+use adit_dataplane::time::Instant;
+use crossbeam_channel::{Receiver, never, select};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long peers get to answer our deletes before we go anyway.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// How long workers get to take the command to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+/// Events taken at most before outputs, questions and timers have their turn.
+const EVENTS_AT_ONCE: usize = 256;
+/// Nothing waits longer for nothing.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// The engine with all that it is connected to.
+pub(super) struct IkeThread {
+    pub(super) engine: Engine,
+    pub(super) dataplane: Dataplane,
+    pub(super) questions: Receiver<Question>,
+    pub(super) wishes: Receiver<Wish>,
+    /// What does not change while the daemon runs.
+    pub(super) facts: StatusView,
+    pub(super) outbox: Outbox,
+    pub(super) started: Instant,
+    /// Set once the operator wants to leave: the time when patience ends.
+    pub(super) leaving: Option<Instant>,
+}
+
+impl IkeThread {
+    /// Runs until the operator wants to leave, then says goodbye and stops the workers.
+    ///
+    /// # Errors
+    /// A worker has ended by itself: without it the daemon is no use.
+    pub(super) fn run(mut self) -> Result<(), WorkerGone> {
+        self.carry_out()?;
+        while !self.is_over() {
+            self.wait_and_take();
+            let now = clock::now();
+            if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+                self.engine.handle_timeout(now);
+            }
+            self.carry_out()?;
+        }
+        if !self.engine.is_idle() {
+            tracing::warn!("leaving although some peers have not answered our delete");
+        }
+        self.stop_workers()
+    }
+
+    fn is_over(&self) -> bool {
+        self.leaving.is_some_and(|patience_ends| {
+            clock::now() >= patience_ends || self.engine.is_idle() && self.outbox.waiting() == 0
+        })
+    }
+
+    /// Waits for whatever comes first and hands it in.
+    fn wait_and_take(&mut self) {
+        let now = clock::now();
+        let times = [self.engine.poll_timeout(), self.outbox.retry_at(), self.leaving];
+        let wait = times.into_iter().flatten().min().map_or(LONG, |at| at.since(now));
+        let no_events = never();
+        let events = if self.outbox.is_choked() { &no_events } else { &self.dataplane.events };
+        select! {
+            recv(events) -> event => if let Ok(event) = event {
+                self.take_events(event);
+            },
+            recv(self.questions) -> question => match question {
+                Ok(question) => self.answer(question),
+                // The API thread is gone: nobody will ask again.
+                Err(_gone) => self.questions = never(),
+            },
+            recv(self.wishes) -> wish => match wish {
+                Ok(wish) => self.obey(wish),
+                Err(_gone) => self.wishes = never(),
+            },
+            default(wait) => {}
+        }
+    }
+
+    fn take_events(&mut self, first: (WorkerId, Event)) {
+        let now = clock::now();
+        let more = self.dataplane.events.try_iter().take(EVENTS_AT_ONCE - 1);
+        for (worker, event) in std::iter::once(first).chain(more) {
+            self.engine.handle_event(now, worker, event);
+        }
+    }
+
+    fn carry_out(&mut self) -> Result<(), WorkerGone> {
+        let now = clock::now();
+        self.outbox.retry(now, &self.dataplane.workers)?;
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Command(worker, command) => {
+                    self.outbox.send(now, &self.dataplane.workers, worker, command)?;
+                }
+                Output::Routes(routes) => self.dataplane.routes.store(Arc::new(routes)),
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, question: Question) {
+        let now = clock::now();
+        // Who asked may have gone in the meantime.
+        match question {
+            Question::Status(answer) => drop(answer.send(self.status(now))),
+            Question::Sessions(answer) => drop(answer.send(self.engine.sessions(now))),
+            Question::Sas(answer) => drop(answer.send(self.engine.sas(now))),
+        }
+    }
+
+    fn status(&self, now: Instant) -> StatusView {
+        let sessions = self.engine.sessions(now);
+        let up = sessions.iter().filter(|session| session.state == SessionState::Up).count();
+        StatusView {
+            up_seconds: now.since(self.started).as_secs(),
+            state: if self.leaving.is_some() { "leaving" } else { "serving" }.to_owned(),
+            sessions: up,
+            sessions_pending: sessions.len() - up,
+            sas: self.engine.sas(now).len(),
+            commands_waiting: self.outbox.waiting(),
+            ..self.facts.clone()
+        }
+    }
+
+    fn obey(&mut self, wish: Wish) {
+        match (wish, self.leaving) {
+            (Wish::Leave, None) => {
+                let now = clock::now();
+                tracing::info!("leaving: saying goodbye to all peers (a second signal ends at once)");
+                self.engine.shut_down(now);
+                self.leaving = Some(now + FAREWELL);
+            }
+            (Wish::Leave, Some(_)) => {}
+            (Wish::Reload, _) => {
+                tracing::warn!("SIGHUP: reloading the configuration while running is not built yet; restart aditd");
+            }
+        }
+    }
+
+    fn stop_workers(mut self) -> Result<(), WorkerGone> {
+        let start = clock::now();
+        for index in 0..self.dataplane.workers.len() {
+            let worker = WorkerId(u8::try_from(index).unwrap_or(u8::MAX));
+            self.outbox.send(start, &self.dataplane.workers, worker, Command::Stop)?;
+        }
+        while let Some(at) = self.outbox.retry_at() {
+            let now = clock::now();
+            if now >= start + STOP_WITHIN {
+                tracing::error!("a worker does not take the command to stop");
+                break;
+            }
+            let _nothing_comes = never::<()>().recv_timeout(at.since(now));
+            self.outbox.retry(clock::now(), &self.dataplane.workers)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,12 @@
+//! Where the machines meet the world: clock, signals, threads, files. The composition root is [`daemon`].
+
+pub mod api_thread;
+pub mod clock;
+pub mod daemon;
+mod dataplane;
+pub mod first_start;
+pub mod host;
+mod ike_thread;
+pub mod outbox;
+mod privileges;
+mod signals;

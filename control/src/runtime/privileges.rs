@@ -1,0 +1,31 @@
+//! What the process may do, and what nobody may do to it.
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
+use std::io;
+
+/// Keys never reach the disk through a core dump, nor another process of the same user through ptrace.
+pub(super) fn keep_memory_private() -> io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// The privileges that a headend on these ports needs and that this process lacks, by name.
+pub(super) fn lacking(ports: &[u16]) -> Vec<&'static str> {
+    let Ok(sets) = capabilities(None) else { return Vec::new() };
+    let mut lacking = Vec::new();
+    if !sets.effective.contains(CapabilitySet::NET_ADMIN) {
+        lacking.push("CAP_NET_ADMIN (for the TUN interface)");
+    }
+    if ports.iter().any(|port| *port < first_free_port()) && !sets.effective.contains(CapabilitySet::NET_BIND_SERVICE) {
+        lacking.push("CAP_NET_BIND_SERVICE (for ports 500 and 4500)");
+    }
+    lacking
+}
+
+/// Below it, a port needs a privilege.
+fn first_free_port() -> u16 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
+}

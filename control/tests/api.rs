@@ -1,0 +1,299 @@
+//! The control API over a real Unix socket, with a stand-in for the IKE thread, asked by the real `aditctl`.
+
+use adit_control::api::ask::{self, Question};
+use adit_control::api::listen::ApiSocket;
+use adit_control::api::routes::Sources;
+use adit_control::api::views::StatusView;
+use adit_control::runtime::api_thread::ApiThread;
+use adit_control::session::{SaView, SessionState, SessionView};
+use adit_dataplane::contract::{DropReason, WorkerCounters};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+struct Daemon {
+    _api: ApiThread,
+    folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("aditd.sock")
+    }
+
+    fn ctl(&self, arguments: &[&str]) -> Output {
+        ctl(&self.socket(), arguments)
+    }
+}
+
+fn ctl(socket: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_aditctl");
+    Command::new(program).env("COLUMNS", "80").arg("--socket").arg(socket).args(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Serves with an IKE thread that treats each question as `answer` does.
+fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
+    let folder = tempfile::tempdir().unwrap();
+    let (asker, questions) = ask::channel();
+    std::thread::spawn(move || questions.iter().for_each(answer));
+    let workers: Vec<_> = [Some(0), None].map(|core| (core, Arc::new(WorkerCounters::default()))).into();
+    let counters = &workers[0].1;
+    counters.turns(200);
+    counters.idle_turns(50);
+    counters.outer_received(1_234_567);
+    counters.dropped(DropReason::Replayed, 3);
+    workers[1].1.dropped(DropReason::Replayed, 4);
+    let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
+    let api = ApiThread::start(socket, Sources { asker, workers: workers.into() }).unwrap();
+    Daemon { _api: api, folder }
+}
+
+fn serving() -> Daemon {
+    daemon(|question| match question {
+        Question::Status(answer) => drop(answer.send(status())),
+        Question::Sessions(answer) => drop(answer.send(vec![session(), connecting()])),
+        Question::Sas(answer) => drop(answer.send(vec![sa()])),
+    })
+}
+
+fn status() -> StatusView {
+    StatusView {
+        version: "0.1.0".to_owned(),
+        identity: "headend.rig".to_owned(),
+        up_seconds: 3700,
+        state: "serving".to_owned(),
+        sessions: 1,
+        sessions_pending: 1,
+        sas: 1,
+        workers: 2,
+        listen: vec!["0.0.0.0:500".to_owned(), "[::]:4500".to_owned()],
+        tun: "adit0".to_owned(),
+        mtu: 1400,
+        io: "io_uring".to_owned(),
+        lacks: vec!["this kernel has no UDP_GRO".to_owned()],
+        commands_waiting: 0,
+    }
+}
+
+fn session() -> SessionView {
+    SessionView {
+        id: "s7".to_owned(),
+        state: SessionState::Up,
+        identity: "alice@rig.example.org".to_owned(),
+        connection: "staff".to_owned(),
+        addresses: vec!["10.30.0.2".parse().unwrap(), "fd30::2".parse().unwrap()],
+        peer: "198.51.100.77:34567".parse().unwrap(),
+        local: "198.51.100.2:4500".parse().unwrap(),
+        transport: "nat-t".to_owned(),
+        peer_behind_nat: true,
+        ike_algorithms: "aes128gcm16-prfsha256-x25519".to_owned(),
+        ike_spis: "0011223344556677_8899aabbccddeeff".to_owned(),
+        worker: 1,
+        up_seconds: 125,
+        idle_seconds: 3,
+        bytes_in: 200 << 20,
+        bytes_out: 1536,
+        packets_in: 150_000,
+        packets_out: 12,
+    }
+}
+
+fn connecting() -> SessionView {
+    SessionView {
+        id: "s8".to_owned(),
+        state: SessionState::Connecting,
+        identity: String::new(),
+        connection: String::new(),
+        addresses: Vec::new(),
+        peer: "[2001:db8:1111:2222:3333:4444:5555:6666]:4500".parse().unwrap(),
+        ..session()
+    }
+}
+
+fn sa() -> SaView {
+    SaView {
+        session: "s7".to_owned(),
+        identity: "alice@rig.example.org".to_owned(),
+        spi_in: "0x11223344".to_owned(),
+        spi_out: "0x55667788".to_owned(),
+        algorithms: "aes128gcm16".to_owned(),
+        state: "active".to_owned(),
+        worker: 1,
+        local: vec!["10.20.0.0/24".to_owned()],
+        remote: vec!["10.30.0.2/32".to_owned()],
+        age_seconds: 125,
+        bytes_in: 200 << 20,
+        bytes_out: 1536,
+        packets_in: 150_000,
+        packets_out: 12,
+    }
+}
+
+#[test]
+fn sessions_as_json_are_the_views_themselves() {
+    let daemon = serving();
+    let views: Vec<SessionView> = serde_json::from_str(&out(&daemon.ctl(&["--json", "sessions"]))).unwrap();
+    assert_eq!(views, [session(), connecting()]);
+    let json: serde_json::Value = serde_json::from_str(&out(&daemon.ctl(&["sessions", "--json"]))).unwrap();
+    assert_eq!(json[0]["id"], "s7");
+    assert_eq!(json[0]["state"], "up");
+    assert_eq!(json[0]["addresses"], serde_json::json!(["10.30.0.2", "fd30::2"]));
+    assert_eq!(json[0]["peer"], "198.51.100.77:34567");
+    assert_eq!(json[0]["bytes_in"], 209_715_200);
+    assert_eq!(json[1]["state"], "connecting");
+}
+
+#[test]
+fn sas_status_workers_and_drops_as_json_have_their_shapes() {
+    let daemon = serving();
+    let json = |what| serde_json::from_str::<serde_json::Value>(&out(&daemon.ctl(&["--json", what]))).unwrap();
+    assert_eq!(serde_json::from_value::<Vec<SaView>>(json("sa")).unwrap(), [sa()]);
+    assert_eq!(serde_json::from_value::<StatusView>(json("status")).unwrap(), status());
+    let workers = json("workers");
+    assert_eq!((&workers[0]["worker"], &workers[0]["core"]), (&0.into(), &0.into()));
+    assert_eq!(workers[0]["outer_received"], 1_234_567);
+    assert_eq!(workers[0]["dropped"], 3);
+    assert_eq!(workers[1]["core"], serde_json::Value::Null);
+    let drops = json("drops");
+    assert_eq!(drops.as_array().unwrap().len(), DropReason::ALL.len());
+    let replayed = drops.as_array().unwrap().iter().find(|drop| drop["name"] == "replayed").unwrap();
+    assert_eq!(replayed["sentence"], "sequence number seen before");
+    assert_eq!(replayed["workers"], serde_json::json!([3, 4]));
+    assert_eq!(replayed["total"], 7);
+}
+
+#[test]
+fn tables_fit_eighty_columns_and_use_units() {
+    let daemon = serving();
+    for what in ["status", "sessions", "sa", "workers", "drops"] {
+        let text = out(&daemon.ctl(&[what]));
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{what}: {line:?} is too wide");
+            assert_eq!(line, line.trim_end(), "{what}");
+        }
+    }
+    let sessions = out(&daemon.ctl(&["sessions"]));
+    for part in ["s7", "10.30.0.2", "fd30::2", "2m05s", "200.0 MiB", "1.5 KiB", "(connecting)"] {
+        assert!(sessions.contains(part), "{part} in\n{sessions}");
+    }
+    let sas = out(&daemon.ctl(&["sas"]));
+    for part in ["0x11223344", "0x55667788", "active", "aes128gcm16"] {
+        assert!(sas.contains(part), "{part} in\n{sas}");
+    }
+    let workers = out(&daemon.ctl(&["workers"]));
+    assert!(workers.contains("1.2M") && workers.contains("25%"), "{workers}");
+    let drops = out(&daemon.ctl(&["drops"]));
+    assert_eq!(drops.lines().count(), 2, "only reasons with drops:\n{drops}");
+    assert!(out(&daemon.ctl(&["status"])).contains("up 1h01m"));
+}
+
+#[test]
+fn a_busy_ike_thread_is_an_answer_and_not_a_wait() {
+    // The IKE thread takes a question and does not let go of it.
+    let daemon = daemon(|question| {
+        std::mem::forget(question);
+    });
+    let start = Instant::now();
+    let output = daemon.ctl(&["status"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "aditctl: aditd says: the IKE thread did not answer in time; ask again\n");
+    assert!(start.elapsed() < Duration::from_secs(4));
+    // What needs no IKE thread is answered all the same.
+    assert_eq!(daemon.ctl(&["workers"]).status.code(), Some(0));
+}
+
+#[test]
+fn too_many_questions_are_turned_away_at_once() {
+    let (asker, questions) = ask::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let many = std::iter::repeat_with(|| {
+            let asker = asker.clone();
+            tokio::spawn(async move { asker.ask(Question::Sessions).await })
+        });
+        let asked: Vec<_> = many.take(40).collect();
+        let mut busy = 0;
+        let mut late = 0;
+        for answer in asked {
+            match answer.await.unwrap() {
+                Err(ask::NoAnswer::Busy) => busy += 1,
+                Err(ask::NoAnswer::TooLate) => late += 1,
+                other => panic!("nobody answers here: {other:?}"),
+            }
+        }
+        assert_eq!((busy, late), (24, 16));
+        assert_eq!(questions.len(), 16);
+    });
+}
+
+#[test]
+fn a_daemon_that_is_ending_says_so() {
+    let daemon = daemon(drop);
+    let output = daemon.ctl(&["sessions"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "aditctl: aditd says: aditd is ending\n");
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_exit_status_3_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = ctl(&folder.path().join("none.sock"), &["status"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("none.sock: there is no such socket. Is aditd running? Another place: --socket"), "{said}");
+
+    let stale = folder.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+    let output = ctl(&stale, &["status"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no aditd behind it"), "{said}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_status_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["sesions"][..], &[], &["sessions", "--yaml"]] {
+        let output = ctl(&folder.path().join("none.sock"), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+fn raw(daemon: &Daemon, request: &str) -> String {
+    let mut stream = UnixStream::connect(daemon.socket()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn paths_that_do_not_exist_and_methods_that_change_things_are_refused_in_json() {
+    let daemon = serving();
+    let answer = raw(&daemon, "GET /v2/sessions HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(answer.contains("{\"error\":\"there is no such path"), "{answer}");
+    let answer =
+        raw(&daemon, "POST /v1/sessions HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    assert!(answer.contains("{\"error\":\"only GET is allowed here\"}"), "{answer}");
+}
+
+#[test]
+fn the_socket_goes_when_the_api_does() {
+    let daemon = serving();
+    let socket = daemon.socket();
+    assert!(socket.exists());
+    let Daemon { _api: api, folder: _folder } = daemon;
+    drop(api);
+    assert!(!socket.exists());
+}

@@ -1,0 +1,169 @@
+//! Configuration files through the real `aditd --check`.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn check(folder: &Path, file: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aditd")).current_dir(folder).args(["--check", file]).output().unwrap()
+}
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A copy of `bad-configs`, so that file modes do not depend on how the source was checked out.
+fn bad_configs() -> (tempfile::TempDir, Vec<String>) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("bad-configs");
+    let copy = tempfile::tempdir().unwrap();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(source).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let target = copy.path().join(&name);
+        fs::copy(&path, &target).unwrap();
+        let mode = if name.ends_with(".psk") { 0o644 } else { 0o600 };
+        fs::set_permissions(target, Permissions::from_mode(mode)).unwrap();
+        names.extend(name.strip_suffix(".toml").map(str::to_owned));
+    }
+    names.sort();
+    (copy, names)
+}
+
+#[test]
+fn each_bad_config_is_refused_in_the_words_beside_it() {
+    let (folder, names) = bad_configs();
+    assert!(names.len() >= 12, "there are only {} bad configs", names.len());
+    for name in names {
+        let output = check(folder.path(), &format!("{name}.toml"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = fs::read_to_string(folder.path().join(format!("{name}.expected")))
+            .unwrap_or_else(|_| panic!("{name}.expected is missing; aditd says:\n{said}"));
+        let cores = adit_control::runtime::host::cores();
+        let cores = cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        assert_eq!(said, expected.replace("{cores}", &cores), "{name}");
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(output.stdout.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn every_message_names_file_line_key_and_what_is_expected() {
+    let (folder, names) = bad_configs();
+    for name in names {
+        let output = check(folder.path(), &format!("{name}.toml"));
+        for line in String::from_utf8(output.stderr).unwrap().lines() {
+            let mut parts = line.splitn(3, ':');
+            assert_eq!(parts.next(), Some(format!("{name}.toml").as_str()), "{line}");
+            assert!(parts.next().unwrap().parse::<usize>().unwrap() > 0, "{line}");
+            let rest = parts.next().unwrap();
+            let says_what = ["expected", "did you mean", "it belongs in", "not TOML"];
+            assert!(says_what.iter().any(|words| rest.contains(words)), "{line}");
+        }
+    }
+}
+
+#[test]
+fn no_message_shows_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [
+        "psk = \"hunter2\\q\"",
+        "psk = hunter2",
+        "psk = [\"hunter2\"]",
+        "psk = { secret = \"hunter2\" }",
+        "psk = \"0xhunter2\"",
+        "psk = \"0shunter2!\"",
+        "psk = \"hunter2",
+    ];
+    for line in lines {
+        let text = format!("[node]\nidentity = \"a.b\"\n[[connection]]\nname = \"staff\"\n{line}\n");
+        fs::write(folder.path().join("a.toml"), text).unwrap();
+        let output = check(folder.path(), "a.toml");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(!said.contains("hunter2"), "{line} leads to {said}");
+    }
+}
+
+#[test]
+fn the_documented_file_is_right() {
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("aditd.toml");
+    fs::write(&path, &text).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let output = check(folder.path(), "aditd.toml");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "aditd.toml: ok\n");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// The documented file with every `#key = …` made active.
+fn with_defaults_written_out() -> String {
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    // Prose has one space after the #, a list's inner lines have four.
+    let is_prose = |line: &str| line == "#" || line.starts_with("# ") && !line.starts_with("#  ");
+    let is_off = |line: &str| line.starts_with('#') && !is_prose(line);
+    let line = |line: &str| if is_off(line) { line[1..].to_owned() } else { line.to_owned() };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_defaults_in_the_documented_file_are_the_defaults() {
+    use adit_control::config::{self, Surroundings};
+    let around = Surroundings { folder: PathBuf::new(), cores: vec![0, 1] };
+    // These exclude each other or have no default.
+    let written = with_defaults_written_out().replace("psk_file = \"staff.psk\"", "").replace("count = 2", "");
+    let (written, _) = config::read("written", &written, &around).unwrap();
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let (plain, _) = config::read("plain", &text, &around).unwrap();
+    assert_eq!(format!("{plain:#?}"), format!("{written:#?}"));
+}
+
+#[test]
+fn every_key_that_is_known_is_documented() {
+    let written = with_defaults_written_out();
+    let mut documented = Vec::new();
+    let mut section = String::new();
+    for line in written.lines() {
+        if line.starts_with('[') {
+            section = line.to_owned();
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|(key, _)| !key.contains([' ', '#', '"'])) {
+            documented.push((section.clone(), key.to_owned()));
+        }
+    }
+    let known = adit_control::config::file::known_keys();
+    assert!(known.len() > 30, "{known:?}");
+    for (section, key) in &known {
+        assert!(documented.contains(&(section.clone(), (*key).to_owned())), "{section} {key} is not documented");
+    }
+    for (section, key) in &documented {
+        assert!(known.contains(&(section.clone(), key.as_str())), "{section} {key} is documented and not known");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = check(folder.path(), "none.toml");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "none.toml: cannot be read: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn what_works_but_is_probably_not_meant_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let path = folder.path().join("a.toml");
+    fs::write(&path, text.replace("change me: openssl rand -hex 32", "short")).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let output = check(folder.path(), "a.toml");
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains("[[connection]] \"staff\" psk: warning: the key has 5 octets"), "{said}");
+    assert!(lines[1].contains("warning: the file holds a pre-shared key and others can read it"), "{said}");
+    assert_eq!(lines[2..], ["a.toml: ok"]);
+}
