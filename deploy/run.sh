@@ -61,7 +61,7 @@ until_true 10 ctl status || die "aditd does not serve"
 
 say "strongSwan, with the configuration that aditd printed"
 # It stands between two lines of dashes. As it says itself, the networks behind the headend are ours to add.
-awk '/^-{20,}$/ {inside = !inside; next} inside' "$RIG_DIR/aditd.out" |
+awk '/^----------+$/ {inside = !inside; next} inside' "$RIG_DIR/aditd.out" |
   sed 's#^\( *remote_ts = .*\)#\1, 10.20.0.0/24, fd20::/64#' >"$RIG_DIR/client.conf"
 [ -s "$RIG_DIR/client.conf" ] || die "aditd printed no client configuration"
 strongswan_start c1 "$RIG_DIR/client.conf"
