@@ -3,11 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod scenario;
+mod turn;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Looks at adit from outside: scenarios with real peers.
+/// Looks at adit from outside: scenarios with real peers, measurements.
 #[derive(Debug, Parser)]
 #[command(name = "adit-bench", version, about)]
 struct Arguments {
@@ -20,10 +21,13 @@ enum What {
     /// Real peers in network namespaces, and what must hold
     #[command(subcommand)]
     Scenario(scenario::Ask),
+    /// What a worker's turn costs per packet, packets in memory
+    Turn(turn::TurnArgs),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().what {
         What::Scenario(ask) => scenario::main(&ask),
+        What::Turn(args) => turn::main(&args),
     }
 }

@@ -15,6 +15,7 @@ pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
 pub use tables::{NextHop, Routes};
 
 pub use crate::fate::DropReason;
+pub use ipnet::IpNet;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError};

@@ -55,8 +55,8 @@ impl Routes {
     /// Takes a prefix away.
     pub fn remove(&mut self, prefix: &IpNet) -> Option<NextHop> {
         match prefix {
-            IpNet::V4(net) => self.v4.remove(net.prefix_len(), net.network().into()),
-            IpNet::V6(net) => self.v6.remove(net.prefix_len(), net.network().into()),
+            IpNet::V4(net) => self.v4.remove(net.prefix_len(), &net.network().into()),
+            IpNet::V6(net) => self.v6.remove(net.prefix_len(), &net.network().into()),
         }
     }
 
@@ -100,9 +100,9 @@ impl<A: Hash + Eq> Family<A> {
         }
     }
 
-    fn remove(&mut self, len: u8, network: A) -> Option<NextHop> {
+    fn remove(&mut self, len: u8, network: &A) -> Option<NextHop> {
         let at = self.find(len).ok()?;
-        let removed = self.lengths[at].1.remove(&network);
+        let removed = self.lengths[at].1.remove(network);
         if self.lengths[at].1.is_empty() {
             self.lengths.remove(at);
         }

@@ -80,7 +80,7 @@ impl Side {
 }
 
 #[inline]
-fn within<A: PartialOrd>(address: A, (first, last): (A, A)) -> bool {
+fn within<A: PartialOrd + Copy>(address: A, (first, last): (A, A)) -> bool {
     first <= address && address <= last
 }
 

@@ -88,11 +88,12 @@ impl Neighbours {
         self.links.len()
     }
 
-    /// Gives a packet away. Packets to one worker keep their order.
-    pub(super) fn hand_over(&mut self, to: WorkerId, mut packet: PacketBuf) -> Result<(), (PacketBuf, DropReason)> {
+    /// Gives a packet away; one that cannot go goes back to `pool`. Packets to one worker keep their order.
+    pub(super) fn hand_over(&mut self, to: WorkerId, mut packet: PacketBuf, pool: &mut Pool) -> Result<(), DropReason> {
         let Some(Some(link)) = self.links.get_mut(to.index()) else {
+            pool.put(packet);
             // Only an SPI can name a worker that there is not.
-            return Err((packet, DropReason::UnknownSpi));
+            return Err(DropReason::UnknownSpi);
         };
         packet.meta.fate = Fate::Forward;
         match link.packets_out.push(packet) {
@@ -100,7 +101,10 @@ impl Neighbours {
                 link.pushed = Pushed::Something;
                 Ok(())
             }
-            Err(PushError::Full(packet)) => Err((packet, DropReason::HandoffFull)),
+            Err(PushError::Full(packet)) => {
+                pool.put(packet);
+                Err(DropReason::HandoffFull)
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 
 use super::Worker;
 use super::notice::Notices;
+use super::obey::Obeyed;
 use super::report::Reports;
 use crate::contract::{NextHop, Routes, WorkerCounters, WorkerId};
 use crate::fate::{DropReason, Fate};
@@ -54,10 +55,10 @@ impl<D: Door> Worker<D> {
         self.sweep();
         self.counters.turns(1);
         match obeyed {
-            super::obey::Obeyed::Stop => Ok(Turn::Stopped),
-            super::obey::Obeyed::Some => Ok(Turn::Busy),
-            super::obey::Obeyed::Nothing if received > 0 || self.notices.waiting() => Ok(Turn::Busy),
-            super::obey::Obeyed::Nothing => {
+            Obeyed::Stop => Ok(Turn::Stopped),
+            Obeyed::Some => Ok(Turn::Busy),
+            Obeyed::Nothing if received > 0 || self.notices.waiting() => Ok(Turn::Busy),
+            Obeyed::Nothing => {
                 self.counters.idle_turns(1);
                 Ok(Turn::Idle)
             }
@@ -107,31 +108,22 @@ impl<D: Door> Worker<D> {
     fn sweep(&mut self) {
         let Self { door, door_stats, pool, reports, neighbours, rest, counters, .. } = self;
         for packet in rest.drain(..) {
-            let reason = match packet.meta.fate {
-                Fate::Drop(reason) => reason,
+            match packet.meta.fate {
+                Fate::Drop(reason) => counters.dropped(reason, 1),
                 Fate::ToControl => match reports.ike(&packet) {
-                    Ok(()) => {
-                        counters.ike_received(1);
-                        pool.put(packet);
-                        continue;
-                    }
-                    Err(reason) => reason,
+                    Ok(()) => counters.ike_received(1),
+                    Err(reason) => counters.dropped(reason, 1),
                 },
-                Fate::Handoff(worker) => match neighbours.hand_over(worker, packet) {
-                    Ok(()) => {
-                        counters.handed_off(1);
-                        continue;
+                Fate::Handoff(worker) => {
+                    match neighbours.hand_over(worker, packet, pool) {
+                        Ok(()) => counters.handed_off(1),
+                        Err(reason) => counters.dropped(reason, 1),
                     }
-                    Err((packet, reason)) => {
-                        counters.dropped(reason, 1);
-                        pool.put(packet);
-                        continue;
-                    }
-                },
+                    continue;
+                }
                 // A door that leaves a packet says why; one that does not has not sent it either.
-                Fate::Forward => DropReason::TransmitFailed,
-            };
-            counters.dropped(reason, 1);
+                Fate::Forward => counters.dropped(DropReason::TransmitFailed, 1),
+            }
             pool.put(packet);
         }
         neighbours.settle(pool);

@@ -1,5 +1,7 @@
 //! A headend of memory doors, and clients that speak ESP by the book, written apart from the code under test.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that fails fails its test")]
+#![allow(clippy::needless_pass_by_value, reason = "tests hand over what they are done with")]
 
 use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::random::SeededRandom;
