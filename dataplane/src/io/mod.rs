@@ -8,6 +8,7 @@ mod departure;
 mod holder;
 mod inner;
 pub mod memory;
+mod message;
 mod netlink;
 mod open;
 mod outgoing;

@@ -128,6 +128,8 @@ pub struct OpenReport {
 pub enum Lack {
     /// io_uring cannot be used; system calls do its work.
     NoUring(String),
+    /// The kernel has no IPv6; the wildcard of it was left out.
+    NoIpv6,
     /// No UDP_GRO.
     NoUdpGro,
     /// The TUN takes no TCP super-packets.
@@ -154,6 +156,7 @@ impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoUring(why) => write!(f, "io_uring is not usable ({why}); packets move by plain system calls"),
+            Self::NoIpv6 => write!(f, "this kernel has no IPv6: listening on IPv4 alone"),
             Self::NoUdpGro => write!(f, "this kernel has no UDP_GRO (Linux 5.0): datagrams arrive one by one"),
             Self::NoTcpSegmentation => {
                 write!(f, "this kernel's TUN has no segmentation offload: inner packets pass one by one")

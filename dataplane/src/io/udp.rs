@@ -25,8 +25,8 @@ pub(super) fn open_all(
     layout: &SpiLayout,
     lacks: &mut Vec<Lack>,
 ) -> Result<Vec<Vec<OuterSocket>>, OpenError> {
-    let addresses: Vec<Bound> = config
-        .listen
+    let listen = without_missing_families(&config.listen, lacks)?;
+    let addresses: Vec<Bound> = listen
         .iter()
         .flat_map(|&ip| [(Channel::Ike, config.ike_port), (Channel::NatT, config.natt_port)].map(|(c, p)| (ip, c, p)))
         .map(|(ip, channel, port)| Bound { channel, address: SocketAddr::new(ip, port) })
@@ -50,6 +50,26 @@ pub(super) fn open_all(
         }
     }
     Ok(all)
+}
+
+/// Drops the IPv6 wildcard where the kernel has no IPv6, if anything else is left: it is in the default, and such a
+/// host is to start with it. An address that was chosen is an error.
+fn without_missing_families(listen: &[IpAddr], lacks: &mut Vec<Lack>) -> Result<Vec<IpAddr>, OpenError> {
+    let mut kept = Vec::with_capacity(listen.len());
+    for &ip in listen {
+        match socket(SocketAddr::new(ip, 0)) {
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && may_go(ip, listen) => {
+                note(lacks, Lack::NoIpv6);
+            }
+            Err(source) => return Err(refusal(SocketAddr::new(ip, 0), source)),
+            Ok(_) => kept.push(ip),
+        }
+    }
+    Ok(kept)
+}
+
+fn may_go(ip: IpAddr, listen: &[IpAddr]) -> bool {
+    ip.is_ipv6() && ip.is_unspecified() && listen.iter().any(IpAddr::is_ipv4)
 }
 
 /// Binds without SO_REUSEPORT, to see whether another process has the port: with it, a second instance of the same

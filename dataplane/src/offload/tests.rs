@@ -68,7 +68,7 @@ impl Spec {
             transport.extend([0x30, 0x39]);
             transport.extend(self.sequence.to_be_bytes());
             transport.extend(self.acknowledgement.to_be_bytes());
-            transport.extend([((20 + self.options.len()) / 4 << 4) as u8, self.flags]);
+            transport.extend([(((20 + self.options.len()) / 4) << 4) as u8, self.flags]);
             transport.extend(self.window.to_be_bytes());
             transport.extend([0; 4]);
             transport.extend(&self.options);
@@ -123,7 +123,7 @@ fn dull_sum(bytes: &[u8]) -> u16 {
 /// What says to which flow a packet belongs: header length or version, protocol, addresses, ports.
 fn flow(bytes: &[u8]) -> Vec<u8> {
     match bytes[0] >> 4 {
-        6 => [&[6, bytes[6]], &bytes[8..44]].concat(),
+        6 => [&[6, bytes[6]], bytes.get(8..44).unwrap_or(bytes)].concat(),
         _ => [&[bytes[0], bytes[9]], &bytes[12..24]].concat(),
     }
 }

@@ -149,7 +149,7 @@ mod tests {
             assert!(written <= 1280);
             let pseudo = Sum::default().bytes(&message[8..40]).word((written - 40) as u16).word(58);
             assert_eq!(pseudo.bytes(&message[40..]).checksum(), 0);
-            assert_eq!(message[40..48], [2, 0, message[42], message[43], 0, 0, 5, 110]);
+            assert_eq!((message[40], message[41], &message[44..48]), (2, 0, &[0, 0, 5, 110][..]));
             assert_eq!(message[48..], packet[..written - 48]);
         }
     }

@@ -6,7 +6,6 @@ use crate::contract::{Command, Dataplane, Routes, SpiLayout, Wake, WorkerCounter
 use crate::io::Door;
 use crate::packet::PoolSizes;
 use arc_swap::ArcSwap;
-use core_affinity::CoreId;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::io;
 use std::sync::Arc;
@@ -161,7 +160,7 @@ fn run<D: Door>(
     take_seat: &Receiver<Seat>,
 ) -> io::Result<()> {
     let _loud = PanicEndsProcess(index);
-    let door = pin(index, core).and_then(|()| make_door());
+    let door = pin(core).and_then(|()| make_door());
     let door = match door {
         Ok(door) => door,
         Err(error) => {
@@ -207,14 +206,15 @@ impl<D: Door> Worker<D> {
     }
 }
 
-fn pin(index: usize, core: Option<usize>) -> io::Result<()> {
-    match core {
-        Some(id) if !core_affinity::set_for_current(CoreId { id }) => {
-            let what = format!("worker {index} cannot be pinned to core {id}: is it there, and allowed to us?");
-            Err(io::Error::new(io::ErrorKind::InvalidInput, what))
-        }
-        Some(_) | None => Ok(()),
+fn pin(core: Option<usize>) -> io::Result<()> {
+    let Some(id) = core else { return Ok(()) };
+    // Asked first: a number that no set of cores holds makes the pinning itself panic.
+    let core = core_affinity::get_core_ids().into_iter().flatten().find(|core| core.id == id);
+    if core.is_some_and(core_affinity::set_for_current) {
+        return Ok(());
     }
+    let what = format!("it cannot be pinned to core {id}: is it there, and allowed to us?");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
 }
 
 /// The release profile aborts on panic anyway; this makes the others do the same.

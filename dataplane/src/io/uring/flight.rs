@@ -3,9 +3,8 @@
 
 use super::ring::Entry;
 use crate::contract::Path;
-use crate::io::ancillary::{Control, NAME_LEN, write_name};
 use crate::io::departure::Departure;
-use crate::io::system_calls::{count_refusal, empty_message, send_one, source, vector};
+use crate::io::message::{Beside, count_refusal, empty_message, send_one, vector};
 use crate::io::udp::OuterSocket;
 use crate::io::{DoorStats, vnet};
 use crate::offload::{Group, Joiner};
@@ -32,8 +31,7 @@ pub(super) struct Flights {
 pub(super) struct Flight {
     packets: Vec<PacketBuf>,
     vectors: Vec<libc::iovec>,
-    name: [u8; NAME_LEN],
-    control: Control,
+    beside: Option<Beside>,
     message: libc::msghdr,
     header: [u8; vnet::LEN],
     /// Which socket and path, if it is not for the inner side.
@@ -47,8 +45,7 @@ impl Flights {
         let flight = || Flight {
             packets: Vec::with_capacity(Joiner::MOST),
             vectors: Vec::with_capacity(Joiner::MOST + 1),
-            name: [0; NAME_LEN],
-            control: Control::EMPTY,
+            beside: None,
             message: empty_message(),
             header: [0; vnet::LEN],
             to: None,
@@ -118,17 +115,8 @@ impl Flight {
         (self.to, self.size, self.flying) = (Some((socket, *path)), departure.size, true);
         self.vectors.clear();
         self.vectors.extend(self.packets.iter().map(vector));
-        let name_len = write_name(&mut self.name, path.peer);
-        let control_len = self.control.write(path, source(outer), segment);
-        self.message = empty_message();
-        self.message.msg_name = self.name.as_mut_ptr().cast();
-        self.message.msg_namelen = name_len as libc::socklen_t;
-        self.message.msg_iov = self.vectors.as_mut_ptr();
-        self.message.msg_iovlen = self.vectors.len();
-        if control_len > 0 {
-            self.message.msg_control = self.control.0.as_mut_ptr().cast();
-            self.message.msg_controllen = control_len;
-        }
+        let beside = self.beside.insert(Beside::new(outer, path, segment));
+        self.message = beside.message(&mut self.vectors);
         let fd = Fd(outer.socket.as_raw_fd());
         let entry = opcode::SendMsg::new(fd, &raw const self.message).flags(libc::MSG_DONTWAIT as u32).build();
         // SAFETY: all of it points into this flight and its packets. Flights never move, and one that is flying is

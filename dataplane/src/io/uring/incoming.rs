@@ -6,7 +6,7 @@ use super::ring::{Completion, Entry, Ring, Tag};
 use crate::io::ancillary::{CONTROL_LEN, NAME_LEN};
 use crate::io::arrival::{Arrival, Delivered, SLOT, SLOT_GAP};
 use crate::io::inner::{self, Inner};
-use crate::io::system_calls::{arrival, empty_message};
+use crate::io::message::{arrival, empty_message};
 use crate::io::udp::OuterSocket;
 use crate::io::{DoorStats, vnet};
 use crate::packet::{Burst, PacketBuf, Pool};

@@ -1,0 +1,94 @@
+//! Datagrams as recvmsg and sendmsg see them: what both kernel doors make of what lies beside the payload.
+#![expect(unsafe_code, reason = "sendmsg takes pointers")]
+
+use super::DoorStats;
+use super::ancillary::{Control, NAME_LEN, Source, read_control, read_name, scope, write_name};
+use super::arrival::Arrival;
+use super::udp::OuterSocket;
+use crate::contract::Path;
+use crate::packet::PacketBuf;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+
+/// What came, put together from what lies beside it.
+pub(super) fn arrival(outer: &OuterSocket, name: &[u8], control: &[u8], len: usize) -> Option<Arrival> {
+    let beside = read_control(control);
+    let port = outer.bound.address.port();
+    let local = match beside.local {
+        Some((ip, interface)) => {
+            let mut local = SocketAddr::new(ip, port);
+            if let SocketAddr::V6(v6) = &mut local {
+                v6.set_scope_id(scope(ip, interface));
+            }
+            local
+        }
+        None => outer.bound.address,
+    };
+    let path = Path { local, peer: read_name(name)? };
+    Some(Arrival { channel: outer.bound.channel, path, len, segment: beside.segment, done: 0 })
+}
+
+/// How a socket says where its datagrams come from.
+fn source(outer: &OuterSocket) -> Source {
+    if outer.bound.address.ip().is_unspecified() { Source::Chosen } else { Source::Bound }
+}
+
+/// One message's parts but for the payload.
+pub(super) struct Beside {
+    name: [u8; NAME_LEN],
+    name_len: usize,
+    control: Control,
+    control_len: usize,
+}
+
+impl Beside {
+    pub(super) fn new(outer: &OuterSocket, path: &Path, segment: Option<u16>) -> Self {
+        let (mut name, mut control) = ([0; NAME_LEN], Control::EMPTY);
+        let name_len = write_name(&mut name, path.peer);
+        let control_len = control.write(path, source(outer), segment);
+        Self { name, name_len, control, control_len }
+    }
+
+    /// The header that points to all of it; valid while neither moves.
+    pub(super) fn message(&mut self, vectors: &mut [libc::iovec]) -> libc::msghdr {
+        let mut header = empty_message();
+        header.msg_name = self.name.as_mut_ptr().cast();
+        header.msg_namelen = self.name_len as libc::socklen_t;
+        header.msg_iov = vectors.as_mut_ptr();
+        header.msg_iovlen = vectors.len();
+        if self.control_len > 0 {
+            header.msg_control = self.control.0.as_mut_ptr().cast();
+            header.msg_controllen = self.control_len;
+        }
+        header
+    }
+}
+
+/// Sends one datagram.
+pub(super) fn send_one(outer: &OuterSocket, path: &Path, packet: &PacketBuf) -> io::Result<()> {
+    let mut beside = Beside::new(outer, path, None);
+    let mut vectors = [vector(packet)];
+    let message = beside.message(&mut vectors);
+    // SAFETY: the message points to `beside`, `vectors` and through them `packet`; all live until the call returns.
+    let sent = unsafe { libc::sendmsg(outer.socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) };
+    if sent >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A packet's octets as the kernel wants to be shown them. Only for calls that read.
+pub(super) fn vector(packet: &PacketBuf) -> libc::iovec {
+    libc::iovec { iov_base: packet.bytes().as_ptr().cast_mut().cast(), iov_len: packet.len() }
+}
+
+pub(super) fn empty_message() -> libc::msghdr {
+    // SAFETY: all fields are integers and pointers, for which zero is a value.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Counts packets that the kernel did not take.
+pub(super) fn count_refusal(stats: &mut DoorStats, error: &io::Error, packets: u64) {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => stats.transmit_full += packets,
+        _ => stats.transmit_failed += packets,
+    }
+}

@@ -1,0 +1,229 @@
+//! Commands and events: tunnels come and go, SAs are rekeyed make-before-break, no event that carries state is lost.
+
+mod harness;
+
+use adit_crypto::esp_cipher::EspCipher;
+use adit_dataplane::contract::{
+    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, OutboundSpec, Retired, Spi, TunnelKey, WorkerId,
+};
+use adit_dataplane::packet::Channel;
+use adit_dataplane::worker::{DataplaneConfig, Turn};
+use harness::*;
+
+/// Events in words.
+fn told(events: Vec<Event>) -> Vec<String> {
+    let key = |cipher: EspCipher| cipher.suite().to_string();
+    let slot = |spi: Spi| layout().decode(spi).slot;
+    let in_words = |event| match event {
+        Event::Ike(datagram) => {
+            format!("IKE {:?} {} from {}", datagram.framing, datagram.bytes.len(), datagram.path.peer)
+        }
+        Event::FirstUse { spi } => format!("first use of inbound {}", slot(spi)),
+        Event::Retired(Retired::Inbound { spi, cipher }) => format!("inbound {} with {}", slot(spi), key(cipher)),
+        Event::Retired(Retired::Outbound { tunnel, cipher }) => {
+            format!("outbound of {} with {}", tunnel.slot, key(cipher))
+        }
+        Event::Retired(Retired::Tunnel { tunnel }) => format!("tunnel {}", tunnel.slot),
+    };
+    events.into_iter().map(in_words).collect()
+}
+
+/// The same tunnel's next child SA: other keys, other SPIs.
+fn next_child(client: &Client, slot: u32, suite_index: usize) -> Client {
+    let mut next = Client::new(0, slot, suites()[suite_index]);
+    (next.tunnel, next.path, next.v4, next.v6) = (client.tunnel, client.path, client.v4, client.v6);
+    next.selectors = client.selectors.clone();
+    next
+}
+
+#[test]
+fn a_rekey_loses_nothing() {
+    let mut world = World::new(1);
+    let old = world.connect(0, 1, gcm());
+    let new = next_child(&old, 2, 1);
+    let up = v4(old.v4, SERVER_V4, 100);
+    let down = v4(SERVER_V4, old.v4, 100);
+
+    assert_eq!(world.esp(0, old.path, &old.seal(1, &up)).len(), 1);
+    assert_eq!(told(world.events()), ["first use of inbound 1"]);
+
+    // CREATE_CHILD_SA is under way: we can receive on the new SA, and still send on the old one.
+    world.command(WorkerId(0), Command::AddInbound(Box::new(new.inbound_spec())));
+    assert_eq!(old.open(&world.inner(0, &down)[0].bytes).0, 1);
+    assert_eq!(world.esp(0, old.path, &old.seal(2, &up)).len(), 1);
+
+    // The peer uses it: now we do, too.
+    assert_eq!(world.esp(0, old.path, &new.seal(1, &up)).len(), 1);
+    assert_eq!(told(world.events()), ["first use of inbound 2"]);
+    world.command(WorkerId(0), Command::SwitchOutbound(Box::new(new.outbound_spec())));
+    assert_eq!(new.open(&world.inner(0, &down)[0].bytes).0, 1);
+    assert_eq!(told(world.events()), [format!("outbound of 1 with {}", gcm())]);
+
+    // Stragglers of the old SA still arrive, until it is dropped.
+    assert_eq!(world.esp(0, old.path, &old.seal(3, &up)).len(), 1);
+    world.command(WorkerId(0), Command::DropInbound { spi: old.spi });
+    assert_eq!(world.esp(0, old.path, &old.seal(4, &up)), []);
+    assert_eq!(told(world.events()), [format!("inbound 1 with {}", gcm())]);
+    assert_eq!(world.all_dropped(), [(DropReason::UnknownSpi, 1)]);
+    assert_eq!(world.esp(0, old.path, &new.seal(2, &up)).len(), 1);
+}
+
+#[test]
+fn a_dropped_tunnel_comes_home_whole_and_last() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    world.command(WorkerId(0), Command::AddInbound(Box::new(next_child(&client, 2, 3).inbound_spec())));
+    world.command(WorkerId(0), Command::DropTunnel { tunnel: client.tunnel });
+    world.settle();
+    let inbound = [format!("inbound 1 with {}", gcm()), format!("inbound 2 with {}", suites()[3])];
+    let expected = [&inbound[..], &[format!("outbound of 1 with {}", gcm()), "tunnel 1".to_owned()]].concat();
+    assert_eq!(told(world.events()), expected);
+    // Its slots are free for others.
+    let again = world.connect(0, 1, gcm());
+    assert_eq!(world.esp(0, again.path, &again.seal(1, &v4(again.v4, SERVER_V4, 60))).len(), 1);
+    assert_eq!(world.dataplane.workers[0].counters.totals().commands_refused, 0);
+}
+
+#[test]
+fn first_use_is_told_once_and_only_for_authenticated_packets() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    let mut forged = client.seal(1, &v4(client.v4, SERVER_V4, 60));
+    forged[30] ^= 1;
+    world.esp(0, client.path, &forged);
+    assert_eq!(world.events().len(), 0);
+    for sequence in 1..4 {
+        world.esp(0, client.path, &client.seal(sequence, &v4(client.v4, SERVER_V4, 60)));
+    }
+    assert_eq!(told(world.events()), ["first use of inbound 1"]);
+    // A dummy is authenticated as well (RFC 4303 section 2.6).
+    let other = world.connect(0, 2, gcm());
+    world.esp(0, other.path, &other.seal_raw(1, &[0; 62], &[], 0, 59));
+    assert_eq!(told(world.events()), ["first use of inbound 2"]);
+}
+
+#[test]
+fn state_waits_for_a_full_channel_and_holds_further_commands_up() {
+    let config = DataplaneConfig { pool: POOL, event_depth: 2, ..DataplaneConfig::default() };
+    let mut world = World::with(config, 64);
+    let clients: Vec<Client> = (1..4).map(|slot| world.connect(0, slot, gcm())).collect();
+    for client in &clients {
+        world.command(WorkerId(0), Command::DropTunnel { tunnel: client.tunnel });
+    }
+    world.turn(0);
+    // Three events for two places: the second tunnel is not touched before the third is taken.
+    assert_eq!(world.esp(0, clients[1].path, &clients[1].seal(1, &v4(clients[1].v4, SERVER_V4, 60))).len(), 1);
+    // IKE does not wait.
+    world.peers[0].push_outer(Channel::Ike, path_v4(9), &[1; 40]).unwrap();
+    world.turn(0);
+    assert_eq!(world.all_dropped(), [(DropReason::ControlBusy, 1)]);
+
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        all.extend(told(world.events()));
+        world.turn(0);
+    }
+    let gcm = gcm();
+    let of = |slot| {
+        [format!("inbound {slot} with {gcm}"), format!("outbound of {slot} with {gcm}"), format!("tunnel {slot}")]
+    };
+    let expected = [&of(1)[..], &["first use of inbound 2".to_owned()], &of(2), &of(3)].concat();
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn a_moved_tunnel_sends_to_the_new_address() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    for path in [path_v4(77), path_v6(77)] {
+        world.command(WorkerId(0), Command::MoveTunnel { tunnel: client.tunnel, path });
+        let outside = world.inner(0, &v4(SERVER_V4, client.v4, 60));
+        assert_eq!(outside[0].path, Some(path));
+    }
+}
+
+#[test]
+fn ike_passes_both_ways_in_its_framing() {
+    let mut world = World::new(1);
+    let message: Vec<u8> = (1..=200).collect();
+    world.peers[0].push_outer(Channel::Ike, path_v4(1), &message).unwrap();
+    world.peers[0].push_outer(Channel::NatT, path_v4(2), &[&[0; 4][..], &message].concat()).unwrap();
+    world.peers[0].push_outer(Channel::NatT, path_v6(3), &[&[0; 4][..], &message[..28]].concat()).unwrap();
+    world.settle();
+    assert_eq!(
+        told(world.events()),
+        [
+            "IKE Bare 200 from 198.51.100.1:4500",
+            "IKE NonEspMarker 200 from 198.51.100.2:4500",
+            "IKE NonEspMarker 28 from [2001:db8::3]:4500"
+        ]
+    );
+    for (framing, len, channel, marker) in [
+        (IkeFraming::Bare, 28, Channel::Ike, 0),
+        (IkeFraming::NonEspMarker, 28, Channel::NatT, 4),
+        (IkeFraming::Bare, 1792, Channel::Ike, 0),
+        (IkeFraming::Bare, 1793, Channel::Ike, 0),
+        (IkeFraming::NonEspMarker, 65_503, Channel::NatT, 4),
+        (IkeFraming::Bare, 65_507, Channel::Ike, 0),
+    ] {
+        let datagram = IkeDatagram { path: path_v4(1), framing, bytes: vec![5; len] };
+        world.command(WorkerId(0), Command::SendIke(datagram));
+        world.settle();
+        let departed = world.departed();
+        assert_eq!((departed[0].channel, departed[0].path), (channel, Some(path_v4(1))));
+        assert_eq!(departed[0].bytes, [vec![0; marker], vec![5; len]].concat());
+    }
+    world.command(WorkerId(0), Command::SendKeepalive(path_v6(1)));
+    world.settle();
+    let keepalive = world.departed();
+    assert_eq!((keepalive[0].channel, &keepalive[0].bytes[..]), (Channel::NatT, &[0xff][..]));
+    assert_eq!(world.all_dropped(), []);
+}
+
+#[test]
+fn commands_that_do_not_fit_change_nothing_and_are_counted() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    let nowhere = TunnelKey { worker: WorkerId(0), slot: 40 };
+    let elsewhere = TunnelKey { worker: WorkerId(1), slot: 1 };
+    let beyond = TunnelKey { worker: WorkerId(0), slot: u32::MAX };
+    let inbound = |tunnel, slot| InboundSpec { tunnel, ..next_child(&client, slot, 0).inbound_spec() };
+    let refused = vec![
+        Command::AddTunnel(client.tunnel_spec()),
+        Command::AddTunnel(adit_dataplane::contract::TunnelSpec { tunnel: beyond, ..client.tunnel_spec() }),
+        Command::MoveTunnel { tunnel: nowhere, path: path_v4(1) },
+        Command::AddInbound(Box::new(inbound(nowhere, 5))),
+        Command::AddInbound(Box::new(inbound(client.tunnel, 1))),
+        Command::AddInbound(Box::new(InboundSpec { spi: spi(3, 5), ..inbound(client.tunnel, 5) })),
+        Command::SwitchOutbound(Box::new(OutboundSpec { tunnel: elsewhere, ..client.outbound_spec() })),
+        Command::DropInbound { spi: spi(0, 9) },
+        Command::DropTunnel { tunnel: nowhere },
+    ];
+    let n = refused.len() as u64;
+    for command in refused {
+        world.command(WorkerId(0), command);
+    }
+    world.settle();
+    assert_eq!(world.dataplane.workers[0].counters.totals().commands_refused, n);
+
+    // Four inbound SAs are allowed, a fifth is not.
+    for slot in 10..14 {
+        world.command(WorkerId(0), Command::AddInbound(Box::new(inbound(client.tunnel, slot))));
+    }
+    world.settle();
+    assert_eq!(world.dataplane.workers[0].counters.totals().commands_refused, n + 1);
+    assert_eq!(told(world.events()), Vec::<String>::new());
+    assert_eq!(world.esp(0, client.path, &client.seal(1, &v4(client.v4, SERVER_V4, 60))).len(), 1);
+}
+
+#[test]
+fn stop_sends_what_is_queued() {
+    let mut world = World::new(1);
+    world.command(
+        WorkerId(0),
+        Command::SendIke(IkeDatagram { path: path_v4(1), framing: IkeFraming::Bare, bytes: vec![1; 80] }),
+    );
+    world.command(WorkerId(0), Command::Stop);
+    assert_eq!(world.turn(0), Turn::Stopped);
+    assert_eq!(world.departed().len(), 1);
+}
