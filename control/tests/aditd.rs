@@ -1,5 +1,6 @@
 //! The daemon's program, as far as it goes without privileges: no test here opens a door. A live control socket
 //! where the daemon wants its own stops it before that.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -79,7 +80,7 @@ fn a_key_in_the_state_directory_that_others_can_read_is_refused() {
     let output = aditd().args(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = err(&output);
-    assert!(said.contains("built-in configuration:15: [[connection]] \"default\" psk_file: expected"), "{said}");
+    assert!(said.contains("built-in configuration:13: [[connection]] \"default\" psk_file: expected"), "{said}");
     assert!(said.contains("others can read it (mode 0644); run `chmod 600` on it"), "{said}");
 }
 
