@@ -66,7 +66,8 @@ awk '/^----------+$/ {inside = !inside; next} inside' "$RIG_DIR/aditd.out" |
 [ -s "$RIG_DIR/client.conf" ] || die "aditd printed no client configuration"
 strongswan_start c1 "$RIG_DIR/client.conf"
 connect c1 adit >"$RIG_DIR/login" 2>&1 || { cat "$RIG_DIR/login" >&2; die "the client cannot log in"; }
-client=$(swanctl --version 2>/dev/null | awk '{print $1, $NF; exit}')
+# swanctl --version wants a daemon on its default socket.
+client="strongSwan $(dpkg-query -W -f '${Version}' strongswan-swanctl)"
 say "$client is logged in"
 
 ip netns exec "$RIG-s" iperf3 -s >"$RIG_DIR/iperf3-server" 2>&1 &
