@@ -61,12 +61,13 @@ until_true 10 ctl status || die "aditd does not serve"
 
 say "strongSwan, with the configuration that aditd printed"
 # It stands between two lines of dashes. As it says itself, the networks behind the headend are ours to add.
-awk '/^-{20,}$/ {inside = !inside; next} inside' "$RIG_DIR/aditd.out" |
+awk '/^----------+$/ {inside = !inside; next} inside' "$RIG_DIR/aditd.out" |
   sed 's#^\( *remote_ts = .*\)#\1, 10.20.0.0/24, fd20::/64#' >"$RIG_DIR/client.conf"
 [ -s "$RIG_DIR/client.conf" ] || die "aditd printed no client configuration"
 strongswan_start c1 "$RIG_DIR/client.conf"
 connect c1 adit >"$RIG_DIR/login" 2>&1 || { cat "$RIG_DIR/login" >&2; die "the client cannot log in"; }
-client=$(swanctl --version 2>/dev/null | awk '{print $1, $NF; exit}')
+# swanctl --version wants a daemon on its default socket.
+client="strongSwan $(dpkg-query -W -f '${Version}' strongswan-swanctl)"
 say "$client is logged in"
 
 ip netns exec "$RIG-s" iperf3 -s >"$RIG_DIR/iperf3-server" 2>&1 &

@@ -90,7 +90,7 @@ says() {
   local count
   count=$(grep -acE -- "$2" "$1" || true)
   [ "$count" -ge "${3:-1}" ] && return 0
-  printf 'expected: at least %s lines like /%s/ in %s\ngot: %s, the last lines being\n' "${3:-1}" "$2" "$1" "$count"
+  printf 'expected: at least %s lines like /%s/ in %s\ngot: %s, the last lines being\n' "${3:-1}" "$2" "${1##*/}" "$count"
   tail -8 "$1"
   return 1
 }

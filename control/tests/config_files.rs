@@ -1,4 +1,5 @@
 //! Configuration files through the real `aditd --check`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -47,8 +47,8 @@ pub(super) fn check(
         },
         io: file.io.backend.map(|backend| backend.value).unwrap_or_default(),
         socket_buffers: SocketBuffers {
-            receive: narrow(file.io.receive_buffer.as_ref(), 8 << 20),
-            send: narrow(file.io.send_buffer.as_ref(), 4 << 20),
+            receive: narrow(file.io.receive_buffer.as_ref(), SocketBuffers::default().receive),
+            send: narrow(file.io.send_buffer.as_ref(), SocketBuffers::default().send),
         },
         crypto: file.crypto.map(|backend| backend.value).unwrap_or_default(),
         log: Log {

@@ -94,6 +94,12 @@ pub struct SocketBuffers {
     pub send: usize,
 }
 
+impl Default for SocketBuffers {
+    fn default() -> Self {
+        Self { receive: 8 << 20, send: 4 << 20 }
+    }
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {

@@ -1,3 +1,5 @@
+//! Longer than 400 lines, so that every key stands in one place: its type, its section, its shape and its range.
+//!
 //! What the file says: the TOML with the line of every value. Each value is right by itself; whether the values fit
 //! together is the business of [`super::check`].
 

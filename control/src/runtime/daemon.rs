@@ -74,7 +74,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let wishes = signals::listen().map_err(system("listening for signals"))?;
     // The socket before the doors: a second daemon is told so, before it finds the ports in use.
     let socket = ApiSocket::bind(&config.api.socket)?;
-    let started = dataplane::start(&config)?;
+    let started = dataplane::start(&config, &mut OsRandom)?;
     serve(config, started, socket, wishes)
 }
 
@@ -88,7 +88,7 @@ pub(super) fn serve(
     let system = |what| move |source| DaemonError::System { what, source };
     let Started { dataplane, threads, io, lacks } = started;
     say_what_is_missing(&config, &lacks);
-    let facts = facts(&config, dataplane.workers.len(), io, lacks);
+    let facts = facts(&config, dataplane.workers.len(), io.clone(), lacks);
     let (asker, questions) = ask::channel();
     let cores = config.workers.cores.iter().copied();
     let counters = dataplane.workers.iter().map(|worker| Arc::clone(&worker.counters));
@@ -97,19 +97,18 @@ pub(super) fn serve(
     let engine = Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
     let outbox = Outbox::new(dataplane.workers.len());
     let started = clock::now();
-    let ike = IkeThread { engine, dataplane, questions, wishes, facts, outbox, started, leaving: None };
+    let ike = IkeThread { engine, dataplane, questions, wishes, facts, outbox, started, threads, leaving: None };
 
     let api = ApiThread::start(socket, sources).map_err(system("starting the API's thread"))?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity = %config.identity, workers = threads.len(),
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), io, identity = %config.identity, workers = config.workers.cores.len(),
         socket = %config.api.socket.display(), "serving");
     let thread = std::thread::Builder::new().name("ike".to_owned()).spawn(move || ike.run());
     let ended = thread.map_err(system("starting the IKE thread"))?.join();
     drop(api);
-    let joined = join(threads);
     match ended {
-        Ok(ended) => {
+        Ok((threads, ended)) => {
             // A worker's own words say more than that it is gone.
-            joined?;
+            join(threads)?;
             ended?;
             tracing::info!("ended");
             Ok(())
@@ -180,4 +179,112 @@ fn join(threads: Vec<JoinHandle<io::Result<()>>>) -> Result<(), DaemonError> {
         result = result.and(outcome);
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Surroundings, read};
+    use adit_dataplane::contract::{
+        ClusterSlot, Command, Dataplane, Event, Routes, SpiLayout, Wake, WorkerCounters, WorkerHandle, WorkerId,
+    };
+    use arc_swap::ArcSwap;
+    use crossbeam_channel::{Sender, bounded};
+    use std::path::Path;
+
+    struct Silent;
+
+    impl Wake for Silent {
+        fn wake(&self) {}
+    }
+
+    /// A dataplane of two threads without doors. Each obeys `Stop`; the second ends as `second` says.
+    fn dataplane(second: fn(&Receiver<Command>) -> io::Result<()>) -> (Started, Sender<(WorkerId, Event)>) {
+        let (report, events) = bounded(16);
+        let random = &mut OsRandom;
+        let mut workers = Vec::new();
+        let mut threads = Vec::new();
+        let obedient: fn(&Receiver<Command>) -> io::Result<()> = until_stop;
+        for life in [obedient, second] {
+            let (commands, taken) = bounded(16);
+            workers.push(WorkerHandle {
+                commands,
+                waker: Arc::new(Silent),
+                counters: Arc::new(WorkerCounters::default()),
+            });
+            threads.push(std::thread::spawn(move || life(&taken)));
+        }
+        let spi_layout = SpiLayout::new(ClusterSlot(0), random);
+        let routes = Arc::new(ArcSwap::from_pointee(Routes::new(random)));
+        let dataplane = Dataplane { workers, events, routes, spi_layout };
+        (Started { dataplane, threads, io: "nothing".to_owned(), lacks: vec!["everything".to_owned()] }, report)
+    }
+
+    fn until_stop(commands: &Receiver<Command>) -> io::Result<()> {
+        let stopped = commands.iter().any(|command| matches!(command, Command::Stop));
+        assert!(stopped, "it is told to stop");
+        Ok(())
+    }
+
+    fn config(socket: &Path) -> Config {
+        let text = format!(
+            "[node]\nidentity = \"headend.rig\"\n[workers]\ncount = 2\n[api]\nsocket = {socket:?}\n\
+             [[pool]]\nname = \"a\"\naddresses = [\"10.30.0.0/16\"]\n\
+             [[connection]]\nname = \"c\"\nremote_ids = [\"*\"]\npsk = \"a key that is long enough\"\n\
+             pools = [\"a\"]\nnetworks = [\"0.0.0.0/0\"]\n"
+        );
+        read("test", &text, &Surroundings { folder: "/".into(), cores: vec![0, 1] }).unwrap().0
+    }
+
+    fn ask(socket: &Path) -> String {
+        use std::io::{Read, Write};
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_daemon_serves_until_it_is_told_to_leave_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("aditd.sock");
+        let config = config(&path);
+        let socket = ApiSocket::bind(&path).unwrap();
+        let (started, _events) = dataplane(until_stop);
+        let (wish, wishes) = bounded(4);
+        let daemon = std::thread::spawn(move || serve(config, started, socket, wishes));
+        let answer = ask(&path);
+        for part in ["200 OK", "\"identity\":\"headend.rig\"", "\"state\":\"serving\"", "\"lacks\":[\"everything\"]"] {
+            assert!(answer.contains(part), "{part} in {answer}");
+        }
+        wish.send(Wish::Reload).unwrap();
+        wish.send(Wish::Leave).unwrap();
+        daemon.join().unwrap().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_worker_that_ends_by_itself_ends_the_daemon_with_the_workers_own_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("aditd.sock");
+        let socket = ApiSocket::bind(&path).unwrap();
+        let (started, _events) = dataplane(|_commands| Err(io::Error::other("the interface was removed")));
+        let (_wish, wishes) = bounded(4);
+        let ended = serve(config(&path), started, socket, wishes);
+        assert_eq!(ended.unwrap_err().to_string(), "worker 1: the interface was removed");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_dataplane_that_is_gone_as_a_whole_ends_the_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("aditd.sock");
+        let socket = ApiSocket::bind(&path).unwrap();
+        let (started, events) = dataplane(until_stop);
+        drop(events);
+        let (_wish, wishes) = bounded(4);
+        let ended = serve(config(&path), started, socket, wishes);
+        assert!(matches!(ended, Err(DaemonError::WorkerGone(_))), "{ended:?}");
+    }
 }

@@ -2,21 +2,24 @@
 
 use crate::config::checked::{Config, IoBackend};
 use crate::lease::headend_address;
-use adit_crypto::random::OsRandom;
+use adit_crypto::random::SecretRandom;
 use adit_dataplane::contract::{ClusterSlot, Dataplane, Routes, SpiLayout};
 use adit_dataplane::io::{Backend, IoConfig, OpenError, TunConfig, open};
-use adit_dataplane::packet::PoolSizes;
-use adit_dataplane::worker::{self, DataplaneConfig};
+use adit_dataplane::packet::{PacketBuf, PoolSizes};
+use adit_dataplane::worker::{DataplaneConfig, start as start_workers};
 use ipnet::IpNet;
 use std::io;
 use std::thread::JoinHandle;
+
+/// What ESP in UDP adds to an inner packet at most, in octets: IPv6 40, UDP 8, ESP 8, IV 16, padding 17, ICV 32.
+const MOST_OVERHEAD: usize = 121;
 
 /// A dataplane at work.
 pub(super) struct Started {
     /// Control's end.
     pub(super) dataplane: Dataplane,
     /// One per worker; they end after `Command::Stop`.
-    pub(super) threads: Vec<JoinHandle<std::io::Result<()>>>,
+    pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
     /// How packets move, as `io` names it.
     pub(super) io: String,
     /// What the kernel or the privileges lack, a sentence each.
@@ -26,45 +29,38 @@ pub(super) struct Started {
 /// Why it does not start. The text says what the operator can do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A socket, the TUN, a privilege.
+    /// Sockets or interface.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A worker.
+    /// Threads.
     #[error("starting the workers: {0}")]
-    Workers(#[from] io::Error),
+    Workers(io::Error),
 }
 
 /// Starts as `config` says.
 ///
 /// # Errors
-/// See [`StartError`]; nothing is left open then.
-pub(super) fn start(config: &Config) -> Result<Started, StartError> {
-    let layout = SpiLayout::new(ClusterSlot(0), &mut OsRandom);
-    let (seeds, report) = open(&doors(config), config.workers.cores.len(), &layout)?;
-    let workers = DataplaneConfig {
-        workers: config.workers.cores.clone(),
-        burst: config.workers.burst,
-        pool: PoolSizes { small: config.workers.buffers, ..PoolSizes::default() },
-        ..DataplaneConfig::default()
-    };
-    let make_doors = seeds.into_iter().map(|seed| || seed.open()).collect();
-    let (dataplane, threads) = worker::start(&workers, layout, Routes::new(&mut OsRandom), make_doors)?;
+/// See [`StartError`]; nothing runs or is open then.
+pub(super) fn start(config: &Config, random: &mut dyn SecretRandom) -> Result<Started, StartError> {
+    let spi_layout = SpiLayout::new(ClusterSlot(0), random);
+    let workers = &config.workers.cores;
+    let (seeds, report) = open(&io_config(config), workers.len(), &spi_layout)?;
+    let doors = seeds.into_iter().map(|seed| move || seed.open()).collect();
+    let (dataplane, threads) =
+        start_workers(&workers_config(config), spi_layout, Routes::new(random), doors).map_err(StartError::Workers)?;
     let lacks = report.lacks.iter().map(ToString::to_string).collect();
     Ok(Started { dataplane, threads, io: report.backend.to_owned(), lacks })
 }
 
-/// What to open. The TUN has the first address of each pool, so that the kernel has the pool's route.
-fn doors(config: &Config) -> IoConfig {
-    let ranges = config.pools.iter().flat_map(|pool| [pool.v4.map(IpNet::from), pool.v6.map(IpNet::from)]).flatten();
-    let addresses = ranges.filter_map(|range| IpNet::new(headend_address(range)?, range.prefix_len()).ok());
+fn io_config(config: &Config) -> IoConfig {
     IoConfig {
         listen: config.listen.addresses.clone(),
         ike_port: config.listen.ike_port,
         natt_port: config.listen.natt_port,
         tun: Some(TunConfig {
             name: config.tun.name.clone(),
-            mtu: config.tun.mtu.into(),
-            addresses: addresses.collect(),
+            mtu: u32::from(config.tun.mtu),
+            addresses: own_addresses(config),
         }),
         backend: match config.io {
             IoBackend::Auto => Backend::Auto,
@@ -74,5 +70,87 @@ fn doors(config: &Config) -> IoConfig {
         spin: config.workers.spin,
         receive_buffer: config.socket_buffers.receive,
         send_buffer: config.socket_buffers.send,
+    }
+}
+
+/// The headend's own address in each range, with the range's prefix: the kernel then routes the range to the TUN.
+fn own_addresses(config: &Config) -> Vec<IpNet> {
+    let ranges = config.pools.iter().flat_map(|pool| [pool.v4.map(IpNet::V4), pool.v6.map(IpNet::V6)]).flatten();
+    ranges.filter_map(|range| IpNet::new(headend_address(range)?, range.prefix_len()).ok()).collect()
+}
+
+fn workers_config(config: &Config) -> DataplaneConfig {
+    let packet = PacketBuf::HEADROOM + usize::from(config.tun.mtu) + MOST_OVERHEAD + PacketBuf::TAILROOM;
+    let usual = PoolSizes::default();
+    DataplaneConfig {
+        workers: config.workers.cores.clone(),
+        burst: config.workers.burst,
+        pool: PoolSizes {
+            small: config.workers.buffers.max(config.workers.burst),
+            small_capacity: usual.small_capacity.max(packet.next_multiple_of(64)),
+            large: usual.large,
+        },
+        ..DataplaneConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Surroundings, read};
+
+    fn config(more: &str) -> Config {
+        let text = format!(
+            "[node]\nidentity = \"headend.rig\"\n{more}\n\
+             [[pool]]\nname = \"a\"\naddresses = [\"10.30.0.0/16\", \"fd30::/64\"]\n\
+             [[pool]]\nname = \"b\"\naddresses = [\"10.31.8.0/24\"]\n\
+             [[connection]]\nname = \"c\"\nremote_ids = [\"*\"]\npsk = \"a key that is long enough\"\n\
+             pools = [\"a\"]\nnetworks = [\"0.0.0.0/0\"]\n"
+        );
+        let around = Surroundings { folder: "/".into(), cores: vec![0, 1] };
+        read("test", &text, &around).unwrap().0
+    }
+
+    #[test]
+    fn the_interface_gets_the_first_address_of_every_range() {
+        let addresses = own_addresses(&config("")).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(addresses, ["10.30.0.1/16", "fd30::1/64", "10.31.8.1/24"]);
+    }
+
+    #[test]
+    fn the_doors_open_as_configured() {
+        let io = io_config(&config(
+            "[listen]\naddresses = [\"192.0.2.1\"]\nike_port = 1500\nnatt_port = 1501\n[tun]\nname = \"vpn\"\n\
+             mtu = 1300\n[io]\nbackend = \"system-calls\"\nreceive_buffer = \"1MiB\"\nsend_buffer = \"2MiB\"\n\
+             [workers]\nspin = \"7us\"",
+        ));
+        assert_eq!(io.listen, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
+        assert_eq!((io.ike_port, io.natt_port, io.backend), (1500, 1501, Backend::SystemCalls));
+        assert_eq!((io.receive_buffer, io.send_buffer), (1 << 20, 2 << 20));
+        assert_eq!(io.spin, std::time::Duration::from_micros(7));
+        let tun = io.tun.unwrap();
+        assert_eq!((tun.name.as_str(), tun.mtu), ("vpn", 1300));
+    }
+
+    #[test]
+    fn a_buffer_holds_the_largest_packet_with_all_that_goes_around_it() {
+        for mtu in [576, 1400, 9000] {
+            let pool = workers_config(&config(&format!("[tun]\nmtu = {mtu}"))).pool;
+            assert!(pool.small_capacity >= PacketBuf::HEADROOM + mtu + MOST_OVERHEAD + PacketBuf::TAILROOM, "{mtu}");
+        }
+        assert_eq!(workers_config(&config("")).pool, PoolSizes::default());
+    }
+
+    #[test]
+    fn there_is_never_less_than_a_burst_of_buffers() {
+        let config = workers_config(&config("[workers]\nburst = 1024\nbuffers = 256"));
+        assert_eq!((config.pool.small, config.burst), (1024, 1024));
+    }
+
+    #[test]
+    fn without_a_word_about_workers_there_is_one_for_each_core() {
+        assert_eq!(config("").workers.cores, [Some(0), Some(1)]);
+        assert_eq!(config("[workers]\ncount = 1").workers.cores, [Some(0)]);
+        assert_eq!(config("[workers]\ncount = 3").workers.cores, [None, None, None]);
     }
 }

@@ -205,7 +205,7 @@ mod tests {
     fn the_key_has_256_bits_in_digits_that_can_be_pasted() {
         let key = make_key(&mut SeededRandom::new(1));
         assert_eq!(key.len(), 64);
-        assert!(key.expose().iter().all(|octet| octet.is_ascii_hexdigit()));
+        assert!(key.expose().iter().all(u8::is_ascii_hexdigit));
         assert_ne!(key, make_key(&mut SeededRandom::new(2)));
     }
 

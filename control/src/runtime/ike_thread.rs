@@ -10,7 +10,9 @@ use crate::session::SessionState;
 use adit_dataplane::contract::{Command, Dataplane, Event, WorkerId};
 use adit_dataplane::time::Instant;
 use crossbeam_channel::{Receiver, never, select};
+use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long peers get to answer our deletes before we go anyway.
@@ -19,8 +21,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 /// Events taken at most before outputs, questions and timers have their turn.
 const EVENTS_AT_ONCE: usize = 256;
-/// Nothing waits longer for nothing.
-const LONG: Duration = Duration::from_secs(3600);
+/// How often the workers are looked after when nothing else happens.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// The engine with all that it is connected to.
 pub(super) struct IkeThread {
@@ -32,29 +34,38 @@ pub(super) struct IkeThread {
     pub(super) facts: StatusView,
     pub(super) outbox: Outbox,
     pub(super) started: Instant,
+    /// The workers; given back when [`IkeThread::run`] ends.
+    pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
     /// Set once the operator wants to leave: the time when patience ends.
     pub(super) leaving: Option<Instant>,
 }
 
 impl IkeThread {
-    /// Runs until the operator wants to leave, then says goodbye and stops the workers.
-    ///
-    /// # Errors
-    /// A worker has ended by itself: without it the daemon is no use.
-    pub(super) fn run(mut self) -> Result<(), WorkerGone> {
+    /// Runs until the operator wants to leave, says goodbye and tells the workers to stop. The error is a worker that
+    /// has ended by itself: its clients are without service, so the daemon ends, to be started again.
+    pub(super) fn run(mut self) -> (Vec<JoinHandle<io::Result<()>>>, Result<(), WorkerGone>) {
+        let result = self.drive();
+        if result.is_ok() && !self.engine.is_idle() {
+            tracing::warn!("leaving although some peers have not answered our delete");
+        }
+        self.stop_workers();
+        (self.threads, result)
+    }
+
+    fn drive(&mut self) -> Result<(), WorkerGone> {
         self.carry_out()?;
         while !self.is_over() {
-            self.wait_and_take();
+            self.wait_and_take()?;
             let now = clock::now();
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
                 self.engine.handle_timeout(now);
             }
             self.carry_out()?;
+            if let Some(index) = self.threads.iter().position(JoinHandle::is_finished) {
+                return Err(WorkerGone(worker(index)));
+            }
         }
-        if !self.engine.is_idle() {
-            tracing::warn!("leaving although some peers have not answered our delete");
-        }
-        self.stop_workers()
+        Ok(())
     }
 
     fn is_over(&self) -> bool {
@@ -64,15 +75,16 @@ impl IkeThread {
     }
 
     /// Waits for whatever comes first and hands it in.
-    fn wait_and_take(&mut self) {
+    fn wait_and_take(&mut self) -> Result<(), WorkerGone> {
         let now = clock::now();
         let times = [self.engine.poll_timeout(), self.outbox.retry_at(), self.leaving];
-        let wait = times.into_iter().flatten().min().map_or(LONG, |at| at.since(now));
+        let wait = times.into_iter().flatten().min().map_or(LOOK_AFTER, |at| at.since(now).min(LOOK_AFTER));
         let no_events = never();
         let events = if self.outbox.is_choked() { &no_events } else { &self.dataplane.events };
         select! {
-            recv(events) -> event => if let Ok(event) = event {
-                self.take_events(event);
+            recv(events) -> event => match event {
+                Ok(event) => self.take_events(event),
+                Err(_all_workers_gone) => return Err(WorkerGone(WorkerId(0))),
             },
             recv(self.questions) -> question => match question {
                 Ok(question) => self.answer(question),
@@ -85,6 +97,7 @@ impl IkeThread {
             },
             default(wait) => {}
         }
+        Ok(())
     }
 
     fn take_events(&mut self, first: (WorkerId, Event)) {
@@ -148,11 +161,11 @@ impl IkeThread {
         }
     }
 
-    fn stop_workers(mut self) -> Result<(), WorkerGone> {
+    /// Workers that are gone already need no command.
+    fn stop_workers(&mut self) {
         let start = clock::now();
         for index in 0..self.dataplane.workers.len() {
-            let worker = WorkerId(u8::try_from(index).unwrap_or(u8::MAX));
-            self.outbox.send(start, &self.dataplane.workers, worker, Command::Stop)?;
+            let _gone = self.outbox.send(start, &self.dataplane.workers, worker(index), Command::Stop);
         }
         while let Some(at) = self.outbox.retry_at() {
             let now = clock::now();
@@ -161,8 +174,13 @@ impl IkeThread {
                 break;
             }
             let _nothing_comes = never::<()>().recv_timeout(at.since(now));
-            self.outbox.retry(clock::now(), &self.dataplane.workers)?;
+            if self.outbox.retry(clock::now(), &self.dataplane.workers).is_err() {
+                break;
+            }
         }
-        Ok(())
     }
+}
+
+fn worker(index: usize) -> WorkerId {
+    WorkerId(u8::try_from(index).unwrap_or(u8::MAX))
 }

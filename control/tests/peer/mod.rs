@@ -30,6 +30,7 @@ pub fn config() -> Config {
         workers: Workers { cores: vec![None, None], burst: 64, spin: Duration::ZERO, buffers: 1024 },
         tun: Tun { name: "adit0".to_owned(), mtu: 1400 },
         io: IoBackend::Auto,
+        socket_buffers: SocketBuffers { receive: 1 << 20, send: 1 << 20 },
         crypto: adit_crypto::esp_cipher::Backend::Auto,
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         api: Api { socket: "/run/adit/control.sock".into() },
