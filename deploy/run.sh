@@ -70,7 +70,7 @@ connect c1 adit >"$RIG_DIR/login" 2>&1 || { cat "$RIG_DIR/login" >&2; die "the c
 client="strongSwan $(dpkg-query -W -f '${Version}' strongswan-swanctl)"
 say "$client is logged in"
 
-ip netns exec "$RIG-s" iperf3 -s >"$RIG_DIR/iperf3-server" 2>&1 &
+ip netns exec "$RIG-s" iperf3 -s --forceflush >"$RIG_DIR/iperf3-server" 2>&1 &
 until_true 10 grep -q listening "$RIG_DIR/iperf3-server" || die "iperf3 does not listen"
 
 # traffic SECONDS [ARGUMENTS...]: one iperf3 run from client to server; prints its JSON.

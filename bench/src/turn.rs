@@ -162,7 +162,7 @@ fn print(report: &Report) {
     println!("{rounds} interleaved rounds of {packets_per_round} packets; clocks are TSC ticks at {tsc_mhz:.0} MHz.");
     println!("In: the whole turn with the memory door. Out: kernel, network card, making the packets.\n");
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
     table.set_header(["direction", "inner octets", "clocks/packet median", "best", "Mpps median", "best"]);
     for case in cases {
         table.add_row([

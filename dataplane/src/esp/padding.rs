@@ -3,7 +3,7 @@
 use crate::wire::esp::TRAILER_LEN;
 
 /// Every legal padding is a prefix of this.
-const PATTERN: [u8; 255] = {
+static PATTERN: [u8; 255] = {
     let mut pattern = [0; 255];
     let mut at = 0;
     while at < pattern.len() {
@@ -25,8 +25,8 @@ pub(super) const fn len_for(payload: usize, align: usize) -> usize {
 
 /// Writes 1, 2, 3, … into up to 255 octets.
 pub(super) fn write(padding: &mut [u8]) {
-    for (octet, value) in padding.iter_mut().zip(PATTERN) {
-        *octet = value;
+    for (octet, value) in padding.iter_mut().zip(&PATTERN) {
+        *octet = *value;
     }
 }
 

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+/// The longest sleep while events wait for room.
+const HELD_UP_LIMIT: Duration = Duration::from_millis(1);
+
 /// How many workers, where, and how much each may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataplaneConfig {
@@ -196,6 +199,8 @@ impl<D: Door> Worker<D> {
     /// # Errors
     /// The door is broken.
     pub fn sleep(&mut self, limit: Duration) -> io::Result<()> {
+        // Nobody wakes a worker when control has taken an event and there is room for what is held.
+        let limit = if self.reports.are_held_up() { limit.min(HELD_UP_LIMIT) } else { limit };
         if self.neighbours.before_sleep() == Sleep::Go {
             // Whoever sends a command wakes the door after it.
             let woken = self.door.wait(limit);
