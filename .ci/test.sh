@@ -31,7 +31,7 @@ step() {
 # "count PASSED FAILED SKIPPED", "failed WHAT" and "skipped WHAT". If the command fails and no test did, then the step
 # itself did not work: that is one failure more.
 counted() {
-  local name=$1 counter=$2 code=0 kind rest p f s failed_before=$failed
+  local name=$1 counter=$2 code=0 kind rest p f s before=$failed
   shift 2
   say "$name"
   "$@" 2>&1 | tee "$work/out" || code=1
@@ -45,7 +45,7 @@ counted() {
       skipped) reasons+=("$rest") ;;
     esac
   done < <("$counter" "$work/out")
-  if [ "$code" -ne 0 ] && [ "$failed" -eq "$failed_before" ]; then
+  if [ "$code" -ne 0 ] && [ "$failed" -eq "$before" ]; then
     failed=$((failed + 1))
     failures+=("$name")
   fi
@@ -111,8 +111,10 @@ run_scenarios() { "$CARGO_TARGET_DIR/release/adit-bench" scenario run --jobs 2 -
 step "formatting" cargo fmt --all --check
 step "lints" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 counted "tests" count_cargo cargo test --locked --workspace --no-fail-fast
+failed_before=$failed
 step "release build" build_release
-if [ -x "$CARGO_TARGET_DIR/release/adit-bench" ]; then counted "scenarios" count_scenarios run_scenarios; fi
+# Without a build there is nothing to hold the scenarios against; an older binary would only deceive.
+if [ "$failed" -eq "$failed_before" ]; then counted "scenarios" count_scenarios run_scenarios; fi
 
 ONCE=1 step "make run ONCE=1" run_once
 

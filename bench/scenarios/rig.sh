@@ -160,6 +160,9 @@ client_start() {
 
 ctl() { "$ADITCTL" --socket "$RIG_DIR/h/aditd.sock" "$@"; }
 
+# status FIELD: one field of the daemon's status, in jq's spelling.
+status() { ctl status --json | jq -r "$1"; }
+
 # sessions: how many there are, in whatever state. sas: how many pairs of ESP SAs.
 sessions() {
   if [ "$ADIT_HEADEND" = adit ]; then ctl sessions --json | jq length; else sas_of h | awk '{print $1}'; fi

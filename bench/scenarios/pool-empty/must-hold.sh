@@ -5,7 +5,7 @@ rig_up
 client_start c1
 client_start c2
 hold "the first client logs in" connect c1 net
-hold "it gets the only address" answers 10.30.0.10 virtual_ip c1 4
+hold "it gets the only address" answers 10.30.0.2 virtual_ip c1 4
 hold "the second client's login fails" not connect c2 net
 hold "the second client is told INTERNAL_ADDRESS_FAILURE" says "$(client_log c2)" "received INTERNAL_ADDRESS_FAILURE notify"
 hold_of_adit "aditd's log names the pool" says "$(headend_log)" "pool.*main|main.*pool"
@@ -17,7 +17,7 @@ hold "the first client still has service" reaches c1 "$SERVER4"
 hold "the first client logs out" disconnect c1 adit
 client_start c2
 hold "the second client logs in" connect c2 net
-hold "it gets the address" answers 10.30.0.10 virtual_ip c2 4
+hold "it gets the address" answers 10.30.0.2 virtual_ip c2 4
 hold "the second client has service" reaches c2 "$SERVER4"
 hold "the second client logs out" disconnect c2 adit
 hold "nothing is left" within 5 nothing_left
