@@ -9,7 +9,6 @@
 use super::node::Node;
 use super::tunnel::Traffic;
 use crate::ike::keys::ChildKeys;
-use crate::session::SessionId;
 use adit_crypto::esp_cipher::{BadKeyLength, EspCipher};
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{Command, InboundSpec, OutboundSpec, SaCounters, Selectors, Spi, TunnelKey};
@@ -42,7 +41,6 @@ pub(super) enum ChildStage {
 
 /// What it is made of.
 pub(super) struct ChildParts {
-    pub(super) session: SessionId,
     pub(super) tunnel: TunnelKey,
     pub(super) spi_in: Spi,
     pub(super) spi_out: u32,
@@ -58,7 +56,7 @@ impl Child {
         parts: ChildParts,
         keys: &ChildKeys,
     ) -> Result<Self, BadKeyLength> {
-        let ChildParts { session, tunnel, spi_in, spi_out, suite, selectors } = parts;
+        let ChildParts { tunnel, spi_in, spi_out, suite, selectors } = parts;
         let backend = node.config.crypto;
         let (theirs, ours) = (&keys.initiator_to_responder, &keys.responder_to_initiator);
         // Exposed to set the ciphers up; they and the keys wipe themselves.
@@ -82,7 +80,7 @@ impl Child {
             counters: Arc::clone(&sent),
         };
         node.installer.command(tunnel.worker, Command::AddInbound(Box::new(inbound)));
-        tracing::debug!(%session, spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), %suite, "child SA installed");
+        tracing::debug!(spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), %suite, "child SA installed");
         let stage = ChildStage::Fresh(Box::new(outbound));
         Ok(Self { spi_in, spi_out, suite, selectors, received, sent, since: now, stage })
     }

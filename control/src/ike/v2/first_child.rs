@@ -94,7 +94,7 @@ pub(super) fn grant(
 
     let mut tunnel = Tunnel::set_up(node, half.id, key, datagram.path, lease);
     let keys = half.ike.keys.child_keymat(cipher, None, &half.nonce_i, &half.nonce_r);
-    let parts = ChildParts { session: half.id, tunnel: key, spi_in, spi_out: peer_spi, suite: cipher, selectors };
+    let parts = ChildParts { tunnel: key, spi_in, spi_out: peer_spi, suite: cipher, selectors };
     match Child::install(now, node, parts, &keys) {
         Ok(child) => tunnel.children.push(child),
         Err(bad_length) => {

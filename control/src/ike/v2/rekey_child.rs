@@ -83,7 +83,7 @@ pub(super) fn answer(
     said.push(Payload::TsInitiator(selectors.remote.clone()));
     said.push(Payload::TsResponder(selectors.local.clone()));
 
-    let parts = ChildParts { session, tunnel: tunnel.key, spi_in, spi_out: peer_spi, suite: cipher, selectors };
+    let parts = ChildParts { tunnel: tunnel.key, spi_in, spi_out: peer_spi, suite: cipher, selectors };
     match Child::install(now, node, parts, &keys) {
         Ok(child) => tunnel.children.push(child),
         Err(_bad_length) => {
