@@ -556,14 +556,15 @@ fn with_wire(
     let (seeds, seed) = mpsc::channel();
     let (listening, ready) = mpsc::channel();
     let seeds_2 = seeds.clone();
-    let second = thread::spawn(move || {
+    let test = || thread::Builder::new().name(thread::current().name().unwrap_or_default().to_owned());
+    let second = test().spawn(move || {
         in_namespace(move || {
             seeds_2.send(opened(2)).unwrap();
             drop(seeds_2);
             right(listening);
         })
     });
-    let first = thread::spawn(move || {
+    let first = test().spawn(move || {
         in_namespace(move || {
             seeds.send(opened(1)).unwrap();
             drop(seeds);
@@ -575,7 +576,7 @@ fn with_wire(
         (Ok(one), Ok(other)) => Some(Wire::between(one, other)),
         _ => None,
     };
-    let results = (first.join(), second.join());
+    let results = (first.unwrap().join(), second.unwrap().join());
     let passed = wire.map(Wire::end);
     assert!(results.0.is_ok() && results.1.is_ok(), "an end of the wire failed");
     passed
