@@ -98,6 +98,27 @@ says() {
 client_log() { echo "$RIG_DIR/$1/charon.log"; }
 headend_log() { if [ "$ADIT_HEADEND" = adit ]; then echo "$RIG_DIR/h/aditd.log"; else client_log h; fi; }
 
+# hold_login: client c1 logs in, has one session and reaches the inner server over both families.
+hold_login() {
+  client_start c1
+  hold "the client logs in" connect c1 net
+  hold_of_adit "one session with one SA pair" answers "1 sessions, 1 SAs" service
+  hold "the inner IPv4 server answers" reaches c1 "$SERVER4"
+  hold "the inner IPv6 server answers" reaches c1 "$SERVER6"
+}
+
+# hold_transfers: 200 MB each way between client c1 and the inner server, over IPv4.
+hold_transfers() {
+  hold "200 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 200
+  hold "200 MB arrive unchanged from server to client" transfers s c1 "$(virtual_ip c1 4)" 200
+}
+
+# hold_logout: client c1 logs out, and the headend has forgotten it.
+hold_logout() {
+  hold "the client logs out" disconnect c1 adit
+  hold "nothing is left" within 5 nothing_left
+}
+
 # ---- up ------------------------------------------------------------------------------------------------------------
 
 # rig_up: the network as the settings describe it, a capture on the router's outer side, the headend.
