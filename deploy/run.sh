@@ -115,9 +115,12 @@ ip netns exec "$RIG-c1" ping -i 0.2 "$SERVER4" >/dev/null 2>&1 &
 ) &
 busy=$!
 
+trap 'exit 0' INT # from here on, Ctrl-C is how it ends
 screen=on
 printf '\e[?1049h\e[?25l' # the terminal's second screen, without a cursor
 while kill -0 "$aditd" 2>/dev/null; do
+  read -r lines COLUMNS < <(stty size 2>/dev/null || echo 40 100)
+  export COLUMNS
   frame=$(
     echo "adit: $client in $RIG-c1 (10.99.1.2) behind NAT, headend $HEADEND4, inner server $SERVER4     Ctrl-C ends it"
     echo
@@ -132,8 +135,7 @@ while kill -0 "$aditd" 2>/dev/null; do
     ctl drops || true
   )
   # Over the old frame, line by line, then clear what is below: nothing flickers. No more lines than there are.
-  lines=$(stty size 2>/dev/null | cut -d' ' -f1)
-  printf '\e[H%s\e[J' "$(head -n $((${lines:-40} - 1)) <<<"$frame" | sed 's/$/\x1b[K/')"
+  printf '\e[H%s\e[J' "$(head -n $((lines - 1)) <<<"$frame" | sed 's/$/\x1b[K/')"
   sleep 1
 done
 die "aditd ended: $(tail -1 "$RIG_DIR/aditd.log")"
