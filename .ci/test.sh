@@ -116,9 +116,10 @@ counted "tests" count_cargo cargo test --locked --workspace --no-fail-fast
 failed_before=$failed
 step "release build" build_release
 # Without a build there is nothing to hold the scenarios against; an older binary would only deceive.
-if [ "$failed" -eq "$failed_before" ]; then counted "scenarios" count_scenarios run_scenarios; fi
-
-ONCE=1 step "make run ONCE=1" run_once
+if [ "$failed" -eq "$failed_before" ]; then
+  counted "scenarios" count_scenarios run_scenarios
+  ONCE=1 step "make run ONCE=1" run_once
+fi
 
 say "sum"
 for reason in "${reasons[@]}"; do echo "skipped: $reason"; done
