@@ -127,6 +127,7 @@ fn sa() -> SaView {
         spi_in: "0x11223344".to_owned(),
         spi_out: "0x55667788".to_owned(),
         algorithms: "aes128gcm16".to_owned(),
+        library: "aws-lc".to_owned(),
         state: "active".to_owned(),
         worker: 1,
         local: vec!["10.20.0.0/24".to_owned()],

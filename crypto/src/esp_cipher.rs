@@ -21,6 +21,17 @@ pub enum Backend {
     RustCrypto,
 }
 
+impl Backend {
+    /// The name used in config and views.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::AwsLc => "aws-lc",
+            Self::RustCrypto => "rustcrypto",
+        }
+    }
+}
+
 /// Key material has the wrong length for the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("key material does not fit {suite}: want {want_encr}+{want_integ} octets, got {got_encr}+{got_integ}")]

@@ -3,6 +3,8 @@
 
 rig_up
 hold_login
+library() { ctl sa --json | jq -r '.[].library'; }
+hold_of_adit "AWS-LC encrypts, as auto has it" answers aws-lc library
 hold "AES-GCM was negotiated" says "$(client_log c1)" "selected proposal: ESP:AES_GCM_16_128/NO_EXT_SEQ"
 hold_transfers
 hold "200 MB arrive unchanged over IPv6 from client to server" transfers c1 s "$SERVER6" 200

@@ -9,7 +9,7 @@
 use super::node::Node;
 use super::tunnel::Traffic;
 use crate::ike::keys::ChildKeys;
-use adit_crypto::esp_cipher::{BadKeyLength, EspCipher};
+use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{Command, InboundSpec, OutboundSpec, SaCounters, Selectors, Spi, TunnelKey};
 use adit_dataplane::time::Instant;
@@ -20,6 +20,8 @@ pub(super) struct Child {
     pub(super) spi_in: Spi,
     pub(super) spi_out: u32,
     pub(super) suite: CipherSuite,
+    /// Which library encrypts.
+    pub(super) library: Backend,
     pub(super) selectors: Arc<Selectors>,
     pub(super) received: Arc<SaCounters>,
     pub(super) sent: Arc<SaCounters>,
@@ -62,6 +64,7 @@ impl Child {
         // Exposed to set the ciphers up; they and the keys wipe themselves.
         let inbound = EspCipher::new(backend, suite, theirs.encr.expose(), theirs.integ.expose())?;
         let outbound = EspCipher::new(backend, suite, ours.encr.expose(), ours.integ.expose())?;
+        let library = outbound.backend();
         let selectors = Arc::new(selectors);
         let (received, sent) = (Arc::<SaCounters>::default(), Arc::<SaCounters>::default());
         let inbound = InboundSpec {
@@ -82,7 +85,7 @@ impl Child {
         node.installer.command(tunnel.worker, Command::AddInbound(Box::new(inbound)));
         tracing::debug!(spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), %suite, "child SA installed");
         let stage = ChildStage::Fresh(Box::new(outbound));
-        Ok(Self { spi_in, spi_out, suite, selectors, received, sent, since: now, stage })
+        Ok(Self { spi_in, spi_out, suite, library, selectors, received, sent, since: now, stage })
     }
 
     /// Sends on it from now on, if it did not before.

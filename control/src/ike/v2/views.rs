@@ -60,6 +60,7 @@ impl Established {
                 spi_in: child.spi_in.to_string(),
                 spi_out: format!("{:#010x}", child.spi_out),
                 algorithms: child.suite.to_string(),
+                library: child.library.name().to_owned(),
                 state: child.state().to_owned(),
                 worker: tunnel.key.worker.0,
                 local: shown(&child.selectors.local),
