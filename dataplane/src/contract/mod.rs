@@ -3,6 +3,7 @@
 mod command;
 mod counters;
 mod event;
+mod inner;
 mod selector;
 mod spi;
 mod tables;
@@ -10,6 +11,7 @@ mod tables;
 pub use command::{Command, InboundSpec, OutboundSpec, TunnelKey, TunnelSpec};
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
+pub use inner::InnerLayout;
 pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
 pub use tables::{NextHop, Routes};

@@ -136,6 +136,8 @@ pub enum Lack {
     NoTcpSegmentation,
     /// The TUN takes no UDP super-packets.
     NoUdpSegmentation,
+    /// The kernel does not let us say which queue of the TUN an inner packet goes to.
+    NoInnerSteering(String),
     /// The receive buffer is smaller than configured.
     SmallReceiveBuffer {
         /// Octets configured.
@@ -164,6 +166,11 @@ impl fmt::Display for Lack {
             Self::NoUdpSegmentation => {
                 write!(f, "this kernel's TUN has no UDP segmentation offload (Linux 6.2): inner UDP passes one by one")
             }
+            Self::NoInnerSteering(why) => write!(
+                f,
+                "the TUN's steering program is not usable ({why}): the kernel spreads inner packets over the workers, \
+                 and each that lands elsewhere is handed over to its own"
+            ),
             Self::SmallReceiveBuffer { wanted, got } => write!(
                 f,
                 "a socket's receive buffer is {got} octets, not {wanted}: give the service CAP_NET_ADMIN or raise \
