@@ -448,6 +448,41 @@ fn another_thread_ends_the_wait() {
 }
 
 #[test]
+fn a_sleeping_door_lets_packets_gather_and_wakes_at_once_for_a_late_one() {
+    for backend in DOORS {
+        in_namespace(move || {
+            let gathering = |coalesce| IoConfig { coalesce, spin: Duration::ZERO, ..config(backend, &["127.0.0.1"]) };
+            let send_apart = |apart: Duration, count: u64| {
+                thread::spawn(move || {
+                    let peer = UdpSocket::bind("127.0.0.9:7777").unwrap();
+                    for n in 0..count {
+                        thread::sleep(apart);
+                        peer.send_to(&pattern(n, 100), "127.0.0.1:4500").unwrap();
+                    }
+                })
+            };
+            let mut worker = Worker::alone(&gathering(Duration::from_secs(1)));
+            worker.receives_nothing();
+            let sender = send_apart(Duration::from_millis(5), 10);
+            assert_eq!(worker.door.wait(Duration::from_secs(20)).unwrap(), Woken::Ready);
+            sender.join().unwrap();
+            let mut burst = Burst::new();
+            assert_eq!(worker.door.receive(&mut worker.pool, &mut burst, 64), 10, "one wait for all of them");
+            drop((worker, burst));
+
+            let mut worker = Worker::alone(&gathering(Duration::from_millis(1)));
+            worker.receives_nothing();
+            let start = worker.door.now();
+            let sender = send_apart(Duration::from_millis(100), 1);
+            assert_eq!(worker.door.wait(Duration::from_secs(20)).unwrap(), Woken::Ready);
+            assert!(worker.door.now().since(start) < Duration::from_secs(10), "not at the end of the wait");
+            sender.join().unwrap();
+            worker.receive(1);
+        });
+    }
+}
+
+#[test]
 fn a_closed_door_leaves_its_ports_at_once_and_swallows_nothing() {
     for backend in DOORS {
         in_namespace(move || {

@@ -43,6 +43,8 @@ pub struct IoConfig {
     pub backend: Backend,
     /// How long a wait looks for packets without sleeping. Zero gives the core away at once.
     pub spin: Duration,
+    /// How long a wait that blocks lets packets gather before it ends for them. Zero wakes for the first.
+    pub coalesce: Duration,
     /// Octets that each outer socket may hold for us. The kernel counts its own bookkeeping too: about 1.5 to 2 times
     /// a packet's length.
     pub receive_buffer: usize,
@@ -58,7 +60,8 @@ impl Default for IoConfig {
             natt_port: 4500,
             tun: Some(TunConfig::default()),
             backend: Backend::Auto,
-            spin: Duration::from_micros(50),
+            spin: Duration::ZERO,
+            coalesce: Duration::from_micros(50),
             receive_buffer: 8 << 20,
             send_buffer: 4 << 20,
         }
@@ -89,6 +92,7 @@ pub struct DoorSeed {
     pub(super) kinds: JoinKinds,
     pub(super) waker: Arc<EventWaker>,
     pub(super) spin: Duration,
+    pub(super) coalesce: Duration,
     backend: Backend,
 }
 
@@ -294,7 +298,8 @@ pub fn open(config: &IoConfig, workers: usize, layout: &SpiLayout) -> Result<(Ve
     let mut seeds = Vec::with_capacity(workers);
     for sockets in sockets {
         let waker = Arc::new(EventWaker::new().map_err(OpenError::Waker)?);
-        seeds.push(DoorSeed { sockets, tun: queues.next(), kinds, waker, spin: config.spin, backend });
+        let IoConfig { spin, coalesce, .. } = *config;
+        seeds.push(DoorSeed { sockets, tun: queues.next(), kinds, waker, spin, coalesce, backend });
     }
     let backend = match backend {
         Backend::SystemCalls => SystemCallDoor::NAME,
