@@ -128,7 +128,7 @@ fn sessions_spread_over_the_workers_and_addresses_differ() {
     assert_eq!(sessions.iter().filter(|session| session.worker == 0).count(), 4);
     let layout = InnerLayout::new(2);
     for session in &sessions {
-        let owners: Vec<_> = session.addresses.iter().map(|address| layout.owner(*address).index()).collect();
+        let owners: Vec<_> = session.addresses.iter().map(|address| layout.owner(*address).0).collect();
         assert_eq!(owners, [session.worker; 2], "the kernel steers {:?} to where the session is", session.addresses);
     }
     let mut addresses: Vec<_> = sessions.iter().flat_map(|session| &session.addresses).collect();

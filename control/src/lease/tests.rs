@@ -103,7 +103,11 @@ fn an_identity_gets_its_address_back_while_nobody_needed_it() {
     let alice = leases.take(&[0], SessionId(1), &who("alice"), V4, W0).unwrap();
     let bob = leases.take(&[0], SessionId(2), &who("bob"), V4, W0).unwrap();
     leases.give_back(SessionId(1), alice);
-    assert_eq!(v4(leases.take(&[0], SessionId(3), &who("carol"), V4, W0)), "10.30.0.4", "not alice's: others are fresh");
+    assert_eq!(
+        v4(leases.take(&[0], SessionId(3), &who("carol"), V4, W0)),
+        "10.30.0.4",
+        "not alice's: others are fresh"
+    );
     leases.give_back(SessionId(2), bob);
     let again = leases.take(&[0], SessionId(4), &who("alice"), V4, W0).unwrap();
     assert_eq!(again, alice);
@@ -118,11 +122,13 @@ fn an_identity_gets_its_address_back_while_nobody_needed_it() {
 #[test]
 fn what_was_given_back_first_is_given_again_first() {
     let mut leases = leases(&[pool("p", Some("10.30.0.0/29"), None)]);
-    let held: Vec<_> = (0..5).map(|n| leases.take(&[0], SessionId(n), &who(&format!("old{n}")), V4, W0).unwrap()).collect();
+    let held: Vec<_> =
+        (0..5).map(|n| leases.take(&[0], SessionId(n), &who(&format!("old{n}")), V4, W0).unwrap()).collect();
     for n in [3, 0, 4] {
         leases.give_back(SessionId(n), held[n as usize]);
     }
-    let again: Vec<_> = (10..13).map(|n| v4(leases.take(&[0], SessionId(n), &who(&format!("new{n}")), V4, W0))).collect();
+    let again: Vec<_> =
+        (10..13).map(|n| v4(leases.take(&[0], SessionId(n), &who(&format!("new{n}")), V4, W0))).collect();
     assert_eq!(again, ["10.30.0.5", "10.30.0.2", "10.30.0.6"]);
 }
 

@@ -44,7 +44,9 @@ mod tests {
     fn neighbouring_addresses_belong_to_workers_in_turn_in_both_families() {
         let layout = InnerLayout::new(3);
         // 10.30.0.0 is 169 738 240 and ::1:0 is 65 536; both leave 1 when divided by 3.
-        for (v4, v6, owner) in [("10.30.0.0", "fd30::1:0", 1), ("10.30.0.1", "fd30::1:1", 2), ("10.30.0.2", "fd30::1:2", 0)] {
+        for (v4, v6, owner) in
+            [("10.30.0.0", "fd30::1:0", 1), ("10.30.0.1", "fd30::1:1", 2), ("10.30.0.2", "fd30::1:2", 0)]
+        {
             assert_eq!(layout.owner(v4.parse().unwrap()), WorkerId(owner), "{v4}");
             assert_eq!(layout.owner(v6.parse().unwrap()), WorkerId(owner), "{v6}");
         }

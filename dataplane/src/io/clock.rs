@@ -15,10 +15,8 @@ pub(super) fn now() -> Instant {
 
 /// Sleeps; a signal may end it early.
 pub(super) fn nap(time: Duration) {
-    let time = libc::timespec {
-        tv_sec: time.as_secs() as libc::time_t,
-        tv_nsec: libc::c_long::from(time.subsec_nanos()),
-    };
+    let time =
+        libc::timespec { tv_sec: time.as_secs() as libc::time_t, tv_nsec: libc::c_long::from(time.subsec_nanos()) };
     // SAFETY: `time` lives until the call returns; nobody wants to know what was left of it.
     unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, 0, &raw const time, std::ptr::null_mut()) };
 }
