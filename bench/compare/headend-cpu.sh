@@ -3,6 +3,7 @@
 # namespaces, the same strongSwan client, the same iperf3, the headends in turn, round by round.
 #
 #   ROUNDS=3 SECONDS_EACH=4 UDP_RATE=200M bench/compare/headend-cpu.sh
+#   WORKERS='coalesce = "200us"' ...        aditd with more lines in [workers]
 #
 # In the number: CPU time of all threads of the headend's process (/proc/PID/task/*/schedstat) per Gbit that the receiving
 # iperf3 got. The kernel's work for packets counts as far as it is done while one of these threads runs: the system calls
@@ -54,12 +55,13 @@ measure() {
 }
 
 topology_up 1 ports
+sed "s/^\[workers\]$/&\n${WORKERS:-}/" "$ADIT_SCENARIO/aditd.toml" >"$ADIT_RUN_DIR/aditd.toml"
 in_ns s iperf3 -s -B "$SERVER4" >"$ADIT_RUN_DIR/iperf3.log" 2>&1 &
 until_true 10 listens s 5201
 echo "headend protocol direction CPU-seconds Gbit Mbit/s"
 for ((round = 0; round < ROUNDS; round++)); do
   for ADIT_HEADEND in adit strongswan; do
-    headend_start
+    headend_start "$ADIT_RUN_DIR/aditd.toml"
     client_start c1
     connect c1 net >/dev/null
     for protocol in tcp udp; do
