@@ -32,7 +32,7 @@ scenario:
 	@$(BENCH) scenario run '$(NAME)' --jobs $(JOBS) --headend $(HEADEND)
 
 bench:
-	@cargo bench --package adit-bench
+	@cargo run --quiet --release --package adit-bench -- turn
 
 bench-headend:
 	@deploy/install-peers.sh
