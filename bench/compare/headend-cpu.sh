@@ -5,8 +5,8 @@
 #   ROUNDS=3 SECONDS_EACH=4 UDP_RATE=200M bench/compare/headend-cpu.sh
 #   WORKERS='coalesce = "200us"' ...        aditd with more lines in [workers]
 #
-# In the number: CPU time of all threads of the headend's process (/proc/PID/task/*/schedstat) per Gbit that the receiving
-# iperf3 got. The kernel's work for packets counts as far as it is done while one of these threads runs: the system calls
+# In the number: CPU time of all threads of the headend's process (/proc/PID/task/*/schedstat) per Gbit of inner packets that
+# went through its TUN in the direction measured, so that what is lost before or behind it does not count. The kernel's work for packets counts as far as it is done while one of these threads runs: the system calls
 # of the headend are in it, and so are soft interrupts that hit it; those that hit others are not. The same for both.
 # Out: the client, which is the same for both and the bottleneck.
 set -euo pipefail
@@ -40,17 +40,26 @@ trap 'exit 130' INT TERM HUP
 cpu_ns() { cat "/proc/$1/task/"*/schedstat | awk '{sum += $1} END {printf "%.0f\n", sum}'; }
 headend_pid() { if [ "$ADIT_HEADEND" = adit ]; then echo "$HEADEND_PID"; else strongswan_pid h; fi; }
 
+# moved DIRECTION: octets that went through the headend's TUN; what it writes is what the interface receives.
+moved() {
+  local interface=ipsec0 side=tx
+  if [ "$ADIT_HEADEND" = adit ]; then interface=adit0; fi
+  if [ "$1" = up ]; then side=rx; fi
+  in_ns h cat "/sys/class/net/$interface/statistics/${side}_bytes"
+}
+
 # measure HEADEND PROTOCOL DIRECTION: one line of results.
 measure() {
-  local options=() before after result
+  local options=() cpu octets
   if [ "$2" = udp ]; then options+=(-u -b "$UDP_RATE" -l 1300); fi
   if [ "$3" = down ]; then options+=(-R); fi
-  before=$(cpu_ns "$(headend_pid)")
-  result=$(in_ns c1 timeout $((SECONDS_EACH + 20)) iperf3 -J -c "$SERVER4" -t "$SECONDS_EACH" "${options[@]}")
-  after=$(cpu_ns "$(headend_pid)")
-  jq -r --arg what "$1 $2 $3" --argjson cpu $((after - before)) '
-    (.end.sum_received.bytes // (.end.sum.bytes * (1 - .end.sum.lost_percent / 100))) as $bytes
-    | "\($what) \($cpu / 1e9) \($bytes * 8 / 1e9) \($bytes * 8 / 1e6 / .end.sum_sent.seconds)"' <<<"$result" |
+  cpu=$(cpu_ns "$(headend_pid)")
+  octets=$(moved "$3")
+  in_ns c1 timeout $((SECONDS_EACH + 20)) iperf3 -J -c "$SERVER4" -t "$SECONDS_EACH" "${options[@]}" >"$ADIT_RUN_DIR/iperf3.json"
+  octets=$(($(moved "$3") - octets))
+  cpu=$(($(cpu_ns "$(headend_pid)") - cpu))
+  awk -v what="$1 $2 $3" -v cpu="$cpu" -v octets="$octets" -v seconds="$SECONDS_EACH" \
+    'BEGIN {printf "%s %.3f %.3f %.0f\n", what, cpu / 1e9, octets * 8 / 1e9, octets * 8 / 1e6 / seconds}' |
     tee -a "$ADIT_RUN_DIR/results"
 }
 
@@ -85,6 +94,7 @@ awk '
     return median(list, count[who, key])
   }
   END {
+    # Mbit/s: through the TUN.
     print "| traffic | aditd: CPU s per Gbit (Mbit/s) | strongSwan: CPU s per Gbit (Mbit/s) | strongSwan / aditd |"
     print "|---|---|---|---|"
     split("tcp up,tcp down,udp up,udp down", order, ",")
