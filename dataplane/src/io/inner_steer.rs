@@ -2,7 +2,7 @@
 //! so to which worker, a packet from the inner network goes. The kernel runs it on the IP packet; a load past the end
 //! makes it return 0, so that what is too short goes to worker 0.
 //!
-//! It is written by hand, instruction by instruction: ten of them are no reason to need a compiler.
+//! It is written by hand, instruction by instruction: nine of them are no reason to need a compiler.
 #![expect(unsafe_code, reason = "loading the program is a system call with pointers, attaching it an ioctl")]
 
 use crate::contract::InnerLayout;
