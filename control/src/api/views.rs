@@ -19,6 +19,10 @@ pub struct StatusView {
     pub sessions: usize,
     /// Not yet logged in, or leaving.
     pub sessions_pending: usize,
+    /// Clients that have not shown yet who they are.
+    pub half_open: usize,
+    /// Who has to return a cookie before anything is remembered of it: `nobody`, `1 source`, …, `everybody`.
+    pub cookies_asked_of: String,
     /// Child SAs.
     pub sas: usize,
     /// Worker threads.

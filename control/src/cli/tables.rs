@@ -23,6 +23,7 @@ pub(super) fn status(view: &StatusView) -> String {
     line("aditd", format!("{}, {}, up {}", view.version, view.state, time(view.up_seconds)));
     line("identity", view.identity.clone());
     line("sessions", format!("{} up, {} pending, {} child SAs", view.sessions, view.sessions_pending, view.sas));
+    line("logins", format!("{} half-open, cookies asked of {}", view.half_open, view.cookies_asked_of));
     line("workers", format!("{}, packets move by {}", view.workers, view.io));
     line("listen", view.listen.join(", "));
     line("tun", format!("{}, MTU {}", view.tun, view.mtu));
