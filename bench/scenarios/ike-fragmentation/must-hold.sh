@@ -19,11 +19,14 @@ table inet rig_fragments {
 NFT
 hold "a ping in fragments does not pass" not in_ns c1 ping -q -c 1 -W 1 -s 3000 "$HEADEND4"
 hold "the router counted its fragments" more_dropped 1
+before=$(fragments_dropped)
+hold "nor does one over IPv6" not in_ns c1 ping -q -c 1 -W 1 -s 3000 "$HEADEND6"
+hold "the router counted its fragments, too" more_dropped "$before"
 
 STRONGSWAN_MORE='fragment_size = 700' client_start c1
 before=$(fragments_dropped)
 hold "without IKE fragmentation the login dies in the router" not connect c1 whole 3
-hold "the router counted its fragments, too" more_dropped "$before"
+hold "it was the router that dropped it" more_dropped "$before"
 strongswan_ctl c1 --terminate --ike whole --force >/dev/null || true
 before=$(fragments_dropped)
 hold "with IKE fragmentation the client logs in" connect c1 net
