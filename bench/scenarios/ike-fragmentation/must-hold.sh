@@ -53,4 +53,6 @@ hold "a child rekey on the new IKE SA completes" within 10 not answers "$child" 
 hold_of_adit "it came in fragments, too" says "$(headend_log)" "came in fragments exchange=CreateChildSa" 2
 hold "the inner server still answers" reaches c1 "$SERVER4"
 hold "the router saw no more IP fragments" answers "$before" fragments_dropped
-hold_logout
+hold "the client logs out" disconnect c1 adit
+# The reference holds the login that died for 30 seconds.
+hold "nothing is left" within 40 nothing_left
