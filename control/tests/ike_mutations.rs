@@ -177,8 +177,8 @@ fn every_change(cookies: usize, message: usize) -> BTreeMap<End, usize> {
         line.passed.swap_remove(message)
     };
     let mut ends = BTreeMap::new();
-    for at in 0..honest.len() {
-        for value in values(honest[at]) {
+    for (at, octet) in honest.iter().enumerate() {
+        for value in values(*octet) {
             let change = Change { message, at, value };
             let mut world = world(cookies);
             let mut line = Line { world: &mut world, change: Some(change), passed: Vec::new() };
@@ -235,8 +235,8 @@ fn a_changed_cookie_costs_a_round_trip() {
 #[track_caller]
 fn no_change_matters(world: &mut World, datagram: &IkeDatagram) {
     let before = (world.engine.holdings(), world.engine.sas(world.now).len(), world.dataplane.log.len());
-    for at in 0..datagram.bytes.len() {
-        for value in values(datagram.bytes[at]) {
+    for (at, octet) in datagram.bytes.iter().enumerate() {
+        for value in values(*octet) {
             let mut changed = datagram.clone();
             changed.bytes[at] = value;
             for said in world.deliver(&changed) {
@@ -259,8 +259,8 @@ fn parse_any_exchange(bytes: &[u8]) -> Vec<Payload> {
 /// Every change of an answer as the client hears it: it cannot be opened, and asking again brings the same octets.
 #[track_caller]
 fn no_changed_answer_opens(sa: &Sa, answer: &[u8]) {
-    for at in 0..answer.len() {
-        for value in values(answer[at]) {
+    for (at, octet) in answer.iter().enumerate() {
+        for value in values(*octet) {
             let mut changed = answer.to_vec();
             changed[at] = value;
             let opened = parse(&changed).ok().map(|incoming| sa.theirs.open(&incoming));
