@@ -77,6 +77,8 @@ fn status() -> StatusView {
         state: "serving".to_owned(),
         sessions: 1,
         sessions_pending: 1,
+        half_open: 1,
+        cookies_asked_of: "nobody".to_owned(),
         sas: 1,
         workers: 2,
         listen: vec!["0.0.0.0:500".to_owned(), "[::]:4500".to_owned()],

@@ -154,6 +154,19 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_cookie_threshold_that_is_never_reached_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let path = folder.path().join("a.toml");
+    fs::write(&path, text.replace("[ike]\n", "[ike]\nhalf_open_limit = 64\ncookie_threshold = 65\n")).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let output = check(folder.path(), "a.toml");
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("[ike] cookie_threshold: warning: above half_open_limit = 64"), "{said}");
+}
+
+#[test]
 fn what_works_but_is_probably_not_meant_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();

@@ -96,6 +96,14 @@ enum Step {
         client: u8,
         spoil: Seldom,
     },
+    /// A request in fragments, without one of them or with one spoilt, from either end.
+    Fragments {
+        client: u8,
+        limit: u8,
+        skip: u8,
+        backwards: bool,
+        spoil: Seldom,
+    },
     Again {
         which: u8,
         port: u8,
@@ -151,11 +159,17 @@ fn any_order_of_good_and_spoilt_messages_leaves_nothing_behind() {
         let mut config = config();
         config.ike.half_open_limit = 5;
         config.ike.session_limit = 2;
+        config.ike.cookie_threshold = 3;
+        config.ike.cookie_threshold_per_source = 2;
+        config.ike.fragment_size = 576;
         let mut story = Story {
             world: World::new(config),
             peers: (2..4)
                 .map(|host| Hostile {
-                    client: Client::new(["alice@rig", "bob@rig"][usize::from(host) - 2], host),
+                    client: Client {
+                        first_notifies: vec![NotifyKind::IkeFragmentationSupported],
+                        ..Client::new(["alice@rig", "bob@rig"][usize::from(host) - 2], host)
+                    },
                     init: None,
                     keyed: None,
                     sas: Vec::new(),
@@ -201,11 +215,22 @@ impl Story {
                     peer.init = Some((request.clone(), nonce, pair));
                 }
                 let datagram = peer.client.on_500(spoil.octets(request));
-                let sent = self.deliver(datagram.clone());
+                let mut sent = self.deliver(datagram.clone());
                 assert!(sent.iter().all(|answer| answer.bytes.len() <= datagram.bytes.len()), "no amplification");
+                if let [Ok(Incoming { payloads: said, .. })] =
+                    &sent.iter().map(|said| parse(&said.bytes)).collect::<Vec<_>>()[..]
+                    && let [Payload::Notify(cookie @ Notify { kind: NotifyKind::Cookie, .. })] = &said[..]
+                {
+                    payloads.insert(0, Payload::Notify(cookie.clone()));
+                    let request = build(&init_header(spi_i), &payloads);
+                    let peer = pick(&mut self.peers, client);
+                    peer.init = peer.init.take().map(|(_, nonce, pair)| (request.clone(), nonce, pair));
+                    let datagram = peer.client.on_500(request);
+                    sent = self.deliver(datagram);
+                }
                 let peer = pick(&mut self.peers, client);
                 if let (Some((request, nonce, pair)), [answer]) = (peer.init.take(), &sent[..])
-                    && parse(&answer.bytes).is_ok_and(|incoming| incoming.payloads.len() == 5)
+                    && parse(&answer.bytes).is_ok_and(|incoming| incoming.payloads.len() >= 5)
                 {
                     peer.keyed = Some(peer.client.keyed(request, answer.bytes.clone(), nonce, pair));
                 }
@@ -284,6 +309,31 @@ impl Story {
                 let bytes = spoil.octets(sa.answer(id, &[]));
                 let datagram = peer.client.on_4500(bytes);
                 self.deliver(datagram);
+            }
+            Step::Fragments { client, limit, skip, backwards, spoil } => {
+                let spoil = spoil.come();
+                let peer = pick(&mut self.peers, client);
+                let Some(sa) = peer.sas.last_mut() else { return };
+                let mut payloads = vec![Payload::VendorId(vec![7; 600])];
+                spoil.payloads(&mut payloads);
+                let header = sa.header(Exchange::Informational, false, sa.next);
+                let sealed = sa.ours.seal_in_fragments(80 + usize::from(limit), &header, &payloads);
+                let mut cut: Vec<Vec<u8>> = messages(&sealed).map(<[u8]>::to_vec).collect();
+                let spoilt = usize::from(skip) % cut.len();
+                cut[spoilt] = spoil.octets(std::mem::take(&mut cut[spoilt]));
+                if skip < 64 {
+                    cut.remove(spoilt);
+                }
+                if backwards {
+                    cut.reverse();
+                }
+                let datagrams: Vec<_> = cut.into_iter().map(|bytes| peer.client.on_4500(bytes)).collect();
+                let answers: usize = datagrams.into_iter().map(|datagram| self.deliver(datagram).len()).sum();
+                if answers > 0
+                    && let Some(sa) = pick(&mut self.peers, client).sas.last_mut()
+                {
+                    sa.next += 1;
+                }
             }
             Step::Again { which, port } => {
                 if self.said.is_empty() {

@@ -21,6 +21,10 @@ pub struct StatusView {
     pub sessions: usize,
     /// Not yet logged in, or leaving.
     pub sessions_pending: usize,
+    /// Clients that have not shown yet who they are.
+    pub half_open: usize,
+    /// Who has to return a cookie before anything is remembered of it: `nobody`, `1 source`, …, `everybody`.
+    pub cookies_asked_of: String,
     /// Child SAs.
     pub sas: usize,
     /// Worker threads.
@@ -52,6 +56,18 @@ pub struct IkeView {
     pub answered_again: u64,
     /// Requests of ours that were sent again.
     pub asked_again: u64,
+    /// Clients that were asked for a cookie.
+    pub cookies_asked: u64,
+    /// Clients that returned a good cookie when one was asked for.
+    pub cookies_returned: u64,
+    /// Cookies that were not ours or too old, when one was asked for.
+    pub cookies_wrong: u64,
+    /// Messages put together from fragments.
+    pub messages_joined: u64,
+    /// Messages sent in fragments, once and again.
+    pub messages_cut: u64,
+    /// Strangers told that their IKE SA or their version of IKE is unknown.
+    pub strangers_told: u64,
     /// Peers that proved their identity and got a session.
     pub logins: u64,
     /// Peers that were refused.
@@ -85,6 +101,12 @@ impl IkeView {
             sent: counters.sent,
             answered_again: counters.answered_again,
             asked_again: counters.asked_again,
+            cookies_asked: counters.cookies_asked,
+            cookies_returned: counters.cookies_returned,
+            cookies_wrong: counters.cookies_wrong,
+            messages_joined: counters.messages_joined,
+            messages_cut: counters.messages_cut,
+            strangers_told: counters.strangers_told,
             logins: counters.logins,
             refusals: counters.refusals,
             ignored: Ignored::ALL.iter().map(ignored).collect(),

@@ -24,6 +24,7 @@ pub(super) fn status(view: &StatusView) -> String {
     line("aditd", format!("{}, {}, up {}", view.version, view.state, time(view.up_seconds)));
     line("identity", view.identity.clone());
     line("sessions", format!("{} up, {} pending, {} child SAs", view.sessions, view.sessions_pending, view.sas));
+    line("logins", format!("{} half-open, cookies asked of {}", view.half_open, view.cookies_asked_of));
     line("workers", format!("{}, packets move by {}", view.workers, view.io));
     line("listen", view.listen.join(", "));
     line("tun", format!("{}, MTU {}", view.tun, view.mtu));
@@ -47,6 +48,9 @@ pub(super) fn ike(view: &IkeView, width: u16) -> String {
     line("logins", format!("{} done, {} refused", count(view.logins), count(view.refusals)));
     line("messages", format!("{} received, {} sent", count(view.received), count(view.sent)));
     line("again", format!("{} answers, {} requests of our own", count(view.answered_again), count(view.asked_again)));
+    let (asked, returned, wrong) = (count(view.cookies_asked), count(view.cookies_returned), count(view.cookies_wrong));
+    line("cookies", format!("{asked} asked for, {returned} returned, {wrong} wrong"));
+    line("fragments", format!("{} messages joined, {} cut", count(view.messages_joined), count(view.messages_cut)));
     let mut ignored: Vec<_> = view.ignored.iter().filter(|reason| reason.total > 0).collect();
     if ignored.is_empty() {
         return text;

@@ -2,11 +2,12 @@
 
 mod ending;
 mod first_contact;
+mod fragment;
 mod login;
 
 use super::counters::{EngineCounters, Ignored};
-use super::v2::{Arrivals, Closing, Established, HalfOpen, Node, TimerKey, Verdict};
-use super::wire::{Id, IkeSpi, parse, parse_header};
+use super::v2::{Arrivals, Closing, CookiesAsked, Established, HalfOpen, IkeSa, Node, TimerKey, Verdict};
+use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, parse, parse_header};
 use crate::config::checked::Config;
 use crate::installer::Installer;
 use crate::session::{Cause, SaView, SessionId, SessionView};
@@ -81,7 +82,7 @@ impl Engine {
     pub fn new(config: Arc<Config>, workers: usize, spi_layout: SpiLayout, mut random: Box<dyn SecretRandom>) -> Self {
         let installer = Installer::new(workers, spi_layout, Routes::new(&mut *random));
         Self {
-            arrivals: Arrivals::new(config.ike.half_open_limit),
+            arrivals: Arrivals::new(&config.ike),
             node: Node::new(config, installer, random),
             sessions: BTreeMap::new(),
             by_identity: BTreeMap::new(),
@@ -135,6 +136,7 @@ impl Engine {
             match key {
                 TimerKey::Farewell(spi) => self.node.forget_farewell(spi),
                 TimerKey::Session(id) => self.session_timeout(now, id),
+                TimerKey::Reassembly(id) => self.forget_fragments(id),
             }
         }
     }
@@ -196,6 +198,11 @@ impl Engine {
         &self.node.counters
     }
 
+    /// Of whom cookies are asked now.
+    pub fn cookies_asked(&self) -> CookiesAsked {
+        self.arrivals.cookies_asked()
+    }
+
     /// What is held right now.
     pub fn holdings(&self) -> Holdings {
         let (half_open, arrivals, _) = self.arrivals.counts();
@@ -217,7 +224,16 @@ impl Engine {
 
     fn datagram(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram) {
         self.node.counters.received += 1;
-        let Ok(header) = parse_header(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
+        let header = match parse_header(&datagram.bytes) {
+            Ok(header) => header,
+            // RFC 7296 section 2.5: who speaks a later version is told that there is none here.
+            Err(WireError::MajorVersion { major: 3.., .. }) => {
+                let (kind, reason) = (NotifyKind::InvalidMajorVersion, Ignored::OtherVersion);
+                return self.node.tell_stranger(now, worker, datagram, kind, reason);
+            }
+            Err(WireError::MajorVersion { .. }) => return self.node.ignore(Ignored::OtherVersion),
+            Err(_) => return self.node.ignore(Ignored::Malformed),
+        };
         // adit is the original responder of every IKE SA that it has.
         if !header.flags.initiator {
             return self.node.ignore(Ignored::WrongDirection);
@@ -226,21 +242,41 @@ impl Engine {
             return self.first_contact(now, worker, datagram, header);
         }
         let Some(id) = self.node.session_of(header.responder_spi) else {
-            return self.after_the_end(worker, datagram, header);
+            return self.after_the_end(now, worker, datagram, header);
         };
         let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
         let _span = tracing::info_span!("session", session = %id).entered();
+        match &incoming.sealed {
+            Sealed::Fragment(skf) => self.fragment(now, id, datagram, &incoming, skf),
+            Sealed::Nothing | Sealed::Whole(_) | Sealed::Joined(_) => self.message(now, id, datagram, &incoming),
+        }
+    }
+
+    /// A message for one of a session's IKE SAs. If it came in fragments, `datagram` is the last to come.
+    fn message(&mut self, now: Instant, id: SessionId, datagram: &IkeDatagram, incoming: &Incoming<'_>) {
         match self.sessions.remove(&id) {
-            Some(Stage::HalfOpen(half)) => self.half_open(now, half, datagram, &incoming),
+            Some(Stage::HalfOpen(half)) => self.half_open(now, half, datagram, incoming),
             Some(Stage::Established(mut session)) => {
-                let verdict = session.handle(now, &mut self.node, datagram, &incoming);
+                let verdict = session.handle(now, &mut self.node, datagram, incoming);
                 self.settle(now, session, verdict);
             }
             Some(Stage::Closing(mut closing)) => {
-                let verdict = closing.handle(now, &mut self.node, datagram, &incoming);
+                let verdict = closing.handle(now, &mut self.node, datagram, incoming);
                 self.settle_closing(now, closing, verdict);
             }
             None => self.node.ignore(Ignored::UnknownSpi),
         }
+    }
+}
+
+impl Stage {
+    /// Its IKE SA that a message is on.
+    fn ike_sa(&mut self, header: &Header) -> Option<&mut IkeSa> {
+        let sa = match self {
+            Self::HalfOpen(half) => Some(&mut half.ike),
+            Self::Established(session) => session.ike_sa(header.responder_spi),
+            Self::Closing(closing) => Some(&mut closing.ike),
+        };
+        sa.filter(|sa| (sa.spi_i, sa.spi_r) == (header.initiator_spi, header.responder_spi))
     }
 }

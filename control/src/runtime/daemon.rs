@@ -125,6 +125,8 @@ fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> Sta
         state: String::new(),
         sessions: 0,
         sessions_pending: 0,
+        half_open: 0,
+        cookies_asked_of: String::new(),
         sas: 0,
         workers,
         listen: listen.collect(),

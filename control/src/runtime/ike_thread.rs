@@ -143,6 +143,8 @@ impl IkeThread {
             state: if self.leaving.is_some() { "leaving" } else { "serving" }.to_owned(),
             sessions: up,
             sessions_pending: sessions.len() - up,
+            half_open: self.engine.holdings().half_open,
+            cookies_asked_of: self.engine.cookies_asked().to_string(),
             sas: self.engine.sas(now).len(),
             commands_waiting: self.outbox.waiting(),
             ..self.facts.clone()

@@ -92,6 +92,7 @@ impl Engine {
     fn gone(&mut self, now: Instant, peer: &Peer, cause: Cause, traffic: Traffic, farewell: Option<Farewell>) {
         self.node.installer.session_left(peer.worker);
         self.node.timers.set(TimerKey::Session(peer.id), None);
+        self.node.timers.set(TimerKey::Reassembly(peer.id), None);
         self.arrivals.left(&peer.arrival);
         if let Some(ids) = self.by_identity.get_mut(&peer.identity) {
             ids.remove(&peer.id);

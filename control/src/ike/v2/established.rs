@@ -10,7 +10,7 @@ use super::tunnel::{Traffic, Tunnel};
 use super::{create_child, dpd, informational, keepalive};
 use crate::ike::counters::Ignored;
 use crate::ike::sk::SkError;
-use crate::ike::wire::{Exchange, Id, Incoming, NotifyKind, Payload, WireError};
+use crate::ike::wire::{Exchange, Id, IkeSpi, Incoming, NotifyKind, Payload, WireError};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{
     Command, Direction, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, TunnelKey, WorkerId,
@@ -32,7 +32,7 @@ pub(crate) struct Peer {
     pub(crate) arrival: Arrival,
     pub(super) nat: Nat,
     pub(crate) worker: WorkerId,
-    pub(super) path: Path,
+    pub(crate) path: Path,
     pub(super) framing: IkeFraming,
     pub(crate) login: Instant,
     /// When an authenticated IKE message last came.
@@ -142,8 +142,7 @@ impl Established {
         };
         if let Some(bytes) = again {
             // No proof of life and no move: whoever recorded the request can send it again from anywhere.
-            node.counters.answered_again += 1;
-            node.send_ike(self.peer.worker, datagram.path, datagram.framing, bytes);
+            node.answer_again(self.peer.worker, self.peer.path, datagram, bytes);
             return Verdict::Stay;
         }
         self.peer.heard = now;
@@ -355,6 +354,20 @@ impl Established {
         node.forget_ike_spi(self.ike.spi_r);
         if let Some(former) = self.former.take() {
             node.forget_ike_spi(former.ike.spi_r);
+        }
+    }
+
+    /// The one of its IKE SAs with this SPI of ours.
+    pub(crate) fn ike_sa(&mut self, spi_r: IkeSpi) -> Option<&mut IkeSa> {
+        let which = if spi_r == self.ike.spi_r { Which::Current } else { Which::Former };
+        self.sa_mut(which)
+    }
+
+    /// Fragments of unfinished messages have been held for long enough.
+    pub(crate) fn forget_fragments(&mut self) {
+        self.ike.forget_fragments();
+        if let Some(former) = &mut self.former {
+            former.ike.forget_fragments();
         }
     }
 

@@ -21,15 +21,21 @@ impl Established {
         datagram: &IkeDatagram,
         incoming: &Incoming<'_>,
     ) -> Self {
-        let granted = first_child::grant(now, node, &half, &proven, datagram);
+        let granted = proven.child.map(|offer| first_child::grant(now, node, &half, &proven, offer, datagram));
         // Where its tunnel is; without one, anywhere.
         let worker = match &granted {
-            Ok((tunnel, _)) => tunnel.key.worker,
-            Err(_) => node.installer.least_loaded(),
+            Some(Ok((tunnel, _))) => tunnel.key.worker,
+            Some(Err(_)) | None => node.installer.least_loaded(),
         };
         node.installer.session_came(worker);
         let (service, rest) = match granted {
-            Ok((tunnel, payloads)) => {
+            None => {
+                node.counters.logins += 1;
+                tracing::info!(identity = %proven.identity, peer = %datagram.path.peer, ike = %half.ike.suite(),
+                    "login without a child SA, as the client wants it");
+                (Service::Childless { since: now, traffic: Traffic::default() }, Vec::new())
+            }
+            Some(Ok((tunnel, payloads))) => {
                 node.counters.logins += 1;
                 let addresses = addresses(&tunnel.lease);
                 let connection = node.connection(proven.connection).map(|connection| connection.name.as_str());
@@ -38,7 +44,7 @@ impl Established {
                     esp = tunnel.children.first().map(|child| tracing::field::display(child.suite)), "login");
                 (Service::Tunnel(Box::new(tunnel)), payloads)
             }
-            Err(refused) => {
+            Some(Err(refused)) => {
                 node.counters.refusals += 1;
                 tracing::warn!(cause = refused.cause.name(), identity = %proven.identity, peer = %datagram.path.peer,
                     offered = refused.offered, wanted = refused.wanted, "login without child SA: {}", refused.cause.sentence());

@@ -62,5 +62,5 @@ pub(super) fn answer(node: &mut Node, session: &Established, payloads: &[Payload
         Payload::Nonce(nonce_r),
         Payload::Ke(KeyExchange { group: suite.group.iana(), public }),
     ];
-    Ok(Made { payloads, next_ike_sa: Some(next) })
+    Ok(Made { payloads, next_ike_sa: Some(next.fragmenting(session.ike.fragmentation)) })
 }
