@@ -10,7 +10,7 @@
 
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::random::SeededRandom;
-use adit_crypto::suite::{CipherSuite, Encr, Integ};
+use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
     ClusterSlot, Command, Dataplane, InboundSpec, NextHop, OutboundSpec, Path, Routes, Selector, Selectors, Spi,
     SpiLayout, TunnelKey, TunnelSpec, WorkerId,
@@ -388,10 +388,8 @@ fn cipher(suite: CipherSuite) -> Result<EspCipher, BadKeyLength> {
 }
 
 fn suite(name: &str) -> Result<CipherSuite, String> {
-    let integs = || [None].into_iter().chain(Integ::ALL.into_iter().map(Some));
-    let all = Encr::ALL.into_iter().flat_map(|encr| integs().filter_map(move |integ| CipherSuite::new(encr, integ)));
-    let names = || all.clone().map(|suite| suite.to_string()).collect::<Vec<_>>().join(", ");
-    all.clone().find(|suite| suite.to_string() == name).ok_or_else(|| format!("one of {}", names()))
+    let names = || CipherSuite::all().map(|suite| suite.to_string()).collect::<Vec<_>>().join(", ");
+    CipherSuite::all().find(|suite| suite.to_string() == name).ok_or_else(|| format!("one of {}", names()))
 }
 
 #[cfg(test)]
