@@ -85,4 +85,5 @@ hold_of_adit "adit took it for the other connection, and refused when it knew wh
   says "$(headend_log)" 'no_ike_proposal.*3des-md5-modp2048'
 hold_of_adit "without legacy there is no Triple DES for ESP" not connect c1 old-child
 hold_of_adit "the log says so" says "$(headend_log)" 'no_child_proposal.*3des-sha1'
-hold "nothing is left" within 5 nothing_left
+hold_of_adit "the client, whose IKE SA holds, logs out" disconnect c1 old-child
+hold "nothing is left" within 10 nothing_left
