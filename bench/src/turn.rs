@@ -11,7 +11,7 @@
 mod case;
 
 use adit_crypto::esp_cipher::BadKeyLength;
-use adit_crypto::suite::{CipherSuite, Encr, Integ};
+use adit_crypto::suite::CipherSuite;
 use case::{Case, Direction, What};
 use clap::Args;
 use serde::Serialize;
@@ -187,10 +187,8 @@ fn clocks_per_nano(clock: &quanta::Clock) -> f64 {
 }
 
 fn suite(name: &str) -> Result<CipherSuite, String> {
-    let integs = || [None].into_iter().chain(Integ::ALL.into_iter().map(Some));
-    let all = Encr::ALL.into_iter().flat_map(|encr| integs().filter_map(move |integ| CipherSuite::new(encr, integ)));
-    let names = || all.clone().map(|suite| suite.to_string()).collect::<Vec<_>>().join(", ");
-    all.clone().find(|suite| suite.to_string() == name).ok_or_else(|| format!("one of {}", names()))
+    let names = || CipherSuite::all().map(|suite| suite.to_string()).collect::<Vec<_>>().join(", ");
+    CipherSuite::all().find(|suite| suite.to_string() == name).ok_or_else(|| format!("one of {}", names()))
 }
 
 #[cfg(test)]

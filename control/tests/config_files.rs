@@ -182,6 +182,36 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
     assert_eq!(lines[2..], ["a.toml: ok"]);
 }
 
+#[test]
+fn weak_algorithms_that_were_asked_for_are_a_warning_that_names_the_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let path = folder.path().join("a.toml");
+    let warned = |more: &str| {
+        fs::write(&path, format!("{text}{more}")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let output = check(folder.path(), "a.toml");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let line = text.lines().count() + 3;
+    assert_eq!(
+        warned("ike_proposals = [\"3des-md5-modp2048\"]\nesp_proposals = [\"null-md5\"]\nlegacy = true\n"),
+        format!(
+            "a.toml:{line}: [[connection]] \"staff\" legacy: warning: clients may use \
+             3des (its blocks of 64 bits leak after some gigabytes under one key), md5 (MD5 has been broken since 2004), \
+             null (it encrypts nothing)\na.toml: ok\n"
+        )
+    );
+    assert_eq!(
+        warned("\n\nlegacy = true\n"),
+        format!(
+            "a.toml:{line}: [[connection]] \"staff\" legacy: warning: \
+             no proposal of this connection needs it; take it away\na.toml: ok\n"
+        )
+    );
+}
+
 /// Whatever it says, each line is one of the text's.
 fn read_any(text: &str) {
     use adit_control::config::{self, Surroundings};

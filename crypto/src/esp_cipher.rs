@@ -4,10 +4,10 @@ use std::fmt;
 
 use crate::aead::Aead;
 use crate::backend::Refused;
-use crate::backend::aws_lc::{AwsLcAead, AwsLcCbc, AwsLcMac};
-use crate::backend::rustcrypto::{RustCryptoAead, RustCryptoCbc, RustCryptoMac};
-use crate::cbc_hmac::CbcHmac;
-use crate::suite::{CipherSuite, Integ};
+use crate::backend::aws_lc::AwsLcAead;
+use crate::backend::choice::set_up;
+use crate::frame::Frame;
+use crate::suite::CipherSuite;
 
 /// Which library does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -15,9 +15,9 @@ pub enum Backend {
     /// The fastest for this CPU, found at start-up.
     #[default]
     Auto,
-    /// `aws-lc-rs`.
+    /// `aws-lc-rs`; what it does not have (CCM, GCM with a short ICV, Triple DES, MD5) comes from RustCrypto.
     AwsLc,
-    /// The RustCrypto crates (`aes-gcm`, `chacha20poly1305`, `cbc`, `hmac`).
+    /// The RustCrypto crates (`aes-gcm`, `ccm`, `chacha20poly1305`, `cbc`, `hmac`).
     RustCrypto,
 }
 
@@ -73,16 +73,14 @@ impl<'a> From<&'a [u8]> for Header<'a> {
 /// Key schedules are wiped when it is dropped.
 pub struct EspCipher {
     suite: CipherSuite,
+    backend: Backend,
     keys: Keys,
 }
 
-/// AWS-LC keeps its AEAD state behind a pointer of its own; the boxes keep the others from making that variant big.
-enum Keys {
-    AwsLcAead(Aead<AwsLcAead>),
-    RustCryptoAead(Box<Aead<RustCryptoAead>>),
-    AwsLcCbcHmac(Box<CbcHmac<AwsLcCbc, AwsLcMac>>),
-    AwsLcCbcRustCryptoHmac(Box<CbcHmac<AwsLcCbc, RustCryptoMac>>),
-    RustCryptoCbcHmac(Box<CbcHmac<RustCryptoCbc, RustCryptoMac>>),
+/// The AEADs that nearly every packet uses are called directly; AWS-LC keeps their state behind a pointer of its own.
+pub(crate) enum Keys {
+    Fast(Aead<AwsLcAead, 12, 16>),
+    Other(Box<dyn Frame>),
 }
 
 impl EspCipher {
@@ -98,24 +96,8 @@ impl EspCipher {
         if bad_length.want_encr != bad_length.got_encr || bad_length.want_integ != bad_length.got_integ {
             return Err(bad_length);
         }
-        let encr = suite.encr();
-        let keys = match suite.integ() {
-            None => match backend.for_suite(suite) {
-                Chosen::AwsLc | Chosen::AwsLcCbcRustCryptoHmac => Aead::new(encr, encr_key).map(Keys::AwsLcAead),
-                Chosen::RustCrypto => Aead::new(encr, encr_key).map(|keys| Keys::RustCryptoAead(Box::new(keys))),
-            },
-            Some(integ) => match backend.for_suite(suite) {
-                Chosen::AwsLc => {
-                    CbcHmac::new(encr, encr_key, integ, integ_key).map(|keys| Keys::AwsLcCbcHmac(Box::new(keys)))
-                }
-                Chosen::AwsLcCbcRustCryptoHmac => CbcHmac::new(encr, encr_key, integ, integ_key)
-                    .map(|keys| Keys::AwsLcCbcRustCryptoHmac(Box::new(keys))),
-                Chosen::RustCrypto => {
-                    CbcHmac::new(encr, encr_key, integ, integ_key).map(|keys| Keys::RustCryptoCbcHmac(Box::new(keys)))
-                }
-            },
-        };
-        keys.map(|keys| Self { suite, keys }).ok_or(bad_length)
+        let (keys, backend) = set_up(backend, suite, encr_key, integ_key).ok_or(bad_length)?;
+        Ok(Self { suite, backend, keys })
     }
 
     /// The suite.
@@ -123,29 +105,24 @@ impl EspCipher {
         self.suite
     }
 
-    /// The backend that encrypts (never `Auto`). Under `Auto`, CBC on AWS-LC may take its HMAC from RustCrypto.
+    /// The backend that encrypts (never `Auto`), or authenticates where nothing is encrypted. Under `Auto`, CBC on
+    /// AWS-LC may take its HMAC from RustCrypto.
     pub fn backend(&self) -> Backend {
-        match self.keys {
-            Keys::AwsLcAead(_) | Keys::AwsLcCbcHmac(_) | Keys::AwsLcCbcRustCryptoHmac(_) => Backend::AwsLc,
-            Keys::RustCryptoAead(_) | Keys::RustCryptoCbcHmac(_) => Backend::RustCrypto,
-        }
+        self.backend
     }
 
     /// Encrypts `body` in place, writes the explicit IV and the ICV.
     ///
     /// `counter` must never repeat under one key: an AEAD sends it as the IV, CBC encrypts it with the
-    /// same key to get an IV that nobody can predict (NIST SP 800-38A appendix C).
+    /// same key to get an IV that nobody can predict (NIST SP 800-38A appendix C), an HMAC alone has no use for it.
     /// `iv`, `body` and `icv` have the suite's lengths; `body` is a multiple of the block; with `esn_high` the
     /// header is SPI and sequence number. A caller that gets this wrong trips an assertion in a debug build;
     /// in a release build IV, body and ICV become zeros, so that the peer drops the packet and no plaintext leaves.
     #[inline]
     pub fn seal(&self, header: Header<'_>, counter: u64, iv: &mut [u8], body: &mut [u8], icv: &mut [u8]) {
         let sealed = match &self.keys {
-            Keys::AwsLcAead(keys) => keys.seal(header, counter, iv, body, icv),
-            Keys::RustCryptoAead(keys) => keys.seal(header, counter, iv, body, icv),
-            Keys::AwsLcCbcHmac(keys) => keys.seal(header, counter, iv, body, icv),
-            Keys::AwsLcCbcRustCryptoHmac(keys) => keys.seal(header, counter, iv, body, icv),
-            Keys::RustCryptoCbcHmac(keys) => keys.seal(header, counter, iv, body, icv),
+            Keys::Fast(keys) => keys.seal(header, counter, iv, body, icv),
+            Keys::Other(keys) => keys.seal(header, counter, iv, body, icv),
         };
         if sealed == Err(Refused) {
             iv.fill(0);
@@ -163,11 +140,8 @@ impl EspCipher {
     pub fn open(&self, header: Header<'_>, iv: &[u8], body_and_icv: &mut [u8]) -> Result<(), BadIcv> {
         debug_assert_eq!(iv.len(), self.suite.encr().iv_len(), "the IV has the suite's length");
         match &self.keys {
-            Keys::AwsLcAead(keys) => keys.open(header, iv, body_and_icv),
-            Keys::RustCryptoAead(keys) => keys.open(header, iv, body_and_icv),
-            Keys::AwsLcCbcHmac(keys) => keys.open(header, iv, body_and_icv),
-            Keys::AwsLcCbcRustCryptoHmac(keys) => keys.open(header, iv, body_and_icv),
-            Keys::RustCryptoCbcHmac(keys) => keys.open(header, iv, body_and_icv),
+            Keys::Fast(keys) => keys.open(header, iv, body_and_icv),
+            Keys::Other(keys) => keys.open(header, iv, body_and_icv),
         }
     }
 }
@@ -178,51 +152,5 @@ impl fmt::Debug for EspCipher {
             .field("suite", &self.suite)
             .field("backend", &self.backend())
             .finish_non_exhaustive()
-    }
-}
-
-/// [`Backend`] once `Auto` is decided.
-#[derive(Clone, Copy)]
-enum Chosen {
-    AwsLc,
-    RustCrypto,
-    AwsLcCbcRustCryptoHmac,
-}
-
-impl Backend {
-    /// What `Auto` means in a build for the baseline CPU, measured on Zen 4 (ns per packet, sealing):
-    ///
-    /// ```text
-    ///                        64 octets                1408 octets
-    ///                  aws-lc  RustCrypto  both   aws-lc  RustCrypto  both
-    /// AES-128-GCM          91         191              240         714
-    /// ChaCha20-Poly1305    195        1582             736        2568
-    /// AES-128-CBC/SHA1     374         257   282      2026        2151  1898
-    /// AES-256-CBC/SHA2-256 409         311   285      2496        2621  2351
-    /// ```
-    ///
-    /// So AWS-LC for the AEADs at every size. For CBC its block cipher, but the RustCrypto HMAC, whose keyed
-    /// state is cheaper to copy, where the CPU has the SHA instructions that make it as fast per octet.
-    fn for_suite(self, suite: CipherSuite) -> Chosen {
-        match self {
-            Self::AwsLc => Chosen::AwsLc,
-            Self::RustCrypto => Chosen::RustCrypto,
-            Self::Auto => match suite.integ() {
-                Some(Integ::HmacSha1_96 | Integ::HmacSha256_128) if cpu_has_sha() => Chosen::AwsLcCbcRustCryptoHmac,
-                Some(_) | None => Chosen::AwsLc,
-            },
-        }
-    }
-}
-
-/// Whether SHA-1 and SHA-256 are instructions of this CPU. Asked when keys are set up, never per packet.
-fn cpu_has_sha() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        std::arch::is_x86_feature_detected!("sha")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
     }
 }

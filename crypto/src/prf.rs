@@ -5,6 +5,7 @@
 //! stack. A handshake makes a few dozen of these calls, so speed does not decide.
 
 use hmac::{Hmac, Mac};
+use md5::Md5;
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 use zeroize::{Zeroize, Zeroizing};
@@ -55,6 +56,7 @@ pub fn prf_plus(id: PrfId, key: &[u8], seed: &[&[u8]], len: usize) -> SecretByte
 
 /// A PRF with its key set up.
 enum Keyed {
+    Md5(Hmac<Md5>),
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
     Sha384(Hmac<Sha384>),
@@ -64,6 +66,7 @@ enum Keyed {
 impl Keyed {
     fn new(id: PrfId, key: &[u8]) -> Self {
         match id {
+            PrfId::HmacMd5 => Self::Md5(keyed(key)),
             PrfId::HmacSha1 => Self::Sha1(keyed(key)),
             PrfId::HmacSha256 => Self::Sha256(keyed(key)),
             PrfId::HmacSha384 => Self::Sha384(keyed(key)),
@@ -74,6 +77,7 @@ impl Keyed {
     /// Appends one output block over `before | parts | after` to `out`, which has room for it.
     fn append(&self, before: &[u8], parts: &[&[u8]], after: &[u8], out: &mut Vec<u8>) {
         match self {
+            Self::Md5(mac) => append(mac.clone(), before, parts, after, out),
             Self::Sha1(mac) => append(mac.clone(), before, parts, after, out),
             Self::Sha256(mac) => append(mac.clone(), before, parts, after, out),
             Self::Sha384(mac) => append(mac.clone(), before, parts, after, out),

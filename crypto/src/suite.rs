@@ -2,78 +2,16 @@
 //!
 //! Registry: "Internet Key Exchange Version 2 (IKEv2) Parameters".
 
-/// Encryption transforms (transform type 1), with the key length where it is an attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Encr {
-    /// AES-CBC with a 128-bit key (RFC 3602).
-    Aes128Cbc,
-    /// AES-CBC with a 256-bit key (RFC 3602).
-    Aes256Cbc,
-    /// AES-GCM with a 128-bit key and a 16-octet ICV (RFC 4106).
-    Aes128Gcm16,
-    /// AES-GCM with a 256-bit key and a 16-octet ICV (RFC 4106).
-    Aes256Gcm16,
-    /// ChaCha20-Poly1305 (RFC 7634).
-    ChaCha20Poly1305,
-}
+mod encr;
 
-impl Encr {
-    /// Every encryption transform, strongest habit first.
-    pub const ALL: [Self; 5] =
-        [Self::Aes128Gcm16, Self::Aes256Gcm16, Self::ChaCha20Poly1305, Self::Aes128Cbc, Self::Aes256Cbc];
+pub use encr::{Encr, Secrecy};
 
-    /// IANA transform ID and, where the registry wants one, the key-length attribute in bits.
-    pub const fn iana(self) -> (u16, Option<u16>) {
-        match self {
-            Self::Aes128Cbc => (12, Some(128)),
-            Self::Aes256Cbc => (12, Some(256)),
-            Self::Aes128Gcm16 => (20, Some(128)),
-            Self::Aes256Gcm16 => (20, Some(256)),
-            Self::ChaCha20Poly1305 => (28, None),
-        }
-    }
+/// Why an algorithm is refused unless someone asks for it in so many words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weakness(pub &'static str);
 
-    /// The transform with this IANA ID and key length, if adit has it.
-    pub fn from_iana(id: u16, key_bits: Option<u16>) -> Option<Self> {
-        Self::ALL.into_iter().find(|encr| encr.iana() == (id, key_bits))
-    }
-
-    /// Whether it authenticates by itself (no integrity transform beside it).
-    pub const fn is_aead(self) -> bool {
-        matches!(self, Self::Aes128Gcm16 | Self::Aes256Gcm16 | Self::ChaCha20Poly1305)
-    }
-
-    /// Octets of keying material, the 4-octet salt of RFC 4106 section 8.1 included.
-    pub const fn key_len(self) -> usize {
-        match self {
-            Self::Aes128Cbc => 16,
-            Self::Aes256Cbc => 32,
-            Self::Aes128Gcm16 => 16 + 4,
-            Self::Aes256Gcm16 | Self::ChaCha20Poly1305 => 32 + 4,
-        }
-    }
-
-    /// Octets of IV on the wire.
-    pub const fn iv_len(self) -> usize {
-        if self.is_aead() { 8 } else { 16 }
-    }
-
-    /// What the plaintext (with padding) is a multiple of.
-    pub const fn block_len(self) -> usize {
-        if self.is_aead() { 1 } else { 16 }
-    }
-
-    /// The name used in config and logs, as strongSwan spells it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Aes128Cbc => "aes128",
-            Self::Aes256Cbc => "aes256",
-            Self::Aes128Gcm16 => "aes128gcm16",
-            Self::Aes256Gcm16 => "aes256gcm16",
-            Self::ChaCha20Poly1305 => "chacha20poly1305",
-        }
-    }
-}
+/// MD5 in any role.
+const MD5: Weakness = Weakness("MD5 has been broken since 2004");
 
 /// Integrity transforms (transform type 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,11 +24,14 @@ pub enum Integ {
     HmacSha384_192,
     /// HMAC-SHA2-512-256 (RFC 4868).
     HmacSha512_256,
+    /// HMAC-MD5-96 (RFC 2403).
+    HmacMd5_96,
 }
 
 impl Integ {
     /// Every integrity transform.
-    pub const ALL: [Self; 4] = [Self::HmacSha256_128, Self::HmacSha384_192, Self::HmacSha512_256, Self::HmacSha1_96];
+    pub const ALL: [Self; 5] =
+        [Self::HmacSha256_128, Self::HmacSha384_192, Self::HmacSha512_256, Self::HmacSha1_96, Self::HmacMd5_96];
 
     /// IANA transform ID.
     pub const fn iana(self) -> u16 {
@@ -99,6 +40,7 @@ impl Integ {
             Self::HmacSha256_128 => 12,
             Self::HmacSha384_192 => 13,
             Self::HmacSha512_256 => 14,
+            Self::HmacMd5_96 => 1,
         }
     }
 
@@ -114,6 +56,7 @@ impl Integ {
             Self::HmacSha256_128 => 32,
             Self::HmacSha384_192 => 48,
             Self::HmacSha512_256 => 64,
+            Self::HmacMd5_96 => 16,
         }
     }
 
@@ -124,6 +67,15 @@ impl Integ {
             Self::HmacSha256_128 => 16,
             Self::HmacSha384_192 => 24,
             Self::HmacSha512_256 => 32,
+            Self::HmacMd5_96 => 12,
+        }
+    }
+
+    /// Why nobody should use it, if so.
+    pub const fn weakness(self) -> Option<Weakness> {
+        match self {
+            Self::HmacMd5_96 => Some(MD5),
+            Self::HmacSha1_96 | Self::HmacSha256_128 | Self::HmacSha384_192 | Self::HmacSha512_256 => None,
         }
     }
 
@@ -134,6 +86,7 @@ impl Integ {
             Self::HmacSha256_128 => "sha256",
             Self::HmacSha384_192 => "sha384",
             Self::HmacSha512_256 => "sha512",
+            Self::HmacMd5_96 => "md5",
         }
     }
 }
@@ -149,11 +102,13 @@ pub enum PrfId {
     HmacSha384,
     /// PRF_HMAC_SHA2_512 (RFC 4868).
     HmacSha512,
+    /// PRF_HMAC_MD5 (RFC 2104).
+    HmacMd5,
 }
 
 impl PrfId {
     /// Every PRF.
-    pub const ALL: [Self; 4] = [Self::HmacSha256, Self::HmacSha384, Self::HmacSha512, Self::HmacSha1];
+    pub const ALL: [Self; 5] = [Self::HmacSha256, Self::HmacSha384, Self::HmacSha512, Self::HmacSha1, Self::HmacMd5];
 
     /// IANA transform ID.
     pub const fn iana(self) -> u16 {
@@ -162,6 +117,7 @@ impl PrfId {
             Self::HmacSha256 => 5,
             Self::HmacSha384 => 6,
             Self::HmacSha512 => 7,
+            Self::HmacMd5 => 1,
         }
     }
 
@@ -177,6 +133,15 @@ impl PrfId {
             Self::HmacSha256 => 32,
             Self::HmacSha384 => 48,
             Self::HmacSha512 => 64,
+            Self::HmacMd5 => 16,
+        }
+    }
+
+    /// Why nobody should use it, if so.
+    pub const fn weakness(self) -> Option<Weakness> {
+        match self {
+            Self::HmacMd5 => Some(MD5),
+            Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha384 | Self::HmacSha512 => None,
         }
     }
 
@@ -187,6 +152,7 @@ impl PrfId {
             Self::HmacSha256 => "prfsha256",
             Self::HmacSha384 => "prfsha384",
             Self::HmacSha512 => "prfsha512",
+            Self::HmacMd5 => "prfmd5",
         }
     }
 }
@@ -288,6 +254,12 @@ pub struct CipherSuite {
 }
 
 impl CipherSuite {
+    /// Every suite that can be built.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let integs = || Integ::ALL.into_iter().map(Some).chain([None]);
+        Encr::ALL.into_iter().flat_map(move |encr| integs().filter_map(move |integ| Self::new(encr, integ)))
+    }
+
     /// `None` if an AEAD comes with an integrity transform or a plain cipher without one.
     pub const fn new(encr: Encr, integ: Option<Integ>) -> Option<Self> {
         match (encr.is_aead(), integ) {
@@ -308,9 +280,11 @@ impl CipherSuite {
 
     /// Octets of ICV on the wire.
     pub const fn icv_len(self) -> usize {
-        match self.integ {
-            Some(integ) => integ.icv_len(),
-            None => 16,
+        match (self.integ, self.encr.icv_len()) {
+            (Some(integ), _) => integ.icv_len(),
+            (None, Some(icv_len)) => icv_len,
+            // `new` lets no suite through that has neither.
+            (None, None) => 0,
         }
     }
 

@@ -5,6 +5,7 @@
 use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::suite::{CipherSuite, Encr, Integ};
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes_gcm::aead::AeadInOut;
 
 const BACKENDS: [Backend; 3] = [Backend::AwsLc, Backend::RustCrypto, Backend::Auto];
 
@@ -54,6 +55,45 @@ fn an_extended_sequence_number_stands_in_the_middle_of_an_aeads_aad() {
         };
         let with_esn = seal(Header { bytes: b"SPI_low_", esn_high: Some(u32::from_be_bytes(*b"high")) });
         assert_eq!(with_esn, seal(Header { bytes: b"SPI_highlow_", esn_high: None }));
+    }
+}
+
+#[test]
+fn gmac_is_gcm_over_nothing_with_the_whole_packet_as_aad() {
+    // RFC 4543 section 3, spelled out over the third place where a GCM is to be had: the crate itself.
+    type Gcm = aes_gcm::AesGcm<aes::Aes192, aes_gcm::aead::consts::U12>;
+    let key: Vec<u8> = (1..=28).collect();
+    let suite = CipherSuite::new(Encr::Aes192Gmac, None).unwrap();
+    let gcm = Gcm::new_from_slice(&key[..24]).unwrap();
+    for backend in BACKENDS {
+        let cipher = EspCipher::new(backend, suite, &key, &[]).unwrap();
+        for esn_high in [None, Some(0), Some(0x01020304)] {
+            for len in [0, 4, 1400, 9000, 65_000] {
+                let (mut iv, mut body, mut icv) = ([0; 8], vec![5; len], [0; 16]);
+                cipher.seal(Header { bytes: b"SPI_low_", esn_high }, 77, &mut iv, &mut body, &mut icv);
+                assert_eq!(iv, 77u64.to_be_bytes());
+                assert!(body.iter().all(|octet| *octet == 5), "nothing is encrypted");
+                let high = esn_high.map(|high| high.to_be_bytes().to_vec()).unwrap_or_default();
+                let aad = [b"SPI_", &high[..], b"low_", &iv, &body].concat();
+                let nonce: [u8; 12] = [&key[24..], &iv].concat().try_into().unwrap();
+                let want = gcm.encrypt_inout_detached(&nonce.into(), &aad, (&mut [][..]).into()).unwrap();
+                assert_eq!(icv, want.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_iv_of_triple_des_is_the_counter_encrypted_under_the_same_key() {
+    let suite = CipherSuite::new(Encr::TripleDesCbc, Some(Integ::HmacSha256_128)).unwrap();
+    let key: [u8; 24] = std::array::from_fn(|octet| octet as u8);
+    let cipher = EspCipher::new(Backend::Auto, suite, &key, &[1; 32]).unwrap();
+    for counter in [0, 1, 0x0102030405060708, u64::MAX] {
+        let (mut iv, mut body, mut icv) = ([0; 8], [0; 16], [0; 16]);
+        cipher.seal(b"12345678".as_slice().into(), counter, &mut iv, &mut body, &mut icv);
+        let mut want = counter.to_be_bytes().into();
+        des::TdesEde3::new(&key.into()).encrypt_block(&mut want);
+        assert_eq!(iv, want.0);
     }
 }
 

@@ -4,23 +4,34 @@ use adit_crypto::prf::{prf, prf_plus};
 use adit_crypto::random::{SecretRandom, SeededRandom};
 use adit_crypto::suite::PrfId;
 use aws_lc_rs::hmac;
+use md5::{Digest, Md5};
 
-fn aws(id: PrfId) -> hmac::Algorithm {
-    match id {
+/// HMAC by the other library; for MD5, which that one does not have, as RFC 2104 section 2 prints it.
+fn hmac_of(id: PrfId, key: &[u8], message: &[u8]) -> Vec<u8> {
+    let algorithm = match id {
+        PrfId::HmacMd5 => return dull_hmac_md5(key, message),
         PrfId::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         PrfId::HmacSha256 => hmac::HMAC_SHA256,
         PrfId::HmacSha384 => hmac::HMAC_SHA384,
         PrfId::HmacSha512 => hmac::HMAC_SHA512,
-    }
+    };
+    hmac::sign(&hmac::Key::new(algorithm, key), message).as_ref().to_vec()
+}
+
+fn dull_hmac_md5(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut block = if key.len() > 64 { Md5::digest(key).to_vec() } else { key.to_vec() };
+    block.resize(64, 0);
+    let pad = |with: u8| block.iter().map(|octet| octet ^ with).collect::<Vec<u8>>();
+    let inner = Md5::digest([pad(0x36).as_slice(), message].concat());
+    Md5::digest([pad(0x5c).as_slice(), inner.as_slice()].concat()).to_vec()
 }
 
 /// prf+ as RFC 7296 section 2.13 prints it, every octet built anew.
 fn dull_prf_plus(id: PrfId, key: &[u8], seed: &[u8], len: usize) -> Vec<u8> {
-    let key = hmac::Key::new(aws(id), key);
     let (mut out, mut previous) = (Vec::new(), Vec::new());
     for counter in 1..=u8::MAX {
         let message = [previous.as_slice(), seed, &[counter]].concat();
-        previous = hmac::sign(&key, &message).as_ref().to_vec();
+        previous = hmac_of(id, key, &message);
         out.extend(&previous);
     }
     out.truncate(len);
@@ -86,6 +97,19 @@ fn rfc_4231_and_rfc_2202_hmac_vectors() {
     ] {
         assert_eq!(hex::encode(prf(PrfId::HmacSha1, &key, &[&data]).expose()), answer);
     }
+    // RFC 2202 section 2, cases 1, 2, 3 and 6.
+    for (key, data, answer) in [
+        (vec![0x0b; 16], b"Hi There".to_vec(), "9294727a3638bb1c13f48ef8158bfc9d"),
+        (b"Jefe".to_vec(), b"what do ya want for nothing?".to_vec(), "750c783e6ab0b503eaa86e310a5db738"),
+        (vec![0xaa; 16], vec![0xdd; 50], "56be34521d144c88dbb8c733f0e8b3f6"),
+        (
+            vec![0xaa; 80],
+            b"Test Using Larger Than Block-Size Key - Hash Key First".to_vec(),
+            "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd",
+        ),
+    ] {
+        assert_eq!(hex::encode(prf(PrfId::HmacMd5, &key, &[&data]).expose()), answer);
+    }
 }
 
 #[test]
@@ -118,8 +142,7 @@ fn prf_over_parts_is_prf_over_their_concatenation() {
             let mut message = vec![0; len];
             random.fill(&mut message);
             let (front, back) = message.split_at(len / 3);
-            let want = hmac::sign(&hmac::Key::new(aws(id), front), &message);
-            assert_eq!(prf(id, front, &[front, &[], back]).expose(), want.as_ref());
+            assert_eq!(prf(id, front, &[front, &[], back]).expose(), hmac_of(id, front, &message));
         }
     }
 }

@@ -5,6 +5,7 @@ use super::checked::{
 };
 use super::error::{Problem, Warning, nearest};
 use super::file;
+use super::legacy;
 use super::psk;
 use super::section::{Located, Source};
 use crate::lease::headend_address;
@@ -274,6 +275,9 @@ fn connections(
     }
     let named = file.connections.iter().map(|connection| (connection.title.as_str(), connection.name.as_ref()));
     unique_names(source, named);
+    for connection in &file.connections {
+        legacy::check(source, connection, warnings);
+    }
     file.connections
         .iter()
         .map(|connection| Connection {

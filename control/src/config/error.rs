@@ -107,6 +107,16 @@ pub enum Problem {
         /// What is wrong with it.
         error: ProposalTextError,
     },
+    /// A proposal with algorithms that nobody should use any more.
+    #[error(
+        "expected algorithms that hold, found {found} in \"{proposal}\"; for clients that have nothing better write `legacy = true` into this [[connection]]"
+    )]
+    Weak {
+        /// Which, and why.
+        found: String,
+        /// As it reads back.
+        proposal: String,
+    },
     /// An identity that says nothing sensible.
     #[error("expected an identity such as \"{example}\", found \"{found}\": {error}")]
     Identity {

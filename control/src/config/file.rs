@@ -8,7 +8,7 @@ use super::error::{Problem, nearest};
 use super::section::{Located, Section, Source};
 use super::shape::{
     Count, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, Network, OneOf, Parsed,
-    SecretText, Size, Text, Time,
+    SecretText, Size, Text, Time, YesOrNo,
 };
 use crate::ike::wire::Id;
 use adit_crypto::esp_cipher::Backend;
@@ -196,6 +196,8 @@ pub struct Connection {
     pub ike_proposals: List<IkeProposal>,
     /// Best first.
     pub esp_proposals: List<EspProposal>,
+    /// Whether proposals may name weak algorithms.
+    pub legacy: Key<bool>,
 }
 
 /// Sections that stand once.
@@ -491,6 +493,7 @@ impl Connection {
             networks: section.want_list("networks", &Network),
             ike_proposals: section.some_list("ike_proposals", &IKE_PROPOSAL),
             esp_proposals: section.some_list("esp_proposals", &ESP_PROPOSAL),
+            legacy: section.get("legacy", &YesOrNo),
             line: section.line(),
             title: section.title().to_owned(),
             name,

@@ -5,6 +5,7 @@ mod check;
 pub mod checked;
 pub mod error;
 pub mod file;
+mod legacy;
 mod proposal;
 mod psk;
 mod quantity;

@@ -2,7 +2,8 @@
 //! `aes256gcm16-esn-noesn`. Several words of one kind give several choices, best first.
 
 use super::checked::{EspProposal, IkeProposal, IkeSuite};
-use adit_crypto::suite::{Encr, Integ, KexGroup, PrfId, SequenceNumbers};
+use super::legacy::Weak;
+use adit_crypto::suite::{Encr, Integ, KexGroup, PrfId, Secrecy, SequenceNumbers};
 use std::fmt;
 
 /// What is wrong with a proposal's text.
@@ -23,7 +24,7 @@ pub enum ProposalTextError {
     #[error("`{0}` stands there twice")]
     Repeated(&'static str),
     /// No encryption algorithm.
-    #[error("an encryption algorithm is missing (one of {})", names(&Encr::ALL.map(Encr::name)))]
+    #[error("an encryption algorithm is missing (one of {})", names(&good_encr()))]
     MissingEncryption,
     /// Ciphers that authenticate beside ciphers that do not.
     #[error("`{aead}` authenticates by itself and `{plain}` does not: write two proposals")]
@@ -34,7 +35,7 @@ pub enum ProposalTextError {
         plain: &'static str,
     },
     /// A plain cipher without an integrity algorithm.
-    #[error("`{word}` needs an integrity algorithm beside it (one of {})", names(&Integ::ALL.map(Integ::name)), word = .0)]
+    #[error("`{word}` needs an integrity algorithm beside it (one of {})", names(&good_integ()), word = .0)]
     MissingIntegrity(&'static str),
     /// An AEAD with an integrity algorithm.
     #[error("`{aead}` authenticates by itself: drop `{integ}`{}", .prf.map(|prf| format!(" or write `{prf}`")).unwrap_or_default())]
@@ -47,11 +48,14 @@ pub enum ProposalTextError {
         prf: Option<&'static str>,
     },
     /// An AEAD for IKE without a PRF.
-    #[error("`{word}` needs a PRF beside it (one of {})", names(&PrfId::ALL.map(PrfId::name)), word = .0)]
+    #[error("`{word}` needs a PRF beside it (one of {})", names(&good_prf()), word = .0)]
     MissingPrf(&'static str),
     /// IKE without key exchange.
     #[error("a key exchange group is missing (one of {})", names(&KexGroup::ALL.map(KexGroup::name)))]
     MissingGroup,
+    /// IKE carries identities and keys.
+    #[error("`{0}` encrypts nothing: it may protect ESP, never IKE")]
+    NotSecret(&'static str),
     /// ESP derives no keys of its own.
     #[error("`{0}` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there")]
     PrfInEsp(&'static str),
@@ -67,6 +71,9 @@ impl IkeProposal {
         if let Some(numbers) = words.numbers.first() {
             return Err(ProposalTextError::NumbersInIke(numbers.name()));
         }
+        if let Some(encr) = words.encr.iter().find(|encr| encr.secrecy() == Secrecy::AuthenticatesOnly) {
+            return Err(ProposalTextError::NotSecret(encr.name()));
+        }
         let prf = match (&words.prf[..], words.integ.is_empty()) {
             ([], true) => {
                 return Err(ProposalTextError::MissingPrf(words.encr.first().map_or("", |encr| encr.name())));
@@ -78,6 +85,13 @@ impl IkeProposal {
             return Err(ProposalTextError::MissingGroup);
         }
         Ok(Self { encr: words.encr, integ: words.integ, prf, groups: words.groups })
+    }
+
+    /// What is weak in it, as it is spelled: a PRF that only follows its integrity algorithm does not count again.
+    pub(super) fn weak(&self) -> Vec<Weak> {
+        let spelled = self.prf.iter().filter(|prf| self.integ.iter().all(|integ| usual_prf(*integ) != **prf));
+        let prf = spelled.filter_map(|prf| Some((prf.name(), prf.weakness()?)));
+        weak_encr(&self.encr).chain(weak_integ(&self.integ)).chain(prf).collect()
     }
 }
 
@@ -92,6 +106,19 @@ impl EspProposal {
         let numbers = if words.numbers.is_empty() { vec![SequenceNumbers::Plain] } else { words.numbers };
         Ok(Self { encr: words.encr, integ: words.integ, groups: words.groups, numbers })
     }
+
+    /// What is weak in it.
+    pub(super) fn weak(&self) -> Vec<Weak> {
+        weak_encr(&self.encr).chain(weak_integ(&self.integ)).collect()
+    }
+}
+
+fn weak_encr(list: &[Encr]) -> impl Iterator<Item = Weak> {
+    list.iter().filter_map(|encr| Some((encr.name(), encr.weakness()?)))
+}
+
+fn weak_integ(list: &[Integ]) -> impl Iterator<Item = Weak> {
+    list.iter().filter_map(|integ| Some((integ.name(), integ.weakness()?)))
 }
 
 /// As [`IkeProposal::parse`] reads it.
@@ -196,12 +223,30 @@ impl Words {
 }
 
 /// Other spellings that strongSwan takes.
-const ALIASES: [(&str, &str); 13] = [
+const ALIASES: [(&str, &str); 30] = [
     ("aes", "aes128"),
     ("aes128gcm", "aes128gcm16"),
+    ("aes128gcm64", "aes128gcm8"),
+    ("aes128gcm96", "aes128gcm12"),
     ("aes128gcm128", "aes128gcm16"),
+    ("aes128ccm64", "aes128ccm8"),
+    ("aes128ccm96", "aes128ccm12"),
+    ("aes128ccm128", "aes128ccm16"),
+    ("aes192gcm", "aes192gcm16"),
+    ("aes192gcm64", "aes192gcm8"),
+    ("aes192gcm96", "aes192gcm12"),
+    ("aes192gcm128", "aes192gcm16"),
+    ("aes192ccm64", "aes192ccm8"),
+    ("aes192ccm96", "aes192ccm12"),
+    ("aes192ccm128", "aes192ccm16"),
     ("aes256gcm", "aes256gcm16"),
+    ("aes256gcm64", "aes256gcm8"),
+    ("aes256gcm96", "aes256gcm12"),
     ("aes256gcm128", "aes256gcm16"),
+    ("aes256ccm64", "aes256ccm8"),
+    ("aes256ccm96", "aes256ccm12"),
+    ("aes256ccm128", "aes256ccm16"),
+    ("chacha20", "chacha20poly1305"),
     ("sha", "sha1"),
     ("sha2_256", "sha256"),
     ("sha2_384", "sha384"),
@@ -209,7 +254,6 @@ const ALIASES: [(&str, &str); 13] = [
     ("curve25519", "x25519"),
     ("ecp256r1", "ecp256"),
     ("ecp384r1", "ecp384"),
-    ("chacha20", "chacha20poly1305"),
 ];
 
 /// The PRF that shares its hash with an integrity algorithm.
@@ -219,6 +263,7 @@ const fn usual_prf(integ: Integ) -> PrfId {
         Integ::HmacSha256_128 => PrfId::HmacSha256,
         Integ::HmacSha384_192 => PrfId::HmacSha384,
         Integ::HmacSha512_256 => PrfId::HmacSha512,
+        Integ::HmacMd5_96 => PrfId::HmacMd5,
     }
 }
 
@@ -236,6 +281,20 @@ fn all_names() -> impl Iterator<Item = &'static str> {
     let prf = PrfId::ALL.into_iter().map(PrfId::name);
     let groups = KexGroup::ALL.into_iter().map(KexGroup::name);
     encr.chain(integ).chain(prf).chain(groups).chain(SequenceNumbers::ALL.into_iter().map(SequenceNumbers::name))
+}
+
+/// What is worth proposing to somebody who named nothing.
+fn good_encr() -> Vec<&'static str> {
+    let good = |encr: &Encr| encr.weakness().is_none() && encr.secrecy() == Secrecy::Encrypts;
+    Encr::ALL.into_iter().filter(good).map(Encr::name).collect()
+}
+
+fn good_integ() -> Vec<&'static str> {
+    Integ::ALL.into_iter().filter(|integ| integ.weakness().is_none()).map(Integ::name).collect()
+}
+
+fn good_prf() -> Vec<&'static str> {
+    PrfId::ALL.into_iter().filter(|prf| prf.weakness().is_none()).map(PrfId::name).collect()
 }
 
 fn nearest(word: &str) -> Option<&'static str> {
@@ -277,6 +336,8 @@ mod tests {
             "aes256-sha256-modp2048",
             "aes128-aes256-sha256-sha1-ecp256-x25519",
             "aes256-sha384-prfsha256-ecp384",
+            "aes192-3des-sha256-md5-modp2048",
+            "aes128gcm8-aes256gcm12-aes192ccm16-prfsha256-x25519",
             "aes256gcm16-chacha20poly1305-prfsha384-prfsha512-x25519-ecp384-modp2048",
         ] {
             assert_eq!(IkeProposal::parse(text).unwrap().to_string(), text);
@@ -288,6 +349,8 @@ mod tests {
             "aes128gcm16-esn",
             "aes256-sha256-x25519-esn-noesn",
             "aes128gcm16-noesn-esn",
+            "aes128gcm8-aes192gcm12-aes256ccm16-aes192gmac",
+            "3des-null-md5-sha512",
         ] {
             assert_eq!(EspProposal::parse(text).unwrap().to_string(), text);
         }
@@ -298,6 +361,22 @@ mod tests {
     fn a_prf_that_is_not_named_follows_the_integrity_algorithms() {
         let proposal = IkeProposal::parse("aes256-sha1-sha512-modp2048").unwrap();
         assert_eq!(proposal.prf, [PrfId::HmacSha1, PrfId::HmacSha512]);
+    }
+
+    #[test]
+    fn what_is_weak_is_named_once_and_as_it_is_spelled() {
+        let ike = |text: &str| IkeProposal::parse(text).unwrap().weak().iter().map(|weak| weak.0).collect::<Vec<_>>();
+        let esp = |text: &str| EspProposal::parse(text).unwrap().weak().iter().map(|weak| weak.0).collect::<Vec<_>>();
+        assert_eq!(ike("3des-aes128-md5-sha1-modp2048"), ["3des", "md5"]);
+        assert_eq!(ike("aes128gcm16-prfmd5-prfsha256-x25519"), ["prfmd5"]);
+        assert_eq!(ike("aes128-sha256-prfmd5-x25519"), ["prfmd5"]);
+        assert_eq!(esp("null-aes256-sha1-md5"), ["null", "md5"]);
+        for name in all_names().filter(|name| !["3des", "null", "md5", "prfmd5"].contains(name)) {
+            let weak = |integ| EspProposal::parse(&format!("{name}{integ}")).map(|proposal| proposal.weak());
+            for weak in [weak(""), weak("-sha1"), weak("-sha256")].into_iter().flatten() {
+                assert_eq!(weak, [], "{name}");
+            }
+        }
     }
 
     #[test]
@@ -325,7 +404,10 @@ mod tests {
         assert_eq!(ike("aes256-aes256-sha1-x25519"), "`aes256` stands there twice");
         assert_eq!(
             ike("prfsha256-x25519"),
-            "an encryption algorithm is missing (one of aes128gcm16, aes256gcm16, chacha20poly1305, aes128, aes256)"
+            "an encryption algorithm is missing (one of aes128gcm16, aes192gcm16, aes256gcm16, chacha20poly1305, \
+             aes128gcm12, aes192gcm12, aes256gcm12, aes128gcm8, aes192gcm8, aes256gcm8, aes128ccm16, aes192ccm16, \
+             aes256ccm16, aes128ccm12, aes192ccm12, aes256ccm12, aes128ccm8, aes192ccm8, aes256ccm8, aes128, aes192, \
+             aes256)"
         );
         assert_eq!(
             ike("aes128gcm16-aes128-sha256-x25519"),
@@ -348,6 +430,8 @@ mod tests {
             ike("aes128gcm16-prfsha256"),
             "a key exchange group is missing (one of x25519, ecp256, ecp384, modp2048)"
         );
+        assert_eq!(ike("aes128gmac-prfsha256-x25519"), "`aes128gmac` encrypts nothing: it may protect ESP, never IKE");
+        assert_eq!(ike("aes128-null-sha256-x25519"), "`null` encrypts nothing: it may protect ESP, never IKE");
         assert_eq!(
             esp("aes128gcm16-prfsha256"),
             "`prfsha256` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there"

@@ -101,6 +101,23 @@ impl<T> Shape for Parsed<T> {
     }
 }
 
+/// A switch.
+pub(super) struct YesOrNo;
+
+impl Shape for YesOrNo {
+    type Value = bool;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<bool, Misfit> {
+        let quoted = value.as_str().is_some_and(|text| ["true", "false"].contains(&text));
+        let hint = quoted.then(|| "take the quotes away".to_owned());
+        value.as_bool().ok_or(Misfit::Kind { hint })
+    }
+
+    fn expected(&self) -> String {
+        "true or false".to_owned()
+    }
+}
+
 /// A network without bits after its prefix.
 pub(super) struct Network;
 
@@ -335,7 +352,8 @@ fn word_at_fault(text: &str, error: &ProposalTextError) -> usize {
         ProposalTextError::MissingIntegrity(name)
         | ProposalTextError::MissingPrf(name)
         | ProposalTextError::PrfInEsp(name)
-        | ProposalTextError::NumbersInIke(name) => first(name),
+        | ProposalTextError::NumbersInIke(name)
+        | ProposalTextError::NotSecret(name) => first(name),
         ProposalTextError::Empty(_) | ProposalTextError::MissingEncryption => Some(1),
         ProposalTextError::MissingGroup => None,
     };

@@ -1,42 +1,45 @@
 //! What a cryptographic library has to offer to carry [`crate::esp_cipher::EspCipher`], and the two that do.
 
 pub(crate) mod aws_lc;
+pub(crate) mod choice;
 pub(crate) mod rustcrypto;
 
-use crate::aead::{ICV_LEN, NONCE_LEN};
-use crate::cbc_hmac::BLOCK_LEN;
-use crate::esp_cipher::Header;
-use crate::suite::{Encr, Integ};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use crate::esp_cipher::{Backend, Header};
+use crate::suite::Integ;
 
 /// The library would not do it: wrong lengths when sealing, a wrong tag when opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused;
 
-/// An AEAD key. Works in place, allocates nothing.
-pub(crate) trait AeadKey: Sized {
-    /// `None` if `encr` is no AEAD or `key` (without salt) has not its length.
-    fn new(encr: Encr, key: &[u8]) -> Option<Self>;
+/// What an SA may keep for its lifetime, on whatever thread owns it.
+pub(crate) trait KeptBySa: Send + Sync + UnwindSafe + RefUnwindSafe + 'static {}
 
-    fn seal(&self, nonce: [u8; NONCE_LEN], aad: &[u8], body: &mut [u8], icv: &mut [u8; ICV_LEN])
-    -> Result<(), Refused>;
+impl<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static> KeptBySa for T {}
+
+/// An AEAD key. Works in place, allocates nothing.
+pub(crate) trait AeadKey<const NONCE: usize, const ICV: usize>: KeptBySa {
+    fn seal(&self, nonce: [u8; NONCE], aad: &[u8], body: &mut [u8], icv: &mut [u8; ICV]) -> Result<(), Refused>;
 
     /// On error `body` holds no plaintext.
-    fn open(&self, nonce: [u8; NONCE_LEN], aad: &[u8], body: &mut [u8], icv: &[u8; ICV_LEN]) -> Result<(), Refused>;
+    fn open(&self, nonce: [u8; NONCE], aad: &[u8], body: &mut [u8], icv: &[u8; ICV]) -> Result<(), Refused>;
 }
 
-/// An AES key for unpadded CBC. `body` is a multiple of the block. Works in place, allocates nothing.
-pub(crate) trait BlockKey: Sized {
-    /// `None` if `encr` is an AEAD or `key` has not its length.
-    fn new(encr: Encr, key: &[u8]) -> Option<Self>;
+/// A key for unpadded CBC. `body` is a multiple of the block. Works in place, allocates nothing.
+pub(crate) trait BlockKey<const BLOCK: usize>: KeptBySa {
+    fn encrypt(&self, iv: &[u8; BLOCK], body: &mut [u8]) -> Result<(), Refused>;
 
-    fn encrypt(&self, iv: &[u8; BLOCK_LEN], body: &mut [u8]) -> Result<(), Refused>;
-
-    fn decrypt(&self, iv: &[u8; BLOCK_LEN], body: &mut [u8]) -> Result<(), Refused>;
+    fn decrypt(&self, iv: &[u8; BLOCK], body: &mut [u8]) -> Result<(), Refused>;
 }
 
 /// An HMAC key with both pads absorbed once; every tag starts from a copy of that state.
-pub(crate) trait MacKey: Sized {
-    fn new(integ: Integ, key: &[u8]) -> Self;
+pub(crate) trait MacKey: Sized + KeptBySa {
+    /// Whose it is.
+    const BACKEND: Backend;
+
+    /// `None` if the library does not have the hash.
+    fn new(integ: Integ, key: &[u8]) -> Option<Self>;
 
     /// Hands the whole tag over `header | iv | body | high half` to `use_tag`.
     fn tag<R>(&self, header: Header<'_>, iv: &[u8], body: &[u8], use_tag: impl FnOnce(&[u8]) -> R) -> R;

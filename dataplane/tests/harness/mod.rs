@@ -5,7 +5,7 @@
 
 use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::random::SeededRandom;
-use adit_crypto::suite::{CipherSuite, Encr, Integ};
+use adit_crypto::suite::{CipherSuite, Encr};
 use adit_dataplane::contract::{
     ClusterSlot, Command, Dataplane, DropReason, Event, Following, InboundSpec, Lifetime, NextHop, OutboundSpec, Path,
     Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
@@ -21,8 +21,7 @@ pub const POOL: PoolSizes = PoolSizes { small: 256, small_capacity: 2048, large:
 
 /// Every suite that can be built.
 pub fn suites() -> Vec<CipherSuite> {
-    let integs = [None].into_iter().chain(Integ::ALL.into_iter().map(Some));
-    integs.flat_map(|integ| Encr::ALL.into_iter().filter_map(move |encr| CipherSuite::new(encr, integ))).collect()
+    CipherSuite::all().collect()
 }
 
 pub fn gcm() -> CipherSuite {
