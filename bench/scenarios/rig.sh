@@ -261,10 +261,16 @@ pings_start() {
   ip netns exec "$RIG-$1" env --default-signal=INT ping -D -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
   echo $! >"$RIG_DIR/$1.pings.pid"
 }
-# longest_silence HOST: the longest time between two answers to its pings, in milliseconds.
-longest_silence() {
-  awk '/ time=/ {gsub(/[][]/, "", $1); if (last && $1 - last > most) most = $1 - last; last = $1} END {printf "%d\n", most * 1000}' \
-    "$RIG_DIR/$1.pings"
+# interruption HOST TIME: the longest time within a second of TIME in which every ping that it sent was lost, in
+# milliseconds: from the sending of the last that was answered before to that of the first that was answered after. A slow
+# answer is no interruption, and neither is what a busy machine loses at other times.
+interruption() {
+  awk -v when="$2" '/ time=/ {
+      at = substr($1, 2) + 0; match($0, /icmp_seq=[0-9]+/); number = substr($0, RSTART + 9, RLENGTH - 9) + 0
+      match($0, /time=[0-9.]+/); sent = at - substr($0, RSTART + 5, RLENGTH - 5) / 1000
+      if (number > last + 1 && last && sent > when && before < when + 1 && sent - before > most) most = sent - before
+      if (number > last) { last = number; before = sent }
+    } END {printf "%d\n", most * 1000}' "$RIG_DIR/$1.pings"
 }
 pings_end() {
   kill -INT "$(cat "$RIG_DIR/$1.pings.pid")"
