@@ -109,6 +109,12 @@ worker_counters! {
     handed_off,
     /// Packets taken over from another worker.
     taken_over,
+    /// SYNs whose TCP MSS was lowered to what fits their tunnel.
+    mss_clamped,
+    /// Inner packets cut into fragments before encryption.
+    inner_fragmented,
+    /// Times that a tunnel's MTU followed the fragments of authenticated packets.
+    mtu_learned,
     /// Commands that did not fit the tables: a mistake of the control plane's.
     commands_refused,
 }

@@ -6,6 +6,7 @@ mod event;
 mod selector;
 mod spi;
 mod tables;
+mod tunnel_rules;
 
 pub use command::{Command, InboundSpec, OutboundSpec, TunnelKey, TunnelSpec};
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
@@ -13,6 +14,7 @@ pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
 pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
 pub use tables::{NextHop, Routes};
+pub use tunnel_rules::{EcnMode, MssClamp, OuterDf, OuterDscp, TunnelRules};
 
 pub use crate::fate::DropReason;
 pub use ipnet::IpNet;

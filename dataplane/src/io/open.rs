@@ -6,7 +6,7 @@ use super::udp::{self, OuterSocket};
 use super::uring::{self, UringDoor};
 use super::waker::EventWaker;
 use super::{Door, tun};
-use crate::contract::{SpiLayout, Wake, WorkerId};
+use crate::contract::{OuterDf, SpiLayout, Wake, WorkerId};
 use crate::offload::JoinKinds;
 use ipnet::IpNet;
 use std::fmt;
@@ -37,6 +37,8 @@ pub struct IoConfig {
     pub ike_port: u16,
     /// UDP port of [`crate::packet::Channel::NatT`].
     pub natt_port: u16,
+    /// Whether ESP is ever sent with DF set. Must be what [`crate::contract::TunnelRules::df`] is.
+    pub outer_df: OuterDf,
     /// The inner network's interface; without one, inner packets end as failed transmissions.
     pub tun: Option<TunConfig>,
     /// Which system calls.
@@ -56,6 +58,7 @@ impl Default for IoConfig {
             listen: vec![IpAddr::from([0; 4]), IpAddr::from([0; 16])],
             ike_port: 500,
             natt_port: 4500,
+            outer_df: OuterDf::default(),
             tun: Some(TunConfig::default()),
             backend: Backend::Auto,
             spin: Duration::from_micros(50),
