@@ -7,12 +7,13 @@ use super::checked::{EspProposal, IdPattern, IkeProposal, IoBackend, LogFormat};
 use super::error::{Problem, nearest};
 use super::section::{Located, Section, Source};
 use super::shape::{
-    Count, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, Network, OneOf, Parsed,
-    SecretText, Size, Text, Time,
+    Count, DscpOrCopy, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, Network, OneOf,
+    Parsed, SecretText, Size, Text, Time,
 };
 use crate::ike::wire::Id;
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
+use adit_dataplane::contract::{EcnMode, MssClamp, OuterDf, OuterDscp};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct Config {
     pub ike: Ike,
     /// `[esp] replay_window`
     pub replay_window: Key<u64>,
+    /// `[esp]`, sizes and outer headers
+    pub sizes: Sizes,
     /// `[[pool]]`
     pub pools: Vec<Pool>,
     /// `[[connection]]`
@@ -129,6 +132,21 @@ pub struct Ike {
     pub natt_keepalive: Key<Duration>,
     /// For what is under way.
     pub rekey_grace: Key<Duration>,
+}
+
+/// `[esp]`, sizes and outer headers
+#[derive(Debug)]
+pub struct Sizes {
+    /// Octets of the largest outer packet.
+    pub path_mtu: Key<u64>,
+    /// Of outer IPv4 headers.
+    pub outer_df: Key<OuterDf>,
+    /// Of outer headers.
+    pub dscp: Key<OuterDscp>,
+    /// Of outer headers.
+    pub ecn: Key<EcnMode>,
+    /// Of TCP inside.
+    pub mss_clamp: Key<MssClamp>,
 }
 
 /// `[[pool]]`
@@ -284,7 +302,10 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
         "log" => config.log = Log::read(section),
         "api" => config.api_socket = section.get("socket", &SOCKET),
         "ike" => config.ike = Ike::read(section),
-        _esp => config.replay_window = section.get("replay_window", &REPLAY_WINDOW),
+        _esp => {
+            config.replay_window = section.get("replay_window", &REPLAY_WINDOW);
+            config.sizes = Sizes::read(section);
+        }
     }
 }
 
@@ -294,6 +315,9 @@ const IO_BACKEND: OneOf<IoBackend> =
     OneOf(&[("auto", IoBackend::Auto), ("io-uring", IoBackend::IoUring), ("system-calls", IoBackend::SystemCalls)]);
 const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const REPLAY_WINDOW: MultipleOf = MultipleOf { step: 64, of: "a number of packets", range: 64..=65_536 };
+const OUTER_DF: OneOf<OuterDf> = OneOf(&[("clear", OuterDf::Clear), ("copy", OuterDf::Copy), ("set", OuterDf::Set)]);
+const ECN: OneOf<EcnMode> = OneOf(&[("normal", EcnMode::Normal), ("compatibility", EcnMode::Compatibility)]);
+const MSS_CLAMP: OneOf<MssClamp> = OneOf(&[("on", MssClamp::ToTunnel), ("off", MssClamp::Off)]);
 const PORT: Count = Count { of: "a UDP port", range: 1..=65_535 };
 const SOCKET_BUFFER: Size = Size { range: 64 << 10..=1 << 30, example: "8MiB" };
 const ADDRESS: Parsed<IpAddr> =
@@ -340,6 +364,7 @@ impl Config {
             api_socket: None,
             ike: Ike::read(nothing),
             replay_window: None,
+            sizes: Sizes::read(nothing),
             pools: Vec::new(),
             connections: Vec::new(),
         }
@@ -405,6 +430,18 @@ impl Ike {
             session_limit: section.get("session_limit", &Count { of: "a number of sessions", range: 1..=1_000_000 }),
             natt_keepalive: section.get("natt_keepalive", &seconds(1, 3600, "20s")),
             rekey_grace: section.get("rekey_grace", &millis(100, 600_000, "5s")),
+        }
+    }
+}
+
+impl Sizes {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            path_mtu: section.get("path_mtu", &Size { range: 576..=9000, example: "1500" }),
+            outer_df: section.get("outer_df", &OUTER_DF),
+            dscp: section.get("dscp", &DscpOrCopy),
+            ecn: section.get("ecn", &ECN),
+            mss_clamp: section.get("mss_clamp", &MSS_CLAMP),
         }
     }
 }

@@ -46,6 +46,7 @@ pub fn config() -> Config {
             rekey_grace: Duration::from_secs(5),
         },
         replay_window: 1024,
+        sizes: Sizes::default(),
         pools: vec![Pool {
             name: "office".to_owned(),
             v4: Some("10.30.0.0/24".parse().unwrap()),
