@@ -132,7 +132,7 @@ mod tests {
         let destination_options = [6, 0, 1, 4, 0, 0, 0, 0];
         for (v6, headers) in [(None, 40), (Some(&[][..]), 60), (Some(&destination_options[..]), 60)] {
             for before in 0..5 {
-                for (mss, flags) in [(1460u16, SYN), (1460, SYN | 0x10), (65_535, SYN), (1301, SYN)] {
+                for (mss, flags) in [(1460u16, SYN), (1460, SYN | 0x10), (65_000, SYN), (1301, SYN)] {
                     let [high, low] = mss.to_be_bytes();
                     let mut options = vec![NOP; before];
                     options.extend([MSS, 4, high, low, 4, 2, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8]);
