@@ -316,7 +316,9 @@ fn a_tunnel_follows_the_fragments_of_authenticated_packets_and_of_no_others() {
     let client = connect(&mut world, gcm(), path_v4(1), 1500);
     let told = |world: &mut World| {
         let big = packet(&client, Kind::V4DontFragment, 1500);
-        named_mtu(&big, &world.inner(0, &big))
+        let named = named_mtu(&big, &world.inner(0, &big));
+        assert_eq!(client.down_counters.totals().inner_mtu, named as u64, "seen from outside, too");
+        named
     };
     let up = harness::v4(client.v4, SERVER_V4, 600);
     assert_eq!(told(&mut world), fits(&client, 1500));

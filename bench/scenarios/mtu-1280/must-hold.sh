@@ -39,6 +39,7 @@ for line in "c1 IPv4 1218 1218" "c2 IPv6 1198 1280"; do
   hold "$outside outside: and over IPv6" transfers "$client" s "$SERVER6" 20 10
   learns=$((learns + 1))
   hold_of_adit "$outside outside: the tunnel has learned its MTU from them" is "$learns" "$(learned)"
+  hold_of_adit "$outside outside: aditctl shows it" is "$fits" "$(ctl sa --json | jq '[.[].inner_mtu] | min')"
   hold_of_adit "$outside outside: who sends 1400 octets with DF is told $fits" told s "$v4" 1400 "$fits"
   hold_of_adit "$outside outside: who sends $((fits + 1)) octets with DF is told $fits" told s "$v4" $((fits + 1)) "$fits"
   hold "$outside outside: $fits octets with DF are answered" answered s "$v4" "$fits" do

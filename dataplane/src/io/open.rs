@@ -135,6 +135,8 @@ pub enum Lack {
     NoIpv6,
     /// No UDP_GRO.
     NoUdpGro,
+    /// No IP_RECVFRAGSIZE.
+    NoFragmentSizes,
     /// The TUN takes no TCP super-packets.
     NoTcpSegmentation,
     /// The TUN takes no UDP super-packets.
@@ -161,6 +163,10 @@ impl fmt::Display for Lack {
             Self::NoUring(why) => write!(f, "io_uring is not usable ({why}); packets move by plain system calls"),
             Self::NoIpv6 => write!(f, "this kernel has no IPv6: listening on IPv4 alone"),
             Self::NoUdpGro => write!(f, "this kernel has no UDP_GRO (Linux 5.0): datagrams arrive one by one"),
+            Self::NoFragmentSizes => write!(
+                f,
+                "this kernel does not say how long fragments are (Linux 4.12): tunnels keep the configured path MTU"
+            ),
             Self::NoTcpSegmentation => {
                 write!(f, "this kernel's TUN has no segmentation offload: inner packets pass one by one")
             }

@@ -122,11 +122,16 @@ fn open(config: &IoConfig, bound: Bound, lacks: &mut Vec<Lack>) -> io::Result<So
     if address.is_ipv4() {
         set(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discover)?;
         set(&socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
-        set(&socket, libc::IPPROTO_IP, IP_RECVFRAGSIZE, 1)?;
     } else {
         set(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, discover)?;
         set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
-        set(&socket, libc::IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1)?;
+    }
+    let fragment_sizes = match address {
+        SocketAddr::V4(_) => set(&socket, libc::IPPROTO_IP, IP_RECVFRAGSIZE, 1),
+        SocketAddr::V6(_) => set(&socket, libc::IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1),
+    };
+    if fragment_sizes.is_err() {
+        note(lacks, Lack::NoFragmentSizes);
     }
     if address.ip().is_unspecified() {
         match address.ip() {

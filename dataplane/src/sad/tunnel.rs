@@ -38,7 +38,9 @@ impl Tunnel {
     /// An authenticated packet of this tunnel came in outer fragments, the longest of `longest` octets.
     pub fn seen_fragments(&mut self, longest: u16, now: Instant) -> Moved {
         let moved = self.path_mtu.seen(longest, now);
-        self.refit();
+        if moved == Moved::Yes {
+            self.refit();
+        }
         moved
     }
 
@@ -66,6 +68,9 @@ impl Tunnel {
         let room = esp_room(self.path, self.path_mtu.octets());
         let fits = self.outbound.as_ref().map_or(0, |sa| sa.inner_room(room));
         self.inner_mtu = u16::try_from(fits).unwrap_or(u16::MAX);
+        if let Some(sa) = &self.outbound {
+            sa.show_inner_mtu(self.inner_mtu);
+        }
     }
 }
 
