@@ -5,6 +5,7 @@
 
 mod peer;
 
+use adit_control::ike::counters::Ignored;
 use adit_control::ike::engine::Holdings;
 use adit_control::ike::propose::{ChildExchange, offer_esp, offer_ike};
 use adit_control::ike::wire::*;
@@ -430,4 +431,17 @@ impl Spoil {
 fn pick(peers: &mut [Hostile], which: u8) -> &mut Hostile {
     let len = peers.len();
     &mut peers[usize::from(which) % len]
+}
+
+#[test]
+fn a_first_message_that_no_client_sends_is_not_even_read() {
+    let mut world = World::new(config());
+    let mut client = Client::new("alice@rig", 2);
+    let (spi_i, pair) = (IkeSpi(7), KeyPair::generate(KexGroup::X25519, &mut client.random));
+    let mut payloads = client.init_payloads(spi_i, &pair, &[3; 32]);
+    payloads.push(notify(NotifyKind::Other(40_960), vec![0; 4096]));
+    let datagram = client.on_500(build(&init_header(spi_i), &payloads));
+    assert!(world.deliver(&datagram).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::TooLong), 1);
+    world.assert_nothing_left();
 }

@@ -59,7 +59,7 @@ in_ns r nft delete table ip rig_mark
 
 capture_end
 # seen FILTER: there is such a packet from the headend.
-seen() { tcpdump -nr "$RIG_DIR/wan.pcap" "src host $HEADEND4 and udp src port 4500 and ($1)" 2>/dev/null | grep -q .; }
+seen() { [ -n "$(tcpdump -c 1 -nr "$RIG_DIR/wan.pcap" "src host $HEADEND4 and udp src port 4500 and ($1)" 2>/dev/null)" ]; }
 hold_of_adit "DF is set outside where it is set inside" seen 'ip[6] & 0x40 != 0 and ip[2:2] > 1400'
 hold_of_adit "and clear where it is clear" seen 'ip[6] & 0x40 == 0 and ip[2:2] > 1400'
 hold_of_adit "DSCP is copied" seen 'ip[1] == 0xb8'

@@ -1,6 +1,8 @@
 //! What the API answers, as types. Sessions and SAs are [`crate::session::SessionView`] and
 //! [`crate::session::SaView`].
 
+use crate::ike::counters::{EngineCounters, Ignored};
+use crate::ike::engine::Holdings;
 use adit_dataplane::contract::{WorkerCounters, WorkerTotals};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,59 @@ pub struct StatusView {
     pub lacks: Vec<String>,
     /// Commands that wait because a worker's channel is full.
     pub commands_waiting: usize,
+}
+
+/// `GET /v1/ike`: what the IKE engine holds right now, and what it did since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IkeView {
+    /// What is held. All zero but `farewells` and `timers` means that nothing of any client is left.
+    pub holdings: Holdings,
+    /// IKE datagrams taken in.
+    pub received: u64,
+    /// IKE datagrams given out.
+    pub sent: u64,
+    /// Requests that were answered with the same octets again.
+    pub answered_again: u64,
+    /// Requests of ours that were sent again.
+    pub asked_again: u64,
+    /// Peers that proved their identity and got a session.
+    pub logins: u64,
+    /// Peers that were refused.
+    pub refusals: u64,
+    /// Datagrams that led to nothing, by reason; every reason, those without one too.
+    pub ignored: Vec<IgnoredView>,
+}
+
+/// One reason why IKE datagrams led to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IgnoredView {
+    /// The stable name.
+    pub name: String,
+    /// One sentence for people.
+    pub sentence: String,
+    /// Since the start.
+    pub total: u64,
+}
+
+impl IkeView {
+    /// Reads the engine's.
+    pub fn new(holdings: Holdings, counters: &EngineCounters) -> Self {
+        let ignored = |reason: &Ignored| IgnoredView {
+            name: reason.name().to_owned(),
+            sentence: reason.sentence().to_owned(),
+            total: counters.ignored(*reason),
+        };
+        Self {
+            holdings,
+            received: counters.received,
+            sent: counters.sent,
+            answered_again: counters.answered_again,
+            asked_again: counters.asked_again,
+            logins: counters.logins,
+            refusals: counters.refusals,
+            ignored: Ignored::ALL.iter().map(ignored).collect(),
+        }
+    }
 }
 
 /// One worker of `GET /v1/workers`: counters since the start.

@@ -28,6 +28,7 @@ macro_rules! ignored {
 
 ignored! {
     Malformed "malformed" "not an IKEv2 message",
+    TooLong "too_long" "a first message far longer than any client's",
     UnknownSpi "unknown_spi" "no IKE SA has these SPIs",
     WrongDirection "wrong_direction" "says it comes from the responder, and that is us",
     UnexpectedExchange "unexpected_exchange" "an exchange that cannot come now",

@@ -13,6 +13,7 @@ use crate::session::{Cause, SaView, SessionId, SessionView};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, Routes, SpiLayout, WorkerId};
 use adit_dataplane::time::Instant;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ pub enum Output {
 }
 
 /// What is held right now: for metrics, and for tests that nothing is left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Holdings {
     /// Half-open IKE SAs.
     pub half_open: usize,

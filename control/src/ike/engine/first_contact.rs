@@ -3,7 +3,7 @@
 use super::{Door, Engine, Stage};
 use crate::ike::counters::Ignored;
 use crate::ike::v2::{Arrival, Refused, respond, unsupported_critical};
-use crate::ike::wire::{Exchange, Header, IkeSpi, WireError, parse};
+use crate::ike::wire::{Exchange, Header, IkeSpi, WireError, limits, parse};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeDatagram, WorkerId};
 use adit_dataplane::time::Instant;
@@ -17,6 +17,9 @@ impl Engine {
         let arrival = Arrival { spi_i: header.initiator_spi, source: datagram.path.peer };
         if header.initiator_spi == IkeSpi::default() {
             return self.node.ignore(Ignored::Malformed);
+        }
+        if datagram.bytes.len() > limits::MAX_FIRST_MESSAGE {
+            return self.node.ignore(Ignored::TooLong);
         }
         if self.door == Door::Shut {
             return self.node.ignore(Ignored::ShuttingDown);
