@@ -119,7 +119,9 @@ run_live() {
   local keyboard script run='' code=0 i shown=no
   mkfifo "$work/keys"
   exec {keyboard}<>"$work/keys"
-  script --quiet --return --flush --command 'exec deploy/run.sh' "$work/screen" <"$work/keys" >/dev/null 2>&1 &
+  # A shell without job control ignores SIGINT in what it starts in the background, and who inherits that cannot trap it.
+  env --default-signal=INT script --quiet --return --flush --command 'stty rows 50 columns 120; exec deploy/run.sh' \
+    "$work/screen" <"$work/keys" >/dev/null 2>&1 &
   script=$!
   for ((i = 0; i < 600; i++)); do
     run=$(pgrep -P "$script") || break
