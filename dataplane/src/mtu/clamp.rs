@@ -74,7 +74,7 @@ fn clamp(packet: &mut PacketBuf, mtu: u16) -> Clamped {
             }
             Some([_, len, ..]) if *len >= 2 => usize::from(*len),
             // A length that cannot be: what follows is no option.
-            Some([_] | [_, ..]) => return clamped,
+            Some([_, ..]) => return clamped,
         };
         at += len;
     }

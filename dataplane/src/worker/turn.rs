@@ -315,14 +315,13 @@ fn seal(
 /// What the outer header says of this inner packet (RFC 4301 section 5.1.2).
 #[inline]
 fn outer_header(inner: &[u8], inner_mtu: u16, rules: &TunnelRules) -> (TrafficClass, OuterFragments) {
-    let forbidden = match (rules.df, inner) {
+    let fragments = match (rules.df, inner) {
         // It was let through although it does not fit: see [`crate::mtu::Fit::InFragmentsOutside`].
-        _ if inner.len() > usize::from(inner_mtu) => false,
-        (OuterDf::Clear, _) => false,
-        (OuterDf::Set, _) => true,
-        (OuterDf::Copy, [first, _, _, _, _, _, flags, ..]) => first >> 4 == 4 && flags & 0x40 != 0,
-        (OuterDf::Copy, _) => false,
+        (_, inner) if inner.len() > usize::from(inner_mtu) => OuterFragments::Allowed,
+        (OuterDf::Clear, _) => OuterFragments::Allowed,
+        (OuterDf::Set, _) => OuterFragments::Forbidden,
+        (OuterDf::Copy, [0x40..=0x4f, _, _, _, _, _, flags, ..]) if flags & 0x40 != 0 => OuterFragments::Forbidden,
+        (OuterDf::Copy, _) => OuterFragments::Allowed,
     };
-    let fragments = if forbidden { OuterFragments::Forbidden } else { OuterFragments::Allowed };
     (rules.outer_class(TrafficClass::of(inner)), fragments)
 }
