@@ -46,8 +46,8 @@ pub struct Config {
     pub api_socket: Key<String>,
     /// `[ike]`
     pub ike: Ike,
-    /// `[esp] replay_window`
-    pub replay_window: Key<u64>,
+    /// `[esp]`
+    pub esp: Esp,
     /// `[esp]`, sizes and outer headers
     pub sizes: Sizes,
     /// `[[pool]]`
@@ -147,6 +147,23 @@ pub struct Sizes {
     pub ecn: Key<EcnMode>,
     /// Of TCP inside.
     pub mss_clamp: Key<MssClamp>,
+}
+
+/// `[esp]`
+#[derive(Debug)]
+pub struct Esp {
+    /// Packets.
+    pub replay_window: Key<u64>,
+    /// Age of a child SA that is to be replaced.
+    pub rekey_time: Key<Duration>,
+    /// Octets, each direction.
+    pub rekey_bytes: Key<u64>,
+    /// Packets, each direction.
+    pub rekey_packets: Key<u64>,
+    /// From the limits for replacing to those that end an SA.
+    pub hard_factor: Key<f64>,
+    /// Of one client's outer address by ESP.
+    pub moves_per_minute: Key<u64>,
 }
 
 /// `[[pool]]`
@@ -303,7 +320,7 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
         "api" => config.api_socket = section.get("socket", &SOCKET),
         "ike" => config.ike = Ike::read(section),
         _esp => {
-            config.replay_window = section.get("replay_window", &REPLAY_WINDOW);
+            config.esp = Esp::read(section);
             config.sizes = Sizes::read(section);
         }
     }
@@ -363,7 +380,7 @@ impl Config {
             log: Log::read(nothing),
             api_socket: None,
             ike: Ike::read(nothing),
-            replay_window: None,
+            esp: Esp::read(nothing),
             sizes: Sizes::read(nothing),
             pools: Vec::new(),
             connections: Vec::new(),
@@ -442,6 +459,19 @@ impl Sizes {
             dscp: section.get("dscp", &DscpOrCopy),
             ecn: section.get("ecn", &ECN),
             mss_clamp: section.get("mss_clamp", &MSS_CLAMP),
+        }
+    }
+}
+
+impl Esp {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            replay_window: section.get("replay_window", &REPLAY_WINDOW),
+            rekey_time: section.get("rekey_time", &seconds(0, 604_800, "1h")),
+            rekey_bytes: section.get("rekey_bytes", &Size { range: 0..=1 << 60, example: "64GiB" }),
+            rekey_packets: section.get("rekey_packets", &Count { of: "a number of packets", range: 0..=1 << 48 }),
+            hard_factor: section.get("hard_factor", &Factor(1.01..=10.0)),
+            moves_per_minute: section.get("moves_per_minute", &Count { of: "a number of moves", range: 0..=6000 }),
         }
     }
 }

@@ -92,6 +92,7 @@ fn workers_config(config: &Config) -> DataplaneConfig {
             large: usual.large,
         },
         rules: config.sizes.rules,
+        moves_per_minute: config.esp.moves_per_minute,
         ..DataplaneConfig::default()
     }
 }

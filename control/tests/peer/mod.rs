@@ -45,7 +45,7 @@ pub fn config() -> Config {
             natt_keepalive: Duration::from_secs(20),
             rekey_grace: Duration::from_secs(5),
         },
-        replay_window: 1024,
+        esp: Esp { replay_window: 1024, rekey: Rekey::default(), hard_factor: 1.25, moves_per_minute: 60 },
         sizes: Sizes::default(),
         pools: vec![Pool {
             name: "office".to_owned(),
@@ -117,8 +117,8 @@ impl World {
             while let Some(output) = self.engine.poll_output() {
                 sent.extend(self.dataplane.obey(output));
             }
-            let Some((worker, retired)) = self.dataplane.retired.pop_front() else { return sent };
-            self.engine.handle_event(self.now, worker, Event::Retired(retired));
+            let Some((worker, report)) = self.dataplane.reports.pop_front() else { return sent };
+            self.engine.handle_event(self.now, worker, report);
         }
     }
 

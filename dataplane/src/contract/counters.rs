@@ -124,6 +124,10 @@ worker_counters! {
     inner_fragmented,
     /// Times that a tunnel's MTU followed the fragments of authenticated packets.
     mtu_learned,
+    /// Tunnels that followed their peer's ESP to another outer address.
+    tunnels_moved,
+    /// Packets whose tunnel did not follow them: it has moved as often as it may.
+    moves_limited,
     /// Commands that did not fit the tables: a mistake of the control plane's.
     commands_refused,
 }

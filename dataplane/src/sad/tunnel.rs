@@ -1,5 +1,6 @@
 //! A peer: where its packets go, and the SAs they go by.
 
+use super::follow::{Followed, Follower, Pace};
 use crate::contract::{Path, Spi, TunnelSpec};
 use crate::esp::OutboundSa;
 use crate::mtu::{Moved, PathMtu};
@@ -11,6 +12,7 @@ pub struct Tunnel {
     path: Path,
     path_mtu: PathMtu,
     inner_mtu: u16,
+    follower: Follower,
     /// What is sent on.
     pub outbound: Option<OutboundSa>,
     /// What is received on, oldest first.
@@ -18,9 +20,10 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn new(spec: &TunnelSpec) -> Self {
-        let &TunnelSpec { tunnel: _, path, outer_mtu } = spec;
-        Self { path, path_mtu: PathMtu::new(outer_mtu), inner_mtu: 0, outbound: None, inbound: Vec::new() }
+    pub(super) fn new(spec: &TunnelSpec, pace: Pace) -> Self {
+        let &TunnelSpec { tunnel: _, path, outer_mtu, following } = spec;
+        let (path_mtu, follower) = (PathMtu::new(outer_mtu), Follower::new(following, pace));
+        Self { path, path_mtu, inner_mtu: 0, follower, outbound: None, inbound: Vec::new() }
     }
 
     /// Outer addresses.
@@ -57,7 +60,22 @@ impl Tunnel {
         before
     }
 
-    pub(super) fn move_to(&mut self, path: Path) {
+    /// Control wants it moved.
+    pub(super) fn order(&mut self, now: Instant, to: Path) {
+        self.follower.ordered(now, self.path);
+        self.move_to(to);
+    }
+
+    /// The newest authenticated packet on `spi` came from elsewhere.
+    pub(super) fn follow(&mut self, now: Instant, pace: Pace, spi: Spi, to: Path) -> Followed {
+        let followed = self.follower.follow(now, pace, spi, self.path, to);
+        if followed == Followed::Moved {
+            self.move_to(to);
+        }
+        followed
+    }
+
+    fn move_to(&mut self, path: Path) {
         self.path = path;
         self.path_mtu.forget();
         self.refit();

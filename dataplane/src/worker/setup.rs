@@ -36,6 +36,8 @@ pub struct DataplaneConfig {
     pub idle_limit: Duration,
     /// What tunnels do with sizes and outer headers.
     pub rules: TunnelRules,
+    /// How often ESP may move one tunnel to another outer address; 0 is never.
+    pub moves_per_minute: u32,
 }
 
 impl Default for DataplaneConfig {
@@ -49,6 +51,7 @@ impl Default for DataplaneConfig {
             handoff_depth: 256,
             idle_limit: Duration::from_secs(1),
             rules: TunnelRules::default(),
+            moves_per_minute: 60,
         }
     }
 }

@@ -13,7 +13,8 @@ use super::arrive::arrive;
 use super::fit::Fitting;
 use super::obey::Obeyed;
 use super::report::Reports;
-use crate::contract::{NextHop, OuterDf, Routes, TunnelRules, WorkerCounters, WorkerId};
+use super::tidings::tell;
+use crate::contract::{Direction, NextHop, OuterDf, Routes, TunnelRules, WorkerCounters, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::io::Door;
 use crate::offload;
@@ -42,7 +43,7 @@ impl<D: Door> Worker<D> {
     /// # Errors
     /// The door is broken: what the kernel said to [`Door::flush`].
     pub fn turn(&mut self, now: Instant) -> io::Result<Turn> {
-        let obeyed = self.obey();
+        let obeyed = self.obey(now);
         let received = self.receive();
 
         let Self { id, rules, pool, sad, routes, reports, neighbours, notices, burst, cut, used, counters, .. } = self;
@@ -51,7 +52,7 @@ impl<D: Door> Worker<D> {
         decapsulate(burst, sad, rules, reports, counters, used, now);
         route(burst, routes, *id, neighbours.workers());
         Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
-        encapsulate(burst, sad, rules, used, now);
+        encapsulate(burst, sad, rules, reports, used, now);
 
         self.transmit()?;
         self.sweep();
@@ -208,14 +209,14 @@ fn decapsulate(
                 None => Err(DropReason::UnknownSpi),
                 Some(sa) => {
                     let uncharged = sa.uncharged();
-                    let opened = sa.open(packet);
-                    if sa.take_first_use() {
-                        reports.first_use(sa.spi());
-                    }
+                    let opened = sa.open(packet, now);
                     if uncharged == 0 && sa.uncharged() > 0 {
                         used.push(slot);
                     }
-                    let tunnel = sa.tunnel().slot;
+                    let (tunnel, news) = (sa.tunnel().slot, sa.take_news());
+                    if !news.is_empty() {
+                        tell(news, sad, slot, packet.meta.path, reports, counters, now);
+                    }
                     opened.and_then(|()| arrive(packet, sad.tunnel_mut(tunnel), rules, counters, now)).map(|()| {
                         packet.meta.channel = Channel::Inner;
                         packet.meta.path = None;
@@ -271,11 +272,18 @@ fn next_hop(packet: &mut PacketBuf, routes: &Routes, us: WorkerId, workers: usiz
 }
 
 /// Inner packets that fit their tunnel become ESP.
-fn encapsulate(burst: &mut Burst, sad: &mut Sad, rules: &TunnelRules, used: &mut Vec<u32>, now: Instant) {
+fn encapsulate(
+    burst: &mut Burst,
+    sad: &mut Sad,
+    rules: &TunnelRules,
+    reports: &mut Reports,
+    used: &mut Vec<u32>,
+    now: Instant,
+) {
     used.clear();
     for packet in forwarded(burst) {
         let Some(tunnel) = packet.meta.tunnel else { continue };
-        let verdict = seal(packet, tunnel.slot, sad, rules, used);
+        let verdict = seal(packet, tunnel.slot, sad, rules, reports, used, now);
         settle(packet, verdict);
     }
     for slot in used.drain(..) {
@@ -293,7 +301,9 @@ fn seal(
     slot: u32,
     sad: &mut Sad,
     rules: &TunnelRules,
+    reports: &mut Reports,
     used: &mut Vec<u32>,
+    now: Instant,
 ) -> Result<Fate, DropReason> {
     let tunnel = sad.tunnel_mut(slot).ok_or(DropReason::NoTunnel)?;
     let (path, inner_mtu) = (tunnel.path(), tunnel.inner_mtu());
@@ -301,7 +311,12 @@ fn seal(
     let (class, fragments) = outer_header(packet.bytes(), inner_mtu, rules);
     offload::finish_checksum(packet)?;
     let uncharged = sa.uncharged();
-    sa.seal(packet)?;
+    let sealed = sa.seal(packet, now);
+    let news = sa.take_news();
+    if !news.is_empty() {
+        reports.lifetime(sa.pair(), Direction::Outbound, news);
+    }
+    sealed?;
     if uncharged == 0 {
         used.push(slot);
     }

@@ -7,8 +7,8 @@ use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr, Integ};
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, DropReason, Event, InboundSpec, NextHop, OutboundSpec, Path, Routes, SaCounters,
-    Selector, Selectors, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    ClusterSlot, Command, Dataplane, DropReason, Event, Following, InboundSpec, Lifetime, NextHop, OutboundSpec, Path,
+    Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::io::memory::{Departed, MemoryDoor, MemoryPeer, pair};
 use adit_dataplane::packet::{Channel, PoolSizes};
@@ -109,7 +109,11 @@ impl World {
 
     /// A client with a whole tunnel: 10.30.w.s and fd00::w:s inside.
     pub fn connect(&mut self, worker: u8, slot: u32, suite: CipherSuite) -> Client {
-        let client = Client::new(worker, slot, suite);
+        self.admit(Client::new(worker, slot, suite))
+    }
+
+    /// This client gets its tunnel.
+    pub fn admit(&mut self, client: Client) -> Client {
         self.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
         self.command(client.tunnel.worker, Command::AddInbound(Box::new(client.inbound_spec())));
         self.command(client.tunnel.worker, Command::SwitchOutbound(Box::new(client.outbound_spec())));
@@ -168,6 +172,8 @@ pub struct Client {
     pub v6: Ipv6Addr,
     pub selectors: Arc<Selectors>,
     pub window: u32,
+    pub numbers: SequenceNumbers,
+    pub lifetime: Lifetime,
     pub up_counters: Arc<SaCounters>,
     pub down_counters: Arc<SaCounters>,
 }
@@ -192,13 +198,20 @@ impl Client {
             v6,
             selectors: Arc::new(selectors),
             window: 64,
+            numbers: SequenceNumbers::Plain,
+            lifetime: Lifetime::default(),
             up_counters: Arc::default(),
             down_counters: Arc::default(),
         }
     }
 
     pub fn tunnel_spec(&self) -> TunnelSpec {
-        TunnelSpec { tunnel: self.tunnel, path: self.path, outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU }
+        TunnelSpec {
+            tunnel: self.tunnel,
+            path: self.path,
+            outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
+            following: Following::NewestPacket,
+        }
     }
 
     pub fn inbound_spec(&self) -> InboundSpec {
@@ -206,6 +219,8 @@ impl Client {
             tunnel: self.tunnel,
             spi: self.spi,
             cipher: cipher(self.suite, self.up_seed),
+            numbers: self.numbers,
+            lifetime: self.lifetime,
             window: self.window,
             selectors: Arc::clone(&self.selectors),
             counters: Arc::clone(&self.up_counters),
@@ -216,7 +231,10 @@ impl Client {
         OutboundSpec {
             tunnel: self.tunnel,
             spi: self.own_spi,
+            pair: self.spi,
             cipher: cipher(self.suite, self.down_seed),
+            numbers: self.numbers,
+            lifetime: self.lifetime,
             selectors: Arc::clone(&self.selectors),
             counters: Arc::clone(&self.down_counters),
         }
@@ -224,9 +242,14 @@ impl Client {
 
     /// ESP with this inner packet and the least padding.
     pub fn seal(&self, sequence: u32, inner: &[u8]) -> Vec<u8> {
+        self.seal_number(sequence.into(), inner)
+    }
+
+    /// As [`Client::seal`], with a number of 64 bits.
+    pub fn seal_number(&self, number: u64, inner: &[u8]) -> Vec<u8> {
         let next_header = if inner[0] >> 4 == 4 { 4 } else { 41 };
         let padding: Vec<u8> = (1..=self.least_padding(inner.len()) as u8).collect();
-        self.seal_raw(sequence, inner, &padding, padding.len() as u8, next_header)
+        self.seal_raw_number(number, inner, &padding, padding.len() as u8, next_header)
     }
 
     pub fn align(&self) -> usize {
@@ -239,12 +262,24 @@ impl Client {
 
     /// ESP with whatever inside, as long as it is a multiple of the block.
     pub fn seal_raw(&self, sequence: u32, payload: &[u8], padding: &[u8], pad_len: u8, next_header: u8) -> Vec<u8> {
-        let header = (u64::from(self.spi.get()) << 32 | u64::from(sequence)).to_be_bytes();
+        self.seal_raw_number(sequence.into(), payload, padding, pad_len, next_header)
+    }
+
+    fn seal_raw_number(&self, number: u64, payload: &[u8], padding: &[u8], pad_len: u8, next_header: u8) -> Vec<u8> {
+        let header = (u64::from(self.spi.get()) << 32 | number & 0xffff_ffff).to_be_bytes();
         let mut iv = vec![0; self.suite.encr().iv_len()];
         let mut body = [payload, padding, &[pad_len, next_header]].concat();
         let mut icv = vec![0; self.suite.icv_len()];
-        self.up.seal(Header::from(&header[..]), sequence.into(), &mut iv, &mut body, &mut icv);
+        let esn_high = self.esn_high((number >> 32) as u32);
+        self.up.seal(Header { bytes: &header, esn_high }, number, &mut iv, &mut body, &mut icv);
         [&header[..], &iv, &body, &icv].concat()
+    }
+
+    fn esn_high(&self, high: u32) -> Option<u32> {
+        match self.numbers {
+            SequenceNumbers::Plain => None,
+            SequenceNumbers::Extended => Some(high),
+        }
     }
 
     /// Sequence number and inner packet of ESP from the headend; panics unless all is as the RFC says.
@@ -254,7 +289,8 @@ impl Client {
         assert_eq!(header[..4], self.own_spi.to_be_bytes());
         let sequence = u32::from_be_bytes(header[4..].try_into().unwrap());
         let mut body = body.to_vec();
-        self.down.open(Header::from(header), iv, &mut body).expect("the ICV is good");
+        let header = Header { bytes: header, esn_high: self.esn_high(0) };
+        self.down.open(header, iv, &mut body).expect("the ICV is good");
         body.truncate(body.len() - self.suite.icv_len());
         assert_eq!(body.len() % self.align(), 0, "RFC 4303 section 2.4: on the boundary");
         let [.., pad_len, next_header] = body[..] else { panic!("no trailer") };

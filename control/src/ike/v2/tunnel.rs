@@ -4,7 +4,7 @@ use super::child::{Child, ChildStage};
 use super::node::Node;
 use crate::lease::Lease;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, Path, Spi, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{Command, Following, Path, Spi, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -42,13 +42,20 @@ impl std::ops::AddAssign for Traffic {
 
 impl Tunnel {
     /// A tunnel without child SAs; the lease's addresses lead into it.
-    pub(super) fn set_up(node: &mut Node, session: SessionId, key: TunnelKey, path: Path, lease: Lease) -> Self {
+    pub(super) fn set_up(
+        node: &mut Node,
+        session: SessionId,
+        key: TunnelKey,
+        path: Path,
+        following: Following,
+        lease: Lease,
+    ) -> Self {
         for address in addresses(&lease) {
             node.installer.route(IpNet::from(address), key);
         }
         node.installer.command(
             key.worker,
-            Command::AddTunnel(TunnelSpec { tunnel: key, path, outer_mtu: node.config.sizes.path_mtu }),
+            Command::AddTunnel(TunnelSpec { tunnel: key, path, outer_mtu: node.config.sizes.path_mtu, following }),
         );
         Self { session, key, lease, children: Vec::new(), gone: Traffic::default() }
     }
