@@ -21,8 +21,13 @@ impl Established {
         datagram: &IkeDatagram,
         incoming: &Incoming<'_>,
     ) -> Self {
-        let worker = node.installer.place_session();
-        let granted = first_child::grant(now, node, &half, &proven, worker, datagram);
+        let granted = first_child::grant(now, node, &half, &proven, datagram);
+        // Where its tunnel is; without one, anywhere.
+        let worker = match &granted {
+            Ok((tunnel, _)) => tunnel.key.worker,
+            Err(_) => node.installer.least_loaded(),
+        };
+        node.installer.session_came(worker);
         let (service, rest) = match granted {
             Ok((tunnel, payloads)) => {
                 node.counters.logins += 1;

@@ -54,7 +54,7 @@ impl Node {
             }
         }
         Self {
-            leases: Leases::new(&config.pools),
+            leases: Leases::new(&config.pools, installer.inner_layout()),
             farewells: Farewells::new(config.ike.half_open_limit),
             config,
             random,
