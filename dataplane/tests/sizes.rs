@@ -6,7 +6,7 @@ mod harness;
 
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
-    Command, DropReason, EcnMode, MssClamp, OuterDf, OuterDscp, Path, TunnelRules, TunnelSpec,
+    Command, DropReason, EcnMode, Move, MssClamp, OuterDf, OuterDscp, Path, TunnelRules, TunnelSpec,
 };
 use adit_dataplane::io::memory::Departed;
 use adit_dataplane::packet::{Channel, Meta, OuterFragments, PoolSizes, Segments};
@@ -346,7 +346,10 @@ fn a_tunnel_follows_the_fragments_of_authenticated_packets_and_of_no_others() {
     // Another address is another path.
     esp_in_fragments(&mut world, &client, &client.seal(3, &up), 1400);
     assert_eq!(told(&mut world), fits(&client, 1400));
-    world.command(client.tunnel.worker, Command::MoveTunnel { tunnel: client.tunnel, path: path_v6(9) });
+    world.command(
+        client.tunnel.worker,
+        Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from: client.path, to: path_v6(9) })),
+    );
     world.settle();
     let moved = Client { path: path_v6(9), ..Client::new(0, 1, gcm()) };
     assert_eq!(told(&mut world), fits(&moved, 1500));
