@@ -142,6 +142,7 @@ fn sa() -> SaView {
         bytes_out: 1536,
         packets_in: 150_000,
         packets_out: 12,
+        inner_mtu: 1438,
     }
 }
 

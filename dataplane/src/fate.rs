@@ -55,6 +55,7 @@ drop_reasons! {
     BadNextHeader "bad_next_header" "the payload is neither IPv4 nor IPv6",
     Dummy "dummy" "dummy packet, next header 59 (RFC 4303 section 2.6)",
     BadInner "bad_inner" "the inner packet is not a sound IP packet",
+    Congested "congested" "marked outside because of congestion, and its transport knows no marks (RFC 6040 section 4.2)",
     SelectorMismatch "selector_mismatch" "inner addresses are not what the SA's traffic selectors allow",
     NoRoute "no_route" "no tunnel and no inner route for this destination",
     NoTunnel "no_tunnel" "the tunnel is gone",

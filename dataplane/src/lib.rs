@@ -8,6 +8,7 @@ pub mod contract;
 pub mod esp;
 pub mod fate;
 pub mod io;
+pub mod mtu;
 pub mod offload;
 pub mod packet;
 pub mod sad;

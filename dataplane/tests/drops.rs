@@ -10,6 +10,7 @@ use adit_dataplane::fate::Fate;
 use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
 use adit_dataplane::packet::{Burst, Channel, Meta, Pool, PoolSizes, Segments};
 use adit_dataplane::time::Instant;
+use adit_dataplane::wire::traffic_class::TrafficClass;
 use adit_dataplane::worker::{DataplaneConfig, assemble};
 use harness::*;
 use std::collections::BTreeSet;
@@ -110,6 +111,12 @@ const CASES: &[Case] = &[
     (DropReason::Dummy, "next header 59", |world, alice, _| {
         world.esp(0, alice.path, &alice.seal_raw(1, &[0; 62], &[], 0, 59));
     }),
+    (DropReason::Congested, "marked outside, and inside nobody knows marks", |world, alice, _| {
+        let outer_class = TrafficClass::from_octet(3);
+        let meta = Meta { channel: Channel::NatT, path: Some(alice.path), outer_class, ..Meta::default() };
+        world.peers[0].push(meta, &alice.seal(1, &alice_to_server(alice))).unwrap();
+        world.settle();
+    }),
     (DropReason::BadInner, "IPv4 that says IPv6", |world, alice, _| {
         world.esp(0, alice.path, &alice.seal_raw(1, &alice_to_server(alice), &[1, 2], 2, 41));
     }),
@@ -155,9 +162,15 @@ const CASES: &[Case] = &[
         world.add_route("10.30.0.3/32", half.tunnel);
         world.inner(0, &v4(SERVER_V4, half.v4, 60));
     }),
-    (DropReason::TooBig, "1460 octets inside a path of 1500", |world, alice, _| {
-        world.inner(0, &v4(SERVER_V4, alice.v4, 1460));
-    }),
+    (
+        DropReason::TooBig,
+        "1460 octets with DF inside a path of 1500, from nobody who can be told",
+        |world, alice, _| {
+            let mut big = v4([127, 0, 0, 1].into(), alice.v4, 1460);
+            big[6] = 0x40;
+            world.inner(0, &big);
+        },
+    ),
     (DropReason::TooBig, "an IKE message that no datagram holds", |world, alice, _| {
         send_ike(world, alice.path, IkeFraming::NonEspMarker, 65_504);
     }),
@@ -209,7 +222,7 @@ fn each_case_ends_with_its_reason_alone_and_leaves_no_trace() {
 
 /// Cases whose story begins with a good packet of Alice's, or ends after her packet came out of its SA.
 fn already_passed(reason: DropReason) -> bool {
-    matches!(reason, DropReason::Replayed | DropReason::TooOld | DropReason::TtlExpired)
+    matches!(reason, DropReason::Replayed | DropReason::TooOld | DropReason::TtlExpired | DropReason::Congested)
 }
 
 #[test]

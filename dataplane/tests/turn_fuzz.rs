@@ -4,6 +4,7 @@ mod harness;
 
 use adit_dataplane::contract::DropReason;
 use adit_dataplane::packet::{Channel, Meta, Segments};
+use adit_dataplane::wire::traffic_class::TrafficClass;
 use bolero::check;
 use harness::*;
 
@@ -47,13 +48,25 @@ fn any_bytes_through_a_turn() {
                     let (trailer_at, trailer) = (body.len() - 2, [body[body.len() - 2], body[body.len() - 1]]);
                     sealed += 1;
                     let esp = client.seal_raw(sequence, &body[..trailer_at], &[], trailer[0], trailer[1]);
-                    world.peers[worker].push_outer(Channel::NatT, client.path, &esp)
+                    // of any class, and maybe out of fragments
+                    let meta = Meta {
+                        channel: Channel::NatT,
+                        path: Some(client.path),
+                        outer_class: TrafficClass::from_octet(packet.first().copied().unwrap_or_default()),
+                        longest_fragment: (kind & 0x10 != 0).then_some(u16::from(trailer[0]) * 9),
+                        ..Meta::default()
+                    };
+                    world.peers[worker].push(meta, &esp)
                 }
                 8..=10 => world.peers[worker].push_inner(packet),
                 // a good header, anything behind it
                 11 | 12 => {
                     let mut inner = v4(SERVER_V4, client.v4, 28 + packet.len());
                     inner[20..20 + packet.len()].copy_from_slice(packet);
+                    // flags and offset of any fragment
+                    if let (0x10, [high, low, ..]) = (kind & 0x10, packet) {
+                        (inner[6], inner[7]) = (*high, *low);
+                    }
                     world.peers[worker].push_inner(&inner)
                 }
                 // super-packets and checksums that the kernel left to us

@@ -141,6 +141,12 @@ pub struct WorkerView {
     pub handed_off: u64,
     /// Packets taken over from another worker.
     pub taken_over: u64,
+    /// SYNs whose TCP MSS was lowered.
+    pub mss_clamped: u64,
+    /// Inner packets cut into fragments before encryption.
+    pub inner_fragmented: u64,
+    /// Times that a tunnel's MTU followed the fragments of authenticated packets.
+    pub mtu_learned: u64,
     /// Packets dropped, for all reasons.
     pub dropped: u64,
 }
@@ -182,6 +188,9 @@ impl WorkerView {
             ike_sent: totals.ike_sent,
             handed_off: totals.handed_off,
             taken_over: totals.taken_over,
+            mss_clamped: totals.mss_clamped,
+            inner_fragmented: totals.inner_fragmented,
+            mtu_learned: totals.mtu_learned,
             dropped: totals.drops.iter().sum(),
         }
     }

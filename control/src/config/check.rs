@@ -1,7 +1,8 @@
 //! From what the file says to what cannot be wrong: defaults, references between sections, contradictions.
 
 use super::checked::{
-    Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Pool, Rekey, SocketBuffers, Tun, Workers,
+    Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Pool, Rekey, Sizes, SocketBuffers, Tun,
+    Workers,
 };
 use super::error::{Problem, Warning, nearest};
 use super::file;
@@ -10,6 +11,7 @@ use super::psk;
 use super::section::{Located, Source};
 use crate::lease::headend_address;
 use adit_crypto::secret::SecretBytes;
+use adit_dataplane::contract::TunnelRules;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -59,6 +61,7 @@ pub(super) fn check(
         api: Api { socket: file.api_socket.map_or("/run/adit/aditd.sock".to_owned(), |path| path.value).into() },
         ike: ike(source, &file.ike, warnings),
         esp: esp(&file.esp),
+        sizes: sizes(&file.sizes),
         pools,
         connections,
     })
@@ -67,6 +70,19 @@ pub(super) fn check(
 /// The number, or the default. Shapes have bounded it already: what does not fit cannot come here.
 fn narrow<T: TryFrom<u64>>(key: Option<&Located<u64>>, default: T) -> T {
     key.and_then(|key| T::try_from(key.value).ok()).unwrap_or(default)
+}
+
+fn sizes(file: &file::Sizes) -> Sizes {
+    let Sizes { path_mtu, rules } = Sizes::default();
+    Sizes {
+        path_mtu: narrow(file.path_mtu.as_ref(), path_mtu),
+        rules: TunnelRules {
+            df: file.outer_df.as_ref().map_or(rules.df, |key| key.value),
+            dscp: file.dscp.as_ref().map_or(rules.dscp, |key| key.value),
+            ecn: file.ecn.as_ref().map_or(rules.ecn, |key| key.value),
+            mss: file.mss_clamp.as_ref().map_or(rules.mss, |key| key.value),
+        },
+    }
 }
 
 fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {

@@ -4,6 +4,7 @@ use crate::ike::wire::{Id, IdKind};
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId, SequenceNumbers};
+use adit_dataplane::contract::{TunnelRules, TunnelSpec};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub struct Config {
     pub ike: Ike,
     /// Of every child SA.
     pub esp: Esp,
+    /// What fits into tunnels, and what stands on them outside.
+    pub sizes: Sizes,
     /// Address pools, by index.
     pub pools: Vec<Pool>,
     /// Connections, first match wins.
@@ -157,6 +160,21 @@ pub struct Ike {
     pub natt_keepalive: Duration,
     /// How long a rekeyed or deleted inbound SA still takes what is under way.
     pub rekey_grace: Duration,
+}
+
+/// What fits into tunnels, and what stands on them outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Octets of the largest outer packet, until fragments of authenticated packets say otherwise.
+    pub path_mtu: u16,
+    /// MSS, DF, DSCP, ECN.
+    pub rules: TunnelRules,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { path_mtu: TunnelSpec::DEFAULT_OUTER_MTU, rules: TunnelRules::default() }
+    }
 }
 
 /// What every child SA keeps to.

@@ -7,12 +7,13 @@ use super::checked::{EspProposal, IdPattern, IkeProposal, IoBackend, LogFormat};
 use super::error::{Problem, nearest};
 use super::section::{Located, Section, Source};
 use super::shape::{
-    Count, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, Network, OneOf, Parsed,
-    SecretText, Size, Text, Time, YesOrNo,
+    Count, DscpOrCopy, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, Network, OneOf,
+    Parsed, SecretText, Size, Text, Time, YesOrNo,
 };
 use crate::ike::wire::Id;
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
+use adit_dataplane::contract::{EcnMode, MssClamp, OuterDf, OuterDscp};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct Config {
     pub ike: Ike,
     /// `[esp]`
     pub esp: Esp,
+    /// `[esp]`, sizes and outer headers
+    pub sizes: Sizes,
     /// `[[pool]]`
     pub pools: Vec<Pool>,
     /// `[[connection]]`
@@ -139,6 +142,21 @@ pub struct Ike {
     pub natt_keepalive: Key<Duration>,
     /// For what is under way.
     pub rekey_grace: Key<Duration>,
+}
+
+/// `[esp]`, sizes and outer headers
+#[derive(Debug)]
+pub struct Sizes {
+    /// Octets of the largest outer packet.
+    pub path_mtu: Key<u64>,
+    /// Of outer IPv4 headers.
+    pub outer_df: Key<OuterDf>,
+    /// Of outer headers.
+    pub dscp: Key<OuterDscp>,
+    /// Of outer headers.
+    pub ecn: Key<EcnMode>,
+    /// Of TCP inside.
+    pub mss_clamp: Key<MssClamp>,
 }
 
 /// `[esp]`
@@ -313,7 +331,10 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
         "log" => config.log = Log::read(section),
         "api" => config.api_socket = section.get("socket", &SOCKET),
         "ike" => config.ike = Ike::read(section),
-        _esp => config.esp = Esp::read(section),
+        _esp => {
+            config.esp = Esp::read(section);
+            config.sizes = Sizes::read(section);
+        }
     }
 }
 
@@ -325,6 +346,9 @@ const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[("text", LogFormat::Text), ("json",
 const REPLAY_WINDOW: MultipleOf = MultipleOf { step: 64, of: "a number of packets", range: 64..=65_536 };
 /// None at all is a threshold, too: then everybody is always asked.
 const LOGINS: Count = Count { of: "a number of logins", range: 0..=1_000_000 };
+const OUTER_DF: OneOf<OuterDf> = OneOf(&[("clear", OuterDf::Clear), ("copy", OuterDf::Copy), ("set", OuterDf::Set)]);
+const ECN: OneOf<EcnMode> = OneOf(&[("normal", EcnMode::Normal), ("compatibility", EcnMode::Compatibility)]);
+const MSS_CLAMP: OneOf<MssClamp> = OneOf(&[("on", MssClamp::ToTunnel), ("off", MssClamp::Off)]);
 const PORT: Count = Count { of: "a UDP port", range: 1..=65_535 };
 const SOCKET_BUFFER: Size = Size { range: 64 << 10..=1 << 30, example: "8MiB" };
 const ADDRESS: Parsed<IpAddr> =
@@ -371,6 +395,7 @@ impl Config {
             api_socket: None,
             ike: Ike::read(nothing),
             esp: Esp::read(nothing),
+            sizes: Sizes::read(nothing),
             pools: Vec::new(),
             connections: Vec::new(),
         }
@@ -443,6 +468,18 @@ impl Ike {
             session_limit: section.get("session_limit", &Count { of: "a number of sessions", range: 1..=1_000_000 }),
             natt_keepalive: section.get("natt_keepalive", &seconds(1, 3600, "20s")),
             rekey_grace: section.get("rekey_grace", &millis(100, 600_000, "5s")),
+        }
+    }
+}
+
+impl Sizes {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            path_mtu: section.get("path_mtu", &Size { range: 576..=9000, example: "1500" }),
+            outer_df: section.get("outer_df", &OUTER_DF),
+            dscp: section.get("dscp", &DscpOrCopy),
+            ecn: section.get("ecn", &ECN),
+            mss_clamp: section.get("mss_clamp", &MSS_CLAMP),
         }
     }
 }

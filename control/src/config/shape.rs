@@ -5,6 +5,8 @@ use super::error::{Problem, nearest};
 use super::proposal::ProposalTextError;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use crate::ike::wire::Id;
+use adit_dataplane::contract::OuterDscp;
+use adit_dataplane::wire::traffic_class::Dscp;
 use ipnet::IpNet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -220,6 +222,25 @@ impl Shape for Count {
 
     fn expected(&self) -> String {
         format!("{} from {} to {}", self.of, self.range.start(), self.range.end())
+    }
+}
+
+/// A code point, or the word for that of the inner header.
+pub(super) struct DscpOrCopy;
+
+impl Shape for DscpOrCopy {
+    type Value = OuterDscp;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<OuterDscp, Misfit> {
+        if value.as_str() == Some("copy") {
+            return Ok(OuterDscp::Copy);
+        }
+        let dscp = integer(value).and_then(|number| Dscp::new(u8::try_from(number).ok()?));
+        dscp.map(OuterDscp::Fixed).ok_or(Misfit::PLAIN)
+    }
+
+    fn expected(&self) -> String {
+        "\"copy\", or a code point from 0 to 63".to_owned()
     }
 }
 

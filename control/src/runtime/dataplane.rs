@@ -57,6 +57,7 @@ fn io_config(config: &Config) -> IoConfig {
         listen: config.listen.addresses.clone(),
         ike_port: config.listen.ike_port,
         natt_port: config.listen.natt_port,
+        outer_df: config.sizes.rules.df,
         tun: Some(TunConfig {
             name: config.tun.name.clone(),
             mtu: u32::from(config.tun.mtu),
@@ -91,6 +92,7 @@ fn workers_config(config: &Config) -> DataplaneConfig {
             small_capacity: usual.small_capacity.max(packet.next_multiple_of(64)),
             large: usual.large,
         },
+        rules: config.sizes.rules,
         moves_per_minute: config.esp.moves_per_minute,
         ..DataplaneConfig::default()
     }
@@ -99,7 +101,10 @@ fn workers_config(config: &Config) -> DataplaneConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::checked::Sizes;
     use crate::config::{Surroundings, read};
+    use adit_dataplane::contract::{EcnMode, MssClamp, OuterDf, OuterDscp, TunnelRules};
+    use adit_dataplane::wire::traffic_class::Dscp;
 
     fn config(more: &str) -> Config {
         let text = format!(
@@ -133,6 +138,19 @@ mod tests {
         assert_eq!((io.spin, io.coalesce), (micros(7), micros(9)));
         let tun = io.tun.unwrap();
         assert_eq!((tun.name.as_str(), tun.mtu), ("vpn", 1300));
+    }
+
+    #[test]
+    fn sizes_and_outer_headers_are_what_the_file_says() {
+        let usual = config("").sizes;
+        assert_eq!((usual, usual.path_mtu), (Sizes::default(), 1500));
+        let other = config(
+            "[esp]\npath_mtu = 1400\nouter_df = \"copy\"\ndscp = 46\necn = \"compatibility\"\nmss_clamp = \"off\"",
+        );
+        let dscp = OuterDscp::Fixed(Dscp::new(46).unwrap());
+        let rules = TunnelRules { df: OuterDf::Copy, dscp, ecn: EcnMode::Compatibility, mss: MssClamp::Off };
+        assert_eq!(other.sizes, Sizes { path_mtu: 1400, rules });
+        assert_eq!((workers_config(&other).rules, io_config(&other).outer_df), (rules, OuterDf::Copy));
     }
 
     #[test]

@@ -105,4 +105,6 @@ pub struct SaView {
     pub packets_in: u64,
     /// To the peer on this SA.
     pub packets_out: u64,
+    /// Octets of the largest inner packet that is sent on it whole; 0 if nothing is sent on it yet.
+    pub inner_mtu: u64,
 }

@@ -56,6 +56,7 @@ pub fn config() -> Config {
             rekey_grace: Duration::from_secs(5),
         },
         esp: Esp { replay_window: 1024, rekey: Rekey::default(), hard_factor: 1.25, moves_per_minute: 60 },
+        sizes: Sizes::default(),
         pools: vec![Pool {
             name: "office".to_owned(),
             v4: Some("10.30.0.0/24".parse().unwrap()),

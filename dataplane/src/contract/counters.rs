@@ -15,6 +15,7 @@ pub struct SaCounters {
     packets: AtomicU64,
     octets: AtomicU64,
     last_used: AtomicU64,
+    inner_mtu: AtomicU64,
 }
 
 /// A reading of [`SaCounters`].
@@ -26,6 +27,8 @@ pub struct SaTotals {
     pub octets: u64,
     /// When the last packet passed, in nanoseconds of the dataplane's clock; 0 if none did.
     pub last_used: u64,
+    /// Octets of the largest packet that fits, on an SA that is sent on; 0 before that.
+    pub inner_mtu: u64,
 }
 
 impl SaCounters {
@@ -36,12 +39,18 @@ impl SaCounters {
         self.last_used.store(now.as_nanos(), Relaxed);
     }
 
+    /// The owning worker says what fits.
+    pub fn fits(&self, octets: u16) {
+        self.inner_mtu.store(octets.into(), Relaxed);
+    }
+
     /// Anyone reads.
     pub fn totals(&self) -> SaTotals {
         SaTotals {
             packets: self.packets.load(Relaxed),
             octets: self.octets.load(Relaxed),
             last_used: self.last_used.load(Relaxed),
+            inner_mtu: self.inner_mtu.load(Relaxed),
         }
     }
 }
@@ -109,6 +118,12 @@ worker_counters! {
     handed_off,
     /// Packets taken over from another worker.
     taken_over,
+    /// SYNs whose TCP MSS was lowered to what fits their tunnel.
+    mss_clamped,
+    /// Inner packets cut into fragments before encryption.
+    inner_fragmented,
+    /// Times that a tunnel's MTU followed the fragments of authenticated packets.
+    mtu_learned,
     /// Tunnels that followed their peer's ESP to another outer address.
     tunnels_moved,
     /// Packets whose tunnel did not follow them: it has moved as often as it may.

@@ -8,6 +8,7 @@ mod lifetime;
 mod selector;
 mod spi;
 mod tables;
+mod tunnel_rules;
 
 pub use command::{Command, Following, InboundSpec, Move, OutboundSpec, TunnelKey, TunnelSpec};
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
@@ -17,6 +18,7 @@ pub use lifetime::{Direction, Lifetime, Limits, Reached};
 pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
 pub use tables::{NextHop, Routes};
+pub use tunnel_rules::{EcnMode, MssClamp, OuterDf, OuterDscp, TunnelRules};
 
 pub use crate::fate::DropReason;
 pub use adit_crypto::suite::SequenceNumbers;

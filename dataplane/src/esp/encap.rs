@@ -92,6 +92,11 @@ impl OutboundSa {
         (body - body % align).saturating_sub(TRAILER_LEN)
     }
 
+    /// Shows outside what fits.
+    pub fn show_inner_mtu(&self, octets: u16) {
+        self.counters.fits(octets);
+    }
+
     /// Wraps the inner packet. On error no number was used, and the packet is only fit to be dropped.
     pub fn seal(&mut self, packet: &mut PacketBuf, now: Instant) -> Result<(), DropReason> {
         let next_header = match packet.bytes().first().map(|octet| octet >> 4) {

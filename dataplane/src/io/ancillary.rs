@@ -2,16 +2,22 @@
 //! Read and written without pointers; only their layout is the C library's.
 
 use crate::contract::Path;
+use crate::wire::traffic_class::TrafficClass;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Octets of the longest socket address in use, `sockaddr_in6`.
 pub(super) const NAME_LEN: usize = size_of::<libc::sockaddr_in6>();
-/// Octets that hold any control messages in use: one IPV6_PKTINFO and one UDP_SEGMENT or UDP_GRO.
-pub(super) const CONTROL_LEN: usize = space(size_of::<libc::in6_pktinfo>()) + space(size_of::<i32>());
+/// Octets that hold any control messages in use: one IPV6_PKTINFO, one UDP_SEGMENT or UDP_GRO, one IPV6_TCLASS and one
+/// IPV6_RECVFRAGSIZE. IPv4's are no longer.
+pub(super) const CONTROL_LEN: usize = space(size_of::<libc::in6_pktinfo>()) + 3 * space(size_of::<i32>());
 /// `UDP_SEGMENT` of linux/udp.h: cut the payload into datagrams of this size.
 const UDP_SEGMENT: i32 = 103;
 /// `UDP_GRO` of linux/udp.h: datagrams may arrive joined, their size beside them.
 pub(super) const UDP_GRO: i32 = 104;
+/// `IP_RECVFRAGSIZE` of linux/in.h: the longest fragment stands beside a datagram that came in several.
+pub(super) const IP_RECVFRAGSIZE: i32 = 25;
+/// `IPV6_RECVFRAGSIZE` of linux/in6.h, likewise.
+pub(super) const IPV6_RECVFRAGSIZE: i32 = 77;
 
 const HEADER: usize = align(size_of::<libc::cmsghdr>());
 
@@ -23,8 +29,8 @@ pub(super) struct Control(pub(super) [u8; CONTROL_LEN]);
 impl Control {
     pub(super) const EMPTY: Self = Self([0; CONTROL_LEN]);
 
-    /// What a datagram, or several of `segment` octets each, to `path` needs. Returns how many octets.
-    pub(super) fn write(&mut self, path: &Path, source: Source, segment: Option<u16>) -> usize {
+    /// What a datagram, or several of `segment` octets each, to `path` in this class needs. Returns how many octets.
+    pub(super) fn write(&mut self, path: &Path, class: TrafficClass, source: Source, segment: Option<u16>) -> usize {
         let mut at = 0;
         if source == Source::Chosen {
             match path.local {
@@ -41,6 +47,14 @@ impl Control {
                     at += self.put(at, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
                 }
             }
+        }
+        // Sockets send in class 0 by themselves.
+        if class != TrafficClass::default() {
+            let (level, kind) = match path.peer {
+                SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+                SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+            };
+            at += self.put(at, level, kind, &i32::from(class.octet()).to_ne_bytes());
         }
         if let Some(segment) = segment {
             at += self.put(at, libc::IPPROTO_UDP, UDP_SEGMENT, &segment.to_ne_bytes());
@@ -76,6 +90,10 @@ pub(super) struct Beside {
     pub(super) local: Option<(IpAddr, u32)>,
     /// It is several datagrams, each (but the last) of so many octets.
     pub(super) segment: Option<usize>,
+    /// Of its IP header.
+    pub(super) class: TrafficClass,
+    /// It came in fragments, the longest of so many octets.
+    pub(super) longest_fragment: Option<u16>,
 }
 
 /// Reads control messages; what is unknown or cut off is passed over.
@@ -96,6 +114,16 @@ pub(super) fn read_control(mut bytes: &[u8]) -> Beside {
                 if let (Some(address), Some(interface)) = (data.first_chunk::<16>(), word(data, 16)) {
                     beside.local = Some((IpAddr::V6(Ipv6Addr::from(*address)), interface));
                 }
+            }
+            (libc::IPPROTO_IP, libc::IP_TOS) => {
+                beside.class = data.first().copied().map(TrafficClass::from_octet).unwrap_or_default();
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                let class = word(data, 0).and_then(|class| u8::try_from(class).ok());
+                beside.class = class.map(TrafficClass::from_octet).unwrap_or_default();
+            }
+            (libc::IPPROTO_IP, IP_RECVFRAGSIZE) | (libc::IPPROTO_IPV6, IPV6_RECVFRAGSIZE) => {
+                beside.longest_fragment = word(data, 0).and_then(|size| u16::try_from(size).ok());
             }
             (libc::IPPROTO_UDP, UDP_GRO) => {
                 beside.segment = word(data, 0).filter(|&size| size > 0).map(|size| size as usize);
@@ -184,13 +212,17 @@ mod tests {
     #[test]
     fn the_addresses_written_for_sending_stand_where_receiving_reads_them() {
         let path = Path { local: "[2001:db8::1]:4500".parse().unwrap(), peer: "[2001:db8::2]:9".parse().unwrap() };
-        let mut control = Control::EMPTY;
-        let len = control.write(&path, Source::Chosen, Some(1400));
+        let (mut control, class) = (Control::EMPTY, TrafficClass::from_octet(0xb9));
+        let len = control.write(&path, class, Source::Chosen, Some(1400));
         assert!(len <= CONTROL_LEN);
-        assert_eq!(read_control(&control.0[..len]).local, Some((path.local.ip(), 0)));
-        assert_eq!(control.write(&path, Source::Bound, None), 0);
+        let beside = read_control(&control.0[..len]);
+        assert_eq!((beside.local, beside.class), (Some((path.local.ip(), 0)), class));
+        assert_eq!(control.write(&path, TrafficClass::default(), Source::Bound, None), 0);
         let v4 = Path { local: "192.0.2.1:4500".parse().unwrap(), peer: "192.0.2.2:9".parse().unwrap() };
-        let len = control.write(&v4, Source::Chosen, None);
+        let len = control.write(&v4, class, Source::Chosen, None);
+        if cfg!(target_endian = "little") {
+            assert_eq!(read_control(&control.0[..len]).class, class, "an int when sending, an octet when receiving");
+        }
         // ipi_spec_dst when sending, ipi_addr when receiving: four octets apart
         control.0.copy_within(HEADER + 4..HEADER + 8, HEADER + 8);
         assert_eq!(read_control(&control.0[..len]).local, Some((v4.local.ip(), 0)));

@@ -7,6 +7,7 @@
 
 use crate::contract::Path;
 use crate::packet::{Burst, Channel, PacketBuf, Pool};
+use crate::wire::traffic_class::TrafficClass;
 
 /// Octets of a slot: the longest UDP payload, and what UDP_GRO may join.
 pub(super) const SLOT: usize = 65_536;
@@ -18,6 +19,9 @@ pub(super) const SLOT_GAP: usize = 1536;
 pub(super) struct Arrival {
     pub(super) channel: Channel,
     pub(super) path: Path,
+    pub(super) class: TrafficClass,
+    /// It came in fragments, the longest of so many octets.
+    pub(super) longest_fragment: Option<u16>,
     /// Octets in all.
     pub(super) len: usize,
     /// Octets of each datagram (the last may have less), if it is several.
@@ -57,6 +61,8 @@ impl Arrival {
             room.copy_from_slice(datagram);
             packet.meta.channel = self.channel;
             packet.meta.path = Some(self.path);
+            packet.meta.outer_class = self.class;
+            packet.meta.longest_fragment = self.longest_fragment;
             burst.push(packet);
             self.done += datagram.len();
             if self.done >= self.len {
@@ -73,7 +79,8 @@ mod tests {
 
     fn arrival(len: usize, segment: Option<usize>) -> Arrival {
         let path = Path { local: "127.0.0.1:4500".parse().unwrap(), peer: "127.0.0.1:9".parse().unwrap() };
-        Arrival { channel: Channel::NatT, path, len, segment, done: 0 }
+        let (channel, class) = (Channel::NatT, TrafficClass::default());
+        Arrival { channel, path, class, longest_fragment: None, len, segment, done: 0 }
     }
 
     fn pool() -> Pool {

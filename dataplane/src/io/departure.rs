@@ -1,16 +1,25 @@
-//! Datagrams on their way out, grouped so that the kernel takes several as one: same path, same size, and only the
-//! last shorter (UDP_SEGMENT).
+//! Datagrams on their way out, grouped so that the kernel takes several as one: same path, same class, same size, and
+//! only the last shorter (UDP_SEGMENT).
 
 use crate::contract::Path;
-use crate::packet::{Channel, PacketBuf};
+use crate::packet::{Channel, OuterFragments, PacketBuf};
+use crate::wire::traffic_class::TrafficClass;
 use std::net::SocketAddr;
+
+/// Where a message goes, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// Which of the door's sockets.
+    pub(super) socket: usize,
+    pub(super) path: Path,
+    pub(super) class: TrafficClass,
+}
 
 /// Datagrams that leave in one message.
 #[derive(Default)]
 pub(super) struct Departure {
     pub(super) packets: Vec<PacketBuf>,
-    /// Which socket, path.
-    pub(super) to: Option<(usize, Path)>,
+    pub(super) to: Option<Destination>,
     /// Octets of each but the last.
     pub(super) size: usize,
     len: usize,
@@ -46,12 +55,16 @@ impl Departures {
     }
 
     /// Takes a datagram for `socket`.
-    pub(super) fn push(&mut self, packet: PacketBuf, socket: usize, path: Path) {
+    pub(super) fn push(&mut self, packet: PacketBuf, to: Destination) {
         let len = packet.len();
         let from = self.used.saturating_sub(Self::LOOK_BACK);
-        let newest = self.list[from..self.used].iter_mut().rev().find(|departure| departure.to == Some((socket, path)));
+        let newest = self.list[from..self.used]
+            .iter_mut()
+            .rev()
+            .find(|departure| departure.to.is_some_and(|newest| newest.path == to.path));
         if let Some(departure) = newest {
             let fits = departure.open
+                && departure.to == Some(to)
                 && len > 0
                 && len <= departure.size
                 && departure.len + len <= Self::MOST_OCTETS
@@ -66,10 +79,10 @@ impl Departures {
         if self.used == self.list.len() {
             self.list.push(Departure::default());
         }
-        let open = len > 0 && !self.refused.has(path.peer, len);
+        let open = len > 0 && !self.refused.has(to.path.peer, len);
         let departure = &mut self.list[self.used];
         departure.packets.push(packet);
-        (departure.to, departure.size, departure.len, departure.open) = (Some((socket, path)), len, len, open);
+        (departure.to, departure.size, departure.len, departure.open) = (Some(to), len, len, open);
         self.used += 1;
     }
 
@@ -115,23 +128,40 @@ impl Refused {
 pub(super) struct Bound {
     pub(super) channel: Channel,
     pub(super) address: SocketAddr,
+    /// What becomes of datagrams that are sent through it.
+    pub(super) fragments: OuterFragments,
 }
 
-/// The socket that a packet on `path` leaves through: the one bound to its local address, else to the wildcard.
-pub(super) fn choose<'a>(sockets: impl Iterator<Item = &'a Bound>, channel: Channel, path: &Path) -> Option<usize> {
-    let mut wildcard = None;
-    for (index, bound) in sockets.enumerate() {
-        if bound.channel != channel || bound.address.is_ipv4() != path.peer.is_ipv4() {
-            continue;
+/// The socket that a packet on `path` leaves through: the one bound to its local address, else to the wildcard. Where
+/// none forbids fragments (over IPv6, and unless the config asks for it) all packets leave through those that do not.
+pub(super) fn choose<'a>(
+    sockets: impl Iterator<Item = &'a Bound> + Clone,
+    channel: Channel,
+    path: &Path,
+    fragments: OuterFragments,
+) -> Option<usize> {
+    let find = |fragments: OuterFragments| {
+        let mut wildcard = None;
+        for (index, bound) in sockets.clone().enumerate() {
+            if bound.channel != channel
+                || bound.fragments != fragments
+                || bound.address.is_ipv4() != path.peer.is_ipv4()
+            {
+                continue;
+            }
+            if bound.address.ip() == path.local.ip() {
+                return Some(index);
+            }
+            if bound.address.ip().is_unspecified() && wildcard.is_none() {
+                wildcard = Some(index);
+            }
         }
-        if bound.address.ip() == path.local.ip() {
-            return Some(index);
-        }
-        if bound.address.ip().is_unspecified() && wildcard.is_none() {
-            wildcard = Some(index);
-        }
+        wildcard
+    };
+    match fragments {
+        OuterFragments::Allowed => find(OuterFragments::Allowed),
+        OuterFragments::Forbidden => find(OuterFragments::Forbidden).or_else(|| find(OuterFragments::Allowed)),
     }
-    wildcard
 }
 
 #[cfg(test)]
@@ -142,6 +172,14 @@ mod tests {
         let mut packet = PacketBuf::allocate(4096);
         packet.extend_back(len).unwrap().fill(tag);
         packet
+    }
+
+    fn to(socket: usize, path: Path, class: u8) -> Destination {
+        Destination { socket, path, class: TrafficClass::from_octet(class) }
+    }
+
+    fn class(tag: u8) -> u8 {
+        u8::from(tag % 8 == 7) * 0x2e
     }
 
     fn path(port: u16) -> Path {
@@ -156,13 +194,16 @@ mod tests {
             let mut want: Vec<(u16, usize, u8)> = Vec::new();
             for (tag, &(port, len)) in steps.iter().take(200).enumerate() {
                 let (port, len) = (u16::from(port % 4), usize::from(len % 5) * 700);
-                departures.push(packet(len, tag as u8), 0, path(port));
+                // most of one class, and now and then another
+                departures.push(packet(len, tag as u8), to(0, path(port), class(tag as u8)));
                 want.push((port, len, tag as u8));
             }
             let mut got = Vec::new();
             for departure in departures.queued() {
-                let (socket, path) = departure.to.unwrap();
+                let Destination { socket, path, class: sent_in } = departure.to.unwrap();
                 assert_eq!(socket, 0);
+                let tags = departure.packets.iter().filter_map(|packet| packet.bytes().first());
+                assert!(tags.into_iter().all(|tag| class(*tag) == sent_in.octet()), "one class in a message");
                 let (last, others) = departure.packets.split_last().unwrap();
                 assert!(others.iter().all(|packet| packet.len() == departure.size && !packet.is_empty()));
                 assert!(last.len() <= departure.size && (others.is_empty() || !last.is_empty()));
@@ -187,10 +228,10 @@ mod tests {
         let mut departures = Departures::new(4);
         departures.refuse(path(1).peer, 1400);
         for port in [1, 1, 2, 2] {
-            departures.push(packet(1400, 0), 0, path(port));
+            departures.push(packet(1400, 0), to(0, path(port), 0));
         }
         for _ in 0..2 {
-            departures.push(packet(1399, 0), 1, path(1));
+            departures.push(packet(1399, 0), to(1, path(1), 0));
         }
         let counts: Vec<usize> = departures.queued().iter().map(|departure| departure.packets.len()).collect();
         assert_eq!(counts, [1, 1, 2, 2]);
@@ -198,20 +239,26 @@ mod tests {
 
     #[test]
     fn a_packet_leaves_through_the_socket_of_its_local_address() {
-        let bound = |channel, address: &str| Bound { channel, address: address.parse().unwrap() };
+        let (allowed, forbidden) = (OuterFragments::Allowed, OuterFragments::Forbidden);
+        let bound = |channel, address: &str| Bound { channel, address: address.parse().unwrap(), fragments: allowed };
         let sockets = [
             bound(Channel::NatT, "0.0.0.0:4500"),
             bound(Channel::Ike, "192.0.2.1:500"),
             bound(Channel::NatT, "192.0.2.1:4500"),
             bound(Channel::NatT, "[::]:4500"),
+            Bound { fragments: forbidden, ..bound(Channel::NatT, "0.0.0.0:4500") },
         ];
         let mut path = path(1);
-        assert_eq!(choose(sockets.iter(), Channel::NatT, &path), Some(2));
-        assert_eq!(choose(sockets.iter(), Channel::Ike, &path), Some(1));
+        assert_eq!(choose(sockets.iter(), Channel::NatT, &path, allowed), Some(2));
+        assert_eq!(choose(sockets.iter(), Channel::Ike, &path, allowed), Some(1));
         path.local = "192.0.2.9:4500".parse().unwrap();
-        assert_eq!(choose(sockets.iter(), Channel::NatT, &path), Some(0));
-        assert_eq!(choose(sockets.iter(), Channel::Ike, &path), None);
+        assert_eq!(choose(sockets.iter(), Channel::NatT, &path, allowed), Some(0));
+        assert_eq!(choose(sockets.iter(), Channel::Ike, &path, allowed), None);
         path = Path { local: "[2001:db8::1]:4500".parse().unwrap(), peer: "[2001:db8::2]:1".parse().unwrap() };
-        assert_eq!(choose(sockets.iter(), Channel::NatT, &path), Some(3));
+        assert_eq!(choose(sockets.iter(), Channel::NatT, &path, allowed), Some(3));
+        assert_eq!(choose(sockets.iter(), Channel::NatT, &path, forbidden), Some(3), "IPv6 has no such socket");
+        path = Path { local: "192.0.2.9:4500".parse().unwrap(), peer: "192.0.2.2:1".parse().unwrap() };
+        assert_eq!(choose(sockets.iter(), Channel::NatT, &path, forbidden), Some(4));
+        assert_eq!(choose(sockets[..4].iter(), Channel::NatT, &path, forbidden), Some(0));
     }
 }

@@ -12,8 +12,9 @@
 use super::{Capabilities, Door, DoorStats, Woken};
 use crate::contract::{Path, Wake};
 use crate::fate::{DropReason, Fate};
-use crate::packet::{Burst, Channel, Meta, PacketBuf, Pool, PoolSizes};
+use crate::packet::{Burst, Channel, Meta, OuterFragments, PacketBuf, Pool, PoolSizes};
 use crate::time::Instant;
+use crate::wire::traffic_class::TrafficClass;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -79,6 +80,10 @@ pub struct Departed {
     pub channel: Channel,
     /// Outer addresses.
     pub path: Option<Path>,
+    /// An outer packet's class.
+    pub outer_class: TrafficClass,
+    /// Whether an outer packet may be cut on its way.
+    pub outer_fragments: OuterFragments,
     /// An outer packet's UDP payload, or an inner IP packet.
     pub bytes: Vec<u8>,
 }
@@ -116,8 +121,8 @@ impl MemoryPeer {
     pub fn take(&mut self) -> Vec<Departed> {
         let mut departed = Vec::new();
         while let Ok(packet) = self.departed.pop() {
-            let Meta { channel, path, .. } = packet.meta;
-            departed.push(Departed { channel, path, bytes: packet.bytes().to_vec() });
+            let Meta { channel, path, outer_class, outer_fragments, .. } = packet.meta;
+            departed.push(Departed { channel, path, outer_class, outer_fragments, bytes: packet.bytes().to_vec() });
             self.recycle(packet);
         }
         departed

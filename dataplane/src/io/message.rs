@@ -4,6 +4,7 @@
 use super::DoorStats;
 use super::ancillary::{Control, NAME_LEN, Source, read_control, read_name, scope, write_name};
 use super::arrival::Arrival;
+use super::departure::Destination;
 use super::udp::OuterSocket;
 use crate::contract::Path;
 use crate::packet::PacketBuf;
@@ -26,7 +27,8 @@ pub(super) fn arrival(outer: &OuterSocket, name: &[u8], control: &[u8], len: usi
         None => outer.bound.address,
     };
     let path = Path { local, peer: read_name(name)? };
-    Some(Arrival { channel: outer.bound.channel, path, len, segment: beside.segment, done: 0 })
+    let super::ancillary::Beside { local: _, segment, class, longest_fragment } = beside;
+    Some(Arrival { channel: outer.bound.channel, path, class, longest_fragment, len, segment, done: 0 })
 }
 
 /// How a socket says where its datagrams come from.
@@ -43,10 +45,10 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    pub(super) fn new(outer: &OuterSocket, path: &Path, segment: Option<u16>) -> Self {
+    pub(super) fn new(outer: &OuterSocket, to: &Destination, segment: Option<u16>) -> Self {
         let (mut name, mut control) = ([0; NAME_LEN], Control::EMPTY);
-        let name_len = write_name(&mut name, path.peer);
-        let control_len = control.write(path, source(outer), segment);
+        let name_len = write_name(&mut name, to.path.peer);
+        let control_len = control.write(&to.path, to.class, source(outer), segment);
         Self { name, name_len, control, control_len }
     }
 
@@ -66,8 +68,8 @@ impl Beside {
 }
 
 /// Sends one datagram.
-pub(super) fn send_one(outer: &OuterSocket, path: &Path, packet: &PacketBuf) -> io::Result<()> {
-    let mut beside = Beside::new(outer, path, None);
+pub(super) fn send_one(outer: &OuterSocket, to: &Destination, packet: &PacketBuf) -> io::Result<()> {
+    let mut beside = Beside::new(outer, to, None);
     let mut vectors = [vector(packet)];
     let message = beside.message(&mut vectors);
     // SAFETY: the message points to `beside`, `vectors` and through them `packet`; all live until the call returns.

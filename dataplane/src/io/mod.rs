@@ -75,13 +75,14 @@ pub trait Door {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Appends received packets to `burst` up to `limit` of them, their `meta.channel`, `path`, `segments` and
-    /// `checksum` set, buffers taken from `pool`. Returns how many. Never blocks.
+    /// Appends received packets to `burst` up to `limit` of them, their `meta.channel`, `path`, `outer_class`,
+    /// `longest_fragment`, `segments` and `checksum` set, buffers taken from `pool`. Returns how many. Never blocks.
     ///
     /// Outer packets are UDP payloads. Inner packets are IP packets, the vnet header already read into `meta`.
     fn receive(&mut self, pool: &mut Pool, burst: &mut Burst, limit: usize) -> usize;
 
-    /// Takes every packet out of `burst` and queues it for its `meta.channel` (outer: to `meta.path`).
+    /// Takes every packet out of `burst` and queues it for its `meta.channel` (outer: to `meta.path`, in
+    /// `meta.outer_class`, fragments as `meta.outer_fragments` says).
     /// What cannot be queued is left in `burst` with a `Drop` fate.
     fn transmit(&mut self, pool: &mut Pool, burst: &mut Burst);
 

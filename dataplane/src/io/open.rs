@@ -6,7 +6,7 @@ use super::udp::{self, OuterSocket};
 use super::uring::{self, UringDoor};
 use super::waker::EventWaker;
 use super::{Door, tun};
-use crate::contract::{SpiLayout, Wake, WorkerId};
+use crate::contract::{OuterDf, SpiLayout, Wake, WorkerId};
 use crate::offload::JoinKinds;
 use ipnet::IpNet;
 use std::fmt;
@@ -37,6 +37,8 @@ pub struct IoConfig {
     pub ike_port: u16,
     /// UDP port of [`crate::packet::Channel::NatT`].
     pub natt_port: u16,
+    /// Whether ESP is ever sent with DF set. Must be what [`crate::contract::TunnelRules::df`] is.
+    pub outer_df: OuterDf,
     /// The inner network's interface; without one, inner packets end as failed transmissions.
     pub tun: Option<TunConfig>,
     /// Which system calls.
@@ -58,6 +60,7 @@ impl Default for IoConfig {
             listen: vec![IpAddr::from([0; 4]), IpAddr::from([0; 16])],
             ike_port: 500,
             natt_port: 4500,
+            outer_df: OuterDf::default(),
             tun: Some(TunConfig::default()),
             backend: Backend::Auto,
             spin: Duration::ZERO,
@@ -136,6 +139,8 @@ pub enum Lack {
     NoIpv6,
     /// No UDP_GRO.
     NoUdpGro,
+    /// No IP_RECVFRAGSIZE.
+    NoFragmentSizes,
     /// The TUN takes no TCP super-packets.
     NoTcpSegmentation,
     /// The TUN takes no UDP super-packets.
@@ -164,6 +169,10 @@ impl fmt::Display for Lack {
             Self::NoUring(why) => write!(f, "io_uring is not usable ({why}); packets move by plain system calls"),
             Self::NoIpv6 => write!(f, "this kernel has no IPv6: listening on IPv4 alone"),
             Self::NoUdpGro => write!(f, "this kernel has no UDP_GRO (Linux 5.0): datagrams arrive one by one"),
+            Self::NoFragmentSizes => write!(
+                f,
+                "this kernel does not say how long fragments are (Linux 4.12): tunnels keep the configured path MTU"
+            ),
             Self::NoTcpSegmentation => {
                 write!(f, "this kernel's TUN has no segmentation offload: inner packets pass one by one")
             }

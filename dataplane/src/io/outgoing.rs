@@ -1,6 +1,6 @@
 //! What a kernel door does with packets before any system call: outer ones grouped by path, inner ones joined by flow.
 
-use super::departure::{Bound, Departures, choose};
+use super::departure::{Bound, Departures, Destination, choose};
 use crate::fate::{DropReason, Fate};
 use crate::offload::{JoinKinds, Joiner};
 use crate::packet::{Burst, Channel};
@@ -35,8 +35,9 @@ impl Outgoing {
             match (packet.meta.channel, packet.meta.path) {
                 (Channel::Inner, _) if self.inner => self.joiner.push(packet),
                 (channel @ (Channel::Ike | Channel::NatT), Some(path)) => {
-                    match choose(self.sockets.iter(), channel, &path) {
-                        Some(socket) => self.departures.push(packet, socket, path),
+                    let class = packet.meta.outer_class;
+                    match choose(self.sockets.iter(), channel, &path, packet.meta.outer_fragments) {
+                        Some(socket) => self.departures.push(packet, Destination { socket, path, class }),
                         None => {
                             packet.meta.fate = Fate::Drop(DropReason::TransmitFailed);
                             self.refused.push(packet);

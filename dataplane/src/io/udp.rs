@@ -1,12 +1,14 @@
 //! The outer sockets: for each address and port one per worker, in one reuseport group whose order is the workers'.
+//! Where DF is to be set on some datagrams, each worker has one more for those: the kernel knows DF by socket. It
+//! stands behind all others in its group, where the steering program sends nothing.
 #![expect(unsafe_code, reason = "some socket options have no safe door")]
 
-use super::ancillary::UDP_GRO;
+use super::ancillary::{IP_RECVFRAGSIZE, IPV6_RECVFRAGSIZE, UDP_GRO};
 use super::departure::Bound;
 use super::open::{IoConfig, Lack, OpenError};
 use super::{clock, holder, steer};
-use crate::contract::SpiLayout;
-use crate::packet::Channel;
+use crate::contract::{OuterDf, SpiLayout};
+use crate::packet::{Channel, OuterFragments};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -30,7 +32,10 @@ pub(super) fn open_all(
     let addresses: Vec<Bound> = listen
         .iter()
         .flat_map(|&ip| [(Channel::Ike, config.ike_port), (Channel::NatT, config.natt_port)].map(|(c, p)| (ip, c, p)))
-        .map(|(ip, channel, port)| Bound { channel, address: SocketAddr::new(ip, port) })
+        .map(|(ip, channel, port)| {
+            let address = SocketAddr::new(ip, port);
+            Bound { channel, address, fragments: OuterFragments::Allowed }
+        })
         .collect();
     for bound in &addresses {
         try_alone(bound.address)?;
@@ -48,6 +53,15 @@ pub(super) fn open_all(
         if let Some(first) = first {
             steer::attach(first.as_fd(), bound.channel, workers, layout)
                 .map_err(|source| OpenError::Steering { address: bound.address, source })?;
+        }
+        // IKE must pass whatever its size, and IPv6 has no DF.
+        if config.outer_df == OuterDf::Clear || bound.channel != Channel::NatT || bound.address.is_ipv6() {
+            continue;
+        }
+        let bound = Bound { fragments: OuterFragments::Forbidden, ..*bound };
+        for sockets in &mut all {
+            let socket = open(config, bound, lacks).map_err(|source| refusal(bound.address, source))?;
+            sockets.push(OuterSocket { socket: socket.into(), bound });
         }
     }
     Ok(all)
@@ -111,11 +125,29 @@ fn open(config: &IoConfig, bound: Bound, lacks: &mut Vec<Lack>) -> io::Result<So
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
-    // Datagrams that do not fit are fragmented by whoever they do not fit: ESP in UDP may be, IKE must be able to be.
+    let discover = match (address, bound.fragments) {
+        // DF is set; what ICMP says is not listened to, for anyone can write it.
+        (SocketAddr::V4(_), OuterFragments::Forbidden) => libc::IP_PMTUDISC_PROBE,
+        // DF is clear, and only what the interface itself cannot carry is cut here: ICMP is not listened to, routers
+        // cut what they must.
+        (SocketAddr::V4(_), OuterFragments::Allowed) => libc::IP_PMTUDISC_OMIT,
+        // Over IPv6 nobody else cuts, so "packet too big" must be listened to. A forged one makes us cut at 1280
+        // octets for ten minutes; it changes no tunnel's MTU and loses nothing.
+        (SocketAddr::V6(_), _) => libc::IPV6_PMTUDISC_DONT,
+    };
     if address.is_ipv4() {
-        set(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
+        set(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discover)?;
+        set(&socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
     } else {
-        set(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT)?;
+        set(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, discover)?;
+        set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
+    }
+    let fragment_sizes = match address {
+        SocketAddr::V4(_) => set(&socket, libc::IPPROTO_IP, IP_RECVFRAGSIZE, 1),
+        SocketAddr::V6(_) => set(&socket, libc::IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1),
+    };
+    if fragment_sizes.is_err() {
+        note(lacks, Lack::NoFragmentSizes);
     }
     if address.ip().is_unspecified() {
         match address.ip() {

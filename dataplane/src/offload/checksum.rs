@@ -51,6 +51,11 @@ impl Sum {
     }
 }
 
+/// The checksum of a header in which one 16-bit word was `old` and is `new` now (RFC 1624 section 3, equation 3).
+pub fn replace(checksum: u16, old: u16, new: u16) -> u16 {
+    !Sum::default().word(!checksum).word(!old).word(new).fold()
+}
+
 /// Completes a checksum that the kernel left to us: `meta.checksum` says where the transport header starts and
 /// where in it the field is, and the field holds the pseudo-header's sum. Does nothing if there is none to do.
 ///
@@ -101,6 +106,18 @@ mod tests {
         let sum = Sum::default().bytes(&[0x00, 0x01, 0xf2, 0x03]).word(0xf4f5).word(0xf6f7);
         assert_eq!(sum.fold(), 0xddf2);
         assert_eq!(sum.checksum(), !0xddf2);
+    }
+
+    #[test]
+    fn a_replaced_word_gives_the_sum_that_counting_anew_gives() {
+        for old in [0, 1, 0x00ff, 0x5a5a, 0xfffe, 0xffff] {
+            for new in [0, 1, 0x05b4, 0xfffe, 0xffff] {
+                for other in [1, 0x1234, 0xfffe] {
+                    let whole = |word| Sum::default().word(other).word(word).checksum();
+                    assert_eq!(replace(whole(old), old, new), whole(new), "{old:x} {new:x} {other:x}");
+                }
+            }
+        }
     }
 
     #[test]

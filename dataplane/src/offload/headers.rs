@@ -2,45 +2,45 @@
 
 use super::Sum;
 
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
 /// Lowest bit of a TCP header's octet 13 upward: FIN, SYN, RST, PSH, ACK, URG, ECE, CWR (RFC 9293 section 3.1).
-pub(super) const FIN: u8 = 0x01;
-pub(super) const SYN: u8 = 0x02;
-pub(super) const RST: u8 = 0x04;
-pub(super) const PSH: u8 = 0x08;
-pub(super) const URG: u8 = 0x20;
-pub(super) const CWR: u8 = 0x80;
+pub(crate) const FIN: u8 = 0x01;
+pub(crate) const SYN: u8 = 0x02;
+pub(crate) const RST: u8 = 0x04;
+pub(crate) const PSH: u8 = 0x08;
+pub(crate) const URG: u8 = 0x20;
+pub(crate) const CWR: u8 = 0x80;
 /// Where the checksum stands in a TCP header.
-pub(super) const TCP_CHECKSUM: usize = 16;
+pub(crate) const TCP_CHECKSUM: usize = 16;
 /// Where the checksum stands in a UDP header.
-pub(super) const UDP_CHECKSUM: usize = 6;
+pub(crate) const UDP_CHECKSUM: usize = 6;
 /// The longest headers before the payload: an IP header of 60 octets or one of IPv6 with extensions, and TCP's 60.
 const MOST_EXTENSIONS: usize = 8;
 
 /// Which IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V4,
     V6,
 }
 
 /// Where things are in an unfragmented TCP or UDP packet. Every offset was checked against its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Headers {
-    pub(super) version: Version,
+pub(crate) struct Headers {
+    pub(crate) version: Version,
     /// [`TCP`] or [`UDP`].
-    pub(super) protocol: u8,
+    pub(crate) protocol: u8,
     /// Offset of the transport header.
-    pub(super) transport: usize,
+    pub(crate) transport: usize,
     /// Offset of the payload.
-    pub(super) payload: usize,
+    pub(crate) payload: usize,
 }
 
 impl Headers {
     /// Reads them; `None` for anything but whole TCP and UDP packets. IPv6 extension headers are walked over, as
     /// far as a packet with them can be cut. The IP length field is not looked at: see [`Self::length_is`].
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (version, protocol, transport) = match bytes.first()? >> 4 {
             4 => {
                 let header: &[u8; 20] = bytes.first_chunk()?;
@@ -84,7 +84,7 @@ impl Headers {
     }
 
     /// Whether the IP header's (and UDP's) length says what the packet has.
-    pub(super) fn length_is(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn length_is(&self, bytes: &[u8]) -> bool {
         let ip = match self.version {
             Version::V4 => usize::from(u16::from_be_bytes([bytes[2], bytes[3]])),
             Version::V6 => 40 + usize::from(u16::from_be_bytes([bytes[4], bytes[5]])),
@@ -98,7 +98,7 @@ impl Headers {
 
     /// The pseudo-header's sum for a transport segment of `length` octets (RFC 9293 section 3.1, RFC 8200
     /// section 8.1).
-    pub(super) fn pseudo(&self, bytes: &[u8], length: usize) -> Sum {
+    pub(crate) fn pseudo(&self, bytes: &[u8], length: usize) -> Sum {
         let addresses = match self.version {
             Version::V4 => &bytes[12..20],
             Version::V6 => &bytes[8..40],
@@ -107,7 +107,7 @@ impl Headers {
     }
 
     /// Offset of the transport checksum.
-    pub(super) fn checksum_at(&self) -> usize {
+    pub(crate) fn checksum_at(&self) -> usize {
         self.transport
             + match self.protocol {
                 TCP => TCP_CHECKSUM,
@@ -116,7 +116,7 @@ impl Headers {
     }
 
     /// Writes the IP (and UDP) lengths for a packet of `bytes.len() + behind` octets, and IPv4's header checksum.
-    pub(super) fn set_length(&self, bytes: &mut [u8], behind: usize) {
+    pub(crate) fn set_length(&self, bytes: &mut [u8], behind: usize) {
         let total = bytes.len() + behind;
         if self.protocol == UDP {
             let at = self.transport + 4;

@@ -8,12 +8,12 @@
 //! All of it is pure: bytes in, bytes out, no system call.
 
 mod checksum;
-mod headers;
+pub(crate) mod headers;
 mod join;
 mod split;
 #[cfg(test)]
 mod tests;
 
-pub use checksum::{Sum, finish_checksum};
+pub use checksum::{Sum, finish_checksum, replace};
 pub use join::{Group, JoinKinds, Joiner};
 pub use split::split;

@@ -6,7 +6,9 @@ use crate::packet::{Burst, Meta, PacketBuf, Pool, Segments};
 
 /// Cuts `super_packet` as its `meta.segments` says and appends the pieces to `out` in order, each whole: IP length,
 /// IPv4 identification counted up, TCP sequence number, FIN and PSH on the last alone, CWR on the first alone
-/// (RFC 3168 section 6.1.2), checksums complete. A piece's meta is the super-packet's, but for `segments` and `checksum`,
+/// (RFC 3168 section 6.1.2), checksums complete. No TCP segment is longer than `meta.limit` octets: where to cut was left
+/// to us, so cutting smaller loses nothing and spares the sender a loss and an ICMP message. Datagrams of UDP keep their
+/// bounds. A piece's meta is the super-packet's, but for `segments` and `checksum`,
 /// which are done with. An ordinary packet comes out as a copy.
 ///
 /// # Errors
@@ -26,6 +28,13 @@ pub fn split(super_packet: &PacketBuf, pool: &mut Pool, out: &mut Burst) -> Resu
     let longest = match headers.version {
         Version::V4 => 65_535,
         Version::V6 => 65_535 + 40,
+    };
+    let per_piece = match (super_packet.meta.segments, super_packet.meta.limit) {
+        (Segments::Tcp { .. }, Some(limit)) => match usize::from(limit).checked_sub(head.len()) {
+            Some(fits @ 1..) => per_piece.min(fits),
+            Some(0) | None => per_piece,
+        },
+        (Segments::Tcp { .. } | Segments::Udp { .. } | Segments::One, _) => per_piece,
     };
     if per_piece == 0 || bytes.len() > longest {
         return Err(DropReason::BadInner);

@@ -2,6 +2,7 @@
 
 use crate::contract::Path;
 use crate::fate::Fate;
+use crate::wire::traffic_class::TrafficClass;
 
 /// Which side of which door a packet came from or goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -45,6 +46,16 @@ pub enum Origin {
     Worker,
 }
 
+/// Whether an outer packet may be cut on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OuterFragments {
+    /// By us or, over IPv4, by any router: DF is clear.
+    #[default]
+    Allowed,
+    /// DF is set. Over IPv6, where nobody but us cuts, it means nothing.
+    Forbidden,
+}
+
 /// Beside the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Meta {
@@ -52,6 +63,12 @@ pub struct Meta {
     pub channel: Channel,
     /// Outer addresses; `None` for inner packets.
     pub path: Option<Path>,
+    /// The outer header's class: received with, or to be sent with.
+    pub outer_class: TrafficClass,
+    /// Octets of the longest IP fragment that an outer packet arrived in; `None` if it came whole.
+    pub longest_fragment: Option<u16>,
+    /// Whether an outer packet may be sent in fragments.
+    pub outer_fragments: OuterFragments,
     /// Where an inner packet comes from. Doors leave it as it is.
     pub origin: Origin,
     /// What becomes of it.
@@ -61,6 +78,8 @@ pub struct Meta {
     /// Offset (from the packet's start) of a transport header whose checksum the kernel left to us
     /// (`VIRTIO_NET_HDR_F_NEEDS_CSUM`: csum_start, csum_offset).
     pub checksum: Option<(u16, u16)>,
+    /// Octets that fit its tunnel, once it is known that it does not or that it is a super-packet.
+    pub limit: Option<u16>,
     /// The tunnel it goes into, once routed.
     pub tunnel: Option<crate::contract::TunnelKey>,
 }

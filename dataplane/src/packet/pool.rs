@@ -52,6 +52,12 @@ impl Pool {
         self.large.pop()
     }
 
+    /// A buffer, reset, that holds a packet of `len` octets with its tailroom left free; `None` when all are out.
+    pub fn take(&mut self, len: usize) -> Option<PacketBuf> {
+        let small = PacketBuf::HEADROOM + len + PacketBuf::TAILROOM <= self.sizes.small_capacity;
+        if small { self.take_small() } else { self.take_large() }
+    }
+
     /// Back into its class.
     pub fn put(&mut self, mut packet: PacketBuf) {
         packet.reset();

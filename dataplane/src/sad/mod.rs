@@ -86,6 +86,12 @@ impl Sad {
 
     /// The tunnel in this slot.
     #[inline]
+    pub fn tunnel(&self, slot: u32) -> Option<&Tunnel> {
+        self.tunnels.get(slot as usize)?.as_deref()
+    }
+
+    /// The tunnel in this slot.
+    #[inline]
     pub fn tunnel_mut(&mut self, slot: u32) -> Option<&mut Tunnel> {
         self.tunnels.get_mut(slot as usize)?.as_deref_mut()
     }
@@ -161,7 +167,7 @@ impl Sad {
     /// [`crate::contract::Command::SwitchOutbound`]; what was sent on before comes back.
     pub fn switch_outbound(&mut self, spec: OutboundSpec) -> Result<Option<Retired>, Misfit> {
         let (tunnel, iv_space) = (spec.tunnel, IvSpace::new(0, self.worker));
-        let before = self.ours(tunnel)?.outbound.replace(OutboundSa::new(spec, iv_space));
+        let before = self.ours(tunnel)?.switch_outbound(OutboundSa::new(spec, iv_space));
         Ok(before.map(|sa| Retired::Outbound { tunnel, cipher: sa.into_cipher() }))
     }
 

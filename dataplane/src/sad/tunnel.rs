@@ -3,14 +3,15 @@
 use super::follow::{Followed, Follower, Pace};
 use crate::contract::{Path, Spi, TunnelSpec};
 use crate::esp::OutboundSa;
+use crate::mtu::{Moved, PathMtu};
 use crate::time::Instant;
 use crate::wire::ip::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 
 /// A peer's tunnel.
 pub struct Tunnel {
     path: Path,
-    outer_mtu: u16,
-    esp_room: usize,
+    path_mtu: PathMtu,
+    inner_mtu: u16,
     follower: Follower,
     /// What is sent on.
     pub outbound: Option<OutboundSa>,
@@ -21,8 +22,8 @@ pub struct Tunnel {
 impl Tunnel {
     pub(super) fn new(spec: &TunnelSpec, pace: Pace) -> Self {
         let &TunnelSpec { tunnel: _, path, outer_mtu, following } = spec;
-        let (esp_room, follower) = (esp_room(path, outer_mtu), Follower::new(following, pace));
-        Self { path, outer_mtu, esp_room, follower, outbound: None, inbound: Vec::new() }
+        let (path_mtu, follower) = (PathMtu::new(outer_mtu), Follower::new(following, pace));
+        Self { path, path_mtu, inner_mtu: 0, follower, outbound: None, inbound: Vec::new() }
     }
 
     /// Outer addresses.
@@ -31,10 +32,32 @@ impl Tunnel {
         self.path
     }
 
-    /// Octets of ESP that fit one outer packet.
+    /// Octets of the largest inner packet that becomes one outer packet; 0 while there is no SA to send on.
     #[inline]
-    pub fn esp_room(&self) -> usize {
-        self.esp_room
+    pub fn inner_mtu(&self) -> u16 {
+        self.inner_mtu
+    }
+
+    /// An authenticated packet of this tunnel came in outer fragments, the longest of `longest` octets.
+    pub fn seen_fragments(&mut self, longest: u16, now: Instant) -> Moved {
+        let moved = self.path_mtu.seen(longest, now);
+        if moved == Moved::Yes {
+            self.refit();
+        }
+        moved
+    }
+
+    /// Forgets what is too old.
+    pub fn age(&mut self, now: Instant) {
+        if self.path_mtu.age(now) == Moved::Yes {
+            self.refit();
+        }
+    }
+
+    pub(super) fn switch_outbound(&mut self, sa: OutboundSa) -> Option<OutboundSa> {
+        let before = self.outbound.replace(sa);
+        self.refit();
+        before
     }
 
     /// Control wants it moved.
@@ -54,7 +77,18 @@ impl Tunnel {
 
     fn move_to(&mut self, path: Path) {
         self.path = path;
-        self.esp_room = esp_room(path, self.outer_mtu);
+        self.path_mtu.forget();
+        self.refit();
+    }
+
+    /// After anything that the inner MTU follows from has changed.
+    fn refit(&mut self) {
+        let room = esp_room(self.path, self.path_mtu.octets());
+        let fits = self.outbound.as_ref().map_or(0, |sa| sa.inner_room(room));
+        self.inner_mtu = u16::try_from(fits).unwrap_or(u16::MAX);
+        if let Some(sa) = &self.outbound {
+            sa.show_inner_mtu(self.inner_mtu);
+        }
     }
 }
 

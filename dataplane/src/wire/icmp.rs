@@ -1,6 +1,6 @@
 //! ICMP messages of our own: a packet does not fit the tunnel.
 
-use super::ip::{Addresses, Fragment, ICMP, ICMPV6, IPV4_HEADER, IPV6_HEADER, IpPacket, Upper};
+use super::ip::{Addresses, Fragment, ICMP, ICMPV6, IPV4_HEADER, IPV6_HEADER, IPV6_LEAST_MTU, IpPacket, Upper};
 use crate::offload::Sum;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ const ERROR_HEADER: usize = 8;
 /// The most octets of an ICMP error over IPv4 (RFC 1812 section 4.3.2.3).
 const MOST_V4: usize = 576;
 /// The most octets of an ICMPv6 error: the least MTU of IPv6 (RFC 4443 section 2.4 (c)).
-const MOST_V6: usize = 1280;
+const MOST_V6: usize = IPV6_LEAST_MTU as usize;
 /// No message of [`too_big`] is longer.
 pub const MOST: usize = MOST_V6;
 /// We are the first hop.

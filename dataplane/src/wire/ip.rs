@@ -25,6 +25,8 @@ const MAX_EXTENSION_HEADERS: usize = 8;
 pub const IPV4_HEADER: usize = 20;
 /// Octets of an IPv6 header.
 pub const IPV6_HEADER: usize = 40;
+/// Octets that every IPv6 link carries (RFC 8200 section 5).
+pub const IPV6_LEAST_MTU: u16 = 1280;
 /// Octets of a UDP header.
 pub const UDP_HEADER: usize = 8;
 

@@ -3,3 +3,4 @@
 pub mod esp;
 pub mod icmp;
 pub mod ip;
+pub mod traffic_class;

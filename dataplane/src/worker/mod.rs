@@ -1,5 +1,7 @@
 //! Workers: one thread per core, each running [`Worker::turn`] to completion on a burst.
 
+mod arrive;
+mod fit;
 mod handoff;
 mod notice;
 mod obey;
@@ -11,7 +13,7 @@ mod turn;
 pub use setup::{DataplaneConfig, assemble, start};
 pub use turn::Turn;
 
-use crate::contract::{Command, Event, Routes, SpiLayout, WorkerCounters, WorkerId};
+use crate::contract::{Command, Event, Routes, SpiLayout, TunnelRules, WorkerCounters, WorkerId};
 use crate::io::{Door, DoorStats};
 use crate::packet::{Burst, Pool};
 use crate::sad::Sad;
@@ -38,6 +40,7 @@ struct Seat {
 pub struct Worker<D> {
     id: WorkerId,
     limit: usize,
+    rules: TunnelRules,
     door: D,
     door_stats: DoorStats,
     pool: Pool,
@@ -50,7 +53,7 @@ pub struct Worker<D> {
     notices: Notices,
     /// The packets that walk through the stages.
     burst: Burst,
-    /// Room for a burst whose super-packets are cut.
+    /// Room for a burst in which packets are cut.
     cut: Burst,
     /// What control wants sent.
     replies: Burst,
@@ -68,6 +71,7 @@ impl<D: Door> Worker<D> {
         Self {
             id,
             limit: config.burst,
+            rules: config.rules,
             door_stats: door.stats(),
             door,
             pool: Pool::new(config.pool),

@@ -2,7 +2,9 @@
 
 use super::handoff::{Sleep, mesh};
 use super::{Seat, Turn, Worker};
-use crate::contract::{Command, Dataplane, Routes, SpiLayout, Wake, WorkerCounters, WorkerHandle, WorkerId};
+use crate::contract::{
+    Command, Dataplane, Routes, SpiLayout, TunnelRules, Wake, WorkerCounters, WorkerHandle, WorkerId,
+};
 use crate::io::Door;
 use crate::packet::PoolSizes;
 use arc_swap::ArcSwap;
@@ -32,6 +34,8 @@ pub struct DataplaneConfig {
     pub handoff_depth: usize,
     /// The longest that an idle worker sleeps.
     pub idle_limit: Duration,
+    /// What tunnels do with sizes and outer headers.
+    pub rules: TunnelRules,
     /// How often ESP may move one tunnel to another outer address; 0 is never.
     pub moves_per_minute: u32,
 }
@@ -46,6 +50,7 @@ impl Default for DataplaneConfig {
             event_depth: 4096,
             handoff_depth: 256,
             idle_limit: Duration::from_secs(1),
+            rules: TunnelRules::default(),
             moves_per_minute: 60,
         }
     }

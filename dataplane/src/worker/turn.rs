@@ -1,7 +1,7 @@
 //! A packet's journey, whole:
 //!
 //! ```text
-//! obey → snapshot → rx → classify → decapsulate → route → cut → encapsulate → tx → sweep
+//! obey → snapshot → rx → classify → decapsulate → route → fit → encapsulate → tx → sweep
 //! ```
 //!
 //! A stage is a function over the burst. It may change a packet and its `meta`; it may not call an earlier stage.
@@ -9,19 +9,21 @@
 //! allocated but the copy of an IKE message for control.
 
 use super::Worker;
-use super::notice::Notices;
+use super::arrive::arrive;
+use super::fit::Fitting;
 use super::obey::Obeyed;
 use super::report::Reports;
 use super::tidings::tell;
-use crate::contract::{Direction, NextHop, Routes, WorkerCounters, WorkerId};
+use crate::contract::{Direction, NextHop, OuterDf, Routes, TunnelRules, WorkerCounters, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::io::Door;
 use crate::offload;
-use crate::packet::{Burst, Channel, Origin, PacketBuf, Pool, Segments};
+use crate::packet::{Burst, Channel, Origin, OuterFragments, PacketBuf, Segments};
 use crate::sad::{Found, Sad};
 use crate::time::Instant;
 use crate::wire::esp::{EspHeader, IKE_HEADER_LEN, KEEPALIVE, MAX_IKE_LEN, NON_ESP_MARKER, NatT};
 use crate::wire::ip::{Hops, IpPacket, take_hop};
+use crate::wire::traffic_class::TrafficClass;
 use std::io;
 
 /// What a turn was.
@@ -44,13 +46,13 @@ impl<D: Door> Worker<D> {
         let obeyed = self.obey(now);
         let received = self.receive();
 
-        let Self { id, pool, sad, routes, reports, neighbours, notices, burst, cut: room, used, counters, .. } = self;
+        let Self { id, rules, pool, sad, routes, reports, neighbours, notices, burst, cut, used, counters, .. } = self;
         let routes = routes.load();
         classify(burst);
-        decapsulate(burst, sad, reports, counters, used, now);
+        decapsulate(burst, sad, rules, reports, counters, used, now);
         route(burst, routes, *id, neighbours.workers());
-        cut(burst, room, pool, counters);
-        encapsulate(burst, sad, pool, notices, reports, used, now);
+        Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
+        encapsulate(burst, sad, rules, reports, used, now);
 
         self.transmit()?;
         self.sweep();
@@ -143,13 +145,13 @@ impl<D: Door> Worker<D> {
     }
 }
 
-fn forwarded(burst: &mut Burst) -> impl Iterator<Item = &mut PacketBuf> {
+pub(super) fn forwarded(burst: &mut Burst) -> impl Iterator<Item = &mut PacketBuf> {
     burst.iter_mut().filter(|packet| packet.meta.fate == Fate::Forward)
 }
 
 /// A stage's verdict becomes the packet's fate.
 #[inline]
-fn settle(packet: &mut PacketBuf, verdict: Result<Fate, DropReason>) {
+pub(super) fn settle(packet: &mut PacketBuf, verdict: Result<Fate, DropReason>) {
     packet.meta.fate = verdict.unwrap_or_else(Fate::Drop);
 }
 
@@ -188,6 +190,7 @@ fn ike(packet: &PacketBuf) -> Result<Fate, DropReason> {
 fn decapsulate(
     burst: &mut Burst,
     sad: &mut Sad,
+    rules: &TunnelRules,
     reports: &mut Reports,
     counters: &WorkerCounters,
     used: &mut Vec<u32>,
@@ -210,11 +213,11 @@ fn decapsulate(
                     if uncharged == 0 && sa.uncharged() > 0 {
                         used.push(slot);
                     }
-                    let news = sa.take_news();
+                    let (tunnel, news) = (sa.tunnel().slot, sa.take_news());
                     if !news.is_empty() {
                         tell(news, sad, slot, packet.meta.path, reports, counters, now);
                     }
-                    opened.map(|()| {
+                    opened.and_then(|()| arrive(packet, sad.tunnel_mut(tunnel), rules, counters, now)).map(|()| {
                         packet.meta.channel = Channel::Inner;
                         packet.meta.path = None;
                         packet.meta.origin = Origin::Tunnel;
@@ -268,38 +271,11 @@ fn next_hop(packet: &mut PacketBuf, routes: &Routes, us: WorkerId, workers: usiz
     }
 }
 
-/// Super-packets on their way into a tunnel become ordinary ones, in their place.
-fn cut(burst: &mut Burst, room: &mut Burst, pool: &mut Pool, counters: &WorkerCounters) {
-    let whole = |packet: &PacketBuf| packet.meta.segments != Segments::One && packet.meta.fate == Fate::Forward;
-    if !burst.iter().any(whole) {
-        return;
-    }
-    for mut packet in burst.drain(..) {
-        if !whole(&packet) {
-            room.push(packet);
-            continue;
-        }
-        let first = room.len();
-        match offload::split(&packet, pool, room) {
-            Ok(()) => {
-                counters.inner_received((room.len() - first) as u64);
-                pool.put(packet);
-            }
-            Err(reason) => {
-                packet.meta.fate = Fate::Drop(reason);
-                room.push(packet);
-            }
-        }
-    }
-    std::mem::swap(burst, room);
-}
-
-/// Inner packets become ESP.
+/// Inner packets that fit their tunnel become ESP.
 fn encapsulate(
     burst: &mut Burst,
     sad: &mut Sad,
-    pool: &mut Pool,
-    notices: &mut Notices,
+    rules: &TunnelRules,
     reports: &mut Reports,
     used: &mut Vec<u32>,
     now: Instant,
@@ -307,28 +283,15 @@ fn encapsulate(
     used.clear();
     for packet in forwarded(burst) {
         let Some(tunnel) = packet.meta.tunnel else { continue };
-        let verdict = seal(packet, tunnel.slot, sad, reports, used, now);
-        if let Err(Refused { reason: DropReason::TooBig, inner_mtu: Some(mtu) }) = verdict {
-            notices.too_big(packet, mtu, pool, now);
-        }
-        settle(packet, verdict.map_err(|refused| refused.reason));
+        let verdict = seal(packet, tunnel.slot, sad, rules, reports, used, now);
+        settle(packet, verdict);
     }
     for slot in used.drain(..) {
-        if let Some(sa) = sad.tunnel_mut(slot).and_then(|tunnel| tunnel.outbound.as_mut()) {
+        let Some(tunnel) = sad.tunnel_mut(slot) else { continue };
+        tunnel.age(now);
+        if let Some(sa) = tunnel.outbound.as_mut() {
             sa.charge(now);
         }
-    }
-}
-
-/// Why a packet does not go into its tunnel; with an MTU if its sender may be told.
-struct Refused {
-    reason: DropReason,
-    inner_mtu: Option<u16>,
-}
-
-impl From<DropReason> for Refused {
-    fn from(reason: DropReason) -> Self {
-        Self { reason, inner_mtu: None }
     }
 }
 
@@ -337,21 +300,15 @@ fn seal(
     packet: &mut PacketBuf,
     slot: u32,
     sad: &mut Sad,
+    rules: &TunnelRules,
     reports: &mut Reports,
     used: &mut Vec<u32>,
     now: Instant,
-) -> Result<Fate, Refused> {
+) -> Result<Fate, DropReason> {
     let tunnel = sad.tunnel_mut(slot).ok_or(DropReason::NoTunnel)?;
-    let (path, esp_room) = (tunnel.path(), tunnel.esp_room());
+    let (path, inner_mtu) = (tunnel.path(), tunnel.inner_mtu());
     let sa = tunnel.outbound.as_mut().ok_or(DropReason::NoOutboundSa)?;
-    let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
-    if !sa.allows(&ip, packet.bytes()) {
-        return Err(DropReason::SelectorMismatch.into());
-    }
-    if sa.sealed_len(packet.len()) > esp_room {
-        let inner_mtu = u16::try_from(sa.inner_room(esp_room)).ok();
-        return Err(Refused { reason: DropReason::TooBig, inner_mtu });
-    }
+    let (class, fragments) = outer_header(packet.bytes(), inner_mtu, rules);
     offload::finish_checksum(packet)?;
     let uncharged = sa.uncharged();
     let sealed = sa.seal(packet, now);
@@ -365,5 +322,21 @@ fn seal(
     }
     packet.meta.channel = Channel::NatT;
     packet.meta.path = Some(path);
+    packet.meta.outer_class = class;
+    packet.meta.outer_fragments = fragments;
     Ok(Fate::Forward)
+}
+
+/// What the outer header says of this inner packet (RFC 4301 section 5.1.2).
+#[inline]
+fn outer_header(inner: &[u8], inner_mtu: u16, rules: &TunnelRules) -> (TrafficClass, OuterFragments) {
+    let fragments = match (rules.df, inner) {
+        // It was let through although it does not fit: see [`crate::mtu::Fit::InFragmentsOutside`].
+        (_, inner) if inner.len() > usize::from(inner_mtu) => OuterFragments::Allowed,
+        (OuterDf::Clear, _) => OuterFragments::Allowed,
+        (OuterDf::Set, _) => OuterFragments::Forbidden,
+        (OuterDf::Copy, [0x40..=0x4f, _, _, _, _, _, flags, ..]) if flags & 0x40 != 0 => OuterFragments::Forbidden,
+        (OuterDf::Copy, _) => OuterFragments::Allowed,
+    };
+    (rules.outer_class(TrafficClass::of(inner)), fragments)
 }

@@ -55,13 +55,7 @@ impl Tunnel {
         }
         node.installer.command(
             key.worker,
-            Command::AddTunnel(TunnelSpec {
-                tunnel: key,
-                path,
-                // Nothing is known of the path yet.
-                outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
-                following,
-            }),
+            Command::AddTunnel(TunnelSpec { tunnel: key, path, outer_mtu: node.config.sizes.path_mtu, following }),
         );
         Self { session, key, lease, children: Vec::new(), gone: Traffic::default() }
     }

@@ -70,6 +70,7 @@ impl Established {
                 bytes_out: traffic.bytes_out,
                 packets_in: traffic.packets_in,
                 packets_out: traffic.packets_out,
+                inner_mtu: child.sent.totals().inner_mtu,
             }
         };
         tunnel.children.iter().map(view).collect()

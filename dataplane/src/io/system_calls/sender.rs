@@ -39,10 +39,10 @@ impl Sender {
         self.plans.clear();
         self.messages.clear();
         for (number, departure) in departures.iter().enumerate() {
-            let Some((_, path)) = departure.to.filter(|(socket, _)| *socket == index) else { continue };
+            let Some(to) = departure.to.filter(|to| to.socket == index) else { continue };
             let from = self.vectors.len();
             self.vectors.extend(departure.packets.iter().map(vector));
-            let beside = Beside::new(outer, &path, departure.segment());
+            let beside = Beside::new(outer, &to, departure.segment());
             self.plans.push(Plan { departure: number, vectors: from..self.vectors.len(), beside });
         }
         for plan in &mut self.plans {
@@ -78,11 +78,11 @@ impl Sender {
                     break;
                 }
                 _ if departure.packets.len() > 1 => {
-                    if let Some((_, path)) = departure.to {
-                        refused.push((path.peer, departure.size));
+                    if let Some(to) = departure.to {
+                        refused.push((to.path.peer, departure.size));
                         for packet in &departure.packets {
                             stats.system_calls += 1;
-                            if let Err(error) = send_one(outer, &path, packet) {
+                            if let Err(error) = send_one(outer, &to, packet) {
                                 count_refusal(stats, &error, 1);
                             }
                         }

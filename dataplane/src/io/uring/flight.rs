@@ -2,8 +2,7 @@
 #![expect(unsafe_code, reason = "queued operations point into flights")]
 
 use super::ring::Entry;
-use crate::contract::Path;
-use crate::io::departure::Departure;
+use crate::io::departure::{Departure, Destination};
 use crate::io::message::{Beside, count_refusal, empty_message, send_one, vector};
 use crate::io::udp::OuterSocket;
 use crate::io::{DoorStats, vnet};
@@ -34,8 +33,8 @@ pub(super) struct Flight {
     beside: Option<Beside>,
     message: libc::msghdr,
     header: [u8; vnet::LEN],
-    /// Which socket and path, if it is not for the inner side.
-    to: Option<(usize, Path)>,
+    /// `None` if it is for the inner side.
+    to: Option<Destination>,
     size: usize,
     flying: bool,
 }
@@ -69,12 +68,12 @@ impl Flights {
             (None, _) if count < 2 => {}
             (None, Some(_)) => stats.segmented += count,
             (None, None) => stats.joined += count,
-            (Some(error), Some((socket, path))) if count > 1 && !is_full(&error) => {
-                self.refused.push((path.peer, flight.size));
-                let Some(outer) = outer.get(socket) else { return };
+            (Some(error), Some(to)) if count > 1 && !is_full(&error) => {
+                self.refused.push((to.path.peer, flight.size));
+                let Some(outer) = outer.get(to.socket) else { return };
                 for packet in &flight.packets {
                     stats.system_calls += 1;
-                    if let Err(error) = send_one(outer, &path, packet) {
+                    if let Err(error) = send_one(outer, &to, packet) {
                         count_refusal(stats, &error, 1);
                     }
                 }
@@ -102,20 +101,14 @@ fn is_full(error: &io::Error) -> bool {
 
 impl Flight {
     /// Takes the datagrams aboard; the entry sends them.
-    pub(super) fn board_datagrams(
-        &mut self,
-        departure: &mut Departure,
-        socket: usize,
-        path: &Path,
-        outer: &OuterSocket,
-    ) -> Entry {
+    pub(super) fn board_datagrams(&mut self, departure: &mut Departure, to: Destination, outer: &OuterSocket) -> Entry {
         debug_assert!(self.packets.is_empty() && !self.flying);
         let segment = departure.segment();
         std::mem::swap(&mut self.packets, &mut departure.packets);
-        (self.to, self.size, self.flying) = (Some((socket, *path)), departure.size, true);
+        (self.to, self.size, self.flying) = (Some(to), departure.size, true);
         self.vectors.clear();
         self.vectors.extend(self.packets.iter().map(vector));
-        let beside = self.beside.insert(Beside::new(outer, path, segment));
+        let beside = self.beside.insert(Beside::new(outer, &to, segment));
         self.message = beside.message(&mut self.vectors);
         let fd = Fd(outer.socket.as_raw_fd());
         let entry = opcode::SendMsg::new(fd, &raw const self.message).flags(libc::MSG_DONTWAIT as u32).build();

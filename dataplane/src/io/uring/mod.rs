@@ -156,10 +156,10 @@ impl Door for UringDoor {
             let free = self.free_flight(pool)?;
             let Some(departure) = self.outgoing.departures.queued().get_mut(number) else { break };
             match (free, departure.to) {
-                (Some(index), Some((socket, path))) => {
+                (Some(index), Some(to)) => {
                     let flight = &mut self.flights.list[index];
-                    let outer = &self.outer[socket];
-                    let entry = flight.board_datagrams(departure, socket, &path, outer);
+                    let outer = &self.outer[to.socket];
+                    let entry = flight.board_datagrams(departure, to, outer);
                     self.ring.push(&entry, Tag::Flight(index), &mut self.stats)?;
                 }
                 (_, _) => {
