@@ -140,28 +140,33 @@ pub(super) fn choose<'a>(
     path: &Path,
     fragments: OuterFragments,
 ) -> Option<usize> {
-    let find = |fragments: OuterFragments| {
-        let mut wildcard = None;
-        for (index, bound) in sockets.clone().enumerate() {
-            if bound.channel != channel
-                || bound.fragments != fragments
-                || bound.address.is_ipv4() != path.peer.is_ipv4()
-            {
-                continue;
-            }
-            if bound.address.ip() == path.local.ip() {
-                return Some(index);
-            }
-            if bound.address.ip().is_unspecified() && wildcard.is_none() {
-                wildcard = Some(index);
-            }
-        }
-        wildcard
-    };
     match fragments {
-        OuterFragments::Allowed => find(OuterFragments::Allowed),
-        OuterFragments::Forbidden => find(OuterFragments::Forbidden).or_else(|| find(OuterFragments::Allowed)),
+        OuterFragments::Allowed => bound_to(sockets, channel, path, OuterFragments::Allowed),
+        OuterFragments::Forbidden => bound_to(sockets.clone(), channel, path, OuterFragments::Forbidden)
+            .or_else(|| bound_to(sockets, channel, path, OuterFragments::Allowed)),
     }
+}
+
+fn bound_to<'a>(
+    sockets: impl Iterator<Item = &'a Bound>,
+    channel: Channel,
+    path: &Path,
+    fragments: OuterFragments,
+) -> Option<usize> {
+    let mut wildcard = None;
+    for (index, bound) in sockets.enumerate() {
+        let serves = bound.channel == channel && bound.fragments == fragments;
+        if !serves || bound.address.is_ipv4() != path.peer.is_ipv4() {
+            continue;
+        }
+        if bound.address.ip() == path.local.ip() {
+            return Some(index);
+        }
+        if bound.address.ip().is_unspecified() && wildcard.is_none() {
+            wildcard = Some(index);
+        }
+    }
+    wildcard
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn fragments_of_any_packet_join_to_what_it_was_and_all_fit() {
-        let payload: Vec<u8> = (0..4000u32).map(|i| (i * 7 >> 3) as u8).collect();
+        let payload: Vec<u8> = (0..4000u32).map(|i| ((i * 7) >> 3) as u8).collect();
         for len in [8, 9, 100, 1379, 1380, 1381, 2752, 2753, 3999, 4000] {
             for mtu in [68, 576, 1279, 1280, 1400, 1438] {
                 // whole, a first fragment, a middle one, a last one
