@@ -74,7 +74,7 @@ fn packet(client: &Client, kind: Kind, len: usize) -> Vec<u8> {
             header
         }
     };
-    packet.extend((packet.len()..len).map(|i| (i * 31 >> 2) as u8));
+    packet.extend((packet.len()..len).map(|i| ((i * 31) >> 2) as u8));
     packet
 }
 
