@@ -171,6 +171,8 @@ fn ike(file: &file::Ike) -> Ike {
         session_limit: narrow(file.session_limit.as_ref(), 65_536),
         natt_keepalive: duration(file.natt_keepalive.as_ref(), Duration::from_secs(20)),
         rekey_grace: duration(file.rekey_grace.as_ref(), Duration::from_secs(5)),
+        rekey_time: duration(file.rekey_time.as_ref(), Duration::from_secs(4 * 3600)),
+        over_time: duration(file.over_time.as_ref(), Duration::from_secs(24 * 60)),
     }
 }
 

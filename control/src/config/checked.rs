@@ -147,6 +147,10 @@ pub struct Ike {
     pub natt_keepalive: Duration,
     /// How long a rekeyed or deleted inbound SA still takes what is under way.
     pub rekey_grace: Duration,
+    /// We replace an IKE SA before it is so old; zero: never.
+    pub rekey_time: Duration,
+    /// So long after that it ends if nothing replaced it.
+    pub over_time: Duration,
 }
 
 /// A pool of inner addresses. The first address of each range is the headend's own.

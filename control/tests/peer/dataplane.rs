@@ -102,6 +102,17 @@ impl Dataplane {
         self.tunnels.values().find_map(|tunnel| tunnel.inbound.get(&spi)).expect("the SA is there")
     }
 
+    /// All SAs that are sent on.
+    pub fn outbound(&self) -> impl Iterator<Item = &OutboundSpec> {
+        self.tunnels.values().filter_map(|tunnel| tunnel.outbound.as_ref())
+    }
+
+    /// Who has this SA.
+    pub fn worker_of(&self, spi: Spi) -> WorkerId {
+        let tunnel = self.tunnels.iter().find(|(_, tunnel)| tunnel.inbound.contains_key(&spi));
+        tunnel.expect("the SA is there").0.worker
+    }
+
     pub fn has_inbound(&self, spi: u32) -> bool {
         let spi = Spi::new(spi).expect("an SPI");
         self.tunnels.values().any(|tunnel| tunnel.inbound.contains_key(&spi))

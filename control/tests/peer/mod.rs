@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod dataplane;
+pub mod line;
 
 use adit_control::config::checked::*;
 use adit_control::ike::engine::Engine;
@@ -44,6 +45,8 @@ pub fn config() -> Config {
             session_limit: 100,
             natt_keepalive: Duration::from_secs(20),
             rekey_grace: Duration::from_secs(5),
+            rekey_time: Duration::ZERO,
+            over_time: Duration::from_secs(60),
         },
         replay_window: 1024,
         pools: vec![Pool {

@@ -6,6 +6,7 @@
 //!                                                      └────────▶ Draining ◀── the peer deletes it
 //! ```
 
+use super::ike_sa::Role;
 use super::node::Node;
 use super::tunnel::Traffic;
 use crate::ike::keys::ChildKeys;
@@ -48,19 +49,24 @@ pub(super) struct ChildParts {
     pub(super) spi_out: u32,
     pub(super) suite: CipherSuite,
     pub(super) selectors: Selectors,
+    /// Who started the exchange that made it.
+    pub(super) role: Role,
 }
 
 impl Child {
-    /// Receives from now on; sends when it is switched to. The peer started the exchange that made it.
+    /// Receives from now on; sends when it is switched to.
     pub(super) fn install(
         now: Instant,
         node: &mut Node,
         parts: ChildParts,
         keys: &ChildKeys,
     ) -> Result<Self, BadKeyLength> {
-        let ChildParts { tunnel, spi_in, spi_out, suite, selectors } = parts;
+        let ChildParts { tunnel, spi_in, spi_out, suite, selectors, role } = parts;
         let backend = node.config.crypto;
-        let (theirs, ours) = (&keys.initiator_to_responder, &keys.responder_to_initiator);
+        let (theirs, ours) = match role {
+            Role::Initiator => (&keys.responder_to_initiator, &keys.initiator_to_responder),
+            Role::Responder => (&keys.initiator_to_responder, &keys.responder_to_initiator),
+        };
         // Exposed to set the ciphers up; they and the keys wipe themselves.
         let inbound = EspCipher::new(backend, suite, theirs.encr.expose(), theirs.integ.expose())?;
         let outbound = EspCipher::new(backend, suite, ours.encr.expose(), ours.integ.expose())?;

@@ -9,9 +9,10 @@ use super::child::{Child, ChildParts};
 use super::configuration;
 use super::expect_auth::Proven;
 use super::half_open::HalfOpen;
+use super::ike_sa::Role;
 use super::node::Node;
 use super::shape::notify;
-use super::tunnel::{Tunnel, addresses};
+use super::tunnel::{Inner, Tunnel, addresses};
 use crate::config::checked::Connection;
 use crate::ike::narrow::{Shown, narrow, selector_of_address, selector_of_net};
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
@@ -92,9 +93,9 @@ pub(super) fn grant(
     payloads.push(Payload::TsInitiator(selectors.remote.clone()));
     payloads.push(Payload::TsResponder(selectors.local.clone()));
 
-    let mut tunnel = Tunnel::set_up(node, half.id, key, datagram.path, lease);
+    let mut tunnel = Tunnel::set_up(node, half.id, key, datagram.path, Inner::Lent(lease));
     let keys = half.ike.keys.child_keymat(cipher, None, &half.nonce_i, &half.nonce_r);
-    let parts = ChildParts { tunnel: key, spi_in, spi_out: peer_spi, suite: cipher, selectors };
+    let parts = ChildParts { tunnel: key, spi_in, spi_out: peer_spi, suite: cipher, selectors, role: Role::Responder };
     match Child::install(now, node, parts, &keys) {
         Ok(child) => tunnel.children.push(child),
         Err(bad_length) => {

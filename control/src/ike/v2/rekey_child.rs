@@ -9,6 +9,7 @@
 
 use super::child::{Child, ChildParts, ChildStage};
 use super::create_child::Made;
+use super::ike_sa::Role;
 use super::node::Node;
 use super::shape::{self, Misshapen};
 use super::tunnel::Tunnel;
@@ -83,7 +84,8 @@ pub(super) fn answer(
     said.push(Payload::TsInitiator(selectors.remote.clone()));
     said.push(Payload::TsResponder(selectors.local.clone()));
 
-    let parts = ChildParts { tunnel: tunnel.key, spi_in, spi_out: peer_spi, suite: cipher, selectors };
+    let parts =
+        ChildParts { tunnel: tunnel.key, spi_in, spi_out: peer_spi, suite: cipher, selectors, role: Role::Responder };
     match Child::install(now, node, parts, &keys) {
         Ok(child) => tunnel.children.push(child),
         Err(_bad_length) => {
