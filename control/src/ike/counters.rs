@@ -59,6 +59,10 @@ pub struct EngineCounters {
     pub logins: u64,
     /// Peers that were refused.
     pub refusals: u64,
+    /// Peers that were followed to another outer address, by an IKE message of theirs.
+    pub moves_by_ike: u64,
+    /// Peers that were followed to another outer address, by an ESP packet of theirs.
+    pub moves_by_esp: u64,
 }
 
 impl EngineCounters {

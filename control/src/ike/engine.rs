@@ -114,6 +114,22 @@ impl Engine {
                     Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
                 }
             }
+            Event::Lifetime { pair, direction, reached } => {
+                let Some(id) = self.node.installer.owner(pair) else { return };
+                let _span = tracing::info_span!("session", session = %id).entered();
+                match self.sessions.get_mut(&id) {
+                    Some(Stage::Established(session)) => session.lifetime(pair, direction, reached),
+                    Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
+                }
+            }
+            Event::Moved { tunnel, path } => {
+                let Some(id) = self.node.installer.tunnel_owner(tunnel) else { return };
+                let _span = tracing::info_span!("session", session = %id).entered();
+                match self.sessions.get_mut(&id) {
+                    Some(Stage::Established(session)) => session.moved(&mut self.node, tunnel, path),
+                    Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
+                }
+            }
             Event::Retired(retired) => self.node.installer.retired(&retired),
         }
     }

@@ -13,7 +13,9 @@ use crate::ike::counters::Ignored;
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Id, Incoming, NotifyKind, Payload, WireError};
 use crate::session::{Cause, SessionId};
-use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Path, Spi, WorkerId};
+use adit_dataplane::contract::{
+    Command, Direction, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, TunnelKey, WorkerId,
+};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -282,13 +284,14 @@ impl Established {
         if !may_move || datagram.path == self.peer.path {
             return;
         }
-        tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, "peer moved");
-        self.peer.path = datagram.path;
+        tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, by = "IKE", "peer moved");
+        node.counters.moves_by_ike += 1;
+        let from = std::mem::replace(&mut self.peer.path, datagram.path);
         self.peer.framing = datagram.framing;
         match &self.service {
             Service::Tunnel(tunnel) => {
-                let command = Command::MoveTunnel { tunnel: tunnel.key, path: datagram.path };
-                node.installer.command(tunnel.key.worker, command);
+                let order = Move { tunnel: tunnel.key, from, to: datagram.path };
+                node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
             }
             Service::Childless { .. } => {}
         }
@@ -309,6 +312,27 @@ impl Established {
             Service::Tunnel(tunnel) => tunnel.first_use(node, spi),
             Service::Childless { .. } => {}
         }
+    }
+
+    /// An SA of ours reached a limit.
+    pub(crate) fn lifetime(&mut self, pair: Spi, direction: Direction, reached: Reached) {
+        match reached {
+            Reached::Soft => tracing::debug!(spi_in = %pair, ?direction, "child SA is to be replaced"),
+            Reached::Hard => tracing::warn!(spi_in = %pair, ?direction, "child SA has ended: nobody replaced it"),
+        }
+    }
+
+    /// The worker says where packets go now. It has the last word: what it reports last is where they go, whether
+    /// ESP moved the tunnel or we asked for it.
+    pub(crate) fn moved(&mut self, node: &mut Node, tunnel: TunnelKey, path: Path) {
+        let ours = matches!(&self.service, Service::Tunnel(ours) if ours.key == tunnel);
+        if !ours || path == self.peer.path {
+            return;
+        }
+        tracing::info!(from = %self.peer.path.peer, to = %path.peer, by = "ESP", "peer moved");
+        node.counters.moves_by_esp += 1;
+        self.peer.path = path;
+        self.peer.framing = IkeFraming::NonEspMarker;
     }
 
     /// Its time has come.

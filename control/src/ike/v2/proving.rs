@@ -223,7 +223,7 @@ impl Proving {
         datagram: &IkeDatagram,
         payloads: &[Payload],
     ) -> Result<Tunnel, CallFailed> {
-        let Keyed { id, call, ike, worker, nonce_i, nonce_r, .. } = &self.keyed;
+        let Keyed { id, call, ike, worker, nat, nonce_i, nonce_r, .. } = &self.keyed;
         let Some(answer) = shape::maybe_sa(payloads)? else {
             let told = shape::notifies(payloads).find(|notify| notify.kind.is_error());
             let why = told.map_or_else(|| "no SA in the answer".to_owned(), |told| format!("{:?}", told.kind));
@@ -259,12 +259,13 @@ impl Proving {
             .ok_or_else(|| CallFailed::new(Cause::DataplaneFull, "no slot for the tunnel"))?;
         let keys = ike.keys.child_keymat(choice.cipher, None, nonce_i, nonce_r);
         let inner = Inner::Given { addresses, networks };
-        let mut tunnel = Tunnel::set_up(node, *id, key, datagram.path, inner);
+        let mut tunnel = Tunnel::set_up(node, *id, key, datagram.path, nat.following(), inner);
         let parts = ChildParts {
             tunnel: key,
             spi_in: self.spi_in,
             spi_out: choice.peer_spi,
             suite: choice.cipher,
+            numbers: choice.numbers,
             selectors,
             role: Role::Initiator,
         };

@@ -4,7 +4,7 @@ use super::child::{Child, ChildStage};
 use super::node::Node;
 use crate::lease::Lease;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, Path, Spi, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{Command, Following, Path, Spi, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -68,7 +68,14 @@ impl std::ops::AddAssign for Traffic {
 
 impl Tunnel {
     /// A tunnel without child SAs.
-    pub(super) fn set_up(node: &mut Node, session: SessionId, key: TunnelKey, path: Path, inner: Inner) -> Self {
+    pub(super) fn set_up(
+        node: &mut Node,
+        session: SessionId,
+        key: TunnelKey,
+        path: Path,
+        following: Following,
+        inner: Inner,
+    ) -> Self {
         for network in inner.routes() {
             node.installer.route(network, key);
         }
@@ -79,6 +86,7 @@ impl Tunnel {
                 path,
                 // Nothing is known of the path yet.
                 outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
+                following,
             }),
         );
         Self { session, key, inner, children: Vec::new(), gone: Traffic::default() }

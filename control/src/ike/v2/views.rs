@@ -67,7 +67,7 @@ impl Established {
                 identity: self.peer.identity.to_string(),
                 spi_in: child.spi_in.to_string(),
                 spi_out: format!("{:#010x}", child.spi_out),
-                algorithms: child.suite.to_string(),
+                algorithms: child.algorithms(),
                 library: child.library.name().to_owned(),
                 state: child.state().to_owned(),
                 worker: tunnel.key.worker.0,
