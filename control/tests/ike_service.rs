@@ -246,7 +246,10 @@ fn a_rekeyed_ike_sa_that_is_never_deleted_is_forgotten() {
         alice.ask(&mut world, &mut new, Exchange::Informational, &[]);
     }
     assert_eq!(world.engine.holdings().ike_sas, 1);
-    assert!(world.deliver(&alice.on_4500(old.request(Exchange::Informational, &[]))).is_empty());
+    let [stranger] = &world.deliver(&alice.on_4500(old.request(Exchange::Informational, &[])))[..] else {
+        panic!("one answer")
+    };
+    assert_eq!(in_the_clear(stranger).0, NotifyKind::InvalidIkeSpi);
     assert_eq!(world.engine.sessions(world.now).len(), 1);
 }
 

@@ -64,6 +64,7 @@ drop_reasons! {
     TtlExpired "ttl_expired" "time to live ran out",
     NoBuffer "no_buffer" "the packet pool is empty",
     HandoffFull "handoff_full" "the ring to the owning worker is full",
+    IkeTooLong "ike_too_long" "an IKE message far longer than any client's",
     ControlBusy "control_busy" "the control plane's queue is full",
     TransmitFull "transmit_full" "the kernel took no more packets",
     TransmitFailed "transmit_failed" "the kernel refused the packet",

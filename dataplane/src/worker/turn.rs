@@ -19,7 +19,7 @@ use crate::offload;
 use crate::packet::{Burst, Channel, Origin, PacketBuf, Pool, Segments};
 use crate::sad::{Found, Sad};
 use crate::time::Instant;
-use crate::wire::esp::{EspHeader, IKE_HEADER_LEN, KEEPALIVE, NON_ESP_MARKER, NatT};
+use crate::wire::esp::{EspHeader, IKE_HEADER_LEN, KEEPALIVE, MAX_IKE_LEN, NON_ESP_MARKER, NatT};
 use crate::wire::ip::{Hops, IpPacket, take_hop};
 use std::io;
 
@@ -176,7 +176,11 @@ fn classify(burst: &mut Burst) {
 }
 
 fn ike(packet: &PacketBuf) -> Result<Fate, DropReason> {
-    if packet.len() < IKE_HEADER_LEN { Err(DropReason::TooShort) } else { Ok(Fate::ToControl) }
+    match packet.len() {
+        ..IKE_HEADER_LEN => Err(DropReason::TooShort),
+        IKE_HEADER_LEN..=MAX_IKE_LEN => Ok(Fate::ToControl),
+        _ => Err(DropReason::IkeTooLong),
+    }
 }
 
 /// ESP becomes inner packets, SA after SA in the order of arrival (the window must see one packet before the next).
