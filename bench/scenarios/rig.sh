@@ -123,7 +123,7 @@ hold_logout() {
 
 # rig_up: the network as the settings describe it, a capture on the router's outer side, the headend.
 rig_up() {
-  topology_up "${CLIENTS:-1}" "${NAT:-none}"
+  topology_up "${CLIENTS:-1}" "${NAT:-none}" "${SECOND_NAT:-}"
   capture
   headend_start
 }
@@ -258,8 +258,13 @@ virtual_ip() {
 # pings_start HOST ADDRESS INTERVAL: a stream in the background. pings_end HOST: ends it; prints "<sent> sent, <lost> lost".
 pings_start() {
   # Bash ignores SIGINT for what it starts in the background, and only SIGINT makes ping print its sums.
-  ip netns exec "$RIG-$1" env --default-signal=INT ping -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
+  ip netns exec "$RIG-$1" env --default-signal=INT ping -D -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
   echo $! >"$RIG_DIR/$1.pings.pid"
+}
+# longest_silence HOST: the longest time between two answers to its pings, in milliseconds.
+longest_silence() {
+  awk '/ time=/ {gsub(/[][]/, "", $1); if (last && $1 - last > most) most = $1 - last; last = $1} END {printf "%d\n", most * 1000}' \
+    "$RIG_DIR/$1.pings"
 }
 pings_end() {
   kill -INT "$(cat "$RIG_DIR/$1.pings.pid")"

@@ -60,6 +60,7 @@ drop_reasons! {
     NoTunnel "no_tunnel" "the tunnel is gone",
     NoOutboundSa "no_outbound_sa" "the tunnel has no SA to send on",
     SequenceExhausted "sequence_exhausted" "the SA has used its last sequence number",
+    LifetimeOver "lifetime_over" "the SA has carried or lasted as long as it may",
     TooBig "too_big" "does not fit the tunnel's MTU",
     TtlExpired "ttl_expired" "time to live ran out",
     NoBuffer "no_buffer" "the packet pool is empty",

@@ -46,7 +46,9 @@ impl Engine {
                     self.node.answer_again(worker, proven, datagram, bytes);
                 }
                 // It has answered nothing in its IKE SA yet.
-                Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_)) | None => self.node.ignore(Ignored::OldMessageId),
+                Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_)) | None => {
+                    self.node.ignore(Ignored::OldMessageId)
+                }
             },
             Taken::Ignored(reason) => self.node.ignore(reason),
         }

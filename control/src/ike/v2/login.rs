@@ -28,7 +28,7 @@ impl Established {
                 node.counters.logins += 1;
                 tracing::info!(identity = %proven.identity, peer = %datagram.path.peer, ike = %half.ike.suite(),
                     "login without a child SA, as the client wants it");
-                (Service::Childless { since: now, traffic: Traffic::default() }, Vec::new())
+                (Service::childless(now), Vec::new())
             }
             Some(Ok((tunnel, payloads))) => {
                 node.counters.logins += 1;
