@@ -519,7 +519,7 @@ fn extended_sequence_numbers_are_used_if_both_want_them() {
     }
 }
 
-/// Limits come from the configuration, and reaching them is no reason to do anything rash.
+/// Limits come from the configuration. A soft one is a reason to ask for another child SA, a hard one to end this.
 #[test]
 fn a_child_sa_has_the_lifetime_that_the_configuration_says() {
     let mut config = config();
@@ -531,16 +531,54 @@ fn a_child_sa_has_the_lifetime_that_the_configuration_says() {
     let tunnel = world.dataplane.tunnel().1;
     let (spi, inbound) = tunnel.inbound.first_key_value().unwrap();
     let at = |seconds| Some(world.now + Duration::from_secs(seconds));
-    let soft = Limits { packets: Some(10), octets: Some(1000), time: at(100) };
+    let early = inbound.lifetime.soft.time;
+    assert!(at(90) <= early && early <= at(100), "up to a tenth early");
+    let soft = Limits { packets: Some(10), octets: Some(1000), time: early };
     let hard = Limits { packets: Some(15), octets: Some(1500), time: at(150) };
     assert_eq!(inbound.lifetime, Lifetime { soft, hard });
     let outbound = tunnel.sends_on();
     assert_eq!((outbound.lifetime, outbound.pair), (Lifetime { soft, hard }, *spi));
     let (pair, worker) = (*spi, inbound.tunnel.worker);
-    for reached in [Reached::Soft, Reached::Hard] {
-        world.event(worker, Event::Lifetime { pair, direction: Direction::Inbound, reached });
-    }
+    world.dataplane.log.clear();
+    let mut reach = |reached| world.event(worker, Event::Lifetime { pair, direction: Direction::Inbound, reached });
+    let [asked] = &reach(Reached::Soft)[..] else { panic!("one request") };
+    assert_eq!(parse(&asked.bytes).unwrap().header.exchange, Exchange::CreateChildSa);
+    assert!(reach(Reached::Hard).is_empty(), "one thing at a time");
+    assert_eq!(world.dataplane.log, ["DropOutbound"]);
     assert_eq!(world.engine.sessions(world.now).len(), 1);
+}
+
+/// RFC 7296 section 2.8: each end has lifetimes of its own and closes what is not replaced in time.
+#[test]
+fn a_client_that_lets_nothing_be_rekeyed_is_asked_seldom_and_left_when_the_time_is_over() {
+    let mut config = config();
+    config.ike.rekey_time = Duration::from_secs(100);
+    config.ike.over_time = Duration::from_secs(60);
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    let (mut sa, _) = alice.login(&mut world);
+    let (mut rekeys, mut goodbyes) = (0, 0);
+    for _ in 0..170 {
+        for sent in world.pass(Duration::from_secs(1)) {
+            let header = parse(&sent.bytes).unwrap().header;
+            let answer = match header.exchange {
+                Exchange::CreateChildSa => {
+                    rekeys += 1;
+                    vec![notify(NotifyKind::NoProposalChosen, vec![])]
+                }
+                _liveness_or_goodbye => {
+                    goodbyes += usize::from(sa.asked(&sent.bytes).1 == [delete_ike()]);
+                    vec![]
+                }
+            };
+            let bytes = sa.ours.seal(&sa.header(header.exchange, true, header.message_id), &answer);
+            world.deliver(&alice.on_4500(bytes));
+        }
+    }
+    assert!((2..=4).contains(&rekeys), "{rekeys} rekeys");
+    assert_eq!(goodbyes, 1);
+    sa.next = 0;
+    world.assert_nothing_left();
 }
 
 #[test]
