@@ -47,12 +47,12 @@ fn a_rekeyed_child_is_made_before_the_old_one_breaks() {
         assert_eq!(world.dataplane.log, ["AddInbound"], "received on, not yet sent on");
         assert_same_keys(&new.sealer(), &world.dataplane.inbound(new.spi_out).cipher);
         assert!(world.dataplane.has_inbound(old.spi_out));
-        assert_eq!(world.dataplane.tunnel().1.outbound.as_ref().unwrap().spi, old.spi_in);
+        assert_eq!(world.dataplane.tunnel().1.sends_on().spi, old.spi_in);
         assert_eq!(states(&world), ["active", "new"]);
 
         first_use(&mut world, &new);
         assert_eq!(world.dataplane.log, ["AddInbound", "SwitchOutbound"]);
-        let outbound = world.dataplane.tunnel().1.outbound.as_ref().unwrap();
+        let outbound = world.dataplane.tunnel().1.sends_on();
         assert_eq!(outbound.spi, new.spi_in);
         assert_same_keys(&outbound.cipher, &new.opener());
         assert_eq!(states(&world), ["rekeyed", "active"]);
@@ -73,7 +73,7 @@ fn the_delete_of_the_old_child_switches_over_too() {
     let new = alice.rekey_child(&mut world, &mut sa, &old, None);
     alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(old.spi_in)]);
     assert_eq!(world.dataplane.log, ["AddInbound", "SwitchOutbound"]);
-    assert_eq!(world.dataplane.tunnel().1.outbound.as_ref().unwrap().spi, new.spi_in);
+    assert_eq!(world.dataplane.tunnel().1.sends_on().spi, new.spi_in);
     first_use(&mut world, &new);
     assert_eq!(world.dataplane.log, ["AddInbound", "SwitchOutbound"], "once");
 }
@@ -145,11 +145,6 @@ fn a_rekey_that_cannot_be_is_told_why_and_changes_nothing() {
     payloads.pop();
     payloads.push(Payload::TsResponder(elsewhere));
     assert_eq!(only_notify(&ask(&mut world, &payloads)).0, NotifyKind::TsUnacceptable);
-
-    // One child to a session.
-    let mut payloads = rekey_payloads(&old, &esp, 0x4242, &[3; 32], None);
-    payloads.remove(0);
-    assert_eq!(only_notify(&ask(&mut world, &payloads)).0, NotifyKind::NoAdditionalSas);
 
     assert_eq!(world.engine.holdings(), held);
     assert!(world.dataplane.log.is_empty());
@@ -298,7 +293,7 @@ fn the_delete_of_the_last_child_ends_service_and_then_the_session() {
     let (mut world, alice, mut sa, child) = alice();
     let answer = alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(child.spi_in)]);
     assert_eq!(answer, [delete_esp(child.spi_out)]);
-    assert_eq!(world.dataplane.log, ["Routes", "DropTunnel"]);
+    assert_eq!(world.dataplane.log, ["DropOutbound"], "nothing is sent any more");
     // Again, and for what never was: there is nothing to name.
     assert_eq!(alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(child.spi_in)]), []);
     let sent = world.pass(Duration::from_secs(10));
@@ -518,17 +513,13 @@ fn extended_sequence_numbers_are_used_if_both_want_them() {
         alice.login(&mut world);
         let tunnel = world.dataplane.tunnel().1;
         let inbound: Vec<SequenceNumbers> = tunnel.inbound.values().map(|spec| spec.numbers).collect();
-        assert_eq!(
-            (inbound, tunnel.outbound.as_ref().unwrap().numbers),
-            (vec![chosen], chosen),
-            "{allowed}, {offered}"
-        );
+        assert_eq!((inbound, tunnel.sends_on().numbers), (vec![chosen], chosen), "{allowed}, {offered}");
         let shown = if chosen == Extended { "aes128gcm16-esn" } else { "aes128gcm16" };
         assert_eq!(world.engine.sas(world.now)[0].algorithms, shown);
     }
 }
 
-/// Limits come from the configuration, and reaching them is no reason to do anything rash.
+/// Limits come from the configuration. A soft one is a reason to ask for another child SA, a hard one to end this.
 #[test]
 fn a_child_sa_has_the_lifetime_that_the_configuration_says() {
     let mut config = config();
@@ -540,16 +531,54 @@ fn a_child_sa_has_the_lifetime_that_the_configuration_says() {
     let tunnel = world.dataplane.tunnel().1;
     let (spi, inbound) = tunnel.inbound.first_key_value().unwrap();
     let at = |seconds| Some(world.now + Duration::from_secs(seconds));
-    let soft = Limits { packets: Some(10), octets: Some(1000), time: at(100) };
+    let early = inbound.lifetime.soft.time;
+    assert!(at(90) <= early && early <= at(100), "up to a tenth early");
+    let soft = Limits { packets: Some(10), octets: Some(1000), time: early };
     let hard = Limits { packets: Some(15), octets: Some(1500), time: at(150) };
     assert_eq!(inbound.lifetime, Lifetime { soft, hard });
-    let outbound = tunnel.outbound.as_ref().unwrap();
+    let outbound = tunnel.sends_on();
     assert_eq!((outbound.lifetime, outbound.pair), (Lifetime { soft, hard }, *spi));
     let (pair, worker) = (*spi, inbound.tunnel.worker);
-    for reached in [Reached::Soft, Reached::Hard] {
-        world.event(worker, Event::Lifetime { pair, direction: Direction::Inbound, reached });
-    }
+    world.dataplane.log.clear();
+    let mut reach = |reached| world.event(worker, Event::Lifetime { pair, direction: Direction::Inbound, reached });
+    let [asked] = &reach(Reached::Soft)[..] else { panic!("one request") };
+    assert_eq!(parse(&asked.bytes).unwrap().header.exchange, Exchange::CreateChildSa);
+    assert!(reach(Reached::Hard).is_empty(), "one thing at a time");
+    assert_eq!(world.dataplane.log, ["DropOutbound"]);
     assert_eq!(world.engine.sessions(world.now).len(), 1);
+}
+
+/// RFC 7296 section 2.8: each end has lifetimes of its own and closes what is not replaced in time.
+#[test]
+fn a_client_that_lets_nothing_be_rekeyed_is_asked_seldom_and_left_when_the_time_is_over() {
+    let mut config = config();
+    config.ike.rekey_time = Duration::from_secs(100);
+    config.ike.over_time = Duration::from_secs(60);
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    let (mut sa, _) = alice.login(&mut world);
+    let (mut rekeys, mut goodbyes) = (0, 0);
+    for _ in 0..170 {
+        for sent in world.pass(Duration::from_secs(1)) {
+            let header = parse(&sent.bytes).unwrap().header;
+            let answer = match header.exchange {
+                Exchange::CreateChildSa => {
+                    rekeys += 1;
+                    vec![notify(NotifyKind::NoProposalChosen, vec![])]
+                }
+                _liveness_or_goodbye => {
+                    goodbyes += usize::from(sa.asked(&sent.bytes).1 == [delete_ike()]);
+                    vec![]
+                }
+            };
+            let bytes = sa.ours.seal(&sa.header(header.exchange, true, header.message_id), &answer);
+            world.deliver(&alice.on_4500(bytes));
+        }
+    }
+    assert!((2..=4).contains(&rekeys), "{rekeys} rekeys");
+    assert_eq!(goodbyes, 1);
+    sa.next = 0;
+    world.assert_nothing_left();
 }
 
 #[test]
@@ -590,7 +619,7 @@ fn keepalives_are_sent_when_we_are_behind_a_nat_and_quiet() {
     assert!(world.dataplane.keepalives.is_empty());
     world.pass(Duration::from_secs(1));
     assert_eq!(world.dataplane.keepalives, [bob.on_4500(vec![]).path]);
-    let sent = world.dataplane.tunnel().1.outbound.as_ref().unwrap().counters.clone();
+    let sent = world.dataplane.tunnel().1.sends_on().counters.clone();
     world.now = world.now + Duration::from_secs(9);
     sent.charge(1, 100, world.now);
     world.pass(Duration::ZERO);

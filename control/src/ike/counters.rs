@@ -30,7 +30,7 @@ ignored! {
     Malformed "malformed" "not an IKEv2 message",
     TooLong "too_long" "a first message far longer than any client's",
     UnknownSpi "unknown_spi" "no IKE SA has these SPIs",
-    WrongDirection "wrong_direction" "says it comes from the responder, and that is us",
+    WrongDirection "wrong_direction" "says it comes from the end that we are",
     UnexpectedExchange "unexpected_exchange" "an exchange that cannot come now",
     BadIcv "bad_icv" "integrity check failed",
     OldMessageId "old_message_id" "Message ID below the window",

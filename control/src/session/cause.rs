@@ -39,16 +39,20 @@ causes! {
     TsUnacceptable "ts_unacceptable" "the client's traffic selectors and the connection's networks have nothing in common",
     PoolEmpty "pool_empty" "no pool of the connection has a free address of the family asked for",
     NoAddressAsked "no_address_asked" "the client did not ask for an inner address, and cannot do without",
+    ChildLimit "child_limit" "as many child SAs as the configuration allows are in this session",
     SessionLimit "session_limit" "as many sessions as the configuration allows are up",
     DataplaneFull "dataplane_full" "no worker has a free slot for the SA",
+    Refused "refused" "the peer that we called refused",
     HalfOpenTimeout "half_open_timeout" "the client did not go on after IKE_SA_INIT",
     // A session ends.
     PeerDeleted "peer_deleted" "the client said goodbye",
     PeerDead "peer_dead" "the client did not answer",
     InitialContact "initial_contact" "the same identity logged in again and said that this session is lost",
     Childless "childless" "the session was without a child SA for too long",
+    Expired "expired" "nobody replaced the IKE SA before its time was over",
     InvalidSyntax "invalid_syntax" "the client sent an authenticated message that cannot be read",
     UnsupportedCritical "unsupported_critical" "the client sent a payload of unknown type that must be understood",
+    Asked "asked" "the operator has ended the session",
     ShutDown "shut_down" "adit is shutting down",
 }
 

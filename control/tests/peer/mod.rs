@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod dataplane;
+pub mod line;
 
 use adit_control::config::checked::*;
 use adit_control::ike::engine::Engine;
@@ -54,6 +55,9 @@ pub fn config() -> Config {
             session_limit: 100,
             natt_keepalive: Duration::from_secs(20),
             rekey_grace: Duration::from_secs(5),
+            children_limit: 4,
+            rekey_time: Duration::ZERO,
+            over_time: Duration::from_secs(60),
         },
         esp: Esp { replay_window: 1024, rekey: Rekey::default(), hard_factor: 1.25, moves_per_minute: 60 },
         sizes: Sizes::default(),

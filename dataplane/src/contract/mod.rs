@@ -10,7 +10,7 @@ mod spi;
 mod tables;
 mod tunnel_rules;
 
-pub use command::{Command, Following, InboundSpec, Move, OutboundSpec, TunnelKey, TunnelSpec};
+pub use command::{Command, Following, InboundSpec, Lane, Move, OutboundSpec, TunnelKey, TunnelSpec};
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
 pub use inner::InnerLayout;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub struct OutboundSa {
     spi: u32,
     pair: Spi,
+    inner_mtu: u16,
     /// The last number sent; the first packet carries 1 (RFC 4303 section 3.3.3).
     sequence: u64,
     numbers: SequenceNumbers,
@@ -60,11 +61,25 @@ impl IvSpace {
 impl OutboundSa {
     /// A fresh SA.
     pub fn new(spec: OutboundSpec, iv_space: IvSpace) -> Self {
-        let OutboundSpec { tunnel: _, spi, pair, cipher, numbers, lifetime, selectors, counters } = spec;
+        let OutboundSpec { tunnel: _, lane: _, spi, pair, cipher, numbers, lifetime, selectors, counters } = spec;
         let (geometry, filter) = (Geometry::of(cipher.suite()), Filter::new(&selectors));
         let (meter, news) = (Meter::new(lifetime, numbers), News::default());
         let (sequence, burst) = (0, (0, 0));
-        Self { spi, pair, sequence, numbers, news, meter, cipher, geometry, iv_space, filter, burst, counters }
+        Self {
+            spi,
+            pair,
+            inner_mtu: 0,
+            sequence,
+            numbers,
+            news,
+            meter,
+            cipher,
+            geometry,
+            iv_space,
+            filter,
+            burst,
+            counters,
+        }
     }
 
     /// The inbound SA of the same child SA.
@@ -92,9 +107,17 @@ impl OutboundSa {
         (body - body % align).saturating_sub(TRAILER_LEN)
     }
 
-    /// Shows outside what fits.
-    pub fn show_inner_mtu(&self, octets: u16) {
-        self.counters.fits(octets);
+    /// There is room for so many octets of ESP outside. Returns what fits inside now.
+    pub fn fit_into(&mut self, room: usize) -> u16 {
+        self.inner_mtu = u16::try_from(self.inner_room(room)).unwrap_or(u16::MAX);
+        self.counters.fits(self.inner_mtu);
+        self.inner_mtu
+    }
+
+    /// Octets of the largest inner packet that becomes one outer packet.
+    #[inline]
+    pub fn inner_mtu(&self) -> u16 {
+        self.inner_mtu
     }
 
     /// Wraps the inner packet. On error no number was used, and the packet is only fit to be dropped.
@@ -176,6 +199,7 @@ mod tests {
         let (encr, integ) = (vec![1; suite.encr().key_len()], vec![2; suite.integ_key_len()]);
         let spec = OutboundSpec {
             tunnel: TunnelKey { worker: WorkerId(0), slot: 0 },
+            lane: crate::contract::Lane::FIRST,
             spi: 0x1000,
             pair: Spi::new(0x1000).unwrap(),
             numbers,

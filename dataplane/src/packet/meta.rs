@@ -82,4 +82,6 @@ pub struct Meta {
     pub limit: Option<u16>,
     /// The tunnel it goes into, once routed.
     pub tunnel: Option<crate::contract::TunnelKey>,
+    /// The lane of that tunnel, once its selectors were looked at.
+    pub lane: crate::contract::Lane,
 }

@@ -1,7 +1,8 @@
 //! A peer: where its packets go, and the SAs they go by.
 
 use super::follow::{Followed, Follower, Pace};
-use crate::contract::{Path, Spi, TunnelSpec};
+use super::outbound::Outbound;
+use crate::contract::{Lane, Path, Spi, TunnelSpec};
 use crate::esp::OutboundSa;
 use crate::mtu::{Moved, PathMtu};
 use crate::time::Instant;
@@ -14,7 +15,7 @@ pub struct Tunnel {
     inner_mtu: u16,
     follower: Follower,
     /// What is sent on.
-    pub outbound: Option<OutboundSa>,
+    pub outbound: Outbound,
     /// What is received on, oldest first.
     pub(super) inbound: Vec<Spi>,
 }
@@ -23,7 +24,8 @@ impl Tunnel {
     pub(super) fn new(spec: &TunnelSpec, pace: Pace) -> Self {
         let &TunnelSpec { tunnel: _, path, outer_mtu, following } = spec;
         let (path_mtu, follower) = (PathMtu::new(outer_mtu), Follower::new(following, pace));
-        Self { path, path_mtu, inner_mtu: 0, follower, outbound: None, inbound: Vec::new() }
+        let (outbound, inbound) = (Outbound::default(), Vec::new());
+        Self { path, path_mtu, inner_mtu: 0, follower, outbound, inbound }
     }
 
     /// Outer addresses.
@@ -32,7 +34,8 @@ impl Tunnel {
         self.path
     }
 
-    /// Octets of the largest inner packet that becomes one outer packet; 0 while there is no SA to send on.
+    /// Octets of the largest inner packet that becomes one outer packet whichever SA it goes into; 0 while there is no SA
+    /// to send on.
     #[inline]
     pub fn inner_mtu(&self) -> u16 {
         self.inner_mtu
@@ -54,10 +57,16 @@ impl Tunnel {
         }
     }
 
-    pub(super) fn switch_outbound(&mut self, sa: OutboundSa) -> Option<OutboundSa> {
-        let before = self.outbound.replace(sa);
+    pub(super) fn switch_outbound(&mut self, lane: Lane, sa: OutboundSa) -> Option<OutboundSa> {
+        let before = self.outbound.switch(lane, sa);
         self.refit();
         before
+    }
+
+    pub(super) fn drop_outbound(&mut self, lane: Lane) -> Option<OutboundSa> {
+        let dropped = self.outbound.drop_lane(lane);
+        self.refit();
+        dropped
     }
 
     /// Control wants it moved.
@@ -84,11 +93,7 @@ impl Tunnel {
     /// After anything that the inner MTU follows from has changed.
     fn refit(&mut self) {
         let room = esp_room(self.path, self.path_mtu.octets());
-        let fits = self.outbound.as_ref().map_or(0, |sa| sa.inner_room(room));
-        self.inner_mtu = u16::try_from(fits).unwrap_or(u16::MAX);
-        if let Some(sa) = &self.outbound {
-            sa.show_inner_mtu(self.inner_mtu);
-        }
+        self.inner_mtu = self.outbound.iter_mut().map(|sa| sa.fit_into(room)).min().unwrap_or(0);
     }
 }
 

@@ -46,12 +46,10 @@ impl Fitting<'_> {
     fn admit(&self, packet: &mut PacketBuf) -> Result<Fate, DropReason> {
         let slot = packet.meta.tunnel.map(|tunnel| tunnel.slot).ok_or(DropReason::NoTunnel)?;
         let tunnel = self.sad.tunnel(slot).ok_or(DropReason::NoTunnel)?;
-        let sa = tunnel.outbound.as_ref().ok_or(DropReason::NoOutboundSa)?;
         let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
-        if !sa.allows(&ip, packet.bytes()) {
-            return Err(DropReason::SelectorMismatch);
-        }
-        let mtu = tunnel.inner_mtu();
+        let (lane, sa) = tunnel.outbound.pick(&ip, packet.bytes())?;
+        let mtu = sa.inner_mtu();
+        packet.meta.lane = lane;
         if self.rules.mss == MssClamp::ToTunnel && clamp_mss(packet, mtu) == Clamped::Lowered {
             self.counters.mss_clamped(1);
         }

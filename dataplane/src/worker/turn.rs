@@ -289,7 +289,7 @@ fn encapsulate(
     for slot in used.drain(..) {
         let Some(tunnel) = sad.tunnel_mut(slot) else { continue };
         tunnel.age(now);
-        if let Some(sa) = tunnel.outbound.as_mut() {
+        for sa in tunnel.outbound.iter_mut().filter(|sa| sa.uncharged() > 0) {
             sa.charge(now);
         }
     }
@@ -306,9 +306,9 @@ fn seal(
     now: Instant,
 ) -> Result<Fate, DropReason> {
     let tunnel = sad.tunnel_mut(slot).ok_or(DropReason::NoTunnel)?;
-    let (path, inner_mtu) = (tunnel.path(), tunnel.inner_mtu());
-    let sa = tunnel.outbound.as_mut().ok_or(DropReason::NoOutboundSa)?;
-    let (class, fragments) = outer_header(packet.bytes(), inner_mtu, rules);
+    let path = tunnel.path();
+    let sa = tunnel.outbound.in_lane(packet.meta.lane).ok_or(DropReason::NoOutboundSa)?;
+    let (class, fragments) = outer_header(packet.bytes(), sa.inner_mtu(), rules);
     offload::finish_checksum(packet)?;
     let uncharged = sa.uncharged();
     let sealed = sa.seal(packet, now);

@@ -32,7 +32,7 @@ impl Engine {
                     let bytes = half.response.clone();
                     self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
                 }
-                Some(Stage::HalfOpen(_) | Stage::Established(_) | Stage::Closing(_)) | None => {
+                Some(_) | None => {
                     self.node.ignore(Ignored::SpiTaken);
                 }
             };
@@ -91,8 +91,7 @@ impl Engine {
 
     /// The peer may not have got our last answer, or that it was one. Whoever has lost us is told so
     /// (RFC 7296 section 2.21.4); it will not believe that, and ask whether we live.
-    pub(super) fn after_the_end(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram, header: Header) {
-        let spi = header.responder_spi;
+    pub(super) fn after_the_end(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram, spi: IkeSpi) {
         match self.node.farewells.answer(spi, &datagram.bytes).map(<[u8]>::to_vec) {
             // From wherever it comes: nothing is left that knows the way to the peer.
             Some(bytes) if bytes.len() > datagram.bytes.len() => self.node.ignore(Ignored::WouldAmplify),
@@ -106,7 +105,7 @@ impl Engine {
     }
 
     /// The next number that no living session has; numbers come again after four thousand million logins.
-    fn unused_id(&self, last: u32) -> u32 {
+    pub(super) fn unused_id(&self, last: u32) -> u32 {
         let mut next = last;
         loop {
             next = next.wrapping_add(1).max(1);

@@ -46,7 +46,9 @@ impl Engine {
                     self.node.answer_again(worker, proven, datagram, bytes);
                 }
                 // It has answered nothing in its IKE SA yet.
-                Some(Stage::HalfOpen(_)) | None => self.node.ignore(Ignored::OldMessageId),
+                Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_)) | None => {
+                    self.node.ignore(Ignored::OldMessageId);
+                }
             },
             Taken::Ignored(reason) => self.node.ignore(reason),
         }
@@ -56,9 +58,10 @@ impl Engine {
     pub(super) fn forget_fragments(&mut self, id: SessionId) {
         match self.sessions.get_mut(&id) {
             Some(Stage::HalfOpen(half)) => half.ike.forget_fragments(),
+            Some(Stage::Proving(proving)) => proving.ike_sa().forget_fragments(),
             Some(Stage::Established(session)) => session.forget_fragments(),
             Some(Stage::Closing(closing)) => closing.ike.forget_fragments(),
-            None => {}
+            Some(Stage::Calling(_)) | None => {}
         }
     }
 }

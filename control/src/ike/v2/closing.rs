@@ -1,11 +1,14 @@
 //! A session that we end: nothing is carried any more, the peer is told, its answer is awaited (RFC 7296 section
 //! 1.4.1).
 
-use super::established::{Established, Former, Peer, Verdict};
+use super::ask_ike::{self, IkeAsked};
+use super::established::{Established, Verdict};
 use super::farewell::Farewell;
-use super::ike_sa::{IkeSa, Purpose};
+use super::ike_sa::IkeSa;
 use super::message_id::{Request, Response, Retry};
 use super::node::Node;
+use super::peer::Peer;
+use super::purpose::Purpose;
 use super::shape::notify;
 use super::tunnel::Traffic;
 use crate::ike::counters::Ignored;
@@ -28,9 +31,12 @@ impl Closing {
     pub(crate) fn begin(now: Instant, node: &mut Node, mut session: Established, cause: Cause) -> Self {
         session.stop_service(now, node);
         let traffic = session.traffic();
-        let Established { peer, ike, former, service: _ } = session;
-        if let Some(Former { ike: former, until: _ }) = former {
-            node.forget_ike_spi(former.spi_r);
+        let Established { peer, mut ike, mut others, service: _ } = session;
+        others.forget_all(node);
+        match ike.ids.under_way_mut() {
+            // Its answer moves the peer to another IKE SA: that is the one to end then.
+            Some(Purpose::RekeyIke(_)) | None => {}
+            Some(purpose) => purpose.let_go(node),
         }
         let mut closing = Self { peer, ike, cause, traffic };
         closing.say_goodbye(now, node);
@@ -39,7 +45,7 @@ impl Closing {
 
     fn say_goodbye(&mut self, now: Instant, node: &mut Node) {
         let delete = Payload::Delete(Delete { protocol: Protocol::Ike, spis: Vec::new() });
-        let Ok(bytes) = self.ike.ask(now, &node.patience(), Purpose::Goodbye, &[delete]) else { return };
+        let Ok(bytes) = self.ike.ask(now, node, Purpose::Goodbye, &[delete]) else { return };
         node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
     }
 
@@ -52,7 +58,7 @@ impl Closing {
         incoming: &Incoming<'_>,
     ) -> Verdict {
         let header = incoming.header;
-        if header.responder_spi != self.ike.spi_r || header.initiator_spi != self.ike.spi_i {
+        if !self.ike.is_addressed(&header) {
             node.ignore(Ignored::UnknownSpi);
             return Verdict::Stay;
         }
@@ -68,7 +74,18 @@ impl Closing {
         if header.flags.response {
             return match self.ike.ids.response(header.message_id) {
                 Response::Answer(Purpose::Goodbye) => Verdict::Gone(self.cause, None),
-                Response::Answer(Purpose::Liveness) => {
+                Response::Answer(Purpose::RekeyIke(asked)) => {
+                    self.follow(now, node, *asked, &opened);
+                    self.say_goodbye(now, node);
+                    Verdict::Stay
+                }
+                Response::Answer(
+                    Purpose::Liveness
+                    | Purpose::Login
+                    | Purpose::DeleteChildren(_)
+                    | Purpose::Child(_)
+                    | Purpose::Abandoned(_),
+                ) => {
                     self.say_goodbye(now, node);
                     Verdict::Stay
                 }
@@ -96,6 +113,18 @@ impl Closing {
         }
     }
 
+    /// Our rekey of the IKE SA was answered: the peer has gone over to the new one.
+    fn follow(&mut self, now: Instant, node: &mut Node, asked: IkeAsked, payloads: &[Payload]) {
+        let spi = asked.spi;
+        match ask_ike::make(now, node, &self.ike, self.peer.connection, asked, payloads) {
+            Ok((new, _)) => {
+                let old = std::mem::replace(&mut self.ike, new);
+                node.forget_ike_spi(old.spi());
+            }
+            Err(_refused) => node.forget_ike_spi(spi),
+        }
+    }
+
     fn request(
         &mut self,
         node: &mut Node,
@@ -117,15 +146,18 @@ impl Closing {
             .iter()
             .any(|payload| matches!(payload, Payload::Delete(delete) if delete.protocol == Protocol::Ike));
         if deleted && incoming.header.exchange == Exchange::Informational {
-            let farewell = Farewell { spi: self.ike.spi_r, request: incoming.bytes.to_vec(), answer: bytes };
+            let farewell = Farewell { spi: self.ike.spi(), request: incoming.bytes.to_vec(), answer: bytes };
             return Verdict::Gone(self.cause, Some(farewell));
         }
         Verdict::Stay
     }
 
     /// Nothing can reach it by its SPI any more.
-    pub(crate) fn forget_ike_sa(&self, node: &mut Node) {
-        node.forget_ike_spi(self.ike.spi_r);
+    pub(crate) fn forget_ike_sa(&mut self, node: &mut Node) {
+        if let Some(mut purpose) = self.ike.ids.forget() {
+            purpose.let_go(node);
+        }
+        node.forget_ike_spi(self.ike.spi());
     }
 
     /// Its time has come.

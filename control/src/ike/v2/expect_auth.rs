@@ -5,6 +5,7 @@
 //! initiator --> HDR, SK {IDi, [N(INITIAL_CONTACT),] [IDr,] AUTH}                          (childless, RFC 6023)
 //! ```
 
+use super::calling::Contact;
 use super::half_open::HalfOpen;
 use super::node::Node;
 use super::shape::{self, Misshapen, notify};
@@ -38,15 +39,6 @@ pub(super) struct ChildOffer<'a> {
     pub(super) proposals: &'a [Proposal],
     pub(super) ts_initiator: &'a [Selector],
     pub(super) ts_responder: &'a [Selector],
-}
-
-/// RFC 7296 section 2.4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Contact {
-    /// INITIAL_CONTACT: whatever we still have of this identity is lost.
-    Initial,
-    /// Not said.
-    Further,
 }
 
 /// Why not. The peer hears [`LoginRefused::answer`]; the rest is for the log.

@@ -1,23 +1,33 @@
-//! One IKE SA: two SPIs, keys, and its message IDs. adit is the original responder of each: the peer starts the
-//! first and, in this version, every rekey.
+//! One IKE SA: two SPIs, keys, its message IDs and its lifetime. Which end we are decides whose SPI comes first, the
+//! flag in the header and which keys are ours (RFC 7296 sections 2.14 and 3.1).
 
-use super::message_id::{Busy, MessageIds, Patience, Request};
+use super::life::{Life, Times};
+use super::message_id::{Busy, MessageIds, Request};
+use super::node::Node;
+use super::purpose::Purpose;
 use super::reassembly::{Reassembly, WholeMessage};
 use crate::config::checked::IkeSuite;
 use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
 use crate::ike::sk::{SkCipher, SkError};
-use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, Payload, SkfPayload};
-use adit_crypto::esp_cipher::{Backend, BadKeyLength};
+use crate::ike::wire::{Flags, Header, IkeSpi, Incoming, Payload, SkfPayload};
+use adit_crypto::esp_cipher::BadKeyLength;
 use adit_dataplane::time::Instant;
 
-/// What a request of ours is for.
+/// Who started the exchange that made an SA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Is the peer alive? (RFC 7296 section 2.4)
-    Liveness,
-    /// This IKE SA is to end (RFC 7296 section 1.4.1).
-    Goodbye,
+pub(crate) enum Role {
+    /// We did.
+    Initiator,
+    /// The peer did.
+    Responder,
+}
+
+/// The original initiator's and responder's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IkeSpis {
+    pub(crate) initiator: IkeSpi,
+    pub(crate) responder: IkeSpi,
 }
 
 /// Whether messages may come and go in fragments (RFC 7383 section 2.3). A rekeyed IKE SA inherits it.
@@ -44,12 +54,13 @@ pub(crate) enum Taken {
 
 /// Keys and windows of one IKE SA.
 pub(crate) struct IkeSa {
-    pub(crate) spi_i: IkeSpi,
-    pub(crate) spi_r: IkeSpi,
+    pub(crate) role: Role,
+    pub(crate) spis: IkeSpis,
     pub(super) keys: IkeKeys,
     theirs: SkCipher,
     ours: SkCipher,
     pub(super) ids: MessageIds<Purpose>,
+    pub(super) life: Life,
     pub(super) fragmentation: Fragmentation,
     /// The peer's next request, in fragments.
     request: Reassembly,
@@ -58,20 +69,26 @@ pub(crate) struct IkeSa {
 }
 
 impl IkeSa {
-    /// With fresh windows; the peer's first request will bear `expected`.
+    /// Its life begins now.
     pub(super) fn new(
-        backend: Backend,
-        spi_i: IkeSpi,
-        spi_r: IkeSpi,
+        now: Instant,
+        node: &mut Node,
+        role: Role,
+        spis: IkeSpis,
         keys: IkeKeys,
-        expected: u32,
+        ids: MessageIds<Purpose>,
     ) -> Result<Self, BadKeyLength> {
-        let theirs = keys.initiator_cipher(backend)?;
-        let ours = keys.responder_cipher(backend)?;
-        let ids = MessageIds::new(expected);
+        let backend = node.config.crypto;
+        let (initiator, responder) = (keys.initiator_cipher(backend)?, keys.responder_cipher(backend)?);
+        let (ours, theirs) = match role {
+            Role::Initiator => (initiator, responder),
+            Role::Responder => (responder, initiator),
+        };
+        let time = Times { rekey: node.config.ike.rekey_time, over: node.config.ike.over_time };
+        let life = Life::new(now, &mut *node.random, time);
         let fragmentation = Fragmentation::NotAgreed;
         let (request, response) = (Reassembly::Empty, Reassembly::Empty);
-        Ok(Self { spi_i, spi_r, keys, theirs, ours, ids, fragmentation, request, response })
+        Ok(Self { role, spis, keys, theirs, ours, ids, life, fragmentation, request, response })
     }
 
     /// The same with what both ends agreed on.
@@ -82,6 +99,24 @@ impl IkeSa {
     /// The algorithms.
     pub(super) fn suite(&self) -> IkeSuite {
         self.keys.suite()
+    }
+
+    /// Our own SPI, by which messages find it.
+    pub(crate) fn spi(&self) -> IkeSpi {
+        match self.role {
+            Role::Initiator => self.spis.initiator,
+            Role::Responder => self.spis.responder,
+        }
+    }
+
+    /// Whether a message with this header is for this IKE SA, from its other end.
+    pub(crate) fn is_addressed(&self, header: &Header) -> bool {
+        let from = match header.flags.initiator {
+            true => Role::Responder,
+            false => Role::Initiator,
+        };
+        let spis = IkeSpis { initiator: header.initiator_spi, responder: header.responder_spi };
+        from == self.role && spis == self.spis
     }
 
     /// What the peer said, once proven.
@@ -138,7 +173,7 @@ impl IkeSa {
 
     /// The answer to the expected request; it is kept in case the peer asks again.
     pub(super) fn answer(&mut self, request: &Header, payloads: &[Payload]) -> Vec<u8> {
-        let header = self.header(request.exchange, Flags { initiator: false, response: true }, request.message_id);
+        let header = Header { flags: self.flags(Said::Response), ..*request };
         let bytes = self.seal(&header, payloads);
         // What came whole makes its fragments needless.
         self.request = Reassembly::Empty;
@@ -150,15 +185,20 @@ impl IkeSa {
     pub(super) fn ask(
         &mut self,
         now: Instant,
-        patience: &Patience,
+        node: &Node,
         purpose: Purpose,
         payloads: &[Payload],
     ) -> Result<Vec<u8>, Busy> {
-        let id = self.ids.next_request()?;
-        let header = self.header(Exchange::Informational, Flags { initiator: false, response: false }, id);
+        let header = Header {
+            initiator_spi: self.spis.initiator,
+            responder_spi: self.spis.responder,
+            exchange: purpose.exchange(),
+            flags: self.flags(Said::Request),
+            message_id: self.ids.next_request()?,
+        };
         let bytes = self.seal(&header, payloads);
         self.response = Reassembly::Empty;
-        self.ids.asked(now, patience, purpose, bytes.clone());
+        self.ids.asked(now, &node.patience(), purpose, bytes.clone());
         Ok(bytes)
     }
 
@@ -171,7 +211,13 @@ impl IkeSa {
         }
     }
 
-    fn header(&self, exchange: Exchange, flags: Flags, message_id: u32) -> Header {
-        Header { initiator_spi: self.spi_i, responder_spi: self.spi_r, exchange, flags, message_id }
+    fn flags(&self, said: Said) -> Flags {
+        Flags { initiator: self.role == Role::Initiator, response: said == Said::Response }
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Request,
+    Response,
 }

@@ -1,4 +1,4 @@
-//! IKEv2 as a responder (RFC 7296). The listing is the feature list.
+//! IKEv2 in both roles (RFC 7296). The listing is the feature list.
 //!
 //! ```text
 //!            IKE_SA_INIT            IKE_AUTH                        delete, dead, …
@@ -8,9 +8,16 @@
 //!                           ▼                   │      └─┘ INFORMATIONAL               │
 //!                        nothing                └──────────▶ Closing ──────────────────┘
 //!                                                 we delete
+//!
+//!            our IKE_SA_INIT      keys agreed           proven
+//!  connect() ─────────────▶ Calling ─────────▶ Proving ─────────▶ Established
 //! ```
 //! What is over leaves a farewell for a while, so that a lost last answer can be asked for again.
 
+mod ask_child;
+mod ask_ike;
+mod asking;
+mod calling;
 mod child;
 mod closing;
 mod configuration;
@@ -25,28 +32,42 @@ mod first_child;
 mod half_open;
 mod ike_sa;
 mod informational;
+mod inner;
 mod keepalive;
+mod life;
 mod login;
+mod make_child;
 pub mod message_id;
+mod new_child;
 mod node;
+mod other_ike;
+mod peer;
+mod proving;
+mod purpose;
 mod reassembly;
 mod rekey_child;
 mod rekey_ike;
 mod sa_init;
 mod shape;
 mod source;
+mod succession;
 pub mod timers;
 mod tunnel;
 mod views;
 
+pub use asking::NoRoom;
+pub use calling::{Call, Contact};
+pub(crate) use calling::{CallFailed, Called, Calling, Held};
 pub(crate) use closing::Closing;
-pub(crate) use established::{Established, Peer, Verdict};
-pub(crate) use expect_auth::{Contact, LoginRefused, Proven, prove};
+pub(crate) use established::{Established, Verdict};
+pub(crate) use expect_auth::{LoginRefused, Proven, prove};
 pub(crate) use farewell::Farewell;
 pub use half_open::CookiesAsked;
 pub(crate) use half_open::{Arrival, Arrivals, HalfOpen, Toll};
 pub(crate) use ike_sa::{IkeSa, Taken};
 pub(crate) use login::refuse_login;
 pub(crate) use node::{Node, TimerKey};
+pub(crate) use peer::{Origin, Peer};
+pub(crate) use proving::Proving;
 pub(crate) use sa_init::{Refused, ask_for_cookie, respond, unsupported_critical};
 pub(crate) use tunnel::Traffic;

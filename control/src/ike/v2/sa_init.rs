@@ -14,7 +14,8 @@
 
 use super::cookie::Asker;
 use super::half_open::{Arrival, Behind, HalfOpen, Nat};
-use super::ike_sa::{Fragmentation, IkeSa};
+use super::ike_sa::{Fragmentation, IkeSa, IkeSpis, Role};
+use super::message_id::MessageIds;
 use super::node::Node;
 use super::shape::{self, Misshapen, notify};
 use crate::config::checked::IkeSuite;
@@ -84,7 +85,8 @@ pub(crate) fn respond(
     let public = KeyExchange { group: ke.group, public };
     let response = answer(incoming, spi_r, chosen, public, &nonce_r, datagram.path, fragmentation);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
-    let ike = IkeSa::new(node.config.crypto, header.initiator_spi, spi_r, keys, 1);
+    let spis = IkeSpis { initiator: header.initiator_spi, responder: spi_r };
+    let ike = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(1, 0));
     let (Ok(ike), true) = (ike, response.len() <= incoming.bytes.len()) else {
         node.forget_ike_spi(spi_r);
         return Err(Refused::Silence(Ignored::WouldAmplify));
@@ -201,8 +203,8 @@ fn answer(
 const OUTSIDE_IKE: usize = 40 + 8 + 4;
 
 /// Agreed on if the peer says so, for then we do (RFC 7383 section 2.3).
-fn fragmentation(node: &Node, request: &Incoming<'_>) -> Fragmentation {
-    match shape::says(&request.payloads, NotifyKind::IkeFragmentationSupported) {
+pub(super) fn fragmentation(node: &Node, said: &Incoming<'_>) -> Fragmentation {
+    match shape::says(&said.payloads, NotifyKind::IkeFragmentationSupported) {
         true => Fragmentation::Agreed { most: node.config.ike.fragment_size.saturating_sub(OUTSIDE_IKE) },
         false => Fragmentation::NotAgreed,
     }
@@ -235,7 +237,7 @@ pub(super) fn nonce_len(suite: IkeSuite, peer: &[u8]) -> usize {
 }
 
 /// `None` if the peer does not do NAT traversal.
-fn detect(incoming: &Incoming<'_>, path: Path) -> Option<Nat> {
+pub(super) fn detect(incoming: &Incoming<'_>, path: Path) -> Option<Nat> {
     let Header { initiator_spi, responder_spi, .. } = incoming.header;
     let side = |kind, address| {
         let hash = nat_detection_hash(initiator_spi, responder_spi, address);
