@@ -4,7 +4,7 @@
 mod peer;
 
 use adit_control::config::checked::{IdPattern, IkeProposal};
-use adit_control::ike::engine::{CannotCall, Contact};
+use adit_control::ike::engine::{CannotCall, Contact, Engine};
 use adit_control::ike::wire::*;
 use adit_control::lease::{Ask, Want};
 use adit_control::session::SessionState;
@@ -67,7 +67,7 @@ fn either_end_may_ask_whether_the_other_lives_and_end_the_session() {
         };
         assert!(asks("-->", &line) + asks("<--", &line) >= 3, "{:#?}", line.ladder);
         line.assert_mirrored(1);
-        line.at(leaves, |engine, now| engine.shut_down(now));
+        line.at(leaves, Engine::shut_down);
         line.pass(Duration::from_secs(1));
         line.assert_nothing_left();
     }
