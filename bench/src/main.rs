@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod scenario;
+mod sim;
 mod turn;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,7 @@ enum What {
     /// Real peers in network namespaces, and what must hold
     #[command(subcommand)]
     Scenario(scenario::Ask),
+    /// Many initiators against a headend in a simulated world
     /// What a worker's turn costs per packet, packets in memory
     Turn(turn::TurnArgs),
 }

@@ -1,0 +1,28 @@
+//! The simulated world: many real IKE engines, a network that misbehaves, virtual time, and a model of what both ends
+//! must hold. Nothing here reads a clock or a socket; a seed says everything that happens.
+//!
+//! ```text
+//!  crowd, collisions     who logs in, rekeys, moves, dies, and when
+//!        │
+//!      world             hosts ── lines ── NATs ── lines ── headend;  one agenda of virtual time
+//!        │
+//!      model             what both ends must hold, from what was decided and what was lost
+//! ```
+
+#![allow(dead_code, reason = "grows")]
+mod agenda;
+mod chance;
+mod datagram;
+mod dataplane;
+mod finding;
+mod host;
+mod line;
+mod model;
+mod nat;
+mod neighbourhood;
+mod network;
+mod questions;
+mod script;
+mod settings;
+mod trace;
+mod world;
