@@ -12,8 +12,8 @@ use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr, Integ};
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, InboundSpec, NextHop, OutboundSpec, Path, Routes, Selector, Selectors, Spi,
-    SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    ClusterSlot, Command, Dataplane, Following, InboundSpec, Lifetime, NextHop, OutboundSpec, Path, Routes, Selector,
+    Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::esp::{IvSpace, OutboundSa};
 use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, pair};
@@ -245,7 +245,9 @@ impl Case {
             tunnel,
             spi,
             cipher: cipher(args.suite)?,
+            numbers: SequenceNumbers::Plain,
             window: args.window,
+            lifetime: Lifetime::default(),
             selectors: Arc::clone(&here),
             counters: Arc::default(),
         };
@@ -253,13 +255,21 @@ impl Case {
             Ok(OutboundSpec {
                 tunnel,
                 spi: spi.get(),
+                pair: spi,
                 cipher: cipher(args.suite)?,
+                numbers: SequenceNumbers::Plain,
+                lifetime: Lifetime::default(),
                 selectors,
                 counters: Arc::default(),
             })
         };
         self.twins.push(OutboundSa::new(outbound(spi, there)?, IvSpace::new(0, WorkerId(1))));
-        let tunnel = TunnelSpec { tunnel, path: path(), outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU };
+        let tunnel = TunnelSpec {
+            tunnel,
+            path: path(),
+            outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
+            following: Following::NewestPacket,
+        };
         let commands = [
             Command::AddTunnel(tunnel),
             Command::AddInbound(Box::new(inbound)),

@@ -93,6 +93,11 @@ impl Installer {
         (*installed == spi).then_some(*session)
     }
 
+    /// Whose tunnel this is.
+    pub(crate) fn tunnel_owner(&self, tunnel: TunnelKey) -> Option<SessionId> {
+        self.workers.get(tunnel.worker.index())?.tunnels.get(tunnel.slot).copied()
+    }
+
     /// State came home; its slot may be used again. Keys are wiped when the caller drops it.
     pub(crate) fn retired(&mut self, retired: &Retired) {
         match *retired {

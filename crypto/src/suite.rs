@@ -244,6 +244,41 @@ impl KexGroup {
     }
 }
 
+/// How ESP packets are numbered (transform type 5, RFC 4303 sections 2.2 and 2.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SequenceNumbers {
+    /// 32 bits, all of them on the wire.
+    Plain,
+    /// 64 bits, the low half on the wire.
+    Extended,
+}
+
+impl SequenceNumbers {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Extended, Self::Plain];
+
+    /// IANA transform ID.
+    pub const fn iana(self) -> u16 {
+        match self {
+            Self::Plain => 0,
+            Self::Extended => 1,
+        }
+    }
+
+    /// The transform with this IANA ID, if adit has it.
+    pub fn from_iana(id: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|numbers| numbers.iana() == id)
+    }
+
+    /// The name used in config and logs, as strongSwan spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "noesn",
+            Self::Extended => "esn",
+        }
+    }
+}
+
 /// What protects ESP packets or IKE's SK payload: an AEAD alone, or a cipher with an integrity transform.
 /// There is no way to build one that does not authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -316,6 +351,9 @@ mod tests {
         }
         for group in KexGroup::ALL {
             assert_eq!(KexGroup::from_iana(group.iana()), Some(group));
+        }
+        for numbers in SequenceNumbers::ALL {
+            assert_eq!(SequenceNumbers::from_iana(numbers.iana()), Some(numbers));
         }
     }
 

@@ -5,7 +5,9 @@ mod harness;
 
 use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::suite::{CipherSuite, Encr, Integ};
-use adit_dataplane::contract::{DropReason, InboundSpec, Selectors, Spi, TunnelKey, WorkerId};
+use adit_dataplane::contract::{
+    DropReason, InboundSpec, Lifetime, Selectors, SequenceNumbers, Spi, TunnelKey, WorkerId,
+};
 use adit_dataplane::esp::InboundSa;
 use adit_dataplane::packet::PacketBuf;
 use harness::whole_world;
@@ -61,7 +63,9 @@ impl Vector {
             tunnel: TunnelKey { worker: WorkerId(0), slot: 0 },
             spi: Spi::new(0x1000_0001).unwrap(),
             cipher: self.cipher(backend),
+            numbers: SequenceNumbers::Plain,
             window: 1024,
+            lifetime: Lifetime::default(),
             selectors: Arc::new(everything),
             counters: Arc::default(),
         })

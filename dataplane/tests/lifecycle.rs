@@ -4,7 +4,8 @@ mod harness;
 
 use adit_crypto::esp_cipher::EspCipher;
 use adit_dataplane::contract::{
-    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, OutboundSpec, Retired, Spi, TunnelKey, WorkerId,
+    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, Move, OutboundSpec, Retired, Spi, TunnelKey,
+    WorkerId,
 };
 use adit_dataplane::packet::Channel;
 use adit_dataplane::worker::{DataplaneConfig, Turn};
@@ -19,6 +20,8 @@ fn told(events: Vec<Event>) -> Vec<String> {
             format!("IKE {:?} {} from {}", datagram.framing, datagram.bytes.len(), datagram.path.peer)
         }
         Event::FirstUse { spi } => format!("first use of inbound {}", slot(spi)),
+        Event::Lifetime { pair, direction, reached } => format!("{reached:?} limit of {direction:?} {}", slot(pair)),
+        Event::Moved { tunnel, path } => format!("tunnel {} moved to {}", tunnel.slot, path.peer),
         Event::Retired(Retired::Inbound { spi, cipher }) => format!("inbound {} with {}", slot(spi), key(cipher)),
         Event::Retired(Retired::Outbound { tunnel, cipher }) => {
             format!("outbound of {} with {}", tunnel.slot, key(cipher))
@@ -135,8 +138,8 @@ fn state_waits_for_a_full_channel_and_holds_further_commands_up() {
 fn a_moved_tunnel_sends_to_the_new_address() {
     let mut world = World::new(1);
     let client = world.connect(0, 1, gcm());
-    for path in [path_v4(77), path_v6(77)] {
-        world.command(WorkerId(0), Command::MoveTunnel { tunnel: client.tunnel, path });
+    for (from, path) in [(client.path, path_v4(77)), (path_v4(77), path_v6(77))] {
+        world.command(WorkerId(0), Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from, to: path })));
         let outside = world.inner(0, &v4(SERVER_V4, client.v4, 60));
         assert_eq!(outside[0].path, Some(path));
     }
@@ -191,7 +194,7 @@ fn commands_that_do_not_fit_change_nothing_and_are_counted() {
     let refused = vec![
         Command::AddTunnel(client.tunnel_spec()),
         Command::AddTunnel(adit_dataplane::contract::TunnelSpec { tunnel: beyond, ..client.tunnel_spec() }),
-        Command::MoveTunnel { tunnel: nowhere, path: path_v4(1) },
+        Command::MoveTunnel(Box::new(Move { tunnel: nowhere, from: path_v4(1), to: path_v4(2) })),
         Command::AddInbound(Box::new(inbound(nowhere, 5))),
         Command::AddInbound(Box::new(inbound(client.tunnel, 1))),
         Command::AddInbound(Box::new(InboundSpec { spi: spi(3, 5), ..inbound(client.tunnel, 5) })),

@@ -71,14 +71,19 @@ fn two_workers_speak_to_each_other() {
             tunnel: client.tunnel,
             spi: branch_spi,
             cipher: inbound.cipher,
+            numbers: inbound.numbers,
             window: 1024,
+            lifetime: inbound.lifetime,
             selectors: inbound.selectors,
             counters: inbound.counters,
         };
         let outbound = adit_dataplane::contract::OutboundSpec {
             tunnel: client.tunnel,
             spi: client.spi.get(),
+            pair: branch_spi,
             cipher: outbound.cipher,
+            numbers: outbound.numbers,
+            lifetime: outbound.lifetime,
             selectors: outbound.selectors,
             counters: outbound.counters,
         };

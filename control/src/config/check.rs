@@ -1,7 +1,7 @@
 //! From what the file says to what cannot be wrong: defaults, references between sections, contradictions.
 
 use super::checked::{
-    Api, Config, Connection, EspProposal, Ike, IkeProposal, Listen, Log, Pool, SocketBuffers, Tun, Workers,
+    Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Pool, Rekey, SocketBuffers, Tun, Workers,
 };
 use super::error::{Problem, Warning, nearest};
 use super::file;
@@ -57,7 +57,7 @@ pub(super) fn check(
         },
         api: Api { socket: file.api_socket.map_or("/run/adit/aditd.sock".to_owned(), |path| path.value).into() },
         ike: ike(&file.ike),
-        replay_window: narrow(file.replay_window.as_ref(), 1024),
+        esp: esp(&file.esp),
         pools,
         connections,
     })
@@ -171,6 +171,22 @@ fn ike(file: &file::Ike) -> Ike {
         session_limit: narrow(file.session_limit.as_ref(), 65_536),
         natt_keepalive: duration(file.natt_keepalive.as_ref(), Duration::from_secs(20)),
         rekey_grace: duration(file.rekey_grace.as_ref(), Duration::from_secs(5)),
+        rekey_time: duration(file.rekey_time.as_ref(), Duration::from_secs(4 * 3600)),
+        over_time: duration(file.over_time.as_ref(), Duration::from_secs(24 * 60)),
+    }
+}
+
+fn esp(file: &file::Esp) -> Esp {
+    let limit = |key: &Option<Located<u64>>| key.as_ref().map(|key| key.value).filter(|value| *value > 0);
+    Esp {
+        replay_window: narrow(file.replay_window.as_ref(), 1024),
+        rekey: Rekey {
+            time: file.rekey_time.as_ref().map(|key| key.value).filter(|time| !time.is_zero()),
+            octets: limit(&file.rekey_bytes),
+            packets: limit(&file.rekey_packets),
+        },
+        hard_factor: file.hard_factor.as_ref().map_or(1.25, |factor| factor.value),
+        moves_per_minute: narrow(file.moves_per_minute.as_ref(), 60),
     }
 }
 
@@ -335,12 +351,13 @@ pub const DEFAULT_IKE_PROPOSALS: [&str; 2] = [
     "aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-x25519-ecp384-ecp256-modp2048",
     "aes256-aes128-sha256-x25519-ecp384-ecp256-modp2048",
 ];
-/// As [`DEFAULT_IKE_PROPOSALS`]. Forward secrecy at rekeying is for the client to ask.
+/// As [`DEFAULT_IKE_PROPOSALS`]. Forward secrecy at rekeying is for the client to ask. A client that can number its
+/// packets in 64 bits does: its SAs do not run out of numbers within minutes.
 pub const DEFAULT_ESP_PROPOSALS: [&str; 4] = [
-    "aes256gcm16-aes128gcm16-chacha20poly1305-x25519-ecp384-ecp256-modp2048",
-    "aes256gcm16-aes128gcm16-chacha20poly1305",
-    "aes256-aes128-sha256-x25519-ecp384-ecp256-modp2048",
-    "aes256-aes128-sha256",
+    "aes256gcm16-aes128gcm16-chacha20poly1305-x25519-ecp384-ecp256-modp2048-esn-noesn",
+    "aes256gcm16-aes128gcm16-chacha20poly1305-esn-noesn",
+    "aes256-aes128-sha256-x25519-ecp384-ecp256-modp2048-esn-noesn",
+    "aes256-aes128-sha256-esn-noesn",
 ];
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::ike::wire::{Id, IdKind};
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
-use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId};
+use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId, SequenceNumbers};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -32,8 +32,8 @@ pub struct Config {
     pub api: Api,
     /// Timers and limits of IKE.
     pub ike: Ike,
-    /// Replay window of every child SA, in packets (64 to 65 536).
-    pub replay_window: u32,
+    /// Of every child SA.
+    pub esp: Esp,
     /// Address pools, by index.
     pub pools: Vec<Pool>,
     /// Connections, first match wins.
@@ -147,6 +147,34 @@ pub struct Ike {
     pub natt_keepalive: Duration,
     /// How long a rekeyed or deleted inbound SA still takes what is under way.
     pub rekey_grace: Duration,
+    /// We replace an IKE SA before it is so old; zero: never.
+    pub rekey_time: Duration,
+    /// So long after that it ends if nothing replaced it.
+    pub over_time: Duration,
+}
+
+/// What every child SA keeps to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Esp {
+    /// Replay window in packets (64 to 65 536).
+    pub replay_window: u32,
+    /// When a child SA is to be replaced; whichever comes first.
+    pub rekey: Rekey,
+    /// A child SA that is not replaced ends at this many times the limits of `rekey`.
+    pub hard_factor: f64,
+    /// How often a client's ESP may move it to another outer address, 0 for never.
+    pub moves_per_minute: u32,
+}
+
+/// When a child SA is to be replaced; `None` is never. Packets and octets count in each direction apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rekey {
+    /// Its age.
+    pub time: Option<Duration>,
+    /// Octets that its cipher was applied to.
+    pub octets: Option<u64>,
+    /// Packets.
+    pub packets: Option<u64>,
 }
 
 /// A pool of inner addresses. The first address of each range is the headend's own.
@@ -212,6 +240,8 @@ pub struct EspProposal {
     pub integ: Vec<Integ>,
     /// For perfect forward secrecy in CREATE_CHILD_SA; empty means without.
     pub groups: Vec<KexGroup>,
+    /// At least one.
+    pub numbers: Vec<SequenceNumbers>,
 }
 
 /// An IKE SA's choice.

@@ -45,8 +45,8 @@ pub struct Config {
     pub api_socket: Key<String>,
     /// `[ike]`
     pub ike: Ike,
-    /// `[esp] replay_window`
-    pub replay_window: Key<u64>,
+    /// `[esp]`
+    pub esp: Esp,
     /// `[[pool]]`
     pub pools: Vec<Pool>,
     /// `[[connection]]`
@@ -129,6 +129,27 @@ pub struct Ike {
     pub natt_keepalive: Key<Duration>,
     /// For what is under way.
     pub rekey_grace: Key<Duration>,
+    /// Of an IKE SA.
+    pub rekey_time: Key<Duration>,
+    /// After that.
+    pub over_time: Key<Duration>,
+}
+
+/// `[esp]`
+#[derive(Debug)]
+pub struct Esp {
+    /// Packets.
+    pub replay_window: Key<u64>,
+    /// Age of a child SA that is to be replaced.
+    pub rekey_time: Key<Duration>,
+    /// Octets, each direction.
+    pub rekey_bytes: Key<u64>,
+    /// Packets, each direction.
+    pub rekey_packets: Key<u64>,
+    /// From the limits for replacing to those that end an SA.
+    pub hard_factor: Key<f64>,
+    /// Of one client's outer address by ESP.
+    pub moves_per_minute: Key<u64>,
 }
 
 /// `[[pool]]`
@@ -284,7 +305,7 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
         "log" => config.log = Log::read(section),
         "api" => config.api_socket = section.get("socket", &SOCKET),
         "ike" => config.ike = Ike::read(section),
-        _esp => config.replay_window = section.get("replay_window", &REPLAY_WINDOW),
+        _esp => config.esp = Esp::read(section),
     }
 }
 
@@ -339,7 +360,7 @@ impl Config {
             log: Log::read(nothing),
             api_socket: None,
             ike: Ike::read(nothing),
-            replay_window: None,
+            esp: Esp::read(nothing),
             pools: Vec::new(),
             connections: Vec::new(),
         }
@@ -405,6 +426,21 @@ impl Ike {
             session_limit: section.get("session_limit", &Count { of: "a number of sessions", range: 1..=1_000_000 }),
             natt_keepalive: section.get("natt_keepalive", &seconds(1, 3600, "20s")),
             rekey_grace: section.get("rekey_grace", &millis(100, 600_000, "5s")),
+            rekey_time: section.get("rekey_time", &seconds(1, 604_800, "4h")),
+            over_time: section.get("over_time", &seconds(1, 604_800, "24m")),
+        }
+    }
+}
+
+impl Esp {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            replay_window: section.get("replay_window", &REPLAY_WINDOW),
+            rekey_time: section.get("rekey_time", &seconds(0, 604_800, "1h")),
+            rekey_bytes: section.get("rekey_bytes", &Size { range: 0..=1 << 60, example: "64GiB" }),
+            rekey_packets: section.get("rekey_packets", &Count { of: "a number of packets", range: 0..=1 << 48 }),
+            hard_factor: section.get("hard_factor", &Factor(1.01..=10.0)),
+            moves_per_minute: section.get("moves_per_minute", &Count { of: "a number of moves", range: 0..=6000 }),
         }
     }
 }

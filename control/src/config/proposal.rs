@@ -1,8 +1,8 @@
-//! Proposals as text, in strongSwan's spelling: `aes128gcm16-prfsha256-x25519`, `aes256-sha256-modp2048`. Several
-//! words of one kind give several choices, best first.
+//! Proposals as text, in strongSwan's spelling: `aes128gcm16-prfsha256-x25519`, `aes256-sha256-modp2048`,
+//! `aes256gcm16-esn-noesn`. Several words of one kind give several choices, best first.
 
 use super::checked::{EspProposal, IkeProposal, IkeSuite};
-use adit_crypto::suite::{Encr, Integ, KexGroup, PrfId};
+use adit_crypto::suite::{Encr, Integ, KexGroup, PrfId, SequenceNumbers};
 use std::fmt;
 
 /// What is wrong with a proposal's text.
@@ -55,12 +55,18 @@ pub enum ProposalTextError {
     /// ESP derives no keys of its own.
     #[error("`{0}` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there")]
     PrfInEsp(&'static str),
+    /// Only ESP's packets are numbered.
+    #[error("`{0}` is about the numbers of ESP packets: it belongs in an ESP proposal")]
+    NumbersInIke(&'static str),
 }
 
 impl IkeProposal {
     /// Reads one proposal. PRFs that are not named follow the integrity algorithms.
     pub fn parse(text: &str) -> Result<Self, ProposalTextError> {
         let words = Words::parse(text, "aes128gcm16-prfsha256-x25519", Use::Ike)?;
+        if let Some(numbers) = words.numbers.first() {
+            return Err(ProposalTextError::NumbersInIke(numbers.name()));
+        }
         let prf = match (&words.prf[..], words.integ.is_empty()) {
             ([], true) => {
                 return Err(ProposalTextError::MissingPrf(words.encr.first().map_or("", |encr| encr.name())));
@@ -76,13 +82,15 @@ impl IkeProposal {
 }
 
 impl EspProposal {
-    /// Reads one proposal. Groups are for perfect forward secrecy at rekeying.
+    /// Reads one proposal. Groups are for perfect forward secrecy at rekeying. Without a word about sequence numbers
+    /// they have 32 bits.
     pub fn parse(text: &str) -> Result<Self, ProposalTextError> {
         let words = Words::parse(text, "aes128gcm16", Use::Esp)?;
         if let Some(prf) = words.prf.first() {
             return Err(ProposalTextError::PrfInEsp(prf.name()));
         }
-        Ok(Self { encr: words.encr, integ: words.integ, groups: words.groups })
+        let numbers = if words.numbers.is_empty() { vec![SequenceNumbers::Plain] } else { words.numbers };
+        Ok(Self { encr: words.encr, integ: words.integ, groups: words.groups, numbers })
     }
 }
 
@@ -103,7 +111,9 @@ impl fmt::Display for EspProposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let encr = self.encr.iter().map(|encr| encr.name());
         let integ = self.integ.iter().map(|integ| integ.name());
-        write_words(f, encr.chain(integ).chain(self.groups.iter().map(|group| group.name())))
+        let groups = self.groups.iter().map(|group| group.name());
+        let numbers = if self.numbers == [SequenceNumbers::Plain] { &[][..] } else { &self.numbers };
+        write_words(f, encr.chain(integ).chain(groups).chain(numbers.iter().map(|numbers| numbers.name())))
     }
 }
 
@@ -131,6 +141,7 @@ struct Words {
     integ: Vec<Integ>,
     prf: Vec<PrfId>,
     groups: Vec<KexGroup>,
+    numbers: Vec<SequenceNumbers>,
 }
 
 impl Words {
@@ -158,6 +169,8 @@ impl Words {
             push_new(&mut self.prf, prf, prf.name())
         } else if let Some(group) = KexGroup::ALL.into_iter().find(|group| group.name() == word) {
             push_new(&mut self.groups, group, group.name())
+        } else if let Some(numbers) = SequenceNumbers::ALL.into_iter().find(|numbers| numbers.name() == word) {
+            push_new(&mut self.numbers, numbers, numbers.name())
         } else {
             Err(ProposalTextError::UnknownWord { word: written.to_owned(), nearest: nearest(word) })
         }
@@ -221,7 +234,8 @@ fn all_names() -> impl Iterator<Item = &'static str> {
     let encr = Encr::ALL.into_iter().map(Encr::name);
     let integ = Integ::ALL.into_iter().map(Integ::name);
     let prf = PrfId::ALL.into_iter().map(PrfId::name);
-    encr.chain(integ).chain(prf).chain(KexGroup::ALL.into_iter().map(KexGroup::name))
+    let groups = KexGroup::ALL.into_iter().map(KexGroup::name);
+    encr.chain(integ).chain(prf).chain(groups).chain(SequenceNumbers::ALL.into_iter().map(SequenceNumbers::name))
 }
 
 fn nearest(word: &str) -> Option<&'static str> {
@@ -267,9 +281,17 @@ mod tests {
         ] {
             assert_eq!(IkeProposal::parse(text).unwrap().to_string(), text);
         }
-        for text in ["aes128gcm16", "chacha20poly1305-x25519", "aes128-aes256-sha1-modp2048"] {
+        for text in [
+            "aes128gcm16",
+            "chacha20poly1305-x25519",
+            "aes128-aes256-sha1-modp2048",
+            "aes128gcm16-esn",
+            "aes256-sha256-x25519-esn-noesn",
+            "aes128gcm16-noesn-esn",
+        ] {
             assert_eq!(EspProposal::parse(text).unwrap().to_string(), text);
         }
+        assert_eq!(EspProposal::parse("aes128gcm16-noesn"), EspProposal::parse("aes128gcm16"), "as strongSwan has it");
     }
 
     #[test]
@@ -329,6 +351,10 @@ mod tests {
         assert_eq!(
             esp("aes128gcm16-prfsha256"),
             "`prfsha256` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there"
+        );
+        assert_eq!(
+            ike("aes128gcm16-prfsha256-x25519-esn"),
+            "`esn` is about the numbers of ESP packets: it belongs in an ESP proposal"
         );
     }
 

@@ -334,7 +334,8 @@ fn word_at_fault(text: &str, error: &ProposalTextError) -> usize {
         ProposalTextError::NeedlessIntegrity { integ, .. } => first(integ),
         ProposalTextError::MissingIntegrity(name)
         | ProposalTextError::MissingPrf(name)
-        | ProposalTextError::PrfInEsp(name) => first(name),
+        | ProposalTextError::PrfInEsp(name)
+        | ProposalTextError::NumbersInIke(name) => first(name),
         ProposalTextError::Empty(_) | ProposalTextError::MissingEncryption => Some(1),
         ProposalTextError::MissingGroup => None,
     };

@@ -29,7 +29,7 @@ macro_rules! ignored {
 ignored! {
     Malformed "malformed" "not an IKEv2 message",
     UnknownSpi "unknown_spi" "no IKE SA has these SPIs",
-    WrongDirection "wrong_direction" "says it comes from the responder, and that is us",
+    WrongDirection "wrong_direction" "says it comes from the end that we are",
     UnexpectedExchange "unexpected_exchange" "an exchange that cannot come now",
     BadIcv "bad_icv" "integrity check failed",
     OldMessageId "old_message_id" "Message ID below the window",
@@ -59,6 +59,10 @@ pub struct EngineCounters {
     pub logins: u64,
     /// Peers that were refused.
     pub refusals: u64,
+    /// Peers that were followed to another outer address, by an IKE message of theirs.
+    pub moves_by_ike: u64,
+    /// Peers that were followed to another outer address, by an ESP packet of theirs.
+    pub moves_by_esp: u64,
 }
 
 impl EngineCounters {

@@ -1,15 +1,19 @@
 //! The IKE endpoint as a whole: what the runtime (or a simulation) drives.
 
+mod calling;
 mod ending;
 mod first_contact;
 mod login;
 
+pub use calling::CannotCall;
+
 use super::counters::{EngineCounters, Ignored};
-use super::v2::{Arrivals, Closing, Established, HalfOpen, Node, TimerKey, Verdict};
+use super::v2::{Arrivals, Calling, Closing, Established, HalfOpen, Node, Proving, TimerKey, Verdict};
+pub use super::v2::{Call, Contact};
 use super::wire::{Id, IkeSpi, parse, parse_header};
 use crate::config::checked::Config;
 use crate::installer::Installer;
-use crate::session::{Cause, SaView, SessionId, SessionView};
+use crate::session::{Cause, SaView, SessionId, SessionState, SessionView};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, Routes, SpiLayout, WorkerId};
 use adit_dataplane::time::Instant;
@@ -29,6 +33,8 @@ pub enum Output {
 pub struct Holdings {
     /// Half-open IKE SAs.
     pub half_open: usize,
+    /// Logins of ours under way.
+    pub calls: usize,
     /// Sessions that have proven their identity.
     pub sessions: usize,
     /// IKE SAs, half-open ones too.
@@ -71,6 +77,8 @@ enum Door {
 /// Where a session stands; each owns what it knows.
 enum Stage {
     HalfOpen(Box<HalfOpen>),
+    Calling(Box<Calling>),
+    Proving(Box<Proving>),
     Established(Box<Established>),
     Closing(Box<Closing>),
 }
@@ -103,7 +111,23 @@ impl Engine {
                 let _span = tracing::info_span!("session", session = %id).entered();
                 match self.sessions.get_mut(&id) {
                     Some(Stage::Established(session)) => session.first_use(&mut self.node, spi),
-                    Some(Stage::HalfOpen(_) | Stage::Closing(_)) | None => {}
+                    Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
+                }
+            }
+            Event::Lifetime { pair, direction, reached } => {
+                let Some(id) = self.node.installer.owner(pair) else { return };
+                let _span = tracing::info_span!("session", session = %id).entered();
+                match self.sessions.get_mut(&id) {
+                    Some(Stage::Established(session)) => session.lifetime(pair, direction, reached),
+                    Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
+                }
+            }
+            Event::Moved { tunnel, path } => {
+                let Some(id) = self.node.installer.tunnel_owner(tunnel) else { return };
+                let _span = tracing::info_span!("session", session = %id).entered();
+                match self.sessions.get_mut(&id) {
+                    Some(Stage::Established(session)) => session.moved(&mut self.node, tunnel, path),
+                    Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
                 }
             }
             Event::Retired(retired) => self.node.installer.retired(&retired),
@@ -141,6 +165,8 @@ impl Engine {
             let _span = tracing::info_span!("session", session = %id).entered();
             match self.sessions.remove(&id) {
                 Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
+                Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
+                Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
                 Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(Cause::ShutDown)),
                 Some(closing @ Stage::Closing(_)) => {
                     self.sessions.insert(id, closing);
@@ -159,17 +185,43 @@ impl Engine {
     pub fn sessions(&self, now: Instant) -> Vec<SessionView> {
         let view = |stage: &Stage| match stage {
             Stage::HalfOpen(half) => half.view(now),
+            Stage::Calling(calling) => calling.view(now),
+            Stage::Proving(proving) => proving.view(now),
             Stage::Established(session) => session.view(now, &self.node),
             Stage::Closing(closing) => closing.view(now, &self.node),
         };
         self.sessions.values().map(view).collect()
     }
 
+    /// Where a session stands; `None` if it is no more.
+    pub fn state(&self, id: SessionId) -> Option<SessionState> {
+        Some(match self.sessions.get(&id)? {
+            Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) => SessionState::Connecting,
+            Stage::Established(_) => SessionState::Up,
+            Stage::Closing(_) => SessionState::Closing,
+        })
+    }
+
+    /// Ends a session: the peer is told. One that is not yet up ends without a word.
+    pub fn disconnect(&mut self, now: Instant, id: SessionId) {
+        let _span = tracing::info_span!("session", session = %id).entered();
+        match self.sessions.remove(&id) {
+            Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
+            Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
+            Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
+            Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(Cause::Asked)),
+            Some(closing @ Stage::Closing(_)) => {
+                self.sessions.insert(id, closing);
+            }
+            None => {}
+        }
+    }
+
     /// Copied views of all child SAs, in the order of sessions.
     pub fn sas(&self, now: Instant) -> Vec<SaView> {
         let sas = |stage: &Stage| match stage {
             Stage::Established(session) => session.sas(now),
-            Stage::HalfOpen(_) | Stage::Closing(_) => Vec::new(),
+            Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_) => Vec::new(),
         };
         self.sessions.values().flat_map(sas).collect()
     }
@@ -182,10 +234,13 @@ impl Engine {
     /// What is held right now.
     pub fn holdings(&self) -> Holdings {
         let (half_open, arrivals, _) = self.arrivals.counts();
+        let calls =
+            self.sessions.values().filter(|stage| matches!(stage, Stage::Calling(_) | Stage::Proving(_))).count();
         let (spis, tunnels, routes) = self.node.installer.in_use();
         Holdings {
             half_open,
-            sessions: self.sessions.len() - half_open,
+            calls,
+            sessions: self.sessions.len() - half_open - calls,
             ike_sas: self.node.ike_sas(),
             identities: self.by_identity.len(),
             arrivals,
@@ -201,20 +256,29 @@ impl Engine {
     fn datagram(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram) {
         self.node.counters.received += 1;
         let Ok(header) = parse_header(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
-        // adit is the original responder of every IKE SA that it has.
-        if !header.flags.initiator {
-            return self.node.ignore(Ignored::WrongDirection);
-        }
-        if header.responder_spi == IkeSpi::default() {
+        if header.flags.initiator && header.responder_spi == IkeSpi::default() {
             return self.first_contact(now, worker, datagram, header);
         }
-        let Some(id) = self.node.session_of(header.responder_spi) else {
-            return self.after_the_end(worker, datagram, header);
+        // Whoever sends is one end, so the other SPI is ours (RFC 7296 section 3.1).
+        let ours = match header.flags.initiator {
+            true => header.responder_spi,
+            false => header.initiator_spi,
+        };
+        let Some(id) = self.node.session_of(ours) else {
+            return self.after_the_end(worker, datagram, ours);
         };
         let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
         let _span = tracing::info_span!("session", session = %id).entered();
         match self.sessions.remove(&id) {
             Some(Stage::HalfOpen(half)) => self.half_open(now, half, datagram, &incoming),
+            Some(Stage::Calling(calling)) => {
+                let called = calling.handle(now, &mut self.node, datagram, &incoming);
+                self.settle_call(now, called);
+            }
+            Some(Stage::Proving(proving)) => {
+                let called = proving.handle(now, &mut self.node, datagram, &incoming);
+                self.settle_call(now, called);
+            }
             Some(Stage::Established(mut session)) => {
                 let verdict = session.handle(now, &mut self.node, datagram, &incoming);
                 self.settle(now, session, verdict);

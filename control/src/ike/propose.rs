@@ -4,7 +4,7 @@ mod shown;
 
 use super::wire::{Proposal, Protocol, Transform, TransformKind};
 use crate::config::checked::{EspProposal, IkeProposal, IkeSuite};
-use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId};
+use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId, SequenceNumbers};
 use shown::{offered_text, wanted_text};
 
 /// Nothing that was offered is allowed. Its text is for the log, never for the peer.
@@ -26,6 +26,8 @@ pub struct EspChoice {
     pub peer_spi: u32,
     /// Protects the packets.
     pub cipher: CipherSuite,
+    /// How packets are numbered.
+    pub numbers: SequenceNumbers,
     /// Group of this exchange's own key exchange. If the KE payload is of another group, or missing, the answer is
     /// INVALID_KE_PAYLOAD with this one (RFC 7296 section 1.3).
     pub group: Option<KexGroup>,
@@ -86,12 +88,11 @@ pub fn offer_esp(allowed: &[EspProposal], spi: u32, exchange: ChildExchange) -> 
             ChildExchange::CreateChildSa => &proposal.groups,
         };
         let groups = groups.iter().map(|group| plain(TransformKind::KeyExchange, group.iana()));
-        encr.chain(integ).chain(groups).chain([plain(TransformKind::Esn, NO_ESN)]).collect()
+        let numbers = proposal.numbers.iter().map(|numbers| plain(TransformKind::Esn, numbers.iana()));
+        encr.chain(integ).chain(groups).chain(numbers).collect()
     })
 }
 
-/// "No Extended Sequence Numbers" (RFC 7296 section 3.3.2, transform type 5).
-const NO_ESN: u16 = 0;
 /// NONE as an integrity transform or as a group (RFC 7296 section 3.3.2).
 const NONE: u16 = 0;
 
@@ -122,10 +123,10 @@ fn try_esp(offered: &Proposal, allowed: &EspProposal, exchange: ChildExchange) -
         ChildExchange::CreateChildSa => pick_group(offered, &allowed.groups)?,
     };
     // RFC 7296 section 3.3.3: the ESN transform is mandatory for ESP, a proposal without it is not acceptable.
-    let esn_transform = find(offered, plain(TransformKind::Esn, NO_ESN))?;
+    let (numbers, esn_transform) = pick(offered, Esn, &allowed.numbers, SequenceNumbers::iana)?;
     let cipher = CipherSuite::new(encr, integ)?;
     let transforms = [Some(encr_transform), integ_transform, group_transform, Some(esn_transform)];
-    Some(EspChoice { answer: answer(offered, &transforms), peer_spi, cipher, group })
+    Some(EspChoice { answer: answer(offered, &transforms), peer_spi, cipher, numbers, group })
 }
 
 /// RFC 7296 section 3.3.3: a proposal with a transform type that we do not understand is not acceptable.

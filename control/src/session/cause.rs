@@ -41,6 +41,7 @@ causes! {
     NoAddressAsked "no_address_asked" "the client did not ask for an inner address, and cannot do without",
     SessionLimit "session_limit" "as many sessions as the configuration allows are up",
     DataplaneFull "dataplane_full" "no worker has a free slot for the SA",
+    Refused "refused" "the peer that we called refused",
     HalfOpenTimeout "half_open_timeout" "the client did not go on after IKE_SA_INIT",
     // A session ends.
     PeerDeleted "peer_deleted" "the client said goodbye",
@@ -49,6 +50,7 @@ causes! {
     Childless "childless" "the session was without a child SA for too long",
     InvalidSyntax "invalid_syntax" "the client sent an authenticated message that cannot be read",
     UnsupportedCritical "unsupported_critical" "the client sent a payload of unknown type that must be understood",
+    Asked "asked" "the operator has ended the session",
     ShutDown "shut_down" "adit is shutting down",
 }
 

@@ -12,7 +12,8 @@ pub struct Dataplane {
     pub tunnels: BTreeMap<TunnelKey, Tunnel>,
     /// The last that were published.
     pub routes: Option<Routes>,
-    pub retired: VecDeque<(WorkerId, Retired)>,
+    /// What came home, and moves.
+    pub reports: VecDeque<(WorkerId, Event)>,
     pub keepalives: Vec<Path>,
     /// How often routes were published.
     pub publications: usize,
@@ -45,9 +46,14 @@ impl Dataplane {
                 let tunnel = Tunnel { path: spec.path, inbound: BTreeMap::new(), outbound: None };
                 assert!(self.tunnels.insert(spec.tunnel, tunnel).is_none(), "the slot is taken");
             }
-            Command::MoveTunnel { tunnel, path } => {
+            Command::MoveTunnel(order) => {
+                let Move { tunnel: key, from, to: path } = *order;
                 self.log.push("MoveTunnel");
-                self.tunnels.get_mut(&tunnel).expect("the tunnel is there").path = path;
+                let tunnel = self.tunnels.get_mut(&key).expect("the tunnel is there");
+                if tunnel.path == from {
+                    tunnel.path = path;
+                    self.reports.push_back((worker, Event::Moved { tunnel: key, path }));
+                }
             }
             Command::AddInbound(spec) => {
                 self.log.push("AddInbound");
@@ -61,25 +67,27 @@ impl Dataplane {
                 let key = spec.tunnel;
                 let tunnel = self.tunnels.get_mut(&key).expect("the tunnel is there");
                 if let Some(old) = tunnel.outbound.replace(*spec) {
-                    self.retired.push_back((worker, Retired::Outbound { tunnel: key, cipher: old.cipher }));
+                    self.reports
+                        .push_back((worker, Event::Retired(Retired::Outbound { tunnel: key, cipher: old.cipher })));
                 }
             }
             Command::DropInbound { spi } => {
                 self.log.push("DropInbound");
                 let spec = self.tunnels.values_mut().find_map(|tunnel| tunnel.inbound.remove(&spi));
                 let cipher = spec.expect("the SA is there").cipher;
-                self.retired.push_back((worker, Retired::Inbound { spi, cipher }));
+                self.reports.push_back((worker, Event::Retired(Retired::Inbound { spi, cipher })));
             }
             Command::DropTunnel { tunnel: key } => {
                 self.log.push("DropTunnel");
                 let tunnel = self.tunnels.remove(&key).expect("the tunnel is there");
                 for (spi, spec) in tunnel.inbound {
-                    self.retired.push_back((worker, Retired::Inbound { spi, cipher: spec.cipher }));
+                    self.reports.push_back((worker, Event::Retired(Retired::Inbound { spi, cipher: spec.cipher })));
                 }
                 if let Some(spec) = tunnel.outbound {
-                    self.retired.push_back((worker, Retired::Outbound { tunnel: key, cipher: spec.cipher }));
+                    self.reports
+                        .push_back((worker, Event::Retired(Retired::Outbound { tunnel: key, cipher: spec.cipher })));
                 }
-                self.retired.push_back((worker, Retired::Tunnel { tunnel: key }));
+                self.reports.push_back((worker, Event::Retired(Retired::Tunnel { tunnel: key })));
             }
             Command::SendIke(datagram) => return Some(datagram),
             Command::SendKeepalive(path) => self.keepalives.push(path),
@@ -102,6 +110,17 @@ impl Dataplane {
         self.tunnels.values().find_map(|tunnel| tunnel.inbound.get(&spi)).expect("the SA is there")
     }
 
+    /// All SAs that are sent on.
+    pub fn outbound(&self) -> impl Iterator<Item = &OutboundSpec> {
+        self.tunnels.values().filter_map(|tunnel| tunnel.outbound.as_ref())
+    }
+
+    /// Who has this SA.
+    pub fn worker_of(&self, spi: Spi) -> WorkerId {
+        let tunnel = self.tunnels.iter().find(|(_, tunnel)| tunnel.inbound.contains_key(&spi));
+        tunnel.expect("the SA is there").0.worker
+    }
+
     pub fn has_inbound(&self, spi: u32) -> bool {
         let spi = Spi::new(spi).expect("an SPI");
         self.tunnels.values().any(|tunnel| tunnel.inbound.contains_key(&spi))
@@ -121,7 +140,7 @@ impl Dataplane {
     pub fn assert_empty(&self) {
         assert!(self.tunnels.is_empty(), "no tunnel is left");
         assert_eq!(self.routes_published(), 0, "no route is left");
-        assert!(self.retired.is_empty(), "nothing waits to come home");
+        assert!(self.reports.is_empty(), "nothing waits to come home");
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod dataplane;
+pub mod line;
 
 use adit_control::config::checked::*;
 use adit_control::ike::engine::Engine;
@@ -44,8 +45,10 @@ pub fn config() -> Config {
             session_limit: 100,
             natt_keepalive: Duration::from_secs(20),
             rekey_grace: Duration::from_secs(5),
+            rekey_time: Duration::ZERO,
+            over_time: Duration::from_secs(60),
         },
-        replay_window: 1024,
+        esp: Esp { replay_window: 1024, rekey: Rekey::default(), hard_factor: 1.25, moves_per_minute: 60 },
         pools: vec![Pool {
             name: "office".to_owned(),
             v4: Some("10.30.0.0/24".parse().unwrap()),
@@ -116,8 +119,8 @@ impl World {
             while let Some(output) = self.engine.poll_output() {
                 sent.extend(self.dataplane.obey(output));
             }
-            let Some((worker, retired)) = self.dataplane.retired.pop_front() else { return sent };
-            self.engine.handle_event(self.now, worker, Event::Retired(retired));
+            let Some((worker, report)) = self.dataplane.reports.pop_front() else { return sent };
+            self.engine.handle_event(self.now, worker, report);
         }
     }
 

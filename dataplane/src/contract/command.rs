@@ -1,7 +1,8 @@
 //! What control tells a worker. Applied between bursts, in order.
 
-use super::{IkeDatagram, Path, SaCounters, Selectors, Spi, WorkerId};
+use super::{IkeDatagram, Lifetime, Path, SaCounters, Selectors, Spi, WorkerId};
 use adit_crypto::esp_cipher::EspCipher;
+use adit_crypto::suite::SequenceNumbers;
 use std::sync::Arc;
 
 /// A tunnel's name: the worker that owns it and its slot there. Control chooses both.
@@ -17,13 +18,9 @@ pub struct TunnelKey {
 pub enum Command {
     /// A new tunnel without SAs.
     AddTunnel(TunnelSpec),
-    /// The peer's address changed (the IKE SA proved it).
-    MoveTunnel {
-        /// Which.
-        tunnel: TunnelKey,
-        /// From now on.
-        path: Path,
-    },
+    /// The peer's address changed (the IKE SA proved it). The worker answers with [`super::Event::Moved`] if it
+    /// obeys; if ESP has moved the tunnel meanwhile it does not, and has reported that move already.
+    MoveTunnel(Box<Move>),
     /// An SA to receive on. Up to four at a time per tunnel.
     AddInbound(Box<InboundSpec>),
     /// The SA to send on from now; the one before it retires.
@@ -54,11 +51,32 @@ pub struct TunnelSpec {
     pub path: Path,
     /// Octets of the largest outer IP packet on this path; [`TunnelSpec::DEFAULT_OUTER_MTU`] if nothing is known.
     pub outer_mtu: u16,
+    /// Whether ESP moves it.
+    pub following: Following,
+}
+
+/// Another path for a tunnel.
+pub struct Move {
+    /// Which.
+    pub tunnel: TunnelKey,
+    /// Where control believes it to be.
+    pub from: Path,
+    /// From now on.
+    pub to: Path,
 }
 
 impl TunnelSpec {
     /// Ethernet's.
     pub const DEFAULT_OUTER_MTU: u16 = 1500;
+}
+
+/// Whether a tunnel follows its peer's ESP to another outer address (RFC 7296 section 2.23, dynamic address update).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Following {
+    /// To wherever the newest authenticated packet came from: the peer is behind a NAT.
+    NewestPacket,
+    /// Only [`Command::MoveTunnel`] moves it.
+    CommandOnly,
 }
 
 /// An SA to receive on.
@@ -69,8 +87,12 @@ pub struct InboundSpec {
     pub spi: Spi,
     /// Keys are already set up.
     pub cipher: EspCipher,
+    /// How the peer numbers its packets.
+    pub numbers: SequenceNumbers,
     /// Replay window in packets: a multiple of 64 from 64 to 65 536.
     pub window: u32,
+    /// Charged with what is authenticated and new.
+    pub lifetime: Lifetime,
     /// What may come out of it: `remote` is the inner source, `local` the inner destination.
     pub selectors: Arc<Selectors>,
     /// Written by the worker.
@@ -83,8 +105,15 @@ pub struct OutboundSpec {
     pub tunnel: TunnelKey,
     /// The peer's.
     pub spi: u32,
+    /// The inbound SA of the same child SA: its name in [`super::Event::Lifetime`].
+    pub pair: Spi,
     /// Keys are already set up.
     pub cipher: EspCipher,
+    /// How packets are numbered. Numbers are never used twice: whatever `lifetime` says, the soft limit comes at
+    /// three quarters of them at the latest.
+    pub numbers: SequenceNumbers,
+    /// Charged with what is sent.
+    pub lifetime: Lifetime,
     /// What may go into it: `local` is the inner source, `remote` the inner destination.
     pub selectors: Arc<Selectors>,
     /// Written by the worker.

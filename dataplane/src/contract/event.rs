@@ -1,6 +1,6 @@
 //! What a worker tells control.
 
-use super::{Spi, TunnelKey};
+use super::{Direction, Reached, Spi, TunnelKey};
 use adit_crypto::esp_cipher::EspCipher;
 use std::net::SocketAddr;
 
@@ -65,6 +65,25 @@ pub enum Event {
     FirstUse {
         /// Which.
         spi: Spi,
+    },
+    /// An SA reached a limit of its lifetime, or nears the end of its sequence numbers (that is `Soft`). Each limit
+    /// is told once for each SA, `Soft` before `Hard`.
+    Lifetime {
+        /// The inbound SPI of the child SA.
+        pair: Spi,
+        /// Which SA of it.
+        direction: Direction,
+        /// Which limit.
+        reached: Reached,
+    },
+    /// A tunnel's packets go elsewhere from now on, because its peer's ESP did or because of
+    /// [`super::Command::MoveTunnel`]. The worker decides which came last: whoever believes its last report agrees
+    /// with it.
+    Moved {
+        /// Which.
+        tunnel: TunnelKey,
+        /// Where to.
+        path: Path,
     },
     /// State comes home.
     Retired(Retired),

@@ -3,18 +3,21 @@
 mod command;
 mod counters;
 mod event;
+mod lifetime;
 mod selector;
 mod spi;
 mod tables;
 
-pub use command::{Command, InboundSpec, OutboundSpec, TunnelKey, TunnelSpec};
+pub use command::{Command, Following, InboundSpec, Move, OutboundSpec, TunnelKey, TunnelSpec};
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
+pub use lifetime::{Direction, Lifetime, Limits, Reached};
 pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
 pub use tables::{NextHop, Routes};
 
 pub use crate::fate::DropReason;
+pub use adit_crypto::suite::SequenceNumbers;
 pub use ipnet::IpNet;
 
 use arc_swap::ArcSwap;

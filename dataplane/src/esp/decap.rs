@@ -40,7 +40,7 @@ pub enum FirstUse {
 impl InboundSa {
     /// A fresh SA.
     pub fn new(spec: InboundSpec) -> Self {
-        let InboundSpec { tunnel, spi, cipher, window, selectors, counters } = spec;
+        let InboundSpec { tunnel, spi, cipher, numbers: _, window, lifetime: _, selectors, counters } = spec;
         let (geometry, replay) = (Geometry::of(cipher.suite()), ReplayWindow::new(window));
         let (filter, first_use) = (Filter::new(&selectors), FirstUse::Awaited);
         Self { spi, tunnel, cipher, geometry, replay, filter, first_use, burst: (0, 0), counters }

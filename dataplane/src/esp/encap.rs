@@ -54,7 +54,7 @@ impl IvSpace {
 impl OutboundSa {
     /// A fresh SA.
     pub fn new(spec: OutboundSpec, iv_space: IvSpace) -> Self {
-        let OutboundSpec { tunnel: _, spi, cipher, selectors, counters } = spec;
+        let OutboundSpec { tunnel: _, spi, pair: _, cipher, numbers: _, lifetime: _, selectors, counters } = spec;
         let (geometry, filter) = (Geometry::of(cipher.suite()), Filter::new(&selectors));
         Self { spi, sequence: 0, cipher, geometry, iv_space, filter, burst: (0, 0), counters }
     }
@@ -132,7 +132,7 @@ impl OutboundSa {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Selectors, TunnelKey};
+    use crate::contract::{Lifetime, Selectors, SequenceNumbers, Spi, TunnelKey};
     use adit_crypto::esp_cipher::Backend;
     use adit_crypto::suite::{CipherSuite, Encr, Integ};
 
@@ -141,6 +141,9 @@ mod tests {
         let spec = OutboundSpec {
             tunnel: TunnelKey { worker: WorkerId(0), slot: 0 },
             spi: 0x1000,
+            pair: Spi::new(0x1000).unwrap(),
+            numbers: SequenceNumbers::Plain,
+            lifetime: Lifetime::default(),
             cipher: EspCipher::new(Backend::Auto, suite, &encr, &integ).unwrap(),
             selectors: Arc::new(Selectors::default()),
             counters: Arc::default(),

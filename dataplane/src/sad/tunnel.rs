@@ -17,7 +17,7 @@ pub struct Tunnel {
 
 impl Tunnel {
     pub(super) fn new(spec: &TunnelSpec) -> Self {
-        let &TunnelSpec { tunnel: _, path, outer_mtu } = spec;
+        let &TunnelSpec { tunnel: _, path, outer_mtu, following: _ } = spec;
         let esp_room = esp_room(path, outer_mtu);
         Self { path, outer_mtu, esp_room, outbound: None, inbound: Vec::new() }
     }

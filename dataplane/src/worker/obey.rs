@@ -34,7 +34,7 @@ impl<D: Door> Worker<D> {
             let Self { sad, reports, pool, replies, counters, .. } = self;
             let fits = match command {
                 Command::AddTunnel(spec) => sad.add_tunnel(&spec),
-                Command::MoveTunnel { tunnel, path } => sad.move_tunnel(tunnel, path),
+                Command::MoveTunnel(to) => sad.move_tunnel(to.tunnel, to.to),
                 Command::AddInbound(spec) => sad.add_inbound(*spec).inspect(|()| reports.make_room(sad.len())),
                 Command::SwitchOutbound(spec) => sad.switch_outbound(*spec).map(|before| retire(reports, before)),
                 Command::DropInbound { spi } => sad.drop_inbound(spi).map(|sa| retire(reports, Some(sa))),

@@ -7,8 +7,8 @@ use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr, Integ};
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, DropReason, Event, InboundSpec, NextHop, OutboundSpec, Path, Routes, SaCounters,
-    Selector, Selectors, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    ClusterSlot, Command, Dataplane, DropReason, Event, Following, InboundSpec, Lifetime, NextHop, OutboundSpec, Path,
+    Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::io::memory::{Departed, MemoryDoor, MemoryPeer, pair};
 use adit_dataplane::packet::{Channel, PoolSizes};
@@ -168,6 +168,8 @@ pub struct Client {
     pub v6: Ipv6Addr,
     pub selectors: Arc<Selectors>,
     pub window: u32,
+    pub numbers: SequenceNumbers,
+    pub lifetime: Lifetime,
     pub up_counters: Arc<SaCounters>,
     pub down_counters: Arc<SaCounters>,
 }
@@ -192,13 +194,20 @@ impl Client {
             v6,
             selectors: Arc::new(selectors),
             window: 64,
+            numbers: SequenceNumbers::Plain,
+            lifetime: Lifetime::default(),
             up_counters: Arc::default(),
             down_counters: Arc::default(),
         }
     }
 
     pub fn tunnel_spec(&self) -> TunnelSpec {
-        TunnelSpec { tunnel: self.tunnel, path: self.path, outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU }
+        TunnelSpec {
+            tunnel: self.tunnel,
+            path: self.path,
+            outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
+            following: Following::NewestPacket,
+        }
     }
 
     pub fn inbound_spec(&self) -> InboundSpec {
@@ -206,6 +215,8 @@ impl Client {
             tunnel: self.tunnel,
             spi: self.spi,
             cipher: cipher(self.suite, self.up_seed),
+            numbers: self.numbers,
+            lifetime: self.lifetime,
             window: self.window,
             selectors: Arc::clone(&self.selectors),
             counters: Arc::clone(&self.up_counters),
@@ -216,7 +227,10 @@ impl Client {
         OutboundSpec {
             tunnel: self.tunnel,
             spi: self.own_spi,
+            pair: self.spi,
             cipher: cipher(self.suite, self.down_seed),
+            numbers: self.numbers,
+            lifetime: self.lifetime,
             selectors: Arc::clone(&self.selectors),
             counters: Arc::clone(&self.down_counters),
         }

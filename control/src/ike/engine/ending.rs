@@ -1,7 +1,7 @@
 //! How sessions go on and how they end.
 
 use super::{Engine, Stage};
-use crate::ike::v2::{Closing, Established, Farewell, Peer, TimerKey, Traffic, Verdict};
+use crate::ike::v2::{Closing, Established, Farewell, Origin, Peer, TimerKey, Traffic, Verdict};
 use crate::ike::wire::Id;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::time::Instant;
@@ -56,6 +56,14 @@ impl Engine {
                     Cause::HalfOpenTimeout.sentence()
                 );
             }
+            Some(Stage::Calling(calling)) => {
+                let called = calling.timeout(now, &mut self.node);
+                self.settle_call(now, called);
+            }
+            Some(Stage::Proving(proving)) => {
+                let called = proving.timeout(now, &mut self.node);
+                self.settle_call(now, called);
+            }
             Some(Stage::Established(mut session)) => {
                 let verdict = session.timeout(now, &mut self.node);
                 self.settle(now, session, verdict);
@@ -78,8 +86,10 @@ impl Engine {
             match self.sessions.remove(&id) {
                 Some(Stage::Established(session)) => self.settle(now, session, verdict),
                 Some(Stage::Closing(closing)) => self.settle_closing(now, closing, verdict),
-                // It has no identity yet, so it is not found by one.
+                // They have no identity yet, so they are not found by one.
                 Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
+                Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
+                Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
                 None => {}
             }
         }
@@ -88,7 +98,9 @@ impl Engine {
     fn gone(&mut self, now: Instant, peer: &Peer, cause: Cause, traffic: Traffic, farewell: Option<Farewell>) {
         self.node.installer.session_left(peer.worker);
         self.node.timers.set(TimerKey::Session(peer.id), None);
-        self.arrivals.left(&peer.arrival);
+        if let Origin::Came(arrival) = peer.origin {
+            self.arrivals.left(&arrival);
+        }
         if let Some(ids) = self.by_identity.get_mut(&peer.identity) {
             ids.remove(&peer.id);
             if ids.is_empty() {

@@ -29,7 +29,7 @@ impl Engine {
                     let bytes = half.response.clone();
                     self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
                 }
-                Some(Stage::HalfOpen(_) | Stage::Established(_) | Stage::Closing(_)) | None => {
+                Some(_) | None => {
                     self.node.ignore(Ignored::SpiTaken);
                 }
             };
@@ -71,8 +71,8 @@ impl Engine {
     }
 
     /// The peer may not have got our last answer.
-    pub(super) fn after_the_end(&mut self, worker: WorkerId, datagram: &IkeDatagram, header: Header) {
-        let Some(answer) = self.node.farewells.answer(header.responder_spi, &datagram.bytes) else {
+    pub(super) fn after_the_end(&mut self, worker: WorkerId, datagram: &IkeDatagram, ours: IkeSpi) {
+        let Some(answer) = self.node.farewells.answer(ours, &datagram.bytes) else {
             return self.node.ignore(Ignored::UnknownSpi);
         };
         let bytes = answer.to_vec();
@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// The next number that no living session has; numbers come again after four thousand million logins.
-    fn unused_id(&self, last: u32) -> u32 {
+    pub(super) fn unused_id(&self, last: u32) -> u32 {
         let mut next = last;
         loop {
             next = next.wrapping_add(1).max(1);

@@ -20,7 +20,7 @@ impl Engine {
     ) {
         let header = incoming.header;
         let expected = header.exchange == Exchange::IkeAuth && !header.flags.response && header.message_id == 1;
-        if !expected || header.initiator_spi != half.ike.spi_i {
+        if !expected || !half.ike.is_addressed(&header) {
             self.node.ignore(Ignored::UnexpectedExchange);
             return self.keep_half_open(half);
         }
@@ -54,7 +54,7 @@ impl Engine {
     pub(super) fn half_open_ends(&mut self, half: &HalfOpen) {
         self.arrivals.no_longer_half_open(&half.arrival);
         self.arrivals.left(&half.arrival);
-        self.node.forget_ike_spi(half.ike.spi_r);
+        self.node.forget_ike_spi(half.ike.spi());
         self.node.timers.set(TimerKey::Session(half.id), None);
     }
 

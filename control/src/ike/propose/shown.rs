@@ -1,7 +1,7 @@
 //! Proposals as the log shows them, in config's spelling.
 
 use crate::ike::wire::{Proposal, Protocol, Transform, TransformKind};
-use adit_crypto::suite::{Encr, Integ, KexGroup, PrfId};
+use adit_crypto::suite::{Encr, Integ, KexGroup, PrfId, SequenceNumbers};
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
 
@@ -53,7 +53,8 @@ fn word(transform: &Transform) -> Cow<'static, str> {
         TransformKind::Prf => PrfId::from_iana(id).map(PrfId::name),
         TransformKind::Integ => Integ::from_iana(id).map(Integ::name),
         TransformKind::KeyExchange => KexGroup::from_iana(id).map(KexGroup::name),
-        TransformKind::Esn | TransformKind::Other(_) => None,
+        TransformKind::Esn => SequenceNumbers::from_iana(id).map(SequenceNumbers::name),
+        TransformKind::Other(_) => None,
     };
     match known.or_else(|| foreign(kind, id, key_bits)) {
         Some(name) if unknown_attribute => format!("{name}+?").into(),
@@ -114,8 +115,6 @@ fn foreign(kind: TransformKind, id: u16, key_bits: Option<u16>) -> Option<&'stat
         (TransformKind::KeyExchange, 18, None) => "modp8192",
         (TransformKind::KeyExchange, 21, None) => "ecp521",
         (TransformKind::KeyExchange, 32, None) => "x448",
-        (TransformKind::Esn, 0, None) => "noesn",
-        (TransformKind::Esn, 1, None) => "esn",
         _unnamed => return None,
     })
 }

@@ -6,12 +6,16 @@
 //!                                                      └────────▶ Draining ◀── the peer deletes it
 //! ```
 
+use super::ike_sa::Role;
 use super::node::Node;
 use super::tunnel::Traffic;
+use crate::config::checked::{Esp, Rekey};
 use crate::ike::keys::ChildKeys;
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::suite::CipherSuite;
-use adit_dataplane::contract::{Command, InboundSpec, OutboundSpec, SaCounters, Selectors, Spi, TunnelKey};
+use adit_dataplane::contract::{
+    Command, InboundSpec, Lifetime, Limits, OutboundSpec, SaCounters, Selectors, SequenceNumbers, Spi, TunnelKey,
+};
 use adit_dataplane::time::Instant;
 use std::sync::Arc;
 
@@ -20,6 +24,7 @@ pub(super) struct Child {
     pub(super) spi_in: Spi,
     pub(super) spi_out: u32,
     pub(super) suite: CipherSuite,
+    pub(super) numbers: SequenceNumbers,
     /// Which library encrypts.
     pub(super) library: Backend,
     pub(super) selectors: Arc<Selectors>,
@@ -47,45 +52,57 @@ pub(super) struct ChildParts {
     pub(super) spi_in: Spi,
     pub(super) spi_out: u32,
     pub(super) suite: CipherSuite,
+    pub(super) numbers: SequenceNumbers,
     pub(super) selectors: Selectors,
+    /// Who started the exchange that made it.
+    pub(super) role: Role,
 }
 
 impl Child {
-    /// Receives from now on; sends when it is switched to. The peer started the exchange that made it.
+    /// Receives from now on; sends when it is switched to.
     pub(super) fn install(
         now: Instant,
         node: &mut Node,
         parts: ChildParts,
         keys: &ChildKeys,
     ) -> Result<Self, BadKeyLength> {
-        let ChildParts { tunnel, spi_in, spi_out, suite, selectors } = parts;
+        let ChildParts { tunnel, spi_in, spi_out, suite, numbers, selectors, role } = parts;
         let backend = node.config.crypto;
-        let (theirs, ours) = (&keys.initiator_to_responder, &keys.responder_to_initiator);
+        let (theirs, ours) = match role {
+            Role::Initiator => (&keys.responder_to_initiator, &keys.initiator_to_responder),
+            Role::Responder => (&keys.initiator_to_responder, &keys.responder_to_initiator),
+        };
         // Exposed to set the ciphers up; they and the keys wipe themselves.
         let inbound = EspCipher::new(backend, suite, theirs.encr.expose(), theirs.integ.expose())?;
         let outbound = EspCipher::new(backend, suite, ours.encr.expose(), ours.integ.expose())?;
         let library = outbound.backend();
         let selectors = Arc::new(selectors);
         let (received, sent) = (Arc::<SaCounters>::default(), Arc::<SaCounters>::default());
+        let lifetime = lifetime(now, &node.config.esp);
         let inbound = InboundSpec {
             tunnel,
             spi: spi_in,
             cipher: inbound,
-            window: node.config.replay_window,
+            numbers,
+            window: node.config.esp.replay_window,
+            lifetime,
             selectors: Arc::clone(&selectors),
             counters: Arc::clone(&received),
         };
         let outbound = OutboundSpec {
             tunnel,
             spi: spi_out,
+            pair: spi_in,
             cipher: outbound,
+            numbers,
+            lifetime,
             selectors: Arc::clone(&selectors),
             counters: Arc::clone(&sent),
         };
         node.installer.command(tunnel.worker, Command::AddInbound(Box::new(inbound)));
         tracing::debug!(spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), %suite, "child SA installed");
         let stage = ChildStage::Fresh(Box::new(outbound));
-        Ok(Self { spi_in, spi_out, suite, library, selectors, received, sent, since: now, stage })
+        Ok(Self { spi_in, spi_out, suite, numbers, library, selectors, received, sent, since: now, stage })
     }
 
     /// Sends on it from now on, if it did not before.
@@ -109,6 +126,14 @@ impl Child {
         }
     }
 
+    /// As config spells it.
+    pub(super) fn algorithms(&self) -> String {
+        match self.numbers {
+            SequenceNumbers::Plain => self.suite.to_string(),
+            SequenceNumbers::Extended => format!("{}-{}", self.suite, self.numbers.name()),
+        }
+    }
+
     /// The word for the API.
     pub(super) fn state(&self) -> &'static str {
         match self.stage {
@@ -117,4 +142,20 @@ impl Child {
             ChildStage::Superseded | ChildStage::Draining { .. } => "rekeyed",
         }
     }
+}
+
+/// As the configuration has it, for a child SA made at `now`.
+fn lifetime(now: Instant, esp: &Esp) -> Lifetime {
+    let Rekey { time, octets, packets } = esp.rekey;
+    let at = |factor: f64| Limits {
+        packets: packets.map(|limit| times(limit, factor)),
+        octets: octets.map(|limit| times(limit, factor)),
+        time: time.map(|age| now + age.mul_f64(factor)),
+    };
+    Lifetime { soft: at(1.0), hard: at(esp.hard_factor) }
+}
+
+/// Limits are far below 2⁵³ times the factor's precision, and a packet more or less is nothing to them.
+fn times(limit: u64, factor: f64) -> u64 {
+    (limit as f64 * factor) as u64
 }

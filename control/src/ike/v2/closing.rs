@@ -3,9 +3,10 @@
 
 use super::established::{Established, Former, Peer, Verdict};
 use super::farewell::Farewell;
-use super::ike_sa::{IkeSa, Purpose};
+use super::ike_sa::IkeSa;
 use super::message_id::{Request, Response, Retry};
 use super::node::Node;
+use super::purpose::Purpose;
 use super::shape::notify;
 use super::tunnel::Traffic;
 use crate::ike::counters::Ignored;
@@ -30,7 +31,7 @@ impl Closing {
         let traffic = session.traffic();
         let Established { peer, ike, former, service: _ } = session;
         if let Some(Former { ike: former, until: _ }) = former {
-            node.forget_ike_spi(former.spi_r);
+            node.forget_ike_spi(former.spi());
         }
         let mut closing = Self { peer, ike, cause, traffic };
         closing.say_goodbye(now, node);
@@ -39,7 +40,7 @@ impl Closing {
 
     fn say_goodbye(&mut self, now: Instant, node: &mut Node) {
         let delete = Payload::Delete(Delete { protocol: Protocol::Ike, spis: Vec::new() });
-        let Ok(bytes) = self.ike.ask(now, &node.patience(), Purpose::Goodbye, &[delete]) else { return };
+        let Ok(bytes) = self.ike.ask(now, node, Purpose::Goodbye, &[delete]) else { return };
         node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
     }
 
@@ -52,7 +53,7 @@ impl Closing {
         incoming: &Incoming<'_>,
     ) -> Verdict {
         let header = incoming.header;
-        if header.responder_spi != self.ike.spi_r || header.initiator_spi != self.ike.spi_i {
+        if !self.ike.is_addressed(&header) {
             node.ignore(Ignored::UnknownSpi);
             return Verdict::Stay;
         }
@@ -68,7 +69,7 @@ impl Closing {
         if header.flags.response {
             return match self.ike.ids.response(header.message_id) {
                 Response::Answer(Purpose::Goodbye) => Verdict::Gone(self.cause, None),
-                Response::Answer(Purpose::Liveness) => {
+                Response::Answer(Purpose::Liveness | Purpose::Login) => {
                     self.say_goodbye(now, node);
                     Verdict::Stay
                 }
@@ -118,7 +119,7 @@ impl Closing {
             .iter()
             .any(|payload| matches!(payload, Payload::Delete(delete) if delete.protocol == Protocol::Ike));
         if deleted && incoming.header.exchange == Exchange::Informational {
-            let farewell = Farewell { spi: self.ike.spi_r, request: incoming.bytes.to_vec(), answer: bytes };
+            let farewell = Farewell { spi: self.ike.spi(), request: incoming.bytes.to_vec(), answer: bytes };
             return Verdict::Gone(self.cause, Some(farewell));
         }
         Verdict::Stay
@@ -126,7 +127,7 @@ impl Closing {
 
     /// Nothing can reach it by its SPI any more.
     pub(crate) fn forget_ike_sa(&self, node: &mut Node) {
-        node.forget_ike_spi(self.ike.spi_r);
+        node.forget_ike_spi(self.ike.spi());
     }
 
     /// Its time has come.

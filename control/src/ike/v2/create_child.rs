@@ -36,7 +36,7 @@ pub(super) fn answer(
     let proposals = shape::sa(payloads)?;
     // A proposal for AH is none that we could take.
     if proposals.iter().all(|proposal| proposal.protocol == Protocol::Ike) {
-        return rekey_ike::answer(node, session, payloads);
+        return rekey_ike::answer(now, node, session, payloads);
     }
     let rekeyed = shape::notifies(payloads).find(|notify| notify.kind == NotifyKind::RekeySa);
     match (rekeyed, &mut session.service) {

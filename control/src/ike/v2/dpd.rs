@@ -2,8 +2,8 @@
 //! while, IKE or ESP. An answer proves life, silence to all retransmissions proves death.
 
 use super::established::Established;
-use super::ike_sa::Purpose;
 use super::node::Node;
+use super::purpose::Purpose;
 use adit_dataplane::time::Instant;
 
 /// When the peer has been quiet for long enough. Never while a request is under way: that one will tell.
@@ -18,7 +18,7 @@ pub(super) fn ask_if_quiet(now: Instant, node: &mut Node, session: &mut Establis
     if due(node, session).is_none_or(|due| due > now) {
         return;
     }
-    let Ok(bytes) = session.ike.ask(now, &node.patience(), Purpose::Liveness, &[]) else { return };
+    let Ok(bytes) = session.ike.ask(now, node, Purpose::Liveness, &[]) else { return };
     tracing::debug!("asking whether the peer lives");
     session.peer.sent = now;
     node.send_ike(session.peer.worker, session.peer.path, session.peer.framing, bytes);

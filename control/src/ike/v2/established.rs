@@ -2,9 +2,10 @@
 
 use super::farewell::Farewell;
 use super::half_open::{Arrival, Behind, Nat};
-use super::ike_sa::{IkeSa, Purpose};
+use super::ike_sa::IkeSa;
 use super::message_id::{Request, Response, Retry};
 use super::node::Node;
+use super::purpose::Purpose;
 use super::shape::notify;
 use super::tunnel::{Traffic, Tunnel};
 use super::{create_child, dpd, informational, keepalive};
@@ -12,7 +13,9 @@ use crate::ike::counters::Ignored;
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Id, Incoming, NotifyKind, Payload, WireError};
 use crate::session::{Cause, SessionId};
-use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Path, Spi, WorkerId};
+use adit_dataplane::contract::{
+    Command, Direction, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, TunnelKey, WorkerId,
+};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -27,7 +30,7 @@ pub(crate) struct Peer {
     pub(crate) id: SessionId,
     pub(crate) identity: Id,
     pub(super) connection: usize,
-    pub(crate) arrival: Arrival,
+    pub(crate) origin: Origin,
     pub(super) nat: Nat,
     pub(crate) worker: WorkerId,
     pub(super) path: Path,
@@ -37,6 +40,15 @@ pub(crate) struct Peer {
     pub(super) heard: Instant,
     /// When an IKE message last went out.
     pub(super) sent: Instant,
+}
+
+/// How it came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// By the peer's IKE_SA_INIT.
+    Came(Arrival),
+    /// By ours.
+    Called,
 }
 
 /// In service.
@@ -65,6 +77,13 @@ pub(super) enum Service {
     },
 }
 
+impl Service {
+    /// None so far.
+    pub(super) fn childless(now: Instant) -> Self {
+        Self::Childless { since: now, traffic: Traffic::default() }
+    }
+}
+
 /// What becomes of a session.
 #[derive(Debug)]
 pub(crate) enum Verdict {
@@ -84,6 +103,11 @@ pub(super) enum Which {
 }
 
 impl Established {
+    /// In service from now on.
+    pub(super) fn of(peer: Peer, ike: IkeSa, service: Service) -> Self {
+        Self { peer, ike, former: None, service }
+    }
+
     /// A datagram for one of its IKE SAs.
     pub(crate) fn handle(
         &mut self,
@@ -92,11 +116,11 @@ impl Established {
         datagram: &IkeDatagram,
         incoming: &Incoming<'_>,
     ) -> Verdict {
-        let which = match incoming.header.responder_spi == self.ike.spi_r {
+        let which = match self.ike.is_addressed(&incoming.header) {
             true => Which::Current,
             false => Which::Former,
         };
-        let Some(sa) = self.sa(which).filter(|sa| sa.spi_i == incoming.header.initiator_spi) else {
+        let Some(sa) = self.sa(which).filter(|sa| sa.is_addressed(&incoming.header)) else {
             node.ignore(Ignored::UnknownSpi);
             return Verdict::Stay;
         };
@@ -184,12 +208,12 @@ impl Established {
                 match (done.ike_sa, which) {
                     (informational::IkeSaFate::Stays, _) => Verdict::Stay,
                     (informational::IkeSaFate::Deleted, Which::Current) => {
-                        Verdict::Gone(Cause::PeerDeleted, Some(farewell(incoming, answer)))
+                        Verdict::Gone(Cause::PeerDeleted, Some(farewell(&self.ike, incoming, answer)))
                     }
                     (informational::IkeSaFate::Deleted, Which::Former) => {
                         if let Some(former) = self.former.take() {
-                            node.forget_ike_spi(former.ike.spi_r);
-                            node.keep_farewell(now, farewell(incoming, answer));
+                            node.forget_ike_spi(former.ike.spi());
+                            node.keep_farewell(now, farewell(&former.ike, incoming, answer));
                         }
                         Verdict::Stay
                     }
@@ -210,7 +234,7 @@ impl Established {
                 Verdict::Stay
             }
             // It is asked in the state Closing only.
-            Response::Answer(Purpose::Goodbye) => Verdict::Gone(Cause::ShutDown, None),
+            Response::Answer(Purpose::Goodbye | Purpose::Login) => Verdict::Gone(Cause::ShutDown, None),
             Response::NotAsked => {
                 node.ignore(Ignored::NotAsked);
                 Verdict::Stay
@@ -231,7 +255,7 @@ impl Established {
         tracing::warn!(cause = Cause::InvalidSyntax.name(), %why, "authenticated message cannot be read");
         let payload = notify(NotifyKind::InvalidSyntax, Vec::new());
         let answer = self.answer(now, node, which, datagram, incoming, &[payload]);
-        Verdict::Gone(Cause::InvalidSyntax, Some(farewell(incoming, answer)))
+        Verdict::Gone(Cause::InvalidSyntax, self.sa(which).map(|sa| farewell(sa, incoming, answer)))
     }
 
     fn answer(
@@ -260,13 +284,14 @@ impl Established {
         if !may_move || datagram.path == self.peer.path {
             return;
         }
-        tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, "peer moved");
-        self.peer.path = datagram.path;
+        tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, by = "IKE", "peer moved");
+        node.counters.moves_by_ike += 1;
+        let from = std::mem::replace(&mut self.peer.path, datagram.path);
         self.peer.framing = datagram.framing;
         match &self.service {
             Service::Tunnel(tunnel) => {
-                let command = Command::MoveTunnel { tunnel: tunnel.key, path: datagram.path };
-                node.installer.command(tunnel.key.worker, command);
+                let order = Move { tunnel: tunnel.key, from, to: datagram.path };
+                node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
             }
             Service::Childless { .. } => {}
         }
@@ -276,7 +301,7 @@ impl Established {
     fn succeed(&mut self, now: Instant, node: &mut Node, next: IkeSa) {
         let ike = std::mem::replace(&mut self.ike, next);
         if let Some(forgotten) = self.former.replace(Former { ike, until: now + FORMER }) {
-            node.forget_ike_spi(forgotten.ike.spi_r);
+            node.forget_ike_spi(forgotten.ike.spi());
         }
         tracing::info!(suite = %self.ike.suite(), "IKE SA rekeyed");
     }
@@ -289,6 +314,27 @@ impl Established {
         }
     }
 
+    /// An SA of ours reached a limit.
+    pub(crate) fn lifetime(&mut self, pair: Spi, direction: Direction, reached: Reached) {
+        match reached {
+            Reached::Soft => tracing::debug!(spi_in = %pair, ?direction, "child SA is to be replaced"),
+            Reached::Hard => tracing::warn!(spi_in = %pair, ?direction, "child SA has ended: nobody replaced it"),
+        }
+    }
+
+    /// The worker says where packets go now. It has the last word: what it reports last is where they go, whether
+    /// ESP moved the tunnel or we asked for it.
+    pub(crate) fn moved(&mut self, node: &mut Node, tunnel: TunnelKey, path: Path) {
+        let ours = matches!(&self.service, Service::Tunnel(ours) if ours.key == tunnel);
+        if !ours || path == self.peer.path {
+            return;
+        }
+        tracing::info!(from = %self.peer.path.peer, to = %path.peer, by = "ESP", "peer moved");
+        node.counters.moves_by_esp += 1;
+        self.peer.path = path;
+        self.peer.framing = IkeFraming::NonEspMarker;
+    }
+
     /// Its time has come.
     pub(crate) fn timeout(&mut self, now: Instant, node: &mut Node) -> Verdict {
         match &mut self.service {
@@ -297,7 +343,7 @@ impl Established {
             Service::Childless { .. } => {}
         }
         if let Some(former) = self.former.take_if(|former| former.until <= now) {
-            node.forget_ike_spi(former.ike.spi_r);
+            node.forget_ike_spi(former.ike.spi());
         }
         let patience = node.patience();
         match self.ike.ids.retry(now, &patience) {
@@ -328,9 +374,9 @@ impl Established {
 
     /// All IKE SAs of it are forgotten: nothing can reach it by its SPIs any more.
     pub(crate) fn forget_ike_sas(&mut self, node: &mut Node) {
-        node.forget_ike_spi(self.ike.spi_r);
+        node.forget_ike_spi(self.ike.spi());
         if let Some(former) = self.former.take() {
-            node.forget_ike_spi(former.ike.spi_r);
+            node.forget_ike_spi(former.ike.spi());
         }
     }
 
@@ -376,6 +422,6 @@ impl Established {
     }
 }
 
-pub(super) fn farewell(incoming: &Incoming<'_>, answer: Vec<u8>) -> Farewell {
-    Farewell { spi: incoming.header.responder_spi, request: incoming.bytes.to_vec(), answer }
+pub(super) fn farewell(ike: &IkeSa, incoming: &Incoming<'_>, answer: Vec<u8>) -> Farewell {
+    Farewell { spi: ike.spi(), request: incoming.bytes.to_vec(), answer }
 }

@@ -4,6 +4,7 @@
 //! initiator --> HDR, SK {IDi, [N(INITIAL_CONTACT),] [IDr,] AUTH, [CP(CFG_REQUEST),] SAi2, TSi, TSr}
 //! ```
 
+use super::calling::Contact;
 use super::half_open::HalfOpen;
 use super::node::Node;
 use super::shape::{self, Misshapen, notify};
@@ -30,15 +31,6 @@ pub(crate) struct Proven<'a> {
     pub(super) proposals: &'a [Proposal],
     pub(super) ts_initiator: &'a [Selector],
     pub(super) ts_responder: &'a [Selector],
-}
-
-/// RFC 7296 section 2.4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Contact {
-    /// INITIAL_CONTACT: whatever we still have of this identity is lost.
-    Initial,
-    /// Not said.
-    Further,
 }
 
 /// Why not. The peer hears [`LoginRefused::answer`]; the rest is for the log.

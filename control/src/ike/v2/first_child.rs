@@ -9,9 +9,10 @@ use super::child::{Child, ChildParts};
 use super::configuration;
 use super::expect_auth::Proven;
 use super::half_open::HalfOpen;
+use super::ike_sa::Role;
 use super::node::Node;
 use super::shape::notify;
-use super::tunnel::{Tunnel, addresses};
+use super::tunnel::{Inner, Tunnel, addresses};
 use crate::config::checked::Connection;
 use crate::ike::narrow::{Shown, narrow, selector_of_address, selector_of_net};
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
@@ -82,7 +83,7 @@ pub(super) fn grant(
             return Err(refused);
         }
     };
-    let EspChoice { mut answer, peer_spi, cipher, group: _ } = choice;
+    let EspChoice { mut answer, peer_spi, cipher, numbers, group: _ } = choice;
     answer.spi = spi_in.get().to_be_bytes().to_vec();
     let mut payloads = Vec::new();
     if let Some(request) = proven.configuration {
@@ -92,9 +93,11 @@ pub(super) fn grant(
     payloads.push(Payload::TsInitiator(selectors.remote.clone()));
     payloads.push(Payload::TsResponder(selectors.local.clone()));
 
-    let mut tunnel = Tunnel::set_up(node, half.id, key, datagram.path, lease);
+    let inner = Inner::Lent(lease);
+    let mut tunnel = Tunnel::set_up(node, half.id, key, datagram.path, half.nat.following(), inner);
     let keys = half.ike.keys.child_keymat(cipher, None, &half.nonce_i, &half.nonce_r);
-    let parts = ChildParts { tunnel: key, spi_in, spi_out: peer_spi, suite: cipher, selectors };
+    let role = Role::Responder;
+    let parts = ChildParts { tunnel: key, spi_in, spi_out: peer_spi, suite: cipher, numbers, selectors, role };
     match Child::install(now, node, parts, &keys) {
         Ok(child) => tunnel.children.push(child),
         Err(bad_length) => {

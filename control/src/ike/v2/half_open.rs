@@ -5,7 +5,7 @@ use crate::config::checked::IkeSuite;
 use crate::ike::counters::Ignored;
 use crate::ike::wire::IkeSpi;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Path, WorkerId};
+use adit_dataplane::contract::{Following, Path, WorkerId};
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -40,6 +40,20 @@ impl HalfOpen {
 pub(crate) struct Nat {
     pub(super) peer: Behind,
     pub(super) us: Behind,
+}
+
+impl Nat {
+    /// A peer behind a NAT is followed when its mapping changes, and only such a peer (RFC 7296 section 2.23).
+    ///
+    /// DEVIATES: section 2.23 advises an end that is behind a NAT itself against following. A headend behind a
+    /// one-to-one NAT is an ordinary thing, and who could misuse it (deliver the peer's newest packet from an address
+    /// of his own before it arrives) can as well keep that packet from arriving.
+    pub(super) fn following(self) -> Following {
+        match self.peer {
+            Behind::Nat => Following::NewestPacket,
+            Behind::Nothing => Following::CommandOnly,
+        }
+    }
 }
 
 /// One side's place.

@@ -1,50 +1,86 @@
-//! One IKE SA: two SPIs, keys, and its message IDs. adit is the original responder of each: the peer starts the
-//! first and, in this version, every rekey.
+//! One IKE SA: two SPIs, keys, its message IDs and its lifetime. Which end we are decides whose SPI comes first, the
+//! flag in the header and which keys are ours (RFC 7296 sections 2.14 and 3.1).
 
-use super::message_id::{Busy, MessageIds, Patience};
+use super::life::{Life, Lifetime};
+use super::message_id::{Busy, MessageIds};
+use super::node::Node;
+use super::purpose::Purpose;
 use crate::config::checked::IkeSuite;
 use crate::ike::keys::IkeKeys;
 use crate::ike::sk::{SkCipher, SkError};
-use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, Payload};
-use adit_crypto::esp_cipher::{Backend, BadKeyLength};
+use crate::ike::wire::{Flags, Header, IkeSpi, Incoming, Payload};
+use adit_crypto::esp_cipher::BadKeyLength;
 use adit_dataplane::time::Instant;
 
-/// What a request of ours is for.
+/// Who started the exchange that made an SA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Is the peer alive? (RFC 7296 section 2.4)
-    Liveness,
-    /// This IKE SA is to end (RFC 7296 section 1.4.1).
-    Goodbye,
+pub(crate) enum Role {
+    /// We did.
+    Initiator,
+    /// The peer did.
+    Responder,
+}
+
+/// The original initiator's and responder's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IkeSpis {
+    pub(crate) initiator: IkeSpi,
+    pub(crate) responder: IkeSpi,
 }
 
 /// Keys and windows of one IKE SA.
 pub(crate) struct IkeSa {
-    pub(crate) spi_i: IkeSpi,
-    pub(crate) spi_r: IkeSpi,
+    pub(crate) role: Role,
+    pub(crate) spis: IkeSpis,
     pub(super) keys: IkeKeys,
     theirs: SkCipher,
     ours: SkCipher,
     pub(super) ids: MessageIds<Purpose>,
+    pub(super) life: Life,
 }
 
 impl IkeSa {
-    /// With fresh windows; the peer's first request will bear `expected`.
+    /// Its life begins now.
     pub(super) fn new(
-        backend: Backend,
-        spi_i: IkeSpi,
-        spi_r: IkeSpi,
+        now: Instant,
+        node: &mut Node,
+        role: Role,
+        spis: IkeSpis,
         keys: IkeKeys,
-        expected: u32,
+        ids: MessageIds<Purpose>,
     ) -> Result<Self, BadKeyLength> {
-        let theirs = keys.initiator_cipher(backend)?;
-        let ours = keys.responder_cipher(backend)?;
-        Ok(Self { spi_i, spi_r, keys, theirs, ours, ids: MessageIds::new(expected) })
+        let backend = node.config.crypto;
+        let (initiator, responder) = (keys.initiator_cipher(backend)?, keys.responder_cipher(backend)?);
+        let (ours, theirs) = match role {
+            Role::Initiator => (initiator, responder),
+            Role::Responder => (responder, initiator),
+        };
+        let time = Lifetime { rekey: node.config.ike.rekey_time, over: node.config.ike.over_time };
+        let life = Life::new(now, &mut *node.random, time);
+        Ok(Self { role, spis, keys, theirs, ours, ids, life })
     }
 
     /// The algorithms.
     pub(super) fn suite(&self) -> IkeSuite {
         self.keys.suite()
+    }
+
+    /// Our own SPI, by which messages find it.
+    pub(crate) fn spi(&self) -> IkeSpi {
+        match self.role {
+            Role::Initiator => self.spis.initiator,
+            Role::Responder => self.spis.responder,
+        }
+    }
+
+    /// Whether a message with this header is for this IKE SA, from its other end.
+    pub(crate) fn is_addressed(&self, header: &Header) -> bool {
+        let from = match header.flags.initiator {
+            true => Role::Responder,
+            false => Role::Initiator,
+        };
+        let spis = IkeSpis { initiator: header.initiator_spi, responder: header.responder_spi };
+        from == self.role && spis == self.spis
     }
 
     /// What the peer said, once proven.
@@ -54,7 +90,7 @@ impl IkeSa {
 
     /// The answer to the expected request; it is kept in case the peer asks again.
     pub(super) fn answer(&mut self, request: &Header, payloads: &[Payload]) -> Vec<u8> {
-        let header = self.header(request.exchange, Flags { initiator: false, response: true }, request.message_id);
+        let header = Header { flags: self.flags(Said::Response), ..*request };
         let bytes = self.ours.seal(&header, payloads);
         self.ids.answered(bytes.clone());
         bytes
@@ -64,18 +100,29 @@ impl IkeSa {
     pub(super) fn ask(
         &mut self,
         now: Instant,
-        patience: &Patience,
+        node: &Node,
         purpose: Purpose,
         payloads: &[Payload],
     ) -> Result<Vec<u8>, Busy> {
-        let id = self.ids.next_request()?;
-        let header = self.header(Exchange::Informational, Flags { initiator: false, response: false }, id);
+        let header = Header {
+            initiator_spi: self.spis.initiator,
+            responder_spi: self.spis.responder,
+            exchange: purpose.exchange(),
+            flags: self.flags(Said::Request),
+            message_id: self.ids.next_request()?,
+        };
         let bytes = self.ours.seal(&header, payloads);
-        self.ids.asked(now, patience, purpose, bytes.clone());
+        self.ids.asked(now, &node.patience(), purpose, bytes.clone());
         Ok(bytes)
     }
 
-    fn header(&self, exchange: Exchange, flags: Flags, message_id: u32) -> Header {
-        Header { initiator_spi: self.spi_i, responder_spi: self.spi_r, exchange, flags, message_id }
+    fn flags(&self, said: Said) -> Flags {
+        Flags { initiator: self.role == Role::Initiator, response: said == Said::Response }
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Request,
+    Response,
 }

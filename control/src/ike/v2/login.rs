@@ -1,12 +1,11 @@
 //! The outcome of IKE_AUTH: a session begins, or the peer is told that none does (RFC 7296 sections 1.2, 2.21.2).
 
-use super::established::{Established, Peer, Service, farewell};
+use super::established::{Established, Origin, Peer, Service, farewell};
 use super::expect_auth::{LoginRefused, Proven};
 use super::farewell::Farewell;
 use super::first_child;
 use super::half_open::HalfOpen;
 use super::node::Node;
-use super::tunnel::{Traffic, addresses};
 use crate::ike::wire::{Incoming, Payload};
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
@@ -26,7 +25,7 @@ impl Established {
         let (service, rest) = match granted {
             Ok((tunnel, payloads)) => {
                 node.counters.logins += 1;
-                let addresses = addresses(&tunnel.lease);
+                let addresses = tunnel.inner.addresses();
                 let connection = node.connection(proven.connection).map(|connection| connection.name.as_str());
                 tracing::info!(identity = %proven.identity, connection, ?addresses, peer = %datagram.path.peer,
                     worker = worker.0, ike = %half.ike.suite(),
@@ -37,7 +36,7 @@ impl Established {
                 node.counters.refusals += 1;
                 tracing::warn!(cause = refused.cause.name(), identity = %proven.identity, peer = %datagram.path.peer,
                     offered = refused.offered, wanted = refused.wanted, "login without child SA: {}", refused.cause.sentence());
-                (Service::Childless { since: now, traffic: Traffic::default() }, vec![refused.answer])
+                (Service::childless(now), vec![refused.answer])
             }
         };
         let HalfOpen { id, arrival, mut ike, nat, .. } = half;
@@ -48,7 +47,7 @@ impl Established {
             id,
             identity: proven.identity.clone(),
             connection: proven.connection,
-            arrival,
+            origin: Origin::Came(arrival),
             nat,
             worker,
             path: datagram.path,
@@ -57,7 +56,7 @@ impl Established {
             heard: now,
             sent: now,
         };
-        Self { peer, ike, former: None, service }
+        Self::of(peer, ike, service)
     }
 }
 
@@ -66,5 +65,5 @@ impl Established {
 pub(crate) fn refuse_login(half: HalfOpen, refused: &LoginRefused, incoming: &Incoming<'_>) -> Farewell {
     let mut ike = half.ike;
     let answer = ike.answer(&incoming.header, std::slice::from_ref(&refused.answer));
-    farewell(incoming, answer)
+    farewell(&ike, incoming, answer)
 }

@@ -71,10 +71,10 @@ enum Asked<P> {
     Waiting { purpose: P, bytes: Vec<u8>, tries: u32, due: Instant, wait: Duration },
 }
 
-impl<P: Copy> MessageIds<P> {
-    /// An IKE SA whose first request from the peer will bear `expected`; our own start at 0.
-    pub fn new(expected: u32) -> Self {
-        Self { expected: expected.into(), last_answer: Vec::new(), next: 0, asked: Asked::Nothing }
+impl<P> MessageIds<P> {
+    /// An IKE SA whose first request from the peer will bear `expected`, and our own first one `next`.
+    pub fn new(expected: u32, next: u32) -> Self {
+        Self { expected: expected.into(), last_answer: Vec::new(), next: next.into(), asked: Asked::Nothing }
     }
 
     /// Which request is this?
@@ -114,23 +114,35 @@ impl<P: Copy> MessageIds<P> {
     }
 
     /// What our request under way is for.
-    pub fn under_way(&self) -> Option<P> {
+    pub fn under_way(&self) -> Option<&P> {
         match &self.asked {
             Asked::Nothing => None,
-            Asked::Waiting { purpose, .. } => Some(*purpose),
+            Asked::Waiting { purpose, .. } => Some(purpose),
+        }
+    }
+
+    /// As [`MessageIds::under_way`], to note what has happened since.
+    pub fn under_way_mut(&mut self) -> Option<&mut P> {
+        match &mut self.asked {
+            Asked::Nothing => None,
+            Asked::Waiting { purpose, .. } => Some(purpose),
+        }
+    }
+
+    /// Our request needs no answer any more: it is not repeated, and what comes is not looked at. Its ID stays used.
+    pub fn forget(&mut self) -> Option<P> {
+        match std::mem::replace(&mut self.asked, Asked::Nothing) {
+            Asked::Nothing => None,
+            Asked::Waiting { purpose, .. } => Some(purpose),
         }
     }
 
     /// Is this what we wait for? Then the wait is over.
     pub fn response(&mut self, id: u32) -> Response<P> {
-        match &self.asked {
-            Asked::Waiting { purpose, .. } if u64::from(id) + 1 == self.next => {
-                let purpose = *purpose;
-                self.asked = Asked::Nothing;
-                Response::Answer(purpose)
-            }
-            Asked::Waiting { .. } | Asked::Nothing => Response::NotAsked,
+        if !self.waits_for(id) {
+            return Response::NotAsked;
         }
+        self.forget().map_or(Response::NotAsked, Response::Answer)
     }
 
     /// Whether a response with this ID would be the one we wait for.
@@ -183,7 +195,7 @@ mod tests {
     #[test]
     fn a_request_is_next_again_old_or_ahead_of_the_window() {
         for first in [0, 1, 7] {
-            let mut ids = MessageIds::<()>::new(first);
+            let mut ids = MessageIds::<()>::new(first, 0);
             assert_eq!(ids.request(first), Request::Next);
             assert_eq!(ids.request(first + 1), Request::Ahead);
             if first > 0 {
@@ -207,7 +219,7 @@ mod tests {
 
     #[test]
     fn after_the_last_message_id_comes_none() {
-        let mut ids = MessageIds::<()>::new(u32::MAX);
+        let mut ids = MessageIds::<()>::new(u32::MAX, 0);
         assert_eq!(ids.request(u32::MAX), Request::Next);
         ids.answered(vec![9]);
         assert_eq!(ids.request(u32::MAX), Request::Again(&[9]));
@@ -216,12 +228,12 @@ mod tests {
 
     #[test]
     fn our_requests_go_out_one_at_a_time_and_only_their_own_answer_counts() {
-        let mut ids = MessageIds::new(0);
+        let mut ids = MessageIds::new(0, 0);
         assert_eq!(ids.next_request(), Ok(0));
         assert_eq!(ids.response(0), Response::NotAsked);
         ids.asked(at(0), &PATIENCE, 'a', vec![1]);
         assert_eq!(ids.next_request(), Err(Busy));
-        assert_eq!(ids.under_way(), Some('a'));
+        assert_eq!(ids.under_way(), Some(&'a'));
         assert_eq!(ids.response(1), Response::NotAsked);
         assert_eq!(ids.response(u32::MAX), Response::NotAsked);
         assert!(ids.waits_for(0) && !ids.waits_for(1));
@@ -235,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_request_is_repeated_with_growing_waits_and_then_the_peer_is_dead() {
-        let mut ids = MessageIds::new(0);
+        let mut ids = MessageIds::new(0, 0);
         assert_eq!(ids.due(), None);
         assert_eq!(ids.retry(at(100), &PATIENCE), Retry::NotYet);
         ids.asked(at(0), &PATIENCE, (), vec![1, 2]);
@@ -251,8 +263,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_is_not_repeated_and_its_id_is_not_used_again() {
+        let mut ids = MessageIds::new(0, 7);
+        ids.asked(at(0), &PATIENCE, 'a', vec![1]);
+        if let Some(purpose) = ids.under_way_mut() {
+            *purpose = 'b';
+        }
+        assert_eq!(ids.forget(), Some('b'));
+        assert_eq!((ids.forget(), ids.due()), (None, None));
+        assert_eq!(ids.response(7), Response::NotAsked);
+        assert_eq!(ids.next_request(), Ok(8));
+    }
+
+    #[test]
     fn an_answer_ends_the_repeating() {
-        let mut ids = MessageIds::new(0);
+        let mut ids = MessageIds::new(0, 0);
         ids.asked(at(0), &PATIENCE, (), vec![1]);
         assert_eq!(ids.retry(at(4), &PATIENCE), Retry::Again(&[1]));
         assert_eq!(ids.response(0), Response::Answer(()));

@@ -1,4 +1,4 @@
-//! IKEv2 as a responder (RFC 7296). The listing is the feature list.
+//! IKEv2 in both roles (RFC 7296). The listing is the feature list.
 //!
 //! ```text
 //!            IKE_SA_INIT            IKE_AUTH                        delete, dead, …
@@ -8,9 +8,13 @@
 //!                           ▼                   │      └─┘ INFORMATIONAL               │
 //!                        nothing                └──────────▶ Closing ──────────────────┘
 //!                                                 we delete
+//!
+//!            our IKE_SA_INIT      keys agreed           proven
+//!  connect() ─────────────▶ Calling ─────────▶ Proving ─────────▶ Established
 //! ```
 //! What is over leaves a farewell for a while, so that a lost last answer can be asked for again.
 
+mod calling;
 mod child;
 mod closing;
 mod configuration;
@@ -24,9 +28,12 @@ mod half_open;
 mod ike_sa;
 mod informational;
 mod keepalive;
+mod life;
 mod login;
 pub mod message_id;
 mod node;
+mod proving;
+mod purpose;
 mod rekey_child;
 mod rekey_ike;
 mod sa_init;
@@ -35,12 +42,15 @@ pub mod timers;
 mod tunnel;
 mod views;
 
+pub use calling::{Call, Contact};
+pub(crate) use calling::{CallFailed, Called, Calling, Held};
 pub(crate) use closing::Closing;
-pub(crate) use established::{Established, Peer, Verdict};
-pub(crate) use expect_auth::{Contact, LoginRefused, Proven, prove};
+pub(crate) use established::{Established, Origin, Peer, Verdict};
+pub(crate) use expect_auth::{LoginRefused, Proven, prove};
 pub(crate) use farewell::Farewell;
 pub(crate) use half_open::{Arrival, Arrivals, HalfOpen};
 pub(crate) use login::refuse_login;
 pub(crate) use node::{Node, TimerKey};
+pub(crate) use proving::Proving;
 pub(crate) use sa_init::{Refused, respond, unsupported_critical};
 pub(crate) use tunnel::Traffic;

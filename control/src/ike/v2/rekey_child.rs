@@ -9,6 +9,7 @@
 
 use super::child::{Child, ChildParts, ChildStage};
 use super::create_child::Made;
+use super::ike_sa::Role;
 use super::node::Node;
 use super::shape::{self, Misshapen};
 use super::tunnel::Tunnel;
@@ -74,7 +75,7 @@ pub(super) fn answer(
         return Ok(Made::refusal(NotifyKind::TemporaryFailure, Vec::new()));
     };
 
-    let EspChoice { mut answer, peer_spi, cipher, group: _ } = choice;
+    let EspChoice { mut answer, peer_spi, cipher, numbers, group: _ } = choice;
     let nonce_r = node.random_bytes(super::sa_init::nonce_len(ike_keys.suite(), nonce_i));
     let keys = ike_keys.child_keymat(cipher, shared.as_ref(), nonce_i, &nonce_r);
     answer.spi = spi_in.get().to_be_bytes().to_vec();
@@ -83,7 +84,8 @@ pub(super) fn answer(
     said.push(Payload::TsInitiator(selectors.remote.clone()));
     said.push(Payload::TsResponder(selectors.local.clone()));
 
-    let parts = ChildParts { tunnel: tunnel.key, spi_in, spi_out: peer_spi, suite: cipher, selectors };
+    let role = Role::Responder;
+    let parts = ChildParts { tunnel: tunnel.key, spi_in, spi_out: peer_spi, suite: cipher, numbers, selectors, role };
     match Child::install(now, node, parts, &keys) {
         Ok(child) => tunnel.children.push(child),
         Err(_bad_length) => {

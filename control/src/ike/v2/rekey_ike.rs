@@ -8,7 +8,8 @@
 
 use super::create_child::Made;
 use super::established::Established;
-use super::ike_sa::IkeSa;
+use super::ike_sa::{IkeSa, IkeSpis, Role};
+use super::message_id::MessageIds;
 use super::node::Node;
 use super::sa_init::{agree, nonce_len};
 use super::shape::{self, Misshapen};
@@ -16,10 +17,16 @@ use crate::ike::keys::IkeKeys;
 use crate::ike::propose::choose_ike;
 use crate::ike::wire::{IkeSpi, KeyExchange, NotifyKind, Payload};
 use crate::session::Cause;
+use adit_dataplane::time::Instant;
 use std::sync::Arc;
 
 /// Answers one.
-pub(super) fn answer(node: &mut Node, session: &Established, payloads: &[Payload]) -> Result<Made, Misshapen> {
+pub(super) fn answer(
+    now: Instant,
+    node: &mut Node,
+    session: &Established,
+    payloads: &[Payload],
+) -> Result<Made, Misshapen> {
     let (proposals, nonce_i) = (shape::sa(payloads)?, shape::nonce(payloads)?);
     let ke = shape::ke(payloads)?;
     let config = Arc::clone(&node.config);
@@ -52,7 +59,8 @@ pub(super) fn answer(node: &mut Node, session: &Established, payloads: &[Payload
     let nonce_r = node.random_bytes(nonce_len(suite, nonce_i));
     let spi_r = node.new_ike_spi(session.peer.id);
     let keys = IkeKeys::rekey(&session.ike.keys, suite, &shared, nonce_i, &nonce_r, spi_i, spi_r);
-    let Ok(next) = IkeSa::new(config.crypto, spi_i, spi_r, keys, 0) else {
+    let spis = IkeSpis { initiator: spi_i, responder: spi_r };
+    let Ok(next) = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(0, 0)) else {
         node.forget_ike_spi(spi_r);
         return Ok(Made::refusal(NotifyKind::NoProposalChosen, Vec::new()));
     };

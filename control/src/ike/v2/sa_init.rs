@@ -10,7 +10,8 @@
 //! demands it (and then the peer broke the same rule), and without NAT detection there is no IKE SA at all.
 
 use super::half_open::{Arrival, Behind, HalfOpen, Nat};
-use super::ike_sa::IkeSa;
+use super::ike_sa::{IkeSa, IkeSpis, Role};
+use super::message_id::MessageIds;
 use super::node::Node;
 use super::shape::{self, Misshapen, notify};
 use crate::config::checked::IkeSuite;
@@ -88,7 +89,8 @@ pub(crate) fn respond(
     let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
     let response = answer(header, spi_r, chosen, KeyExchange { group: ke.group, public }, &nonce_r, datagram.path);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
-    let ike = IkeSa::new(node.config.crypto, header.initiator_spi, spi_r, keys, 1);
+    let spis = IkeSpis { initiator: header.initiator_spi, responder: spi_r };
+    let ike = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(1, 0));
     let (Ok(ike), true) = (ike, response.len() <= incoming.bytes.len()) else {
         node.forget_ike_spi(spi_r);
         return Err(Refused::Silence(Ignored::WouldAmplify));
@@ -185,7 +187,7 @@ pub(super) fn nonce_len(suite: IkeSuite, peer: &[u8]) -> usize {
 }
 
 /// `None` if the peer does not do NAT traversal.
-fn detect(incoming: &Incoming<'_>, path: Path) -> Option<Nat> {
+pub(super) fn detect(incoming: &Incoming<'_>, path: Path) -> Option<Nat> {
     let Header { initiator_spi, responder_spi, .. } = incoming.header;
     let side = |kind, address| {
         let hash = nat_detection_hash(initiator_spi, responder_spi, address);

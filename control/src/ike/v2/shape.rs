@@ -53,6 +53,8 @@ pickers! {
     ts_responder maybe_ts_responder "TSr" Payload::TsResponder(selectors) => selectors.as_slice(), &[Selector];
     /// Configuration request.
     configuration maybe_configuration "CP" Payload::Configuration(cp @ ConfigPayload { kind: ConfigKind::Request, .. }) => cp, &ConfigPayload;
+    /// What a configuration request was answered with.
+    configuration_reply maybe_configuration_reply "CP" Payload::Configuration(cp @ ConfigPayload { kind: ConfigKind::Reply, .. }) => cp, &ConfigPayload;
 }
 
 /// All notifications.

@@ -1,10 +1,10 @@
-//! What a session has in the dataplane: a lease, routes to it, a tunnel, and the child SAs in it.
+//! What a session has in the dataplane: inner addresses, routes, a tunnel, and the child SAs in it.
 
 use super::child::{Child, ChildStage};
 use super::node::Node;
 use crate::lease::Lease;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, Path, Spi, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{Command, Following, Path, Spi, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -16,10 +16,36 @@ pub(super) const MOST_CHILDREN: usize = 4;
 pub(super) struct Tunnel {
     session: SessionId,
     pub(super) key: TunnelKey,
-    pub(super) lease: Lease,
+    pub(super) inner: Inner,
     pub(super) children: Vec<Child>,
     /// Of child SAs that are no more.
     gone: Traffic,
+}
+
+/// Whose inner addresses they are, and what leads into the tunnel.
+pub(super) enum Inner {
+    /// The peer's, out of our pools: they lead into the tunnel.
+    Lent(Lease),
+    /// Ours, given by the peer; the networks behind it lead into the tunnel. Where several tunnels go to one network,
+    /// the last to come has the route.
+    Given { addresses: Vec<IpAddr>, networks: Vec<IpNet> },
+}
+
+impl Inner {
+    /// IPv4 first.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        match self {
+            Self::Lent(lease) => addresses(lease),
+            Self::Given { addresses, networks: _ } => addresses.clone(),
+        }
+    }
+
+    fn routes(&self) -> Vec<IpNet> {
+        match self {
+            Self::Lent(lease) => addresses(lease).into_iter().map(IpNet::from).collect(),
+            Self::Given { addresses: _, networks } => networks.clone(),
+        }
+    }
 }
 
 /// Inner packets and octets, both ways.
@@ -41,10 +67,17 @@ impl std::ops::AddAssign for Traffic {
 }
 
 impl Tunnel {
-    /// A tunnel without child SAs; the lease's addresses lead into it.
-    pub(super) fn set_up(node: &mut Node, session: SessionId, key: TunnelKey, path: Path, lease: Lease) -> Self {
-        for address in addresses(&lease) {
-            node.installer.route(IpNet::from(address), key);
+    /// A tunnel without child SAs.
+    pub(super) fn set_up(
+        node: &mut Node,
+        session: SessionId,
+        key: TunnelKey,
+        path: Path,
+        following: Following,
+        inner: Inner,
+    ) -> Self {
+        for network in inner.routes() {
+            node.installer.route(network, key);
         }
         node.installer.command(
             key.worker,
@@ -53,19 +86,23 @@ impl Tunnel {
                 path,
                 // Nothing is known of the path yet.
                 outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
+                following,
             }),
         );
-        Self { session, key, lease, children: Vec::new(), gone: Traffic::default() }
+        Self { session, key, inner, children: Vec::new(), gone: Traffic::default() }
     }
 
     /// Everything goes: no route before no tunnel, so that nobody is sent into the void for long.
     pub(super) fn take_down(self, node: &mut Node) -> Traffic {
         let total = self.traffic();
-        for address in addresses(&self.lease) {
-            node.installer.unroute(&IpNet::from(address), self.key);
+        for network in self.inner.routes() {
+            node.installer.unroute(&network, self.key);
         }
         node.installer.command(self.key.worker, Command::DropTunnel { tunnel: self.key });
-        node.leases.give_back(self.session, self.lease);
+        match self.inner {
+            Inner::Lent(lease) => node.leases.give_back(self.session, lease),
+            Inner::Given { .. } => {}
+        }
         total
     }
 

@@ -1,38 +1,46 @@
 //! Copied views of sessions and their child SAs, for the API.
 
+use super::calling::Calling;
 use super::closing::Closing;
 use super::established::{Established, Peer, Service};
 use super::half_open::{Behind, HalfOpen};
-use super::ike_sa::IkeSa;
+use super::ike_sa::{IkeSa, IkeSpis};
 use super::node::Node;
-use super::tunnel::{Traffic, addresses};
+use super::proving::{Keyed, Proving};
+use super::tunnel::Traffic;
 use crate::ike::narrow::Shown;
-use crate::session::{SaView, SessionState, SessionView};
-use adit_dataplane::contract::Selector;
+use crate::ike::wire::IkeSpi;
+use crate::session::{SaView, SessionId, SessionState, SessionView};
+use adit_dataplane::contract::{Path, Selector, WorkerId};
 use adit_dataplane::time::Instant;
 
 impl HalfOpen {
     /// Nothing is proven yet.
     pub(crate) fn view(&self, now: Instant) -> SessionView {
         SessionView {
-            id: self.id.to_string(),
-            state: SessionState::Connecting,
-            identity: String::new(),
-            connection: String::new(),
-            addresses: Vec::new(),
-            peer: self.path.peer,
-            local: self.path.local,
-            transport: TRANSPORT.to_owned(),
             peer_behind_nat: self.nat.peer == Behind::Nat,
             ike_algorithms: self.ike.suite().to_string(),
-            ike_spis: spis(&self.ike),
-            worker: self.worker.0,
-            up_seconds: now.since(self.since).as_secs(),
-            idle_seconds: now.since(self.since).as_secs(),
-            bytes_in: 0,
-            bytes_out: 0,
-            packets_in: 0,
-            packets_out: 0,
+            ..connecting(now, self.id, self.path, &self.ike.spis, self.worker, self.since)
+        }
+    }
+}
+
+impl Calling {
+    /// Nothing is agreed yet.
+    pub(crate) fn view(&self, now: Instant) -> SessionView {
+        let spis = IkeSpis { initiator: self.spi, responder: IkeSpi::default() };
+        connecting(now, self.id, self.call.path, &spis, self.worker, self.since)
+    }
+}
+
+impl Proving {
+    /// Keys are agreed, nothing is proven.
+    pub(crate) fn view(&self, now: Instant) -> SessionView {
+        let Keyed { id, call, ike, worker, since, nat, .. } = &self.keyed;
+        SessionView {
+            peer_behind_nat: nat.peer == Behind::Nat,
+            ike_algorithms: ike.suite().to_string(),
+            ..connecting(now, *id, call.natt, &ike.spis, *worker, *since)
         }
     }
 }
@@ -41,7 +49,7 @@ impl Established {
     /// In service.
     pub(crate) fn view(&self, now: Instant, node: &Node) -> SessionView {
         let addresses = match &self.service {
-            Service::Tunnel(tunnel) => addresses(&tunnel.lease),
+            Service::Tunnel(tunnel) => tunnel.inner.addresses(),
             Service::Childless { .. } => Vec::new(),
         };
         let idle = now.since(self.heard()).as_secs();
@@ -59,7 +67,7 @@ impl Established {
                 identity: self.peer.identity.to_string(),
                 spi_in: child.spi_in.to_string(),
                 spi_out: format!("{:#010x}", child.spi_out),
-                algorithms: child.suite.to_string(),
+                algorithms: child.algorithms(),
                 library: child.library.name().to_owned(),
                 state: child.state().to_owned(),
                 worker: tunnel.key.worker.0,
@@ -97,7 +105,7 @@ fn view(peer: &Peer, ike: &IkeSa, traffic: Traffic, now: Instant, node: &Node) -
         transport: TRANSPORT.to_owned(),
         peer_behind_nat: peer.nat.peer == Behind::Nat,
         ike_algorithms: ike.suite().to_string(),
-        ike_spis: spis(ike),
+        ike_spis: spis(&ike.spis),
         worker: peer.worker.0,
         up_seconds: now.since(peer.login).as_secs(),
         idle_seconds: now.since(peer.heard).as_secs(),
@@ -108,8 +116,38 @@ fn view(peer: &Peer, ike: &IkeSa, traffic: Traffic, now: Instant, node: &Node) -
     }
 }
 
-fn spis(ike: &IkeSa) -> String {
-    format!("{:?}_{:?}", ike.spi_i, ike.spi_r)
+fn connecting(
+    now: Instant,
+    id: SessionId,
+    path: Path,
+    ike_spis: &IkeSpis,
+    worker: WorkerId,
+    since: Instant,
+) -> SessionView {
+    SessionView {
+        id: id.to_string(),
+        state: SessionState::Connecting,
+        identity: String::new(),
+        connection: String::new(),
+        addresses: Vec::new(),
+        peer: path.peer,
+        local: path.local,
+        transport: TRANSPORT.to_owned(),
+        peer_behind_nat: false,
+        ike_algorithms: String::new(),
+        ike_spis: spis(ike_spis),
+        worker: worker.0,
+        up_seconds: now.since(since).as_secs(),
+        idle_seconds: now.since(since).as_secs(),
+        bytes_in: 0,
+        bytes_out: 0,
+        packets_in: 0,
+        packets_out: 0,
+    }
+}
+
+fn spis(spis: &IkeSpis) -> String {
+    format!("{:?}_{:?}", spis.initiator, spis.responder)
 }
 
 fn shown(selectors: &[Selector]) -> Vec<String> {

@@ -64,6 +64,13 @@ notify_kinds! {
     SignatureHashAlgorithms = 16431,
 }
 
+impl NotifyKind {
+    /// Whether it says that something failed (RFC 7296 section 3.10.1: types below 16384).
+    pub const fn is_error(self) -> bool {
+        self.iana() < 16_384
+    }
+}
+
 /// One notification.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Notify {

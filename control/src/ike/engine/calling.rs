@@ -1,0 +1,68 @@
+//! Sessions that we start.
+
+use super::{Door, Engine, Stage};
+use crate::ike::v2::{Call, CallFailed, Called, Calling, Held, TimerKey, Verdict};
+use crate::session::SessionId;
+use adit_dataplane::time::Instant;
+
+/// Why a call was not even begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CannotCall {
+    /// We are leaving.
+    #[error("adit is leaving")]
+    ShuttingDown,
+    /// As many sessions as the configuration allows.
+    #[error("as many sessions as the configuration allows are up")]
+    Full,
+    /// The configuration has no such connection, or it proposes nothing.
+    #[error("no such connection")]
+    NoSuchConnection,
+}
+
+impl Engine {
+    /// Starts a session with a peer (RFC 7296 section 1.2): [`Engine::state`] tells how it goes, `None` that it failed
+    /// or is over.
+    pub fn connect(&mut self, now: Instant, call: Call) -> Result<SessionId, CannotCall> {
+        if self.door == Door::Shut {
+            return Err(CannotCall::ShuttingDown);
+        }
+        if self.sessions.len() >= self.node.config.ike.session_limit {
+            return Err(CannotCall::Full);
+        }
+        let id = SessionId(self.next_id);
+        let _span = tracing::info_span!("session", session = %id).entered();
+        let calling = Calling::begin(now, &mut self.node, id, call).ok_or(CannotCall::NoSuchConnection)?;
+        self.next_id = self.unused_id(self.next_id);
+        self.settle_call(now, Called::Waits(Box::new(calling)));
+        Ok(id)
+    }
+
+    /// After every event in a call.
+    pub(super) fn settle_call(&mut self, now: Instant, called: Called) {
+        match called {
+            Called::Waits(calling) => {
+                let id = calling.held().id;
+                self.node.timers.set(TimerKey::Session(id), Some(calling.deadline()));
+                self.sessions.insert(id, Stage::Calling(calling));
+            }
+            Called::Proves(proving) => {
+                let id = proving.held().id;
+                self.node.timers.set(TimerKey::Session(id), Some(proving.deadline()));
+                self.sessions.insert(id, Stage::Proving(proving));
+            }
+            Called::Up(session) => self.settle(now, session, Verdict::Stay),
+            Called::Closes(closing) => self.settle_closing(now, closing, Verdict::Stay),
+            Called::Failed(held, CallFailed { cause, why }) => {
+                self.node.counters.refusals += 1;
+                tracing::warn!(cause = cause.name(), why, "login failed: {}", cause.sentence());
+                self.hang_up(held);
+            }
+        }
+    }
+
+    /// Without a word.
+    pub(super) fn hang_up(&mut self, held: Held) {
+        self.node.timers.set(TimerKey::Session(held.id), None);
+        held.let_go(&mut self.node);
+    }
+}

@@ -1,0 +1,306 @@
+//! IKE_SA_INIT as the initiator (RFC 7296 sections 1.2, 2.6 and 2.7).
+//!
+//! ```text
+//! initiator --> HDR, [N(COOKIE),] SAi1, KEi, Ni, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP)
+//! responder <-- HDR, N(COOKIE)                  the same again with the cookie in front
+//! responder <-- HDR, N(INVALID_KE_PAYLOAD)      the same again with another group
+//! responder <-- HDR, SAr1, KEr, Nr, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP)
+//! ```
+//! Nothing here is authenticated. What protects it is that nobody off the path can know our SPI.
+
+use super::closing::Closing;
+use super::established::Established;
+use super::ike_sa::{IkeSa, IkeSpis, Role};
+use super::message_id::{MessageIds, Retry};
+use super::node::Node;
+use super::proving::{Keyed, Proving};
+use super::sa_init::detect;
+use super::shape::{self, notify};
+use crate::config::checked::IkeProposal;
+use crate::ike::counters::Ignored;
+use crate::ike::keys::IkeKeys;
+use crate::ike::nat::nat_detection_hash;
+use crate::ike::propose::{choose_ike, offer_ike};
+use crate::ike::wire::{Exchange, Flags, Header, Id, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, build};
+use crate::lease::Want;
+use crate::session::{Cause, SessionId};
+use adit_crypto::kex::KeyPair;
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Spi, WorkerId};
+use adit_dataplane::time::Instant;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Whom to call, as whom, and what for. For load tools and simulations: the configuration file knows no peer to call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Index into the configuration's connections: key, proposals, who the peer may be (`remote_ids`), and the networks
+    /// behind it (`networks`).
+    pub connection: usize,
+    /// Who we say to be (IDi).
+    pub identity: Id,
+    /// Where IKE_SA_INIT goes, bare: usually between two ports 500.
+    pub path: Path,
+    /// Where everything after it goes: usually between two ports 4500.
+    pub natt: Path,
+    /// Inner addresses to ask for.
+    pub want: Want,
+    /// Whether the peer is to forget what it still has of us.
+    pub contact: Contact,
+}
+
+/// RFC 7296 section 2.4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// INITIAL_CONTACT: whatever is still there of this identity is lost.
+    Initial,
+    /// Not said.
+    Further,
+}
+
+/// IKE_SA_INIT is under way.
+pub(crate) struct Calling {
+    pub(super) id: SessionId,
+    pub(super) call: Call,
+    pub(super) spi: IkeSpi,
+    pub(super) worker: WorkerId,
+    pub(super) since: Instant,
+    nonce: Vec<u8>,
+    pair: KeyPair,
+    cookie: Option<Vec<u8>>,
+    request: Vec<u8>,
+    ids: MessageIds<()>,
+    restarts: u32,
+}
+
+/// What becomes of a call.
+pub(crate) enum Called {
+    /// Still this.
+    Waits(Box<Calling>),
+    /// Keys are agreed, IKE_AUTH is under way.
+    Proves(Box<Proving>),
+    /// No session comes of it.
+    Failed(Held, CallFailed),
+    /// The peer has an IKE SA and is told that it ends.
+    Closes(Box<Closing>),
+    /// Logged in.
+    Up(Box<Established>),
+}
+
+/// What a call has taken, to be given back when it fails.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) id: SessionId,
+    pub(super) ike: IkeSpi,
+    pub(super) worker: WorkerId,
+    pub(super) esp: Option<Spi>,
+}
+
+impl Held {
+    /// Gives it back.
+    pub(crate) fn let_go(self, node: &mut Node) {
+        node.forget_ike_spi(self.ike);
+        node.installer.session_left(self.worker);
+        if let Some(spi) = self.esp {
+            node.installer.give_back_spi(spi);
+        }
+    }
+}
+
+/// Why not; for the log.
+#[derive(Debug)]
+pub(crate) struct CallFailed {
+    pub(crate) cause: Cause,
+    pub(crate) why: String,
+}
+
+impl CallFailed {
+    pub(super) fn new(cause: Cause, why: impl std::fmt::Display) -> Self {
+        Self { cause, why: why.to_string() }
+    }
+}
+
+/// As often as this a responder may ask for the same again with a cookie or another group. Each may come after the
+/// other (RFC 7296 section 2.6.1), and a cookie's secret may have changed meanwhile.
+const MOST_RESTARTS: u32 = 6;
+
+impl Calling {
+    /// Sends the first message. `None`: there is no such connection, or it has no proposals.
+    pub(crate) fn begin(now: Instant, node: &mut Node, id: SessionId, call: Call) -> Option<Self> {
+        let group = *node.connection(call.connection)?.ike_proposals.first()?.groups.first()?;
+        let worker = node.installer.place_session();
+        let pair = KeyPair::generate(group, &mut *node.random);
+        // At least half the longest PRF's key (RFC 7296 section 2.10).
+        let nonce = node.random_bytes(32);
+        let spi = node.new_ike_spi(id);
+        let (cookie, request, ids) = (None, Vec::new(), MessageIds::new(0, 0));
+        let mut calling = Self { id, call, spi, worker, since: now, nonce, pair, cookie, request, ids, restarts: 0 };
+        calling.send(now, node);
+        Some(calling)
+    }
+
+    /// A datagram with our SPI.
+    pub(crate) fn handle(
+        mut self: Box<Self>,
+        now: Instant,
+        node: &mut Node,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+    ) -> Called {
+        let header = incoming.header;
+        let expected = header.exchange == Exchange::IkeSaInit && header.flags.response && header.message_id == 0;
+        if !expected {
+            node.ignore(Ignored::UnexpectedExchange);
+            return Called::Waits(self);
+        }
+        let told = shape::notifies(&incoming.payloads).find(|notify| match notify.kind {
+            NotifyKind::Cookie | NotifyKind::InvalidKePayload => true,
+            other => other.is_error(),
+        });
+        let Some(told) = told else { return self.agree(now, node, datagram, incoming) };
+        if told.kind == NotifyKind::Cookie {
+            // RFC 7296 section 2.6: 1 to 64 octets.
+            if !(1..=64).contains(&told.data.len()) {
+                node.ignore(Ignored::Malformed);
+                return Called::Waits(self);
+            }
+            self.cookie = Some(told.data.clone());
+            return self.again(now, node);
+        }
+        if told.kind != NotifyKind::InvalidKePayload {
+            let failed = CallFailed::new(Cause::Refused, format!("IKE_SA_INIT: {:?}", told.kind));
+            return Called::Failed(self.held(), failed);
+        }
+        // RFC 7296 section 1.2: the group that the responder wants, of those that we offered.
+        let wanted = <[u8; 2]>::try_from(told.data.as_slice()).ok().map(u16::from_be_bytes);
+        let offered = self.offered(node).iter().flat_map(|proposal| &proposal.groups).copied();
+        match offered.into_iter().find(|group| Some(group.iana()) == wanted) {
+            Some(group) if group != self.pair.group() => {
+                self.pair = KeyPair::generate(group, &mut *node.random);
+                self.again(now, node)
+            }
+            Some(_) | None => {
+                let failed = CallFailed::new(Cause::WrongGroup, format!("the responder wants group {wanted:?}"));
+                Called::Failed(self.held(), failed)
+            }
+        }
+    }
+
+    /// Its time has come.
+    pub(crate) fn timeout(mut self: Box<Self>, now: Instant, node: &mut Node) -> Called {
+        match self.ids.retry(now, &node.patience()) {
+            Retry::NotYet => Called::Waits(self),
+            Retry::Again(bytes) => {
+                let bytes = bytes.to_vec();
+                node.counters.asked_again += 1;
+                node.send_ike(self.worker, self.call.path, IkeFraming::Bare, bytes);
+                Called::Waits(self)
+            }
+            Retry::Dead => Called::Failed(self.held(), CallFailed::new(Cause::PeerDead, "no answer to IKE_SA_INIT")),
+        }
+    }
+
+    /// When [`Calling::timeout`] has something to do.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.ids.due().unwrap_or(self.since)
+    }
+
+    /// What it has taken.
+    pub(crate) fn held(&self) -> Held {
+        Held { id: self.id, ike: self.spi, worker: self.worker, esp: None }
+    }
+
+    fn again(mut self: Box<Self>, now: Instant, node: &mut Node) -> Called {
+        self.restarts += 1;
+        if self.restarts > MOST_RESTARTS {
+            let failed = CallFailed::new(Cause::Refused, "the responder asks for the same again and again");
+            return Called::Failed(self.held(), failed);
+        }
+        self.send(now, node);
+        Called::Waits(self)
+    }
+
+    fn send(&mut self, now: Instant, node: &mut Node) {
+        // DEVIATES: the hash of an address that nobody has says that we are behind a NAT, so that both ends wrap ESP in
+        // UDP (RFC 7296 section 2.23): native ESP is not carried yet.
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let hash = |address| nat_detection_hash(self.spi, IkeSpi::default(), address).to_vec();
+        let header = Header {
+            initiator_spi: self.spi,
+            responder_spi: IkeSpi::default(),
+            exchange: Exchange::IkeSaInit,
+            flags: Flags { initiator: true, response: false },
+            message_id: 0,
+        };
+        let cookie = self.cookie.clone().map(|cookie| notify(NotifyKind::Cookie, cookie));
+        let payloads: Vec<Payload> = cookie
+            .into_iter()
+            .chain([
+                Payload::Sa(offer_ike(self.offered(node), &[])),
+                Payload::Ke(KeyExchange { group: self.pair.group().iana(), public: self.pair.public().to_vec() }),
+                Payload::Nonce(self.nonce.clone()),
+                notify(NotifyKind::NatDetectionSourceIp, hash(nowhere)),
+                notify(NotifyKind::NatDetectionDestinationIp, hash(self.call.path.peer)),
+            ])
+            .collect();
+        self.request = build(&header, &payloads);
+        // The same Message ID each time: it is another first message, not a second one (RFC 7296 section 2.6).
+        self.ids = MessageIds::new(0, 0);
+        self.ids.asked(now, &node.patience(), (), self.request.clone());
+        node.send_ike(self.worker, self.call.path, IkeFraming::Bare, self.request.clone());
+    }
+
+    fn offered<'a>(&self, node: &'a Node) -> &'a [IkeProposal] {
+        node.connection(self.call.connection).map(|connection| &connection.ike_proposals[..]).unwrap_or_default()
+    }
+
+    /// The responder has answered: both have the same keys now, if it is who we think.
+    fn agree(
+        self: Box<Self>,
+        now: Instant,
+        node: &mut Node,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+    ) -> Called {
+        let header = incoming.header;
+        let (Ok(chosen), Ok(ke), Ok(nonce_r)) =
+            (shape::sa(&incoming.payloads), shape::ke(&incoming.payloads), shape::nonce(&incoming.payloads))
+        else {
+            node.ignore(Ignored::Malformed);
+            return Called::Waits(self);
+        };
+        if header.responder_spi == IkeSpi::default() {
+            node.ignore(Ignored::Malformed);
+            return Called::Waits(self);
+        }
+        let suite = match (chosen, choose_ike(chosen, self.offered(node))) {
+            ([_one], Ok((_, suite))) if suite.group.iana() == ke.group && suite.group == self.pair.group() => suite,
+            (_, Ok(_)) => {
+                let failed = CallFailed::new(Cause::NoIkeProposal, "the answer is not one of what we offered");
+                return Called::Failed(self.held(), failed);
+            }
+            (_, Err(none)) => {
+                let failed = CallFailed::new(Cause::NoIkeProposal, none);
+                return Called::Failed(self.held(), failed);
+            }
+        };
+        let Some(nat) = detect(incoming, datagram.path) else {
+            let failed = CallFailed::new(Cause::NoUdpEncapsulation, "no NAT_DETECTION");
+            return Called::Failed(self.held(), failed);
+        };
+        let held = self.held();
+        let Self { id, call, spi, worker, since, nonce, pair, request, cookie: _, ids: _, restarts: _ } = *self;
+        let shared = match pair.agree(&ke.public) {
+            Ok(shared) => shared,
+            Err(bad) => return Called::Failed(held, CallFailed::new(Cause::InvalidSyntax, bad)),
+        };
+        let spis = IkeSpis { initiator: spi, responder: header.responder_spi };
+        let keys = IkeKeys::derive(suite, &shared, &nonce, nonce_r, spis.initiator, spis.responder);
+        // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1; the responder's own first request bears 0.
+        let ike = match IkeSa::new(now, node, Role::Initiator, spis, keys, MessageIds::new(0, 1)) {
+            Ok(ike) => ike,
+            Err(bad) => return Called::Failed(held, CallFailed::new(Cause::NoIkeProposal, bad)),
+        };
+        let (nonce_r, response) = (nonce_r.to_vec(), incoming.bytes.to_vec());
+        let keyed = Keyed { id, call, ike, worker, since, nat, nonce_i: nonce, nonce_r, request, response };
+        Proving::begin(now, node, keyed)
+    }
+}

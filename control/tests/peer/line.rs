@@ -1,0 +1,248 @@
+//! Two real engines and a line between them that takes time and loses what it is told to.
+
+use super::World;
+use super::dataplane::assert_same_keys;
+use adit_control::config::checked::Config;
+use adit_control::ike::engine::{Call, Contact};
+use adit_control::ike::wire::{Exchange, Id, parse_header};
+use adit_control::lease::{Ask, Want};
+use adit_control::session::{SessionId, SessionState};
+use adit_crypto::random::SeededRandom;
+use adit_dataplane::contract::{ClusterSlot, Event, IkeDatagram, Path, Spi, SpiLayout, WorkerId};
+use adit_dataplane::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One of the two ends.
+pub const CALLER: usize = 0;
+pub const HEADEND: usize = 1;
+
+/// How long a message takes.
+pub const DELAY: Duration = Duration::from_millis(10);
+
+pub struct Line {
+    pub ends: [World; 2],
+    pub now: Instant,
+    flying: BTreeMap<(Instant, u64), (usize, IkeDatagram)>,
+    /// Messages sent so far.
+    pub sent: u64,
+    /// Messages that get lost, by number.
+    pub lose: BTreeSet<u64>,
+    /// What was sent, drawn: `--> IKE_AUTH request 1`.
+    pub ladder: Vec<String>,
+    /// Inbound SAs that have been used, by end.
+    used: BTreeSet<(usize, Spi)>,
+}
+
+fn socket(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, host], port))
+}
+
+/// As `name`, to the one connection there is.
+pub fn call(name: &str) -> Call {
+    Call {
+        connection: 0,
+        identity: Id::parse(name).unwrap(),
+        path: Path { local: socket(9, 500), peer: socket(2, 500) },
+        natt: Path { local: socket(9, 4500), peer: socket(2, 4500) },
+        want: Want { v4: Ask::Any, v6: Ask::Any },
+        contact: Contact::Initial,
+    }
+}
+
+/// The configuration of who calls a headend with this one.
+pub fn caller_config(headend: &Config) -> Config {
+    use adit_control::config::checked::IdPattern;
+    let mut config = headend.clone();
+    config.identity = Id::parse("caller.rig").unwrap();
+    config.pools.clear();
+    for connection in &mut config.connections {
+        connection.pools.clear();
+        connection.remote_ids = vec![IdPattern::parse("headend.rig").unwrap()];
+    }
+    config
+}
+
+impl Line {
+    pub fn new(caller: Config, headend: Config) -> Self {
+        Self::seeded(caller, headend, 0)
+    }
+
+    /// Another seed makes other nonces.
+    pub fn seeded(caller: Config, headend: Config, seed: u64) -> Self {
+        let end = |config: Config, seed: u64| {
+            let workers = config.workers.cores.len();
+            let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(seed + 1));
+            let random = Box::new(SeededRandom::new(seed + 2));
+            let engine = adit_control::ike::engine::Engine::new(Arc::new(config), workers, layout, random);
+            World { engine, dataplane: Default::default(), now: Instant::ZERO + Duration::from_secs(1000) }
+        };
+        let ends = [end(caller, 1000 + 10 * seed), end(headend, 2_000_000 + 10 * seed)];
+        let now = ends[0].now;
+        Self {
+            ends,
+            now,
+            flying: BTreeMap::new(),
+            sent: 0,
+            lose: BTreeSet::new(),
+            ladder: Vec::new(),
+            used: BTreeSet::new(),
+        }
+    }
+
+    /// The caller begins.
+    pub fn call(&mut self, call: Call) -> SessionId {
+        let id = self.ends[CALLER].engine.connect(self.now, call).unwrap();
+        self.collect(CALLER);
+        id
+    }
+
+    /// Logged in, and quiet.
+    #[track_caller]
+    pub fn login(&mut self, call: Call) -> SessionId {
+        let id = self.call(call);
+        self.pass(Duration::from_secs(1));
+        assert_eq!(self.ends[CALLER].engine.state(id), Some(SessionState::Up), "{:#?}", self.ladder);
+        id
+    }
+
+    /// Something is done at one end.
+    pub fn at<T>(&mut self, end: usize, act: impl FnOnce(&mut adit_control::ike::engine::Engine, Instant) -> T) -> T {
+        let done = act(&mut self.ends[end].engine, self.now);
+        self.collect(end);
+        done
+    }
+
+    /// Time passes; messages arrive and deadlines come in their order.
+    pub fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            assert!(turns < 100_000, "there is no end: {:#?}", &self.ladder[self.ladder.len().saturating_sub(20)..]);
+            let arrival = self.flying.keys().next().map(|(at, _)| *at);
+            let deadlines = self.ends.each_ref().map(|end| end.engine.poll_timeout());
+            let next = [arrival, deadlines[0], deadlines[1]].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= until) else { break };
+            self.now = self.now.max(next);
+            if arrival == Some(next) {
+                let (_, (to, datagram)) = self.flying.pop_first().unwrap();
+                self.ends[to].engine.handle_event(self.now, WorkerId(0), Event::Ike(datagram));
+                self.collect(to);
+                continue;
+            }
+            for end in [CALLER, HEADEND] {
+                if deadlines[end] == Some(next) {
+                    self.ends[end].engine.handle_timeout(self.now);
+                    self.collect(end);
+                }
+            }
+        }
+        self.now = until;
+        for end in &mut self.ends {
+            end.now = until;
+        }
+    }
+
+    /// A packet goes out at one end, on the SA in use there, and must be taken at the other.
+    #[track_caller]
+    pub fn packet(&mut self, from: usize) {
+        let to = 1 - from;
+        let mut carried = 0;
+        let sending: Vec<(u32, adit_dataplane::contract::TunnelKey)> =
+            self.ends[from].dataplane.outbound().map(|sa| (sa.spi, sa.tunnel)).collect();
+        for (spi, _) in sending {
+            let spi = Spi::new(spi).unwrap();
+            assert!(self.ends[to].dataplane.has_inbound(spi.get()), "nobody receives on {spi}: {:#?}", self.ladder);
+            carried += 1;
+            if self.used.insert((to, spi)) {
+                let worker = self.ends[to].dataplane.worker_of(spi);
+                self.ends[to].engine.handle_event(self.now, worker, Event::FirstUse { spi });
+                self.collect(to);
+            }
+        }
+        assert!(carried > 0, "nothing is sent on");
+    }
+
+    /// Traffic both ways while time passes.
+    #[track_caller]
+    pub fn pass_with_traffic(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.packet(CALLER);
+            self.packet(HEADEND);
+            self.pass(Duration::from_millis(5));
+        }
+    }
+
+    /// Both ends hold the same SAs with the same keys, each once.
+    #[track_caller]
+    pub fn assert_mirrored(&self, children: usize) {
+        for end in &self.ends {
+            let held = end.engine.holdings();
+            assert_eq!((held.sessions, held.ike_sas, held.spis), (1, 1, children), "{:#?}", self.ladder);
+        }
+        let [caller, headend] = &self.ends;
+        assert_eq!(
+            caller.engine.sessions(self.now)[0].ike_spis,
+            headend.engine.sessions(self.now)[0].ike_spis,
+            "{:#?}",
+            self.ladder
+        );
+        for (one, other) in [(caller, headend), (headend, caller)] {
+            assert_eq!(one.dataplane.outbound().count(), children, "{:#?}", self.ladder);
+            for sa in one.dataplane.outbound() {
+                let received = other.dataplane.inbound(sa.spi);
+                assert_same_keys(&sa.cipher, &received.cipher);
+                assert_eq!(sa.selectors.local, received.selectors.remote);
+                assert_eq!(sa.selectors.remote, received.selectors.local);
+            }
+        }
+    }
+
+    /// Nothing is left at either end.
+    #[track_caller]
+    pub fn assert_nothing_left(&mut self) {
+        assert!(self.flying.is_empty());
+        for end in &mut self.ends {
+            end.now = self.now;
+            end.assert_nothing_left();
+        }
+    }
+
+    /// Logs out, and nothing is left.
+    #[track_caller]
+    pub fn logout(&mut self, id: SessionId) {
+        self.at(CALLER, |engine, now| engine.disconnect(now, id));
+        self.pass(Duration::from_secs(1));
+        self.assert_nothing_left();
+    }
+
+    fn collect(&mut self, from: usize) {
+        self.ends[from].now = self.now;
+        for datagram in self.ends[from].drain() {
+            let number = self.sent;
+            self.sent += 1;
+            let arrow = if from == CALLER { "-->" } else { "<--" };
+            let header = parse_header(&datagram.bytes).unwrap();
+            let exchange = match header.exchange {
+                Exchange::IkeSaInit => "IKE_SA_INIT",
+                Exchange::IkeAuth => "IKE_AUTH",
+                Exchange::CreateChildSa => "CREATE_CHILD_SA",
+                Exchange::Informational => "INFORMATIONAL",
+            };
+            let kind = if header.flags.response { "response" } else { "request" };
+            let lost = self.lose.contains(&number);
+            let fate = if lost { " (lost)" } else { "" };
+            let spi = header.initiator_spi.0 >> 48;
+            self.ladder.push(format!("{number:3} {arrow} {exchange} {kind} {} of {spi:04x}{fate}", header.message_id));
+            if lost {
+                continue;
+            }
+            let path = Path { local: datagram.path.peer, peer: datagram.path.local };
+            self.flying.insert((self.now + DELAY, number), (1 - from, IkeDatagram { path, ..datagram }));
+        }
+    }
+}
