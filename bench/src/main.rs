@@ -23,6 +23,7 @@ enum What {
     #[command(subcommand)]
     Scenario(scenario::Ask),
     /// Many initiators against a headend in a simulated world
+    Sim(sim::ask::Ask),
     /// What a worker's turn costs per packet, packets in memory
     Turn(turn::TurnArgs),
 }
@@ -30,6 +31,7 @@ enum What {
 fn main() -> ExitCode {
     match Arguments::parse().what {
         What::Scenario(ask) => scenario::main(&ask),
+        What::Sim(ask) => sim::ask::main(&ask),
         What::Turn(args) => turn::main(&args),
     }
 }

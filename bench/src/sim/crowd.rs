@@ -310,3 +310,14 @@ impl Crowd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_crowd_holds_what_it_must_and_leaves_nothing() {
+        let report = run(&Plan::new(1, 50)).unwrap();
+        assert!(report.findings.is_empty(), "{report}");
+    }
+}

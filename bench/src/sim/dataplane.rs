@@ -1,25 +1,27 @@
-//! A dataplane that remembers: it does what it is told, seals and opens with the SAs' own keys, gives back what
-//! retires, and notices what makes no sense.
+//! A dataplane that remembers: it does what it is told, reports what its contract says, gives back what retires, and
+//! notices what makes no sense.
 
-use super::datagram::Esp;
+use super::datagram::{Datagram, Esp};
 use super::finding::What;
+use super::sa::{Inbound, Opened, Outbound};
 use adit_control::ike::engine::Output;
 use adit_dataplane::contract::*;
 use adit_dataplane::time::Instant;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 /// One host's.
 #[derive(Default)]
 pub(crate) struct Dataplane {
     pub(crate) tunnels: BTreeMap<TunnelKey, Tunnel>,
-    pub(crate) routes: Option<Routes>,
-    /// On its way back to control.
-    home: VecDeque<(WorkerId, Retired)>,
+    routes: Option<Routes>,
+    /// On their way to control.
+    reports: VecDeque<(WorkerId, Event)>,
     by_spi: BTreeMap<Spi, TunnelKey>,
     /// SAs that were, with the tunnel they were in.
     were: BTreeMap<Spi, (Instant, Serial)>,
-    serial: Serial,
+    tunnels_so_far: u64,
+    sas_so_far: u64,
 }
 
 /// Tells a tunnel from a later one in the same slot.
@@ -28,20 +30,10 @@ struct Serial(u64);
 
 pub(crate) struct Tunnel {
     serial: Serial,
-    pub(crate) path: Path,
+    path: Path,
+    following: Following,
     pub(crate) inbound: BTreeMap<Spi, Inbound>,
-    pub(crate) outbound: Option<Outbound>,
-}
-
-pub(crate) struct Inbound {
-    spec: InboundSpec,
-    /// Sequence numbers taken. A set where the real one has a window: what it refuses is a duplicate, never just late.
-    taken: BTreeSet<u32>,
-}
-
-pub(crate) struct Outbound {
-    pub(crate) spec: OutboundSpec,
-    last: u32,
+    outbound: Option<Outbound>,
 }
 
 /// What is to be sent for control.
@@ -54,8 +46,6 @@ pub(crate) enum Errand {
 /// What became of an ESP packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Receipt {
-    /// The first on its SA.
-    First(Spi),
     Good,
     Duplicate,
     /// No SA, and that is to be expected: no tunnel any more or not yet, or it was under way when its SA went.
@@ -65,9 +55,6 @@ pub(crate) enum Receipt {
 
 /// The contract's limit for one tunnel.
 const MOST_INBOUND: usize = 4;
-
-/// Of an inner packet in these worlds.
-const INNER_OCTETS: usize = 64;
 
 impl Tunnel {
     /// The SPIs that packets leave with.
@@ -88,12 +75,12 @@ impl Dataplane {
         };
         match command {
             Command::AddTunnel(spec) => self.add_tunnel(&spec)?,
-            Command::MoveTunnel { tunnel, path } => self.tunnel_mut(tunnel)?.path = path,
+            Command::MoveTunnel(order) => self.move_tunnel(worker, &order)?,
             Command::AddInbound(spec) => self.add_inbound(*spec)?,
             Command::SwitchOutbound(spec) => {
                 let key = spec.tunnel;
-                let before = self.tunnel_mut(key)?.outbound.replace(Outbound { spec: *spec, last: 0 });
-                self.home.extend(before.map(|old| (worker, retired_outbound(key, old))));
+                let before = self.tunnel_mut(key)?.outbound.replace(Outbound::new(*spec));
+                self.reports.extend(before.map(|old| (worker, retired_outbound(key, old))));
             }
             Command::DropInbound { spi } => self.drop_inbound(now, worker, spi)?,
             Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
@@ -104,42 +91,49 @@ impl Dataplane {
         Ok(Errand::Nothing)
     }
 
-    /// State comes home.
-    pub(crate) fn come_home(&mut self) -> Option<(WorkerId, Retired)> {
-        self.home.pop_front()
+    /// The next thing to tell control.
+    pub(crate) fn report(&mut self) -> Option<(WorkerId, Event)> {
+        self.reports.pop_front()
     }
 
     /// An inner packet for this tunnel's peer. `None` if nothing can be sent on it.
     pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Option<(Path, Esp)> {
         let tunnel = self.tunnels.get_mut(&key)?;
-        let outbound = tunnel.outbound.as_mut()?;
-        outbound.last = outbound.last.checked_add(1)?;
-        let (spec, sequence) = (&outbound.spec, outbound.last);
-        let suite = spec.cipher.suite();
-        let mut iv = vec![0; suite.encr().iv_len()];
-        let (mut sealed, mut icv) = (vec![0x61; INNER_OCTETS], vec![0; suite.icv_len()]);
-        spec.cipher.seal((&esp_header(spec.spi, sequence)[..]).into(), sequence.into(), &mut iv, &mut sealed, &mut icv);
-        sealed.extend(icv);
-        spec.counters.charge(1, INNER_OCTETS as u64, now);
-        Some((tunnel.path, Esp { spi: spec.spi, sequence, iv, sealed }))
+        let mut reports = Vec::new();
+        let sealed = tunnel.outbound.as_mut()?.seal(now, &mut reports);
+        self.reports.extend(reports.into_iter().map(|event| (key.worker, event)));
+        sealed.map(|esp| (tunnel.path, esp))
     }
 
-    /// A packet that was sent at `sent` comes in.
-    pub(crate) fn open(&mut self, now: Instant, sent: Instant, esp: &Esp) -> Receipt {
+    /// A packet comes in.
+    pub(crate) fn open(&mut self, now: Instant, datagram: &Datagram, esp: &Esp) -> Receipt {
         let Some(spi) = Spi::new(esp.spi) else { return Receipt::Wrong(What::NeverInstalled { spi: esp.spi }) };
-        let inbound = self.by_spi.get(&spi).and_then(|key| self.tunnels.get_mut(key)?.inbound.get_mut(&spi));
-        let Some(Inbound { spec, taken }) = inbound else { return self.unknown(sent, spi) };
-        if taken.contains(&esp.sequence) {
-            return Receipt::Duplicate;
+        let Some((key, tunnel)) = self.by_spi.get(&spi).and_then(|key| Some((*key, self.tunnels.get_mut(key)?))) else {
+            return self.unknown(datagram.sent, spi);
+        };
+        let Some(inbound) = tunnel.inbound.get_mut(&spi) else { return self.unknown(datagram.sent, spi) };
+        let (mut reports, order) = (Vec::new(), inbound.order);
+        let opened = inbound.open(now, esp, &mut reports);
+        let path = Path { local: datagram.to, peer: datagram.from };
+        let newest = match opened {
+            Opened::OtherKeys => return Receipt::Wrong(What::OtherKeys { spi }),
+            Opened::Duplicate => return Receipt::Duplicate,
+            Opened::LifeOver => return Receipt::Late,
+            Opened::First => {
+                reports.push(Event::FirstUse { spi });
+                true
+            }
+            Opened::Newest => true,
+            Opened::Overtaken => false,
+        };
+        // A packet on an older SA says nothing about where the peer is once a newer one is there.
+        let newest = newest && tunnel.inbound.values().all(|other| other.order <= order);
+        if newest && tunnel.following == Following::NewestPacket && tunnel.path != path {
+            tunnel.path = path;
+            reports.push(Event::Moved { tunnel: key, path });
         }
-        let mut body = esp.sealed.clone();
-        if spec.cipher.open((&esp_header(esp.spi, esp.sequence)[..]).into(), &esp.iv, &mut body).is_err() {
-            return Receipt::Wrong(What::OtherKeys { spi });
-        }
-        let first = taken.is_empty();
-        taken.insert(esp.sequence);
-        spec.counters.charge(1, INNER_OCTETS as u64, now);
-        if first { Receipt::First(spi) } else { Receipt::Good }
+        self.reports.extend(reports.into_iter().map(|event| (key.worker, event)));
+        Receipt::Good
     }
 
     /// Where a packet to this inner address goes.
@@ -154,7 +148,7 @@ impl Dataplane {
 
     /// Whether nothing at all is left of what control ordered.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tunnels.is_empty() && self.by_spi.is_empty() && self.home.is_empty() && self.routes_published() == 0
+        self.tunnels.is_empty() && self.by_spi.is_empty() && self.reports.is_empty() && self.routes_published() == 0
     }
 
     /// What is in it, in numbers.
@@ -163,7 +157,7 @@ impl Dataplane {
         format!("{tunnels} tunnels, {inbound} inbound SAs, {routes} routes")
     }
 
-    /// All SAs of a tunnel that it receives on are gone, and control is not told.
+    /// All SAs that a tunnel receives on are gone, and control is not told.
     pub(crate) fn lose_inbound(&mut self, now: Instant, key: TunnelKey) {
         let Some(tunnel) = self.tunnels.get_mut(&key) else { return };
         for spi in std::mem::take(&mut tunnel.inbound).into_keys() {
@@ -186,18 +180,35 @@ impl Dataplane {
     }
 
     fn add_tunnel(&mut self, spec: &TunnelSpec) -> Result<(), What> {
-        self.serial.0 += 1;
-        let tunnel = Tunnel { serial: self.serial, path: spec.path, inbound: BTreeMap::new(), outbound: None };
+        self.tunnels_so_far += 1;
+        let tunnel = Tunnel {
+            serial: Serial(self.tunnels_so_far),
+            path: spec.path,
+            following: spec.following,
+            inbound: BTreeMap::new(),
+            outbound: None,
+        };
         match self.tunnels.insert(spec.tunnel, tunnel) {
             None => Ok(()),
             Some(_) => Err(What::SlotTaken(spec.tunnel)),
         }
     }
 
+    fn move_tunnel(&mut self, worker: WorkerId, order: &Move) -> Result<(), What> {
+        let tunnel = self.tunnel_mut(order.tunnel)?;
+        if tunnel.path == order.from {
+            tunnel.path = order.to;
+            self.reports.push_back((worker, Event::Moved { tunnel: order.tunnel, path: order.to }));
+        }
+        Ok(())
+    }
+
     fn add_inbound(&mut self, spec: InboundSpec) -> Result<(), What> {
         let (key, spi) = (spec.tunnel, spec.spi);
+        self.sas_so_far += 1;
+        let order = self.sas_so_far;
         let tunnel = self.tunnel_mut(key)?;
-        tunnel.inbound.insert(spi, Inbound { spec, taken: BTreeSet::new() });
+        tunnel.inbound.insert(spi, Inbound::new(spec, order));
         if tunnel.inbound.len() > MOST_INBOUND {
             return Err(What::TooManyInbound(key));
         }
@@ -214,7 +225,7 @@ impl Dataplane {
         let serial = tunnel.serial;
         let inbound = tunnel.inbound.remove(&spi).ok_or(What::NoSuchSa(spi))?;
         self.were.insert(spi, (now, serial));
-        self.home.push_back((worker, Retired::Inbound { spi, cipher: inbound.spec.cipher }));
+        self.reports.push_back((worker, retired_inbound(spi, inbound)));
         Ok(())
     }
 
@@ -223,10 +234,10 @@ impl Dataplane {
         for (spi, inbound) in tunnel.inbound {
             self.by_spi.remove(&spi);
             self.were.insert(spi, (now, tunnel.serial));
-            self.home.push_back((worker, Retired::Inbound { spi, cipher: inbound.spec.cipher }));
+            self.reports.push_back((worker, retired_inbound(spi, inbound)));
         }
-        self.home.extend(tunnel.outbound.map(|outbound| (worker, retired_outbound(key, outbound))));
-        self.home.push_back((worker, Retired::Tunnel { tunnel: key }));
+        self.reports.extend(tunnel.outbound.map(|outbound| (worker, retired_outbound(key, outbound))));
+        self.reports.push_back((worker, Event::Retired(Retired::Tunnel { tunnel: key })));
         Ok(())
     }
 
@@ -235,12 +246,10 @@ impl Dataplane {
     }
 }
 
-fn retired_outbound(tunnel: TunnelKey, outbound: Outbound) -> Retired {
-    Retired::Outbound { tunnel, cipher: outbound.spec.cipher }
+fn retired_inbound(spi: Spi, inbound: Inbound) -> Event {
+    Event::Retired(Retired::Inbound { spi, cipher: inbound.spec.cipher })
 }
 
-/// SPI and sequence number (RFC 4303 section 2): what is authenticated besides the ciphertext.
-fn esp_header(spi: u32, sequence: u32) -> [u8; 8] {
-    let (spi, sequence) = (spi.to_be_bytes(), sequence.to_be_bytes());
-    std::array::from_fn(|at| if at < 4 { spi[at] } else { sequence[at - 4] })
+fn retired_outbound(tunnel: TunnelKey, outbound: Outbound) -> Event {
+    Event::Retired(Retired::Outbound { tunnel, cipher: outbound.spec.cipher })
 }

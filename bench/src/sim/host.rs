@@ -4,7 +4,7 @@ use super::dataplane::Dataplane;
 use super::line::Line;
 use super::network::RealmId;
 use adit_control::ike::engine::{Engine, Output};
-use adit_dataplane::contract::{Command, Event, Retired};
+use adit_dataplane::contract::{Command, Event};
 use adit_dataplane::time::Instant;
 use std::fmt;
 
@@ -78,14 +78,14 @@ impl Host {
             (Some(Fault::ForgetsDropTunnel), Output::Command(_, Command::DropTunnel { .. })) => false,
             (Some(Fault::ForgetsSwitchOutbound), Output::Command(_, Command::SwitchOutbound(spec))) => {
                 let tunnel = self.machine.as_ref().and_then(|machine| machine.dataplane.tunnels.get(&spec.tunnel));
-                tunnel.is_none_or(|tunnel| tunnel.outbound.is_none())
+                tunnel.is_none_or(|tunnel| tunnel.sends_on().next().is_none())
             }
             (Some(_) | None, Output::Routes(_) | Output::Command(..)) => true,
         }
     }
 
-    /// Whether this retired state gets as far as control.
-    pub(crate) fn reports(&self, retired: Retired) -> Option<Event> {
-        (self.fault != Some(Fault::ForgetsRetired)).then_some(Event::Retired(retired))
+    /// Whether this event gets as far as control.
+    pub(crate) fn reports(&self, event: &Event) -> bool {
+        !matches!((self.fault, event), (Some(Fault::ForgetsRetired), Event::Retired(_)))
     }
 }

@@ -11,7 +11,9 @@
 
 #![allow(dead_code, reason = "grows")]
 mod agenda;
+pub(crate) mod ask;
 mod chance;
+mod crowd;
 mod datagram;
 mod dataplane;
 mod finding;
@@ -21,7 +23,9 @@ mod model;
 mod nat;
 mod neighbourhood;
 mod network;
+mod person;
 mod questions;
+mod sa;
 mod script;
 mod settings;
 mod trace;

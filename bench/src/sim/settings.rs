@@ -73,11 +73,9 @@ impl Settings {
             over_time = "{over_ike}s"
             [esp]
             rekey_time = "{rekey_child}s"
-            over_time = "{over_child}s"
             "#,
             tries = Self::TRIES,
             over_ike = rekey_ike / 2,
-            over_child = rekey_child / 2,
         );
         let around = Surroundings { folder: std::path::PathBuf::new(), cores: Vec::new() };
         read("simulated configuration", &text, &around).map(|(config, _warnings)| Arc::new(config))

@@ -164,6 +164,7 @@ impl World {
         let Some((path, esp)) = machine.and_then(|machine| machine.dataplane.seal(now, tunnel)) else { return };
         self.tally.esp += 1;
         self.send(id, path, Body::Esp(esp));
+        self.carry_out(id);
     }
 
     /// Time runs until `end`.
@@ -190,7 +191,7 @@ impl World {
         }
     }
 
-    /// All outputs of an engine are carried out, what retires comes home, and its next wake-up is entered.
+    /// All outputs of an engine are carried out, its dataplane reports, and its next wake-up is entered.
     fn carry_out(&mut self, id: HostId) {
         let now = self.now;
         loop {
@@ -212,9 +213,9 @@ impl World {
                     Ok(errand) => self.run_errand(id, errand),
                     Err(what) => self.find(id, what),
                 }
-            } else if let Some((worker, retired)) = machine.dataplane.come_home() {
-                let event = host.reports(retired);
-                if let (Some(event), Some(machine)) = (event, host.machine.as_mut()) {
+            } else if let Some((worker, event)) = machine.dataplane.report() {
+                let told = host.reports(&event);
+                if let (true, Some(machine)) = (told, host.machine.as_mut()) {
                     machine.engine.handle_event(now, worker, event);
                 }
             } else {
@@ -322,11 +323,7 @@ impl World {
                 machine.engine.handle_event(now, WorkerId(0), Event::Ike(ike));
             }
             Body::Esp(esp) if expected == IkeFraming::NonEspMarker => {
-                match machine.dataplane.open(now, datagram.sent, esp) {
-                    Receipt::First(spi) => {
-                        self.tally.esp_good += 1;
-                        machine.engine.handle_event(now, WorkerId(0), Event::FirstUse { spi });
-                    }
+                match machine.dataplane.open(now, datagram, esp) {
                     Receipt::Good => self.tally.esp_good += 1,
                     Receipt::Duplicate => {}
                     Receipt::Late => self.tally.esp_late += 1,
