@@ -1,44 +1,53 @@
 //! Two ends that start something at once (RFC 7296 sections 2.8.1, 2.8.2 and 2.25), and a network that loses chosen
 //! messages of what follows.
+//!
+//! ```text
+//!  client                     headend
+//!    │──── starts this ───╲ ╱───│ starts that, so much later
+//!    │                     ╳    │
+//!    │◀───────────────────╱ ╲──▶│   and of all messages from here on, some are lost
+//! ```
 
 use super::chance::Chance;
-use super::datagram::Datagram;
 use super::finding::{Finding, What};
 use super::host::HostId;
 use super::line::Line;
-use super::model::{self, Headend, Subscriber, Wants};
+use super::model::{self, Headend, Wants};
 use super::neighbourhood::{Address, HEADEND_V4};
 use super::network::Network;
 use super::person::{Person, engine};
 use super::script::{Matching, Script};
-use super::settings::Settings;
+use super::settings::{Configs, Settings};
 use super::world::World;
-use adit_control::config::ConfigErrors;
-use adit_control::ike::engine::Contact;
-use adit_control::session::SessionId;
+use adit_control::ike::engine::{Contact, Engine};
+use adit_control::session::{SessionId, SessionState};
+use adit_dataplane::contract::Spi;
+use adit_dataplane::time::Instant;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What an end starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
     RekeyChild,
     RekeyIke,
+    DeleteChild,
     DeleteIke,
 }
 
 impl Act {
-    pub(crate) const ALL: [Self; 3] = [Self::RekeyChild, Self::RekeyIke, Self::DeleteIke];
+    pub(crate) const ALL: [Self; 4] = [Self::RekeyChild, Self::RekeyIke, Self::DeleteChild, Self::DeleteIke];
 }
 
 /// One case.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Collision {
     pub(crate) seed: u64,
     pub(crate) client: Act,
     pub(crate) headend: Act,
     /// The headend starts so much later than the client.
     pub(crate) later: Duration,
-    /// Which IKE messages after the start are lost.
+    /// Which IKE messages after the start are lost, counted from 0.
     pub(crate) lost: Vec<usize>,
 }
 
@@ -46,14 +55,122 @@ pub(crate) struct Collision {
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
-    /// IKE messages from the start until it was quiet.
+    /// IKE messages while packets flowed after the start.
     pub(crate) messages: usize,
     pub(crate) ladder: Vec<String>,
 }
 
 /// One way through the network.
 pub(crate) const ONE_WAY: Duration = Duration::from_millis(100);
-const BETWEEN_PACKETS: Duration = Duration::from_millis(70);
-/// Packets flow for so long: as long as it takes to give up and more.
-const BUSY: Duration = Duration::from_secs(30);
-const QUIET: Duration = Duration::from_secs(200);
+const BETWEEN_PACKETS: Duration = Duration::from_millis(90);
+/// How long packets flow after the start: what one loss delays is over by then.
+const BUSY: Duration = Duration::from_secs(15);
+/// Longer than it takes to give up a peer.
+const PATIENCE: Duration = Duration::from_secs(200);
+const BEFORE: Duration = Duration::from_secs(3);
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
+
+/// Nothing is rekeyed but on demand.
+pub(crate) const SETTINGS: Settings = Settings { rekey_ike: 86_400, rekey_child: 86_400, dpd_delay: 40 };
+
+/// Plays it, between ends with [`SETTINGS`]. `None` if there is no such world.
+pub(crate) fn collide(case: &Collision, configs: &Configs) -> Option<Outcome> {
+    let mut chance = Chance::new(case.seed);
+    let mut world = World::new(chance.word(), Some(HostId(1)));
+    let line = Line::perfect(ONE_WAY / 2);
+    let headend = world.add_host(Network::INTERNET, &[HEADEND_V4], line.clone(), line.clone());
+    world.switch_on(headend, engine(&configs.headend, &mut chance));
+    let host = world.add_host(Network::INTERNET, &[CLIENT], line.clone(), line);
+    let address = Address { host, own: CLIENT, headend: HEADEND_V4, nat: None };
+    let mut person = Person::new(0, address, &configs.client, &mut chance)?;
+    person.start(&mut world, &mut chance);
+    person.call(&mut world, Contact::Further);
+    flow(&mut world, &person, BEFORE);
+
+    world.script = Script::losing(Matching::AnyIke, &case.lost);
+    let before = world.tally.ike;
+    act(&mut world, host, case.client);
+    flow(&mut world, &person, case.later);
+    act(&mut world, HostId::HEADEND, case.headend);
+    flow(&mut world, &person, BUSY);
+    let messages = usize::try_from(world.tally.ike - before).unwrap_or(usize::MAX);
+    judge(&mut world, &mut person, left_by(case.client, case.headend));
+    Some(Outcome { findings: world.findings, messages, ladder: world.trace.ladder().to_vec() })
+}
+
+/// Packets each way, for so long.
+fn flow(world: &mut World, person: &Person, time: Duration) {
+    let end = world.now() + time;
+    while world.now() < end {
+        person.exchange_packets(world);
+        world.run_until(end.min(world.now() + BETWEEN_PACKETS));
+    }
+}
+
+/// What may be there afterwards. Who deletes a child SA that is being rekeyed may or may not still find it (RFC 7296
+/// section 2.25.1); a session without a child SA ends, so both outcomes are right if both ends have the same.
+fn left_by(client: Act, headend: Act) -> &'static [Wants] {
+    const UP: Wants = Wants::Up { children: 1 };
+    match (client, headend) {
+        (Act::DeleteIke, _) | (_, Act::DeleteIke) => &[Wants::Gone],
+        (Act::DeleteChild, _) | (_, Act::DeleteChild) => &[Wants::Gone, UP],
+        (Act::RekeyChild | Act::RekeyIke, Act::RekeyChild | Act::RekeyIke) => &[UP],
+    }
+}
+
+fn act(world: &mut World, host: HostId, act: Act) {
+    let now = world.now();
+    let Some(machine) = world.machine(host) else { return };
+    let sessions = machine.engine.sessions(now);
+    let up = sessions.iter().find(|session| session.state == SessionState::Up);
+    let Some(id) = up.and_then(|session| session.id.strip_prefix('s')?.parse().ok()).map(SessionId) else { return };
+    world.with_engine(host, |now, engine| start(now, engine, id, act));
+}
+
+fn start(now: Instant, engine: &mut Engine, id: SessionId, act: Act) {
+    match act {
+        Act::RekeyChild => engine.rekey_children(now, id),
+        Act::RekeyIke => engine.rekey_ike(now, id),
+        Act::DeleteChild => {
+            let newest = engine.sas(now).pop().and_then(|sa| Spi::new(model::spi(&sa.spi_in)?));
+            if let Some(spi_in) = newest {
+                engine.delete_child(now, id, spi_in);
+            }
+        }
+        Act::DeleteIke => engine.disconnect(now, id),
+    }
+}
+
+/// Both ends agree on one of these outcomes soon, and when all is over nothing is left.
+fn judge(world: &mut World, person: &mut Person, outcomes: &[Wants]) {
+    let deadline = world.now() + PATIENCE;
+    while let Err(what) = agreed(world, person, outcomes) {
+        if world.now() >= deadline {
+            world.find(person.address.host, what);
+            break;
+        }
+        person.exchange_packets(world);
+        world.run_for(Duration::from_secs(1));
+    }
+    person.hang_up(world);
+    world.run_for(PATIENCE);
+    for host in [person.address.host, HostId::HEADEND] {
+        let held = world.machine(host).map(|machine| model::nothing_held(world, machine));
+        if let Some(Err(what)) = held {
+            world.find(host, what);
+        }
+    }
+}
+
+fn agreed(world: &World, person: &mut Person, outcomes: &[Wants]) -> Result<(), What> {
+    let mut held = Ok(());
+    let Some(headend) = Headend::look(world) else { return held };
+    for wants in outcomes {
+        person.subscriber.wants = *wants;
+        held = model::both_ends_hold(world, &headend, &person.subscriber);
+        if held.is_ok() {
+            break;
+        }
+    }
+    held
+}

@@ -33,7 +33,7 @@ pub(crate) struct Tunnel {
     path: Path,
     following: Following,
     pub(crate) inbound: BTreeMap<Spi, Inbound>,
-    outbound: Option<Outbound>,
+    outbound: BTreeMap<Lane, Outbound>,
 }
 
 /// What is to be sent for control.
@@ -54,12 +54,17 @@ pub(crate) enum Receipt {
 }
 
 /// The contract's limit for one tunnel.
-const MOST_INBOUND: usize = 4;
+const MOST_INBOUND: usize = Lane::COUNT * Lane::INBOUND;
 
 impl Tunnel {
     /// The SPIs that packets leave with.
     pub(crate) fn sends_on(&self) -> impl Iterator<Item = u32> {
-        self.outbound.iter().map(|outbound| outbound.spec.spi)
+        self.outbound.values().map(|outbound| outbound.spec.spi)
+    }
+
+    /// Whether packets leave in this lane.
+    pub(crate) fn has_lane(&self, lane: Lane) -> bool {
+        self.outbound.contains_key(&lane)
     }
 }
 
@@ -78,9 +83,13 @@ impl Dataplane {
             Command::MoveTunnel(order) => self.move_tunnel(worker, &order)?,
             Command::AddInbound(spec) => self.add_inbound(*spec)?,
             Command::SwitchOutbound(spec) => {
-                let key = spec.tunnel;
-                let before = self.tunnel_mut(key)?.outbound.replace(Outbound::new(*spec));
+                let (key, lane) = (spec.tunnel, spec.lane);
+                let before = self.tunnel_mut(key)?.outbound.insert(lane, Outbound::new(*spec));
                 self.reports.extend(before.map(|old| (worker, retired_outbound(key, old))));
+            }
+            Command::DropOutbound { tunnel, lane } => {
+                let before = self.tunnel_mut(tunnel)?.outbound.remove(&lane);
+                self.reports.extend(before.map(|old| (worker, retired_outbound(tunnel, old))));
             }
             Command::DropInbound { spi } => self.drop_inbound(now, worker, spi)?,
             Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
@@ -96,13 +105,14 @@ impl Dataplane {
         self.reports.pop_front()
     }
 
-    /// An inner packet for this tunnel's peer. `None` if nothing can be sent on it.
-    pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Option<(Path, Esp)> {
-        let tunnel = self.tunnels.get_mut(&key)?;
+    /// An inner packet for this tunnel's peer in each lane.
+    pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Vec<(Path, Esp)> {
+        let Some(tunnel) = self.tunnels.get_mut(&key) else { return Vec::new() };
         let mut reports = Vec::new();
-        let sealed = tunnel.outbound.as_mut()?.seal(now, &mut reports);
+        let sealed = tunnel.outbound.values_mut().filter_map(|outbound| outbound.seal(now, &mut reports));
+        let sealed = sealed.map(|esp| (tunnel.path, esp)).collect();
         self.reports.extend(reports.into_iter().map(|event| (key.worker, event)));
-        sealed.map(|esp| (tunnel.path, esp))
+        sealed
     }
 
     /// A packet comes in.
@@ -139,6 +149,11 @@ impl Dataplane {
     /// Where a packet to this inner address goes.
     pub(crate) fn route(&self, address: IpAddr) -> Option<TunnelKey> {
         self.routes.as_ref()?.lookup(address).map(|NextHop::Tunnel(key)| key)
+    }
+
+    /// The tunnel that receives on this SPI.
+    pub(crate) fn tunnel_with(&self, spi: u32) -> Option<&Tunnel> {
+        self.tunnels.get(self.by_spi.get(&Spi::new(spi)?)?)
     }
 
     /// Routes that packets find.
@@ -186,7 +201,7 @@ impl Dataplane {
             path: spec.path,
             following: spec.following,
             inbound: BTreeMap::new(),
-            outbound: None,
+            outbound: BTreeMap::new(),
         };
         match self.tunnels.insert(spec.tunnel, tunnel) {
             None => Ok(()),
@@ -236,7 +251,7 @@ impl Dataplane {
             self.were.insert(spi, (now, tunnel.serial));
             self.reports.push_back((worker, retired_inbound(spi, inbound)));
         }
-        self.reports.extend(tunnel.outbound.map(|outbound| (worker, retired_outbound(key, outbound))));
+        self.reports.extend(tunnel.outbound.into_values().map(|outbound| (worker, retired_outbound(key, outbound))));
         self.reports.push_back((worker, Event::Retired(Retired::Tunnel { tunnel: key })));
         Ok(())
     }

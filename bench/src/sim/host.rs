@@ -78,7 +78,7 @@ impl Host {
             (Some(Fault::ForgetsDropTunnel), Output::Command(_, Command::DropTunnel { .. })) => false,
             (Some(Fault::ForgetsSwitchOutbound), Output::Command(_, Command::SwitchOutbound(spec))) => {
                 let tunnel = self.machine.as_ref().and_then(|machine| machine.dataplane.tunnels.get(&spec.tunnel));
-                tunnel.is_none_or(|tunnel| tunnel.sends_on().next().is_none())
+                tunnel.is_none_or(|tunnel| !tunnel.has_lane(spec.lane))
             }
             (Some(_) | None, Output::Routes(_) | Output::Command(..)) => true,
         }

@@ -13,6 +13,7 @@
 mod agenda;
 pub(crate) mod ask;
 mod chance;
+mod collisions;
 mod crowd;
 mod datagram;
 mod dataplane;
@@ -30,3 +31,6 @@ mod script;
 mod settings;
 mod trace;
 mod world;
+
+#[cfg(test)]
+mod tests;

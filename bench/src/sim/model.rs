@@ -6,6 +6,7 @@ use super::host::{HostId, Machine};
 use super::world::World;
 use adit_control::ike::engine::Holdings;
 use adit_control::session::{SaView, SessionState, SessionView};
+use adit_dataplane::contract::Spi;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -157,20 +158,16 @@ fn same_child_sas(ours: &Seen<'_>, theirs: &Seen<'_>, children: usize) -> Result
 
 /// The dataplane receives and sends on what the engine shows, and on nothing else.
 fn installed(seen: &Seen<'_>, machine: &Machine) -> Result<(), What> {
-    let shown: BTreeSet<String> = seen.sas.iter().map(|sa| sa.spi_in.clone()).collect();
-    let tunnels = machine.dataplane.tunnels.values();
-    let Some(tunnel) = tunnels.into_iter().find(|tunnel| {
-        tunnel.inbound.keys().any(|spi| shown.contains(&spi.to_string()))
-    }) else {
-        return Err(What::Unpaired(format!("no tunnel with {shown:?}")));
-    };
-    let receives: BTreeSet<String> = tunnel.inbound.keys().map(ToString::to_string).collect();
-    let sends: BTreeSet<String> = tunnel.sends_on().map(|spi| format!("{spi:#010x}")).collect();
-    let shown_out: BTreeSet<String> = seen.sas.iter().map(|sa| sa.spi_out.clone()).collect();
-    match (receives == shown, sends == shown_out) {
+    let shown_in: BTreeSet<u32> = seen.sas.iter().filter_map(|sa| spi(&sa.spi_in)).collect();
+    let shown_out: BTreeSet<u32> = seen.sas.iter().filter_map(|sa| spi(&sa.spi_out)).collect();
+    let tunnel = shown_in.first().and_then(|spi| machine.dataplane.tunnel_with(*spi));
+    let Some(tunnel) = tunnel else { return Err(What::Unpaired(format!("no tunnel with {shown_in:x?}"))) };
+    let receives: BTreeSet<u32> = tunnel.inbound.keys().map(|spi| spi.get()).collect();
+    let sends: BTreeSet<u32> = tunnel.sends_on().collect();
+    match (receives == shown_in, sends == shown_out) {
         (true, true) => Ok(()),
-        (false, _) => Err(What::Unpaired(format!("receives on {receives:?}, shows {shown:?}"))),
-        (true, false) => Err(What::Unpaired(format!("sends on {sends:?}, shows {shown_out:?}"))),
+        (false, _) => Err(What::Unpaired(format!("receives on {receives:x?}, shows {shown_in:x?}"))),
+        (true, false) => Err(What::Unpaired(format!("sends on {sends:x?}, shows {shown_out:x?}"))),
     }
 }
 
@@ -180,12 +177,17 @@ fn routed(seen: &Seen<'_>, machine: &Machine) -> Result<(), What> {
         let wrong = || What::WrongRoute(format!("{address} of {}", seen.session.id));
         let key = machine.dataplane.route(*address).ok_or_else(wrong)?;
         let tunnel = machine.dataplane.tunnels.get(&key).ok_or_else(wrong)?;
-        let leads_here = seen.sas.iter().any(|sa| tunnel.inbound.keys().any(|spi| spi.to_string() == sa.spi_in));
-        if !leads_here {
+        let mut shown = seen.sas.iter().filter_map(|sa| Spi::new(spi(&sa.spi_in)?));
+        if !shown.any(|spi| tunnel.inbound.contains_key(&spi)) {
             return Err(wrong());
         }
     }
     Ok(())
+}
+
+/// As views write it.
+pub(crate) fn spi(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
 /// What the headend's books say is what its dataplane has: true at any moment, rekeys under way or not.

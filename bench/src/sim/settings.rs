@@ -13,12 +13,23 @@ pub(crate) struct Settings {
     pub(crate) dpd_delay: u64,
 }
 
+/// Made once, shared by all.
+#[derive(Debug, Clone)]
+pub(crate) struct Configs {
+    pub(crate) headend: Arc<Config>,
+    pub(crate) client: Arc<Config>,
+}
+
 impl Settings {
     /// Retransmissions before an end gives up; in the text below.
     pub(crate) const TRIES: u32 = 5;
 
-    /// The headend's.
-    pub(crate) fn headend(&self) -> Result<Arc<Config>, ConfigErrors> {
+    /// For both kinds of end.
+    pub(crate) fn configs(&self) -> Result<Configs, ConfigErrors> {
+        Ok(Configs { headend: self.headend()?, client: self.client()? })
+    }
+
+    fn headend(&self) -> Result<Arc<Config>, ConfigErrors> {
         self.config(
             r#"
             [node]
@@ -36,8 +47,8 @@ impl Settings {
         )
     }
 
-    /// A client's: its only connection is the one it calls.
-    pub(crate) fn client(&self) -> Result<Arc<Config>, ConfigErrors> {
+    /// A client's only connection is the one it calls.
+    fn client(&self) -> Result<Arc<Config>, ConfigErrors> {
         self.config(
             r#"
             [node]

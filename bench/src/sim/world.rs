@@ -157,13 +157,14 @@ impl World {
         Some(result)
     }
 
-    /// An inner packet goes into a tunnel, if one can.
+    /// An inner packet goes into each lane of a tunnel.
     pub(crate) fn send_inner(&mut self, id: HostId, tunnel: TunnelKey) {
         let now = self.now;
-        let machine = self.hosts.get_mut(id.0).and_then(|host| host.machine.as_mut());
-        let Some((path, esp)) = machine.and_then(|machine| machine.dataplane.seal(now, tunnel)) else { return };
-        self.tally.esp += 1;
-        self.send(id, path, Body::Esp(esp));
+        let Some(machine) = self.hosts.get_mut(id.0).and_then(|host| host.machine.as_mut()) else { return };
+        for (path, esp) in machine.dataplane.seal(now, tunnel) {
+            self.tally.esp += 1;
+            self.send(id, path, Body::Esp(esp));
+        }
         self.carry_out(id);
     }
 

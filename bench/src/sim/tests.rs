@@ -1,0 +1,126 @@
+//! What must hold in simulated worlds.
+
+use super::chance::Odds;
+use super::collisions::{Act, Collision, ONE_WAY, Outcome, SETTINGS, collide};
+use super::crowd::{Plan, Report, run};
+use super::host::Fault;
+use super::settings::Configs;
+use clap::ValueEnum;
+use std::time::Duration;
+
+/// What to type to see it again.
+fn again(plan: &Plan) -> String {
+    let Plan { seed, people, loss, duplication, straggling, .. } = plan;
+    format!(
+        "adit-bench sim --seed {seed} --initiators {people} --loss {loss} --duplication {duplication} \
+         --straggling {straggling}"
+    )
+}
+
+#[track_caller]
+fn nothing_wrong(plan: &Plan) -> Report {
+    let report = run(plan).unwrap();
+    assert!(report.findings.is_empty(), "{report}again: {}", again(plan));
+    report
+}
+
+/// Must-hold of the project: ten thousand, with loss, duplication and reordering; some die, move, reboot or hang up;
+/// once it is quiet both ends hold what is wanted, and in the end nothing is left.
+#[test]
+fn ten_thousand_initiators_hold_what_they_must_and_leave_nothing() {
+    let report = nothing_wrong(&Plan::new(1, 10_000));
+    eprintln!("{report}");
+    let (tally, deeds) = (report.tally, report.deeds);
+    assert!(report.logins >= 10_000 && report.most_sessions > 5000, "{report}");
+    for (what, least) in [
+        (tally.lost, 10_000),
+        (tally.duplicated, 10_000),
+        (tally.blocked, 1000),
+        (deeds.died, 500),
+        (deeds.rebooted, 500),
+        (deeds.rebound, 500),
+    ] {
+        assert!(what >= least, "something hardly ever happened\n{report}");
+    }
+}
+
+#[test]
+fn a_line_that_loses_a_fifth_of_everything_ends_no_session_without_reason() {
+    let plan = Plan { loss: Odds::per_mille(200), ..Plan::new(2, 200) };
+    let report = nothing_wrong(&plan);
+    assert!(report.deeds.calls_again > 0, "so bad a line ends sessions, and each end was explained\n{report}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let traces = [1, 1, 2].map(|seed| nothing_wrong(&Plan::new(seed, 40)).trace);
+    assert_eq!(traces[0], traces[1]);
+    assert_ne!(traces[0], traces[2]);
+}
+
+#[test]
+fn every_deliberate_mistake_of_the_headend_is_found() {
+    nothing_wrong(&Plan::new(3, 40));
+    for fault in Fault::value_variants() {
+        let report = run(&Plan { fault: Some(*fault), ..Plan::new(3, 40) }).unwrap();
+        assert!(!report.findings.is_empty(), "{fault:?} was not found\n{report}");
+    }
+}
+
+/// The headend starts with the client, while the client's request is under way, when it has just come, while the answer
+/// is under way, when that has just come, and while what follows is under way.
+fn offsets() -> impl Iterator<Item = Duration> {
+    [0, 5, 10, 11, 15, 21, 25, 35].into_iter().map(|tenths| ONE_WAY * tenths / 10)
+}
+
+#[track_caller]
+fn goes_well(case: &Collision, configs: &Configs) -> Outcome {
+    let outcome = collide(case, configs).unwrap();
+    let findings: Vec<String> = outcome.findings.iter().map(ToString::to_string).collect();
+    assert!(findings.is_empty(), "{case:?}\n{}\n{}", outcome.ladder.join("\n"), findings.join("\n"));
+    outcome
+}
+
+/// Every pair of things that the two ends may start, at every offset, without loss and with the loss of each message in
+/// turn.
+#[track_caller]
+fn collisions_of(client: Act) {
+    let configs = SETTINGS.configs().unwrap();
+    let mut cases = 0;
+    for headend in Act::ALL {
+        for later in offsets() {
+            let seed = u64::from(later.subsec_millis()) + 1;
+            let case = Collision { seed, client, headend, later, lost: Vec::new() };
+            let messages = goes_well(&case, &configs).messages;
+            assert!(messages >= 2, "nothing happened: {case:?}");
+            for lost in 0..messages.min(MOST_MESSAGES) {
+                goes_well(&Collision { lost: vec![lost], ..case.clone() }, &configs);
+                cases += 1;
+            }
+        }
+    }
+    assert!(cases > 100, "{cases} cases");
+}
+
+/// What comes later are liveness checks.
+const MOST_MESSAGES: usize = 14;
+
+#[test]
+fn a_child_rekey_of_the_clients_collides_with_anything_and_any_message_may_be_lost() {
+    collisions_of(Act::RekeyChild);
+}
+
+#[test]
+fn an_ike_rekey_of_the_clients_collides_with_anything_and_any_message_may_be_lost() {
+    collisions_of(Act::RekeyIke);
+}
+
+#[test]
+fn a_child_delete_of_the_clients_collides_with_anything_and_any_message_may_be_lost() {
+    collisions_of(Act::DeleteChild);
+}
+
+#[test]
+fn an_ike_delete_of_the_clients_collides_with_anything_and_any_message_may_be_lost() {
+    collisions_of(Act::DeleteIke);
+}
