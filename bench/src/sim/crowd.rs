@@ -14,6 +14,7 @@ use super::trace::TraceHash;
 use super::world::{Tally, World};
 use adit_control::config::ConfigErrors;
 use adit_control::ike::engine::Contact;
+use adit_control::ike::wire::Exchange;
 use adit_control::session::SessionState;
 use adit_dataplane::time::Instant;
 use std::time::Duration;
@@ -108,6 +109,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
 const BETWEEN_AUDITS: Duration = Duration::from_secs(30);
 /// How long a rekey may still be under way, a dead peer not yet found, a failed call not yet made again.
 const QUIET: Duration = Duration::from_secs(400);
+/// Longer than the last wait for an answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often it is looked whether both ends hold the same by now.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(5);
 
@@ -303,7 +306,9 @@ impl Crowd {
     fn audit(&mut self) {
         let Some(machine) = self.world.machine(HostId::HEADEND) else { return };
         let Some(headend) = Headend::look(&self.world) else { return };
-        let wrong = [headend.leases(), model::books_are_right(&headend, machine)];
+        let since = Instant::from_nanos((self.world.now() - (Instant::ZERO + LONGEST_WAIT)).as_nanos() as u64);
+        let asking = self.world.questions.waiting(HostId::HEADEND, Exchange::CreateChildSa, since);
+        let wrong = [headend.leases(), model::books_are_right(&headend, machine, asking)];
         self.most_sessions = self.most_sessions.max(machine.engine.holdings().sessions);
         for what in wrong.into_iter().filter_map(Result::err) {
             self.world.find(HostId::HEADEND, what);

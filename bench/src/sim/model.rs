@@ -190,14 +190,18 @@ pub(crate) fn spi(text: &str) -> Option<u32> {
     u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
-/// What the headend's books say is what its dataplane has: true at any moment, rekeys under way or not.
-pub(crate) fn books_are_right(headend: &Headend, machine: &Machine) -> Result<(), What> {
+/// What the headend's books say is what its dataplane has: true at any moment, rekeys under way or not. `asking` is how
+/// many questions for a new child SA it may be waiting for the answer to: each has an SPI and no SA yet.
+pub(crate) fn books_are_right(headend: &Headend, machine: &Machine, asking: usize) -> Result<(), What> {
     let held = machine.engine.holdings();
     let dataplane = &machine.dataplane;
     let addresses: usize = headend.sessions.values().flatten().map(|session| session.addresses.len()).sum();
     let inbound: usize = dataplane.tunnels.values().map(|tunnel| tunnel.inbound.len()).sum();
+    if !(inbound..=inbound + asking).contains(&held.spis) {
+        let books = format!("{} SPIs in use for {inbound} SAs and {asking} questions", held.spis);
+        return Err(What::LeftOver(books));
+    }
     let lines = [
-        ("SPIs in use and SAs installed", held.spis, inbound),
         ("tunnel slots in use and tunnels", held.tunnels, dataplane.tunnels.len()),
         ("leases and sessions' addresses", held.leases, addresses),
         ("routes and sessions' addresses", held.routes, addresses),

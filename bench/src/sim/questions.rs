@@ -3,7 +3,8 @@
 //! It sees what anybody on the way sees, headers and no more (RFC 7296 section 3.1).
 
 use super::host::HostId;
-use adit_control::ike::wire::Header;
+use adit_control::ike::wire::{Exchange, Header};
+use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 
 /// All requests without an answer that arrived.
@@ -25,19 +26,22 @@ struct Question {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Asked {
     of: Option<HostId>,
+    exchange: Exchange,
     times: u32,
+    last: Instant,
 }
 
 impl Questions {
     /// A message leaves `from` for `to`, if anybody is there.
-    pub(crate) fn sent(&mut self, from: HostId, to: Option<HostId>, header: &Header) {
+    pub(crate) fn sent(&mut self, now: Instant, from: HostId, to: Option<HostId>, header: &Header) {
         if header.flags.response {
             return;
         }
         let asked = self.open.entry(from).or_default().entry(question(header, header.flags.initiator));
-        let asked = asked.or_insert(Asked { of: to, times: 0 });
+        let asked = asked.or_insert(Asked { of: to, exchange: header.exchange, times: 0, last: now });
         asked.of = asked.of.or(to);
         asked.times += 1;
+        asked.last = now;
     }
 
     /// A message arrives.
@@ -53,6 +57,12 @@ impl Questions {
     /// It is switched off, and with it all that it wanted to know.
     pub(crate) fn forget(&mut self, host: HostId) {
         self.open.remove(&host);
+    }
+
+    /// How many questions of this kind an end may still be waiting for the answer to: asked, perhaps again, since then.
+    pub(crate) fn waiting(&self, from: HostId, exchange: Exchange, since: Instant) -> usize {
+        let open = self.open.get(&from).into_iter().flat_map(BTreeMap::values);
+        open.filter(|asked| asked.exchange == exchange && asked.last >= since).count()
     }
 
     /// Whether one end asked the other `times` or more and never got an answer.
@@ -72,7 +82,7 @@ fn question(header: &Header, by_initiator: bool) -> Question {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use adit_control::ike::wire::{Exchange, Flags, IkeSpi};
+    use adit_control::ike::wire::{Flags, IkeSpi};
 
     fn header(initiator: bool, response: bool, message_id: u32) -> Header {
         let flags = Flags { initiator, response };
@@ -84,9 +94,13 @@ mod tests {
     fn a_question_is_open_until_its_own_answer_arrives() {
         let (client, headend) = (HostId(1), HostId::HEADEND);
         let mut questions = Questions::default();
-        for _ in 0..3 {
-            questions.sent(client, Some(headend), &header(true, false, 5));
+        for second in 0..3 {
+            let now = Instant::from_nanos(second);
+            questions.sent(now, client, Some(headend), &header(true, false, 5));
         }
+        let waiting = |since, exchange| questions.waiting(client, exchange, Instant::from_nanos(since));
+        assert_eq!([waiting(2, Exchange::Informational), waiting(3, Exchange::Informational)], [1, 0]);
+        assert_eq!(waiting(0, Exchange::IkeAuth), 0);
         assert!(questions.unanswered(headend, client, 3) && !questions.unanswered(client, headend, 4));
         assert!(!questions.unanswered(HostId(2), headend, 1));
         // Not the answer: another message, the headend's own question with the same number, its answer elsewhere.

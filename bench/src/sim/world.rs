@@ -251,7 +251,7 @@ impl World {
         let datagram = Datagram { from: path.local, to: path.peer, body, sender: id, sent: now };
         self.trace.datagram(now, id, Step::Sent, &datagram);
         if let Some(header) = datagram.body.ike_header() {
-            self.questions.sent(id, self.peer_of(id, &datagram), &header);
+            self.questions.sent(now, id, self.peer_of(id, &datagram), &header);
         }
         let Some(host) = self.hosts.get(id.0) else { return };
         let passed = match self.script.judge(&datagram.body) {
