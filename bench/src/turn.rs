@@ -12,8 +12,8 @@ use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr, Integ};
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, Following, InboundSpec, Lifetime, NextHop, OutboundSpec, Path, Routes, Selector,
-    Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    ClusterSlot, Command, Dataplane, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, Path, Routes,
+    Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::esp::{IvSpace, OutboundSa};
 use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, pair};
@@ -253,6 +253,7 @@ impl Case {
         };
         let outbound = |spi: Spi, selectors| -> Result<OutboundSpec, TurnError> {
             Ok(OutboundSpec {
+                lane: Lane::FIRST,
                 tunnel,
                 spi: spi.get(),
                 pair: spi,

@@ -362,7 +362,10 @@ impl Story {
         assert!(held.tunnels <= held.sessions);
         assert_eq!(self.world.engine.sessions(self.world.now).len(), held.sessions + held.half_open);
         assert!(held.ike_sas <= 2 * held.sessions + held.half_open);
-        assert!(tunnels.values().all(|tunnel| tunnel.outbound.is_some()), "what receives can send");
+        for tunnel in tunnels.values() {
+            let paired = |sa: &adit_dataplane::contract::OutboundSpec| tunnel.inbound.contains_key(&sa.pair);
+            assert!(tunnel.outbound.values().all(paired), "what is sent on has its other half");
+        }
     }
 }
 

@@ -111,7 +111,14 @@ fn first_message(line: &mut Line) -> IkeDatagram {
 
 fn answer_first(line: &mut Line, first: &IkeDatagram, payloads: &[Payload]) -> Vec<IkeDatagram> {
     let header = parse(&first.bytes).unwrap().header;
-    let header = Header { flags: Flags { initiator: false, response: true }, ..init_header(header.initiator_spi) };
+    // Who makes an IKE SA of it says its SPI.
+    let made = payloads.iter().any(|payload| matches!(payload, Payload::Sa(_)));
+    let responder_spi = IkeSpi(if made { 7 } else { 0 });
+    let header = Header {
+        responder_spi,
+        flags: Flags { initiator: false, response: true },
+        ..init_header(header.initiator_spi)
+    };
     let path = first.path;
     let datagram = IkeDatagram { path, framing: IkeFraming::Bare, bytes: build(&header, payloads) };
     line.ends[CALLER].event(WorkerId(0), Event::Ike(datagram))

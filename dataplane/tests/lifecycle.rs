@@ -4,12 +4,13 @@ mod harness;
 
 use adit_crypto::esp_cipher::EspCipher;
 use adit_dataplane::contract::{
-    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, Move, OutboundSpec, Retired, Spi, TunnelKey,
-    WorkerId,
+    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, Lane, Move, OutboundSpec, Retired, Selectors,
+    Spi, TunnelKey, WorkerId,
 };
 use adit_dataplane::packet::Channel;
 use adit_dataplane::worker::{DataplaneConfig, Turn};
 use harness::*;
+use std::sync::Arc;
 
 /// Events in words.
 fn told(events: Vec<Event>) -> Vec<String> {
@@ -200,6 +201,8 @@ fn commands_that_do_not_fit_change_nothing_and_are_counted() {
         Command::AddInbound(Box::new(InboundSpec { spi: spi(3, 5), ..inbound(client.tunnel, 5) })),
         Command::SwitchOutbound(Box::new(OutboundSpec { tunnel: elsewhere, ..client.outbound_spec() })),
         Command::DropInbound { spi: spi(0, 9) },
+        Command::DropOutbound { tunnel: client.tunnel, lane: Lane::all().nth(3).unwrap() },
+        Command::DropOutbound { tunnel: nowhere, lane: Lane::FIRST },
         Command::DropTunnel { tunnel: nowhere },
     ];
     let n = refused.len() as u64;
@@ -209,14 +212,62 @@ fn commands_that_do_not_fit_change_nothing_and_are_counted() {
     world.settle();
     assert_eq!(world.dataplane.workers[0].counters.totals().commands_refused, n);
 
-    // Four inbound SAs are allowed, a fifth is not.
-    for slot in 10..14 {
+    // Four inbound SAs are allowed for each of eight lanes, one more is not.
+    for slot in 10..42 {
         world.command(WorkerId(0), Command::AddInbound(Box::new(inbound(client.tunnel, slot))));
     }
     world.settle();
     assert_eq!(world.dataplane.workers[0].counters.totals().commands_refused, n + 1);
     assert_eq!(told(world.events()), Vec::<String>::new());
     assert_eq!(world.esp(0, client.path, &client.seal(1, &v4(client.v4, SERVER_V4, 60))).len(), 1);
+}
+
+/// RFC 4301 section 4.4.1: the first entry that matches.
+#[test]
+fn a_packet_goes_into_the_first_lane_whose_selectors_allow_it() {
+    let mut world = World::new(1);
+    let wide = world.connect(0, 1, gcm());
+    let [first, second, third] = [Lane::FIRST, Lane::all().nth(1).unwrap(), Lane::all().nth(7).unwrap()];
+    let [near, far] = [[10, 20, 0, 2], [10, 20, 0, 9]].map(std::net::Ipv4Addr::from);
+    let child = |slot, from: &[std::net::Ipv4Addr]| {
+        let mut child = next_child(&wide, slot, 0);
+        let local = from.iter().map(|address| only((*address).into())).collect();
+        child.selectors = Arc::new(Selectors { local, remote: whole_world() });
+        child
+    };
+    let (one, other) = (child(2, &[near]), child(3, &[far]));
+    let switch =
+        |child: &Client, lane| Command::SwitchOutbound(Box::new(OutboundSpec { lane, ..child.outbound_spec() }));
+    let sent_on =
+        |world: &mut World, from| world.inner(0, &v4(from, wide.v4, 100)).first().map(|sent| sent.bytes[..4].to_vec());
+    let spi_of = |child: &Client| Some(child.own_spi.to_be_bytes().to_vec());
+
+    // One SA takes what it allows; the rest is dropped.
+    world.command(WorkerId(0), switch(&one, first));
+    world.settle();
+    assert_eq!(sent_on(&mut world, near), spi_of(&one));
+    assert_eq!(sent_on(&mut world, far), None);
+    assert_eq!(world.all_dropped(), [(DropReason::SelectorMismatch, 1)]);
+    // The lanes are tried in their order, not in the order in which they came.
+    world.command(WorkerId(0), switch(&wide, third));
+    world.settle();
+    assert_eq!(sent_on(&mut world, far), spi_of(&wide));
+    world.command(WorkerId(0), switch(&other, second));
+    world.settle();
+    assert_eq!((sent_on(&mut world, near), sent_on(&mut world, far)), (spi_of(&one), spi_of(&other)));
+    // A lane that ends leaves its packets to the next.
+    world.command(WorkerId(0), Command::DropOutbound { tunnel: wide.tunnel, lane: first });
+    world.settle();
+    assert_eq!((sent_on(&mut world, near), sent_on(&mut world, far)), (spi_of(&wide), spi_of(&other)));
+    for lane in [second, third] {
+        world.command(WorkerId(0), Command::DropOutbound { tunnel: wide.tunnel, lane });
+    }
+    world.settle();
+    assert_eq!(sent_on(&mut world, near), None);
+    assert_eq!(world.dropped(DropReason::NoOutboundSa), 1);
+    // Each was charged with what it carried.
+    let packets = |child: &Client| child.down_counters.totals().packets;
+    assert_eq!((packets(&one), packets(&other), packets(&wide)), (2, 2, 2));
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn two_workers_speak_to_each_other() {
         };
         let outbound = adit_dataplane::contract::OutboundSpec {
             tunnel: client.tunnel,
+            lane: adit_dataplane::contract::Lane::FIRST,
             spi: client.spi.get(),
             pair: branch_spi,
             cipher: outbound.cipher,

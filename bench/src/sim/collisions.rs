@@ -132,8 +132,8 @@ fn start(now: Instant, engine: &mut Engine, id: SessionId, act: Act) {
         Act::RekeyChild => engine.rekey_children(now, id),
         Act::RekeyIke => engine.rekey_ike(now, id),
         Act::DeleteChild => {
-            let newest = engine.sas(now).pop().and_then(|sa| Spi::new(model::spi(&sa.spi_in)?));
-            if let Some(spi_in) = newest {
+            let in_use = engine.sas(now).into_iter().find(|sa| sa.state == "active");
+            if let Some(spi_in) = in_use.and_then(|sa| Spi::new(model::spi(&sa.spi_in)?)) {
                 engine.delete_child(now, id, spi_in);
             }
         }

@@ -171,6 +171,7 @@ fn ike(file: &file::Ike) -> Ike {
         session_limit: narrow(file.session_limit.as_ref(), 65_536),
         natt_keepalive: duration(file.natt_keepalive.as_ref(), Duration::from_secs(20)),
         rekey_grace: duration(file.rekey_grace.as_ref(), Duration::from_secs(5)),
+        children_limit: narrow(file.children_limit.as_ref(), 4),
         rekey_time: duration(file.rekey_time.as_ref(), Duration::from_secs(4 * 3600)),
         over_time: duration(file.over_time.as_ref(), Duration::from_secs(24 * 60)),
     }
@@ -181,7 +182,7 @@ fn esp(file: &file::Esp) -> Esp {
     Esp {
         replay_window: narrow(file.replay_window.as_ref(), 1024),
         rekey: Rekey {
-            time: file.rekey_time.as_ref().map(|key| key.value).filter(|time| !time.is_zero()),
+            time: Some(duration(file.rekey_time.as_ref(), Duration::from_secs(3600))).filter(|time| !time.is_zero()),
             octets: limit(&file.rekey_bytes),
             packets: limit(&file.rekey_packets),
         },

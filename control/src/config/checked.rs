@@ -147,6 +147,8 @@ pub struct Ike {
     pub natt_keepalive: Duration,
     /// How long a rekeyed or deleted inbound SA still takes what is under way.
     pub rekey_grace: Duration,
+    /// At most so many child SAs in a session (1 to 8), those that are being replaced not counted.
+    pub children_limit: usize,
     /// We replace an IKE SA before it is so old; zero: never.
     pub rekey_time: Duration,
     /// So long after that it ends if nothing replaced it.

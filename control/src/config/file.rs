@@ -129,6 +129,8 @@ pub struct Ike {
     pub natt_keepalive: Key<Duration>,
     /// For what is under way.
     pub rekey_grace: Key<Duration>,
+    /// In a session.
+    pub children_limit: Key<u64>,
     /// Of an IKE SA.
     pub rekey_time: Key<Duration>,
     /// After that.
@@ -426,6 +428,7 @@ impl Ike {
             session_limit: section.get("session_limit", &Count { of: "a number of sessions", range: 1..=1_000_000 }),
             natt_keepalive: section.get("natt_keepalive", &seconds(1, 3600, "20s")),
             rekey_grace: section.get("rekey_grace", &millis(100, 600_000, "5s")),
+            children_limit: section.get("children_limit", &Count { of: "a number of child SAs", range: 1..=8 }),
             rekey_time: section.get("rekey_time", &seconds(1, 604_800, "4h")),
             over_time: section.get("over_time", &seconds(1, 604_800, "24m")),
         }

@@ -4,12 +4,13 @@ mod calling;
 mod ending;
 mod first_contact;
 mod login;
+mod orders;
 
 pub use calling::CannotCall;
 
 use super::counters::{EngineCounters, Ignored};
 use super::v2::{Arrivals, Calling, Closing, Established, HalfOpen, Node, Proving, TimerKey, Verdict};
-pub use super::v2::{Call, Contact};
+pub use super::v2::{Call, Contact, NoRoom};
 use super::wire::{Id, IkeSpi, parse, parse_header};
 use crate::config::checked::Config;
 use crate::installer::Installer;
@@ -108,27 +109,15 @@ impl Engine {
             Event::Ike(datagram) => self.datagram(now, worker, &datagram),
             Event::FirstUse { spi } => {
                 let Some(id) = self.node.installer.owner(spi) else { return };
-                let _span = tracing::info_span!("session", session = %id).entered();
-                match self.sessions.get_mut(&id) {
-                    Some(Stage::Established(session)) => session.first_use(&mut self.node, spi),
-                    Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
-                }
+                self.in_service(id, |session, node| session.first_use(now, node, spi));
             }
             Event::Lifetime { pair, direction, reached } => {
                 let Some(id) = self.node.installer.owner(pair) else { return };
-                let _span = tracing::info_span!("session", session = %id).entered();
-                match self.sessions.get_mut(&id) {
-                    Some(Stage::Established(session)) => session.lifetime(pair, direction, reached),
-                    Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
-                }
+                self.in_service(id, |session, node| session.lifetime(now, node, pair, direction, reached));
             }
             Event::Moved { tunnel, path } => {
                 let Some(id) = self.node.installer.tunnel_owner(tunnel) else { return };
-                let _span = tracing::info_span!("session", session = %id).entered();
-                match self.sessions.get_mut(&id) {
-                    Some(Stage::Established(session)) => session.moved(&mut self.node, tunnel, path),
-                    Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => {}
-                }
+                self.in_service(id, |session, node| session.moved(node, tunnel, path));
             }
             Event::Retired(retired) => self.node.installer.retired(&retired),
         }
@@ -202,21 +191,6 @@ impl Engine {
         })
     }
 
-    /// Ends a session: the peer is told. One that is not yet up ends without a word.
-    pub fn disconnect(&mut self, now: Instant, id: SessionId) {
-        let _span = tracing::info_span!("session", session = %id).entered();
-        match self.sessions.remove(&id) {
-            Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
-            Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
-            Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
-            Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(Cause::Asked)),
-            Some(closing @ Stage::Closing(_)) => {
-                self.sessions.insert(id, closing);
-            }
-            None => {}
-        }
-    }
-
     /// Copied views of all child SAs, in the order of sessions.
     pub fn sas(&self, now: Instant) -> Vec<SaView> {
         let sas = |stage: &Stage| match stage {
@@ -265,6 +239,9 @@ impl Engine {
             false => header.initiator_spi,
         };
         let Some(id) = self.node.session_of(ours) else {
+            if !header.flags.initiator && self.node.session_of(header.responder_spi).is_some() {
+                return self.node.ignore(Ignored::WrongDirection);
+            }
             return self.after_the_end(worker, datagram, ours);
         };
         let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };

@@ -17,6 +17,8 @@ pub struct Dataplane {
     pub keepalives: Vec<Path>,
     /// How often routes were published.
     pub publications: usize,
+    /// Inbound SAs in the order in which they came.
+    pub added: Vec<Spi>,
     /// Commands in order, by name.
     pub log: Vec<&'static str>,
 }
@@ -24,7 +26,15 @@ pub struct Dataplane {
 pub struct Tunnel {
     pub path: Path,
     pub inbound: BTreeMap<Spi, InboundSpec>,
-    pub outbound: Option<OutboundSpec>,
+    pub outbound: BTreeMap<Lane, OutboundSpec>,
+}
+
+impl Tunnel {
+    /// The first of what is sent on.
+    #[track_caller]
+    pub fn sends_on(&self) -> &OutboundSpec {
+        self.outbound.values().next().expect("something is sent on")
+    }
 }
 
 impl Dataplane {
@@ -43,7 +53,7 @@ impl Dataplane {
             Command::AddTunnel(spec) => {
                 self.log.push("AddTunnel");
                 assert_eq!(spec.tunnel.worker, worker);
-                let tunnel = Tunnel { path: spec.path, inbound: BTreeMap::new(), outbound: None };
+                let tunnel = Tunnel { path: spec.path, inbound: BTreeMap::new(), outbound: BTreeMap::new() };
                 assert!(self.tunnels.insert(spec.tunnel, tunnel).is_none(), "the slot is taken");
             }
             Command::MoveTunnel(order) => {
@@ -59,17 +69,29 @@ impl Dataplane {
                 self.log.push("AddInbound");
                 assert_eq!(spec.tunnel.worker, worker);
                 let tunnel = self.tunnels.get_mut(&spec.tunnel).expect("the tunnel is there");
-                assert!(tunnel.inbound.insert(spec.spi, *spec).is_none(), "the SPI is taken");
-                assert!(tunnel.inbound.len() <= 4, "no more than four inbound SAs");
+                let spi = spec.spi;
+                assert!(tunnel.inbound.insert(spi, *spec).is_none(), "the SPI is taken");
+                assert!(
+                    tunnel.inbound.len() <= Lane::COUNT * Lane::INBOUND,
+                    "no more inbound SAs than a tunnel may have"
+                );
+                self.added.push(spi);
             }
             Command::SwitchOutbound(spec) => {
                 self.log.push("SwitchOutbound");
                 let key = spec.tunnel;
                 let tunnel = self.tunnels.get_mut(&key).expect("the tunnel is there");
-                if let Some(old) = tunnel.outbound.replace(*spec) {
+                if let Some(old) = tunnel.outbound.insert(spec.lane, *spec) {
                     self.reports
                         .push_back((worker, Event::Retired(Retired::Outbound { tunnel: key, cipher: old.cipher })));
                 }
+            }
+            Command::DropOutbound { tunnel: key, lane } => {
+                self.log.push("DropOutbound");
+                let tunnel = self.tunnels.get_mut(&key).expect("the tunnel is there");
+                let old = tunnel.outbound.remove(&lane).expect("something was sent on in the lane");
+                let retired = Retired::Outbound { tunnel: key, cipher: old.cipher };
+                self.reports.push_back((worker, Event::Retired(retired)));
             }
             Command::DropInbound { spi } => {
                 self.log.push("DropInbound");
@@ -83,7 +105,7 @@ impl Dataplane {
                 for (spi, spec) in tunnel.inbound {
                     self.reports.push_back((worker, Event::Retired(Retired::Inbound { spi, cipher: spec.cipher })));
                 }
-                if let Some(spec) = tunnel.outbound {
+                for spec in tunnel.outbound.into_values() {
                     self.reports
                         .push_back((worker, Event::Retired(Retired::Outbound { tunnel: key, cipher: spec.cipher })));
                 }
@@ -112,7 +134,7 @@ impl Dataplane {
 
     /// All SAs that are sent on.
     pub fn outbound(&self) -> impl Iterator<Item = &OutboundSpec> {
-        self.tunnels.values().filter_map(|tunnel| tunnel.outbound.as_ref())
+        self.tunnels.values().flat_map(|tunnel| tunnel.outbound.values())
     }
 
     /// Who has this SA.

@@ -45,6 +45,7 @@ pub fn config() -> Config {
             session_limit: 100,
             natt_keepalive: Duration::from_secs(20),
             rekey_grace: Duration::from_secs(5),
+            children_limit: 4,
             rekey_time: Duration::ZERO,
             over_time: Duration::from_secs(60),
         },

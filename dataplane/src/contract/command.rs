@@ -21,10 +21,17 @@ pub enum Command {
     /// The peer's address changed (the IKE SA proved it). The worker answers with [`super::Event::Moved`] if it
     /// obeys; if ESP has moved the tunnel meanwhile it does not, and has reported that move already.
     MoveTunnel(Box<Move>),
-    /// An SA to receive on. Up to four at a time per tunnel.
+    /// An SA to receive on. Up to [`Lane::INBOUND`] at a time for each lane of a tunnel.
     AddInbound(Box<InboundSpec>),
-    /// The SA to send on from now; the one before it retires.
+    /// The SA to send on from now; the one before it in its lane retires.
     SwitchOutbound(Box<OutboundSpec>),
+    /// Send on nothing in this lane; what was sent on retires.
+    DropOutbound {
+        /// Which.
+        tunnel: TunnelKey,
+        /// Of its lanes.
+        lane: Lane,
+    },
     /// Stop receiving on this SA; it comes back in [`super::Event::Retired`].
     DropInbound {
         /// Which; names the worker too.
@@ -99,10 +106,30 @@ pub struct InboundSpec {
     pub counters: Arc<SaCounters>,
 }
 
+/// One of the SAs that a tunnel sends on at a time. A packet goes into the first lane whose selectors allow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(u8);
+
+impl Lane {
+    /// Where a tunnel with one child SA sends.
+    pub const FIRST: Self = Self(0);
+    /// Lanes of a tunnel.
+    pub const COUNT: usize = 8;
+    /// Inbound SAs for each lane: two overlapping rekeys.
+    pub const INBOUND: usize = 4;
+
+    /// All of them, in the order in which packets try them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0_u8..).take(Self::COUNT).map(Self)
+    }
+}
+
 /// An SA to send on.
 pub struct OutboundSpec {
     /// The tunnel it belongs to.
     pub tunnel: TunnelKey,
+    /// Which of its lanes.
+    pub lane: Lane,
     /// The peer's.
     pub spi: u32,
     /// The inbound SA of the same child SA: its name in [`super::Event::Lifetime`].

@@ -43,7 +43,7 @@ pub enum Retired {
         /// Wiped on drop.
         cipher: EspCipher,
     },
-    /// After `SwitchOutbound`, or with its tunnel.
+    /// After `SwitchOutbound` or `DropOutbound`, or with its tunnel.
     Outbound {
         /// Which tunnel sent on it.
         tunnel: TunnelKey,

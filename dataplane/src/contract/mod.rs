@@ -8,7 +8,7 @@ mod selector;
 mod spi;
 mod tables;
 
-pub use command::{Command, Following, InboundSpec, Move, OutboundSpec, TunnelKey, TunnelSpec};
+pub use command::{Command, Following, InboundSpec, Lane, Move, OutboundSpec, TunnelKey, TunnelSpec};
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
 pub use lifetime::{Direction, Lifetime, Limits, Reached};

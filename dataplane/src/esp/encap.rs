@@ -54,7 +54,8 @@ impl IvSpace {
 impl OutboundSa {
     /// A fresh SA.
     pub fn new(spec: OutboundSpec, iv_space: IvSpace) -> Self {
-        let OutboundSpec { tunnel: _, spi, pair: _, cipher, numbers: _, lifetime: _, selectors, counters } = spec;
+        let OutboundSpec { tunnel: _, lane: _, spi, pair: _, cipher, numbers: _, lifetime: _, selectors, counters } =
+            spec;
         let (geometry, filter) = (Geometry::of(cipher.suite()), Filter::new(&selectors));
         Self { spi, sequence: 0, cipher, geometry, iv_space, filter, burst: (0, 0), counters }
     }
@@ -140,6 +141,7 @@ mod tests {
         let (encr, integ) = (vec![1; suite.encr().key_len()], vec![2; suite.integ_key_len()]);
         let spec = OutboundSpec {
             tunnel: TunnelKey { worker: WorkerId(0), slot: 0 },
+            lane: crate::contract::Lane::FIRST,
             spi: 0x1000,
             pair: Spi::new(0x1000).unwrap(),
             numbers: SequenceNumbers::Plain,

@@ -1,14 +1,17 @@
 //! One worker's SAs and tunnels, by slot. Only its worker touches it.
 
+mod outbound;
 mod tunnel;
 
 pub use tunnel::Tunnel;
 
-use crate::contract::{InboundSpec, OutboundSpec, Path, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId};
+use crate::contract::{
+    InboundSpec, Lane, OutboundSpec, Path, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+};
 use crate::esp::{InboundSa, IvSpace, OutboundSa};
 
-/// Inbound SAs that a tunnel may have at a time: two overlapping rekeys.
-pub const MAX_INBOUND: usize = 4;
+/// Inbound SAs that a tunnel may have at a time.
+pub const MAX_INBOUND: usize = Lane::COUNT * Lane::INBOUND;
 
 /// Why a command could not be obeyed: a mistake of control's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,9 +135,15 @@ impl Sad {
 
     /// [`crate::contract::Command::SwitchOutbound`]; what was sent on before comes back.
     pub fn switch_outbound(&mut self, spec: OutboundSpec) -> Result<Option<Retired>, Misfit> {
-        let (tunnel, iv_space) = (spec.tunnel, IvSpace::new(0, self.worker));
-        let before = self.ours(tunnel)?.outbound.replace(OutboundSa::new(spec, iv_space));
+        let (tunnel, lane, iv_space) = (spec.tunnel, spec.lane, IvSpace::new(0, self.worker));
+        let before = self.ours(tunnel)?.outbound.switch(lane, OutboundSa::new(spec, iv_space));
         Ok(before.map(|sa| Retired::Outbound { tunnel, cipher: sa.into_cipher() }))
+    }
+
+    /// [`crate::contract::Command::DropOutbound`]
+    pub fn drop_outbound(&mut self, tunnel: TunnelKey, lane: Lane) -> Result<Retired, Misfit> {
+        let sa = self.ours(tunnel)?.outbound.drop_lane(lane).ok_or(Misfit::Unknown)?;
+        Ok(Retired::Outbound { tunnel, cipher: sa.into_cipher() })
     }
 
     /// [`crate::contract::Command::DropInbound`]
@@ -158,7 +167,7 @@ impl Sad {
                 retire(retired);
             }
         }
-        if let Some(sa) = tunnel.outbound {
+        for sa in tunnel.outbound.into_all() {
             retire(Retired::Outbound { tunnel: key, cipher: sa.into_cipher() });
         }
         retire(Retired::Tunnel { tunnel: key });

@@ -1,7 +1,7 @@
 //! A peer: where its packets go, and the SAs they go by.
 
+use super::outbound::Outbound;
 use crate::contract::{Path, Spi, TunnelSpec};
-use crate::esp::OutboundSa;
 use crate::wire::ip::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 
 /// A peer's tunnel.
@@ -10,7 +10,7 @@ pub struct Tunnel {
     outer_mtu: u16,
     esp_room: usize,
     /// What is sent on.
-    pub outbound: Option<OutboundSa>,
+    pub outbound: Outbound,
     /// What is received on, oldest first.
     pub(super) inbound: Vec<Spi>,
 }
@@ -19,7 +19,7 @@ impl Tunnel {
     pub(super) fn new(spec: &TunnelSpec) -> Self {
         let &TunnelSpec { tunnel: _, path, outer_mtu, following: _ } = spec;
         let esp_room = esp_room(path, outer_mtu);
-        Self { path, outer_mtu, esp_room, outbound: None, inbound: Vec::new() }
+        Self { path, outer_mtu, esp_room, outbound: Outbound::default(), inbound: Vec::new() }
     }
 
     /// Outer addresses.

@@ -37,6 +37,9 @@ impl<D: Door> Worker<D> {
                 Command::MoveTunnel(to) => sad.move_tunnel(to.tunnel, to.to),
                 Command::AddInbound(spec) => sad.add_inbound(*spec).inspect(|()| reports.make_room(sad.len())),
                 Command::SwitchOutbound(spec) => sad.switch_outbound(*spec).map(|before| retire(reports, before)),
+                Command::DropOutbound { tunnel, lane } => {
+                    sad.drop_outbound(tunnel, lane).map(|sa| retire(reports, Some(sa)))
+                }
                 Command::DropInbound { spi } => sad.drop_inbound(spi).map(|sa| retire(reports, Some(sa))),
                 Command::DropTunnel { tunnel } => {
                     sad.drop_tunnel(tunnel, |retired| reports.state(Event::Retired(retired)))

@@ -300,7 +300,8 @@ fn encapsulate(
         settle(packet, verdict.map_err(|refused| refused.reason));
     }
     for slot in used.drain(..) {
-        if let Some(sa) = sad.tunnel_mut(slot).and_then(|tunnel| tunnel.outbound.as_mut()) {
+        let Some(tunnel) = sad.tunnel_mut(slot) else { continue };
+        for sa in tunnel.outbound.iter_mut().filter(|sa| sa.uncharged() > 0) {
             sa.charge(now);
         }
     }
@@ -322,11 +323,8 @@ impl From<DropReason> for Refused {
 fn seal(packet: &mut PacketBuf, slot: u32, sad: &mut Sad, used: &mut Vec<u32>) -> Result<Fate, Refused> {
     let tunnel = sad.tunnel_mut(slot).ok_or(DropReason::NoTunnel)?;
     let (path, esp_room) = (tunnel.path(), tunnel.esp_room());
-    let sa = tunnel.outbound.as_mut().ok_or(DropReason::NoOutboundSa)?;
     let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
-    if !sa.allows(&ip, packet.bytes()) {
-        return Err(DropReason::SelectorMismatch.into());
-    }
+    let sa = tunnel.outbound.pick(&ip, packet.bytes())?;
     if sa.sealed_len(packet.len()) > esp_room {
         let inner_mtu = u16::try_from(sa.inner_room(esp_room)).ok();
         return Err(Refused { reason: DropReason::TooBig, inner_mtu });

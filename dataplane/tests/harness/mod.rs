@@ -7,8 +7,8 @@ use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr, Integ};
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, DropReason, Event, Following, InboundSpec, Lifetime, NextHop, OutboundSpec, Path,
-    Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    ClusterSlot, Command, Dataplane, DropReason, Event, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec,
+    Path, Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::io::memory::{Departed, MemoryDoor, MemoryPeer, pair};
 use adit_dataplane::packet::{Channel, PoolSizes};
@@ -225,6 +225,7 @@ impl Client {
 
     pub fn outbound_spec(&self) -> OutboundSpec {
         OutboundSpec {
+            lane: Lane::FIRST,
             tunnel: self.tunnel,
             spi: self.own_spi,
             pair: self.spi,

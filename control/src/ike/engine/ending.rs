@@ -29,7 +29,7 @@ impl Engine {
     }
 
     /// After every event in the end of a session's life.
-    pub(super) fn settle_closing(&mut self, now: Instant, closing: Box<Closing>, verdict: Verdict) {
+    pub(super) fn settle_closing(&mut self, now: Instant, mut closing: Box<Closing>, verdict: Verdict) {
         match verdict {
             // It is closing already, for the first cause.
             Verdict::Stay | Verdict::Close(_) => {

@@ -1,12 +1,17 @@
 //! One child SA pair (RFC 7296 section 2.8): made before the old one breaks.
 //!
 //! ```text
-//! Fresh ──first packet, or the old one is deleted──▶ Active ──a newer one is Active──▶ Superseded
-//!                                                      │                                   │
-//!                                                      └────────▶ Draining ◀── the peer deletes it
+//! Fresh ──first packet, or the old one is deleted──▶ Active ──a newer one is Active──▶ Superseded (the peer's rekey)
+//!   │      (ours: as soon as it is answered)           │  │                               │      │ too slow
+//!   │                                                  │  └──── our rekey, or its time is over ──┤
+//!   └── lost a collision ──────────────────────────────│─────────────────────────────────│──────▼
+//!                                                      ▼                                 ▼   Doomed ──▶ Deleting
+//!                                                   Draining ◀────── the peer deletes it ─┘      answered │
+//!                                                      ▲──────────────────────────────────────────────────┘
 //! ```
 
 use super::ike_sa::Role;
+use super::life::{Life, Times};
 use super::node::Node;
 use super::tunnel::Traffic;
 use crate::config::checked::{Esp, Rekey};
@@ -14,15 +19,19 @@ use crate::ike::keys::ChildKeys;
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
-    Command, InboundSpec, Lifetime, Limits, OutboundSpec, SaCounters, Selectors, SequenceNumbers, Spi, TunnelKey,
+    Command, InboundSpec, Lane, Lifetime, Limits, OutboundSpec, SaCounters, Selectors, SequenceNumbers, Spi, TunnelKey,
 };
 use adit_dataplane::time::Instant;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Both directions. The keys are with the worker.
 pub(super) struct Child {
     pub(super) spi_in: Spi,
     pub(super) spi_out: u32,
+    pub(super) lane: Lane,
+    /// Who started the exchange that made it.
+    pub(super) role: Role,
     pub(super) suite: CipherSuite,
     pub(super) numbers: SequenceNumbers,
     /// Which library encrypts.
@@ -31,6 +40,7 @@ pub(super) struct Child {
     pub(super) received: Arc<SaCounters>,
     pub(super) sent: Arc<SaCounters>,
     pub(super) since: Instant,
+    pub(super) life: Life,
     pub(super) stage: ChildStage,
 }
 
@@ -40,8 +50,12 @@ pub(super) enum ChildStage {
     Fresh(Box<OutboundSpec>),
     /// We send on it.
     Active,
-    /// We send on a newer one; the peer will delete this.
-    Superseded,
+    /// We send on another; the peer deletes this, or we do so after that time.
+    Superseded { until: Instant },
+    /// It is for us to delete it.
+    Doomed,
+    /// We have asked the peer to delete it.
+    Deleting,
     /// Deleted; what is under way may still come in.
     Draining { until: Instant },
 }
@@ -49,12 +63,12 @@ pub(super) enum ChildStage {
 /// What it is made of.
 pub(super) struct ChildParts {
     pub(super) tunnel: TunnelKey,
+    pub(super) lane: Lane,
     pub(super) spi_in: Spi,
     pub(super) spi_out: u32,
     pub(super) suite: CipherSuite,
     pub(super) numbers: SequenceNumbers,
     pub(super) selectors: Selectors,
-    /// Who started the exchange that made it.
     pub(super) role: Role,
 }
 
@@ -66,7 +80,7 @@ impl Child {
         parts: ChildParts,
         keys: &ChildKeys,
     ) -> Result<Self, BadKeyLength> {
-        let ChildParts { tunnel, spi_in, spi_out, suite, numbers, selectors, role } = parts;
+        let ChildParts { tunnel, lane, spi_in, spi_out, suite, numbers, selectors, role } = parts;
         let backend = node.config.crypto;
         let (theirs, ours) = match role {
             Role::Initiator => (&keys.responder_to_initiator, &keys.initiator_to_responder),
@@ -78,7 +92,8 @@ impl Child {
         let library = outbound.backend();
         let selectors = Arc::new(selectors);
         let (received, sent) = (Arc::<SaCounters>::default(), Arc::<SaCounters>::default());
-        let lifetime = lifetime(now, &node.config.esp);
+        let life = Life::new(now, &mut *node.random, times(&node.config.esp));
+        let lifetime = lifetime(life, &node.config.esp);
         let inbound = InboundSpec {
             tunnel,
             spi: spi_in,
@@ -91,6 +106,7 @@ impl Child {
         };
         let outbound = OutboundSpec {
             tunnel,
+            lane,
             spi: spi_out,
             pair: spi_in,
             cipher: outbound,
@@ -102,7 +118,8 @@ impl Child {
         node.installer.command(tunnel.worker, Command::AddInbound(Box::new(inbound)));
         tracing::debug!(spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), %suite, "child SA installed");
         let stage = ChildStage::Fresh(Box::new(outbound));
-        Ok(Self { spi_in, spi_out, suite, numbers, library, selectors, received, sent, since: now, stage })
+        let since = now;
+        Ok(Self { spi_in, spi_out, lane, role, suite, numbers, library, selectors, received, sent, since, life, stage })
     }
 
     /// Sends on it from now on, if it did not before.
@@ -111,7 +128,11 @@ impl Child {
             ChildStage::Fresh(outbound) => {
                 node.installer.command(tunnel.worker, Command::SwitchOutbound(outbound));
             }
-            other @ (ChildStage::Active | ChildStage::Superseded | ChildStage::Draining { .. }) => self.stage = other,
+            other @ (ChildStage::Active
+            | ChildStage::Superseded { .. }
+            | ChildStage::Doomed
+            | ChildStage::Deleting
+            | ChildStage::Draining { .. }) => self.stage = other,
         }
     }
 
@@ -139,23 +160,46 @@ impl Child {
         match self.stage {
             ChildStage::Fresh(_) => "new",
             ChildStage::Active => "active",
-            ChildStage::Superseded | ChildStage::Draining { .. } => "rekeyed",
+            ChildStage::Superseded { .. } | ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => {
+                "rekeyed"
+            }
         }
+    }
+
+    /// It is not known yet whether the peer has it.
+    pub(super) fn is_fresh(&self) -> bool {
+        matches!(self.stage, ChildStage::Fresh(_))
+    }
+
+    /// We send on it.
+    pub(super) fn is_active(&self) -> bool {
+        matches!(self.stage, ChildStage::Active)
+    }
+
+    /// Both ends know that it is no more.
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self.stage, ChildStage::Draining { .. })
     }
 }
 
-/// As the configuration has it, for a child SA made at `now`.
-fn lifetime(now: Instant, esp: &Esp) -> Lifetime {
-    let Rekey { time, octets, packets } = esp.rekey;
-    let at = |factor: f64| Limits {
-        packets: packets.map(|limit| times(limit, factor)),
-        octets: octets.map(|limit| times(limit, factor)),
-        time: time.map(|age| now + age.mul_f64(factor)),
+fn times(esp: &Esp) -> Times {
+    let rekey = esp.rekey.time.unwrap_or_default();
+    let over = Duration::try_from_secs_f64(rekey.as_secs_f64() * (esp.hard_factor - 1.0)).unwrap_or_default();
+    Times { rekey, over }
+}
+
+/// What the worker looks after. Its age is looked after here as well: a worker says nothing of an SA without packets.
+fn lifetime(life: Life, esp: &Esp) -> Lifetime {
+    let Rekey { time: _, octets, packets } = esp.rekey;
+    let at = |factor: f64, time| Limits {
+        packets: packets.map(|limit| scaled(limit, factor)),
+        octets: octets.map(|limit| scaled(limit, factor)),
+        time,
     };
-    Lifetime { soft: at(1.0), hard: at(esp.hard_factor) }
+    Lifetime { soft: at(1.0, life.rekey), hard: at(esp.hard_factor, life.end) }
 }
 
 /// Limits are far below 2⁵³ times the factor's precision, and a packet more or less is nothing to them.
-fn times(limit: u64, factor: f64) -> u64 {
+fn scaled(limit: u64, factor: f64) -> u64 {
     (limit as f64 * factor) as u64
 }

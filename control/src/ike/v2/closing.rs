@@ -1,11 +1,13 @@
 //! A session that we end: nothing is carried any more, the peer is told, its answer is awaited (RFC 7296 section
 //! 1.4.1).
 
-use super::established::{Established, Former, Peer, Verdict};
+use super::ask_ike::{self, IkeAsked};
+use super::established::{Established, Verdict};
 use super::farewell::Farewell;
 use super::ike_sa::IkeSa;
 use super::message_id::{Request, Response, Retry};
 use super::node::Node;
+use super::peer::Peer;
 use super::purpose::Purpose;
 use super::shape::notify;
 use super::tunnel::Traffic;
@@ -29,9 +31,12 @@ impl Closing {
     pub(crate) fn begin(now: Instant, node: &mut Node, mut session: Established, cause: Cause) -> Self {
         session.stop_service(now, node);
         let traffic = session.traffic();
-        let Established { peer, ike, former, service: _ } = session;
-        if let Some(Former { ike: former, until: _ }) = former {
-            node.forget_ike_spi(former.spi());
+        let Established { peer, mut ike, mut others, service: _ } = session;
+        others.forget_all(node);
+        match ike.ids.under_way_mut() {
+            // Its answer moves the peer to another IKE SA: that is the one to end then.
+            Some(Purpose::RekeyIke(_)) | None => {}
+            Some(purpose) => purpose.let_go(node),
         }
         let mut closing = Self { peer, ike, cause, traffic };
         closing.say_goodbye(now, node);
@@ -69,7 +74,18 @@ impl Closing {
         if header.flags.response {
             return match self.ike.ids.response(header.message_id) {
                 Response::Answer(Purpose::Goodbye) => Verdict::Gone(self.cause, None),
-                Response::Answer(Purpose::Liveness | Purpose::Login) => {
+                Response::Answer(Purpose::RekeyIke(asked)) => {
+                    self.follow(now, node, *asked, &opened);
+                    self.say_goodbye(now, node);
+                    Verdict::Stay
+                }
+                Response::Answer(
+                    Purpose::Liveness
+                    | Purpose::Login
+                    | Purpose::DeleteChildren(_)
+                    | Purpose::Child(_)
+                    | Purpose::Abandoned(_),
+                ) => {
                     self.say_goodbye(now, node);
                     Verdict::Stay
                 }
@@ -95,6 +111,18 @@ impl Closing {
                 node.ignore(Ignored::FutureMessageId);
                 Verdict::Stay
             }
+        }
+    }
+
+    /// Our rekey of the IKE SA was answered: the peer has gone over to the new one.
+    fn follow(&mut self, now: Instant, node: &mut Node, asked: IkeAsked, payloads: &[Payload]) {
+        let spi = asked.spi;
+        match ask_ike::make(now, node, &self.ike, self.peer.connection, asked, payloads) {
+            Ok((new, _)) => {
+                let old = std::mem::replace(&mut self.ike, new);
+                node.forget_ike_spi(old.spi());
+            }
+            Err(_refused) => node.forget_ike_spi(spi),
         }
     }
 
@@ -126,7 +154,10 @@ impl Closing {
     }
 
     /// Nothing can reach it by its SPI any more.
-    pub(crate) fn forget_ike_sa(&self, node: &mut Node) {
+    pub(crate) fn forget_ike_sa(&mut self, node: &mut Node) {
+        if let Some(mut purpose) = self.ike.ids.forget() {
+            purpose.let_go(node);
+        }
         node.forget_ike_spi(self.ike.spi());
     }
 

@@ -1,17 +1,25 @@
 //! CREATE_CHILD_SA requests (RFC 7296 section 1.3): which of the three it is.
 
-use super::established::{Established, Service, Which};
+use super::established::{Established, Which};
 use super::ike_sa::IkeSa;
 use super::node::Node;
+use super::purpose::Purpose;
 use super::shape::{self, Misshapen, notify};
-use super::{rekey_child, rekey_ike};
+use super::{new_child, rekey_child, rekey_ike};
 use crate::ike::wire::{NotifyKind, Payload, Protocol};
 use adit_dataplane::time::Instant;
 
 /// What the exchange made: the answer, and after an IKE rekey the IKE SA that takes over once it is sent.
 pub(super) struct Made {
     pub(super) payloads: Vec<Payload>,
-    pub(super) next_ike_sa: Option<IkeSa>,
+    pub(super) next_ike_sa: Option<NextIkeSa>,
+}
+
+/// The peer's.
+pub(super) struct NextIkeSa {
+    pub(super) ike: IkeSa,
+    /// The lower of the exchange's nonces (RFC 7296 section 2.8.2).
+    pub(super) lowest: Vec<u8>,
 }
 
 impl Made {
@@ -29,8 +37,8 @@ pub(super) fn answer(
     which: Which,
     payloads: &[Payload],
 ) -> Result<Made, Misshapen> {
-    // RFC 7296 section 2.25.2: what is rekeyed already makes nothing new.
-    if which == Which::Former {
+    // RFC 7296 section 2.25.2: what is rekeyed already, or about to be, makes nothing new.
+    if which != Which::Current {
         return Ok(Made::refusal(NotifyKind::TemporaryFailure, Vec::new()));
     }
     let proposals = shape::sa(payloads)?;
@@ -38,16 +46,12 @@ pub(super) fn answer(
     if proposals.iter().all(|proposal| proposal.protocol == Protocol::Ike) {
         return rekey_ike::answer(now, node, session, payloads);
     }
-    let rekeyed = shape::notifies(payloads).find(|notify| notify.kind == NotifyKind::RekeySa);
-    match (rekeyed, &mut session.service) {
-        (Some(rekeyed), Service::Tunnel(tunnel)) => {
-            let peer = (session.peer.id, session.peer.connection);
-            rekey_child::answer(now, node, peer, &session.ike.keys, tunnel, rekeyed, payloads)
-        }
-        (Some(rekeyed), Service::Childless { .. }) => Ok(rekey_child::not_found(rekeyed)),
-        // One child SA to a session, for now (RFC 7296 section 1.3 allows an end to refuse more).
-        (None, Service::Tunnel(_) | Service::Childless { .. }) => {
-            Ok(Made::refusal(NotifyKind::NoAdditionalSas, Vec::new()))
-        }
+    // RFC 7296 section 2.25.2: we are rekeying the IKE SA.
+    if let Some(Purpose::RekeyIke(_)) = session.ike.ids.under_way() {
+        return Ok(Made::refusal(NotifyKind::TemporaryFailure, Vec::new()));
+    }
+    match shape::notifies(payloads).find(|notify| notify.kind == NotifyKind::RekeySa) {
+        Some(rekeyed) => rekey_child::answer(now, node, session, rekeyed, payloads),
+        None => new_child::answer(now, node, session, payloads),
     }
 }

@@ -1,68 +1,33 @@
 //! A session in service: identity proven, requests answered one after the other (RFC 7296 sections 1.3, 1.4, 2.2).
 
+use super::create_child::NextIkeSa;
 use super::farewell::Farewell;
-use super::half_open::{Arrival, Behind, Nat};
+use super::half_open::Behind;
 use super::ike_sa::IkeSa;
-use super::message_id::{Request, Response, Retry};
+use super::message_id::{Request, Retry};
 use super::node::Node;
-use super::purpose::Purpose;
+use super::other_ike::Others;
+use super::peer::Peer;
 use super::shape::notify;
 use super::tunnel::{Traffic, Tunnel};
 use super::{create_child, dpd, informational, keepalive};
 use crate::ike::counters::Ignored;
 use crate::ike::sk::SkError;
-use crate::ike::wire::{Exchange, Id, Incoming, NotifyKind, Payload, WireError};
-use crate::session::{Cause, SessionId};
-use adit_dataplane::contract::{
-    Command, Direction, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, TunnelKey, WorkerId,
-};
+use crate::ike::wire::{Exchange, Incoming, NotifyKind, Payload, WireError};
+use crate::session::Cause;
+use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Move, Path, Spi, TunnelKey};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
 /// How long a session may be without a child SA. Adit's own choice: time for the client to say goodbye itself.
 const CHILDLESS: Duration = Duration::from_secs(10);
 
-/// How long a rekeyed IKE SA waits to be deleted by the peer, whose task that is (RFC 7296 section 2.8).
-const FORMER: Duration = Duration::from_secs(60);
-
-/// Who the peer is and where; stays the same through rekeys, and to the end.
-pub(crate) struct Peer {
-    pub(crate) id: SessionId,
-    pub(crate) identity: Id,
-    pub(super) connection: usize,
-    pub(crate) origin: Origin,
-    pub(super) nat: Nat,
-    pub(crate) worker: WorkerId,
-    pub(super) path: Path,
-    pub(super) framing: IkeFraming,
-    pub(crate) login: Instant,
-    /// When an authenticated IKE message last came.
-    pub(super) heard: Instant,
-    /// When an IKE message last went out.
-    pub(super) sent: Instant,
-}
-
-/// How it came to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// By the peer's IKE_SA_INIT.
-    Came(Arrival),
-    /// By ours.
-    Called,
-}
-
 /// In service.
 pub(crate) struct Established {
     pub(crate) peer: Peer,
     pub(super) ike: IkeSa,
-    pub(super) former: Option<Former>,
+    pub(super) others: Others,
     pub(super) service: Service,
-}
-
-/// The IKE SA before a rekey: it answers, and waits for its delete (RFC 7296 section 2.8).
-pub(super) struct Former {
-    pub(super) ike: IkeSa,
-    pub(super) until: Instant,
 }
 
 /// What the dataplane does for it.
@@ -99,13 +64,14 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     Current,
-    Former,
+    /// By its place among the others.
+    Other(usize),
 }
 
 impl Established {
     /// In service from now on.
     pub(super) fn of(peer: Peer, ike: IkeSa, service: Service) -> Self {
-        Self { peer, ike, former: None, service }
+        Self { peer, ike, others: Others::default(), service }
     }
 
     /// A datagram for one of its IKE SAs.
@@ -116,11 +82,21 @@ impl Established {
         datagram: &IkeDatagram,
         incoming: &Incoming<'_>,
     ) -> Verdict {
-        let which = match self.ike.is_addressed(&incoming.header) {
-            true => Which::Current,
-            false => Which::Former,
+        let verdict = self.take(now, node, datagram, incoming);
+        match verdict {
+            Verdict::Stay => self.go_on(now, node),
+            Verdict::Close(_) | Verdict::Gone(..) => {}
+        }
+        verdict
+    }
+
+    fn take(&mut self, now: Instant, node: &mut Node, datagram: &IkeDatagram, incoming: &Incoming<'_>) -> Verdict {
+        let header = &incoming.header;
+        let which = match self.ike.is_addressed(header) {
+            true => Some(Which::Current),
+            false => self.others.position(|ike| ike.is_addressed(header)).map(Which::Other),
         };
-        let Some(sa) = self.sa(which).filter(|sa| sa.is_addressed(&incoming.header)) else {
+        let Some((which, sa)) = which.and_then(|which| Some((which, self.sa(which)?))) else {
             node.ignore(Ignored::UnknownSpi);
             return Verdict::Stay;
         };
@@ -130,7 +106,7 @@ impl Established {
                 return Verdict::Stay;
             }
             return match sa.open(incoming) {
-                Ok(_) => self.response(now, node, which, incoming),
+                Ok(payloads) => self.response(now, node, which, incoming, &payloads),
                 Err(SkError::BadIcv) => {
                     node.ignore(Ignored::BadIcv);
                     Verdict::Stay
@@ -195,8 +171,8 @@ impl Established {
             Exchange::CreateChildSa => match create_child::answer(now, node, self, which, payloads) {
                 Ok(made) => {
                     self.answer(now, node, which, datagram, incoming, &made.payloads);
-                    if let Some(next) = made.next_ike_sa {
-                        self.succeed(now, node, next);
+                    if let Some(NextIkeSa { ike, lowest }) = made.next_ike_sa {
+                        self.succeed(now, node, ike, lowest);
                     }
                     Verdict::Stay
                 }
@@ -205,18 +181,9 @@ impl Established {
             Exchange::Informational => {
                 let done = informational::obey(now, node, self, payloads);
                 let answer = self.answer(now, node, which, datagram, incoming, &done.payloads);
-                match (done.ike_sa, which) {
-                    (informational::IkeSaFate::Stays, _) => Verdict::Stay,
-                    (informational::IkeSaFate::Deleted, Which::Current) => {
-                        Verdict::Gone(Cause::PeerDeleted, Some(farewell(&self.ike, incoming, answer)))
-                    }
-                    (informational::IkeSaFate::Deleted, Which::Former) => {
-                        if let Some(former) = self.former.take() {
-                            node.forget_ike_spi(former.ike.spi());
-                            node.keep_farewell(now, farewell(&former.ike, incoming, answer));
-                        }
-                        Verdict::Stay
-                    }
+                match done.ike_sa {
+                    informational::IkeSaFate::Stays => Verdict::Stay,
+                    informational::IkeSaFate::Deleted => self.deleted(now, node, which, incoming, answer),
                 }
             }
             // They had their time. The peer itself says nonsense.
@@ -226,17 +193,19 @@ impl Established {
         }
     }
 
-    fn response(&mut self, now: Instant, node: &mut Node, which: Which, incoming: &Incoming<'_>) -> Verdict {
-        let Some(sa) = self.sa_mut(which) else { return Verdict::Stay };
-        match sa.ids.response(incoming.header.message_id) {
-            Response::Answer(Purpose::Liveness) => {
-                self.peer.heard = now;
-                Verdict::Stay
-            }
-            // It is asked in the state Closing only.
-            Response::Answer(Purpose::Goodbye | Purpose::Login) => Verdict::Gone(Cause::ShutDown, None),
-            Response::NotAsked => {
-                node.ignore(Ignored::NotAsked);
+    fn response(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        which: Which,
+        incoming: &Incoming<'_>,
+        payloads: &[Payload],
+    ) -> Verdict {
+        match which {
+            Which::Current => self.answered(now, node, incoming.header.message_id, payloads),
+            // There we ask for nothing but its end.
+            Which::Other(at) => {
+                self.others.forget(node, at);
                 Verdict::Stay
             }
         }
@@ -297,31 +266,6 @@ impl Established {
         }
     }
 
-    /// A rekeyed IKE SA takes over; children are the session's and stay (RFC 7296 section 2.18).
-    fn succeed(&mut self, now: Instant, node: &mut Node, next: IkeSa) {
-        let ike = std::mem::replace(&mut self.ike, next);
-        if let Some(forgotten) = self.former.replace(Former { ike, until: now + FORMER }) {
-            node.forget_ike_spi(forgotten.ike.spi());
-        }
-        tracing::info!(suite = %self.ike.suite(), "IKE SA rekeyed");
-    }
-
-    /// The peer has used one of our SAs for the first time.
-    pub(crate) fn first_use(&mut self, node: &mut Node, spi: Spi) {
-        match &mut self.service {
-            Service::Tunnel(tunnel) => tunnel.first_use(node, spi),
-            Service::Childless { .. } => {}
-        }
-    }
-
-    /// An SA of ours reached a limit.
-    pub(crate) fn lifetime(&mut self, pair: Spi, direction: Direction, reached: Reached) {
-        match reached {
-            Reached::Soft => tracing::debug!(spi_in = %pair, ?direction, "child SA is to be replaced"),
-            Reached::Hard => tracing::warn!(spi_in = %pair, ?direction, "child SA has ended: nobody replaced it"),
-        }
-    }
-
     /// The worker says where packets go now. It has the last word: what it reports last is where they go, whether
     /// ESP moved the tunnel or we asked for it.
     pub(crate) fn moved(&mut self, node: &mut Node, tunnel: TunnelKey, path: Path) {
@@ -335,26 +279,34 @@ impl Established {
         self.peer.framing = IkeFraming::NonEspMarker;
     }
 
+    /// The peer has used one of our SAs for the first time.
+    pub(crate) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
+        if let Service::Tunnel(tunnel) = &mut self.service {
+            tunnel.first_use(now, node, spi);
+        }
+        self.go_on(now, node);
+    }
+
     /// Its time has come.
     pub(crate) fn timeout(&mut self, now: Instant, node: &mut Node) -> Verdict {
-        match &mut self.service {
-            Service::Tunnel(tunnel) => tunnel.sweep(now, node),
-            Service::Childless { since, .. } if *since + CHILDLESS <= now => return Verdict::Close(Cause::Childless),
-            Service::Childless { .. } => {}
+        self.go_on(now, node);
+        if self.childless_since().is_some_and(|since| since + CHILDLESS <= now) {
+            return Verdict::Close(Cause::Childless);
         }
-        if let Some(former) = self.former.take_if(|former| former.until <= now) {
-            node.forget_ike_spi(former.ike.spi());
+        if self.ike.life.is_over(now) {
+            return Verdict::Close(Cause::Expired);
         }
+        let mut again = self.others.timeout(now, node);
         let patience = node.patience();
         match self.ike.ids.retry(now, &patience) {
             Retry::NotYet => {}
-            Retry::Again(bytes) => {
-                let bytes = bytes.to_vec();
-                node.counters.asked_again += 1;
-                node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
-                self.peer.sent = now;
-            }
+            Retry::Again(bytes) => again.push(bytes.to_vec()),
             Retry::Dead => return Verdict::Gone(Cause::PeerDead, None),
+        }
+        for bytes in again {
+            node.counters.asked_again += 1;
+            node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+            self.peer.sent = now;
         }
         dpd::ask_if_quiet(now, node, self);
         keepalive::send_if_quiet(now, node, self);
@@ -365,18 +317,20 @@ impl Established {
     pub(crate) fn deadline(&self, node: &Node) -> Option<Instant> {
         let service = match &self.service {
             Service::Tunnel(tunnel) => tunnel.deadline(),
-            Service::Childless { since, .. } => Some(*since + CHILDLESS),
+            Service::Childless { .. } => None,
         };
-        let former = self.former.as_ref().map(|former| former.until);
-        let retry = self.ike.ids.due();
-        [service, former, retry, dpd::due(node, self), keepalive::due(node, self)].into_iter().flatten().min()
+        let childless = self.childless_since().map(|since| since + CHILDLESS);
+        let (retry, end) = (self.ike.ids.due(), self.ike.life.end);
+        let ours = [service, childless, self.others.deadline(), retry, end, self.ask_at()];
+        ours.into_iter().chain([dpd::due(node, self), keepalive::due(node, self)]).flatten().min()
     }
 
-    /// All IKE SAs of it are forgotten: nothing can reach it by its SPIs any more.
-    pub(crate) fn forget_ike_sas(&mut self, node: &mut Node) {
-        node.forget_ike_spi(self.ike.spi());
-        if let Some(former) = self.former.take() {
-            node.forget_ike_spi(former.ike.spi());
+    fn childless_since(&self) -> Option<Instant> {
+        match &self.service {
+            // One that is being asked for may still come.
+            Service::Tunnel(_) if self.lane_asked().is_some() => None,
+            Service::Tunnel(tunnel) => tunnel.empty_since(),
+            Service::Childless { since, .. } => Some(*since),
         }
     }
 
@@ -410,14 +364,14 @@ impl Established {
     fn sa(&self, which: Which) -> Option<&IkeSa> {
         match which {
             Which::Current => Some(&self.ike),
-            Which::Former => self.former.as_ref().map(|former| &former.ike),
+            Which::Other(at) => self.others.get(at),
         }
     }
 
     fn sa_mut(&mut self, which: Which) -> Option<&mut IkeSa> {
         match which {
             Which::Current => Some(&mut self.ike),
-            Which::Former => self.former.as_mut().map(|former| &mut former.ike),
+            Which::Other(at) => self.others.get_mut(at),
         }
     }
 }

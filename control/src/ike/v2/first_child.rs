@@ -10,16 +10,17 @@ use super::configuration;
 use super::expect_auth::Proven;
 use super::half_open::HalfOpen;
 use super::ike_sa::Role;
+use super::inner::{Inner, addresses};
 use super::node::Node;
 use super::shape::notify;
-use super::tunnel::{Inner, Tunnel, addresses};
+use super::tunnel::Tunnel;
 use crate::config::checked::Connection;
 use crate::ike::narrow::{Shown, narrow, selector_of_address, selector_of_net};
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
 use crate::ike::wire::{NotifyKind, Payload};
 use crate::lease::{Lease, Want};
 use crate::session::Cause;
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Selector, Selectors, Spi, TunnelKey, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
 use std::sync::Arc;
 
@@ -97,7 +98,16 @@ pub(super) fn grant(
     let mut tunnel = Tunnel::set_up(node, half.id, key, datagram.path, half.nat.following(), inner);
     let keys = half.ike.keys.child_keymat(cipher, None, &half.nonce_i, &half.nonce_r);
     let role = Role::Responder;
-    let parts = ChildParts { tunnel: key, spi_in, spi_out: peer_spi, suite: cipher, numbers, selectors, role };
+    let parts = ChildParts {
+        tunnel: key,
+        lane: Lane::FIRST,
+        spi_in,
+        spi_out: peer_spi,
+        suite: cipher,
+        numbers,
+        selectors,
+        role,
+    };
     match Child::install(now, node, parts, &keys) {
         Ok(child) => tunnel.children.push(child),
         Err(bad_length) => {
@@ -108,7 +118,7 @@ pub(super) fn grant(
         }
     }
     // Nothing is older, so there is nothing to wait for.
-    tunnel.switch_to(node, 0);
+    tunnel.switch_to(now, node, 0);
     Ok((tunnel, payloads))
 }
 

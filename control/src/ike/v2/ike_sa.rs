@@ -1,7 +1,7 @@
 //! One IKE SA: two SPIs, keys, its message IDs and its lifetime. Which end we are decides whose SPI comes first, the
 //! flag in the header and which keys are ours (RFC 7296 sections 2.14 and 3.1).
 
-use super::life::{Life, Lifetime};
+use super::life::{Life, Times};
 use super::message_id::{Busy, MessageIds};
 use super::node::Node;
 use super::purpose::Purpose;
@@ -55,7 +55,7 @@ impl IkeSa {
             Role::Initiator => (initiator, responder),
             Role::Responder => (responder, initiator),
         };
-        let time = Lifetime { rekey: node.config.ike.rekey_time, over: node.config.ike.over_time };
+        let time = Times { rekey: node.config.ike.rekey_time, over: node.config.ike.over_time };
         let life = Life::new(now, &mut *node.random, time);
         Ok(Self { role, spis, keys, theirs, ours, ids, life })
     }

@@ -46,12 +46,7 @@ pub(super) fn obey(now: Instant, node: &mut Node, session: &mut Established, pay
 
 fn delete_child(now: Instant, node: &mut Node, session: &mut Established, spi_out: u32) -> Option<Spi> {
     let Service::Tunnel(tunnel) = &mut session.service else { return None };
-    let until = now + node.config.ike.rekey_grace;
-    let spi_in = tunnel.delete(node, spi_out, until)?;
+    let spi_in = tunnel.delete(now, node, spi_out)?;
     tracing::debug!(spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), "child SA deleted by the peer");
-    if !tunnel.in_service() {
-        tracing::info!("the peer deleted its last child SA");
-        session.stop_service(now, node);
-    }
     Some(spi_in)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// The configured times of one kind of SA; zero is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lifetime {
+pub(super) struct Times {
     /// After which it is to be replaced.
     pub(super) rekey: Duration,
     /// After that: what the replacing may take.
@@ -42,7 +42,7 @@ pub(super) enum Refused {
 
 impl Life {
     /// Begins now.
-    pub(super) fn new(now: Instant, random: &mut dyn SecretRandom, time: Lifetime) -> Self {
+    pub(super) fn new(now: Instant, random: &mut dyn SecretRandom, time: Times) -> Self {
         if time.rekey.is_zero() {
             return Self { rekey: None, end: None };
         }
@@ -52,11 +52,7 @@ impl Life {
 
     /// The peer refused to replace it: not again before a pause.
     pub(super) fn put_off(&mut self, now: Instant, random: &mut dyn SecretRandom, refused: Refused) {
-        let pause = match refused {
-            Refused::ForNow => PAUSE,
-            Refused::Altogether => LONG_PAUSE,
-        };
-        self.rekey = Some(now + (pause + up_to(random, pause)));
+        self.rekey = Some(now + pause(random, refused));
     }
 
     /// It is to be replaced now.
@@ -68,6 +64,15 @@ impl Life {
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.end.is_some_and(|end| end <= now)
     }
+}
+
+/// How long to wait before asking again.
+pub(super) fn pause(random: &mut dyn SecretRandom, refused: Refused) -> Duration {
+    let pause = match refused {
+        Refused::ForNow => PAUSE,
+        Refused::Altogether => LONG_PAUSE,
+    };
+    pause + up_to(random, pause)
 }
 
 /// A time from zero to this.
@@ -83,7 +88,7 @@ mod tests {
     use adit_crypto::random::SeededRandom;
     use std::collections::BTreeSet;
 
-    const HOUR: Lifetime = Lifetime { rekey: Duration::from_secs(3600), over: Duration::from_secs(360) };
+    const HOUR: Times = Times { rekey: Duration::from_secs(3600), over: Duration::from_secs(360) };
 
     #[test]
     fn lives_that_begin_together_are_not_rekeyed_together_but_all_in_their_last_tenth() {
@@ -102,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_sa_without_a_lifetime_lives_for_ever() {
-        let none = Lifetime { rekey: Duration::ZERO, over: Duration::from_secs(1) };
+        let none = Times { rekey: Duration::ZERO, over: Duration::from_secs(1) };
         let life = Life::new(Instant::ZERO, &mut SeededRandom::new(1), none);
         let far = Instant::from_nanos(u64::MAX);
         assert!(!life.is_old(far) && !life.is_over(far));

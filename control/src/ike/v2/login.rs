@@ -1,11 +1,12 @@
 //! The outcome of IKE_AUTH: a session begins, or the peer is told that none does (RFC 7296 sections 1.2, 2.21.2).
 
-use super::established::{Established, Origin, Peer, Service, farewell};
+use super::established::{Established, Service, farewell};
 use super::expect_auth::{LoginRefused, Proven};
 use super::farewell::Farewell;
 use super::first_child;
 use super::half_open::HalfOpen;
 use super::node::Node;
+use super::peer::{Origin, Peer};
 use crate::ike::wire::{Incoming, Payload};
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;

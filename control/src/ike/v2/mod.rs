@@ -14,6 +14,9 @@
 //! ```
 //! What is over leaves a farewell for a while, so that a lost last answer can be asked for again.
 
+mod ask_child;
+mod ask_ike;
+mod asking;
 mod calling;
 mod child;
 mod closing;
@@ -27,30 +30,38 @@ mod first_child;
 mod half_open;
 mod ike_sa;
 mod informational;
+mod inner;
 mod keepalive;
 mod life;
 mod login;
+mod make_child;
 pub mod message_id;
+mod new_child;
 mod node;
+mod other_ike;
+mod peer;
 mod proving;
 mod purpose;
 mod rekey_child;
 mod rekey_ike;
 mod sa_init;
 mod shape;
+mod succession;
 pub mod timers;
 mod tunnel;
 mod views;
 
+pub use asking::NoRoom;
 pub use calling::{Call, Contact};
 pub(crate) use calling::{CallFailed, Called, Calling, Held};
 pub(crate) use closing::Closing;
-pub(crate) use established::{Established, Origin, Peer, Verdict};
+pub(crate) use established::{Established, Verdict};
 pub(crate) use expect_auth::{LoginRefused, Proven, prove};
 pub(crate) use farewell::Farewell;
 pub(crate) use half_open::{Arrival, Arrivals, HalfOpen};
 pub(crate) use login::refuse_login;
 pub(crate) use node::{Node, TimerKey};
+pub(crate) use peer::{Origin, Peer};
 pub(crate) use proving::Proving;
 pub(crate) use sa_init::{Refused, respond, unsupported_critical};
 pub(crate) use tunnel::Traffic;

@@ -9,15 +9,17 @@ use super::calling::{Call, CallFailed, Called, Contact, Held};
 use super::child::{Child, ChildParts};
 use super::closing::Closing;
 use super::configuration;
-use super::established::{Established, Origin, Peer, Service};
+use super::established::{Established, Service};
 use super::expect_auth::METHOD_PSK;
 use super::half_open::Nat;
 use super::ike_sa::{IkeSa, Role};
+use super::inner::Inner;
 use super::message_id::{Response, Retry};
 use super::node::Node;
+use super::peer::{Origin, Peer};
 use super::purpose::Purpose;
 use super::shape::{self, Misshapen, notify};
-use super::tunnel::{Inner, Tunnel};
+use super::tunnel::Tunnel;
 use crate::config::checked::Connection;
 use crate::ike::counters::Ignored;
 use crate::ike::keys::{AuthInput, psk_auth};
@@ -28,7 +30,7 @@ use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
 use crate::lease::Ask;
 use crate::session::{Cause, SessionId};
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Selector, Selectors, Spi, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, WorkerId};
 use adit_dataplane::time::Instant;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -262,6 +264,7 @@ impl Proving {
         let mut tunnel = Tunnel::set_up(node, *id, key, datagram.path, nat.following(), inner);
         let parts = ChildParts {
             tunnel: key,
+            lane: Lane::FIRST,
             spi_in: self.spi_in,
             spi_out: choice.peer_spi,
             suite: choice.cipher,
@@ -277,7 +280,7 @@ impl Proving {
             }
         }
         // Who answered receives on it already.
-        tunnel.switch_to(node, 0);
+        tunnel.switch_to(now, node, 0);
         Ok(tunnel)
     }
 }

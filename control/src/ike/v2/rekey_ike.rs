@@ -1,16 +1,17 @@
-//! Rekeying the IKE SA (RFC 7296 sections 1.3.2, 2.8 and 2.18).
+//! An IKE SA that the peer rekeys (RFC 7296 sections 1.3.2, 2.8, 2.18 and 2.25).
 //!
 //! ```text
 //! initiator --> HDR, SK {SA, Ni, KEi}
 //! responder <-- HDR, SK {SA, Nr, KEr}
 //! ```
-//! Whoever starts the rekey is the new IKE SA's original initiator, so we stay responder. Message IDs start at 0.
+//! Whoever starts the rekey is the new IKE SA's original initiator, so we are its responder. Message IDs start at 0.
 
-use super::create_child::Made;
+use super::create_child::{Made, NextIkeSa};
 use super::established::Established;
 use super::ike_sa::{IkeSa, IkeSpis, Role};
 use super::message_id::MessageIds;
 use super::node::Node;
+use super::purpose::Purpose;
 use super::sa_init::{agree, nonce_len};
 use super::shape::{self, Misshapen};
 use crate::ike::keys::IkeKeys;
@@ -27,6 +28,19 @@ pub(super) fn answer(
     session: &Established,
     payloads: &[Payload],
 ) -> Result<Made, Misshapen> {
+    match session.ike.ids.under_way() {
+        // RFC 7296 section 2.25.1: we are creating, rekeying or closing a child SA.
+        Some(Purpose::Child(_) | Purpose::DeleteChildren(_)) => {
+            return Ok(Made::refusal(NotifyKind::TemporaryFailure, Vec::new()));
+        }
+        // The peer itself asks for one at a time.
+        Some(Purpose::RekeyIke(_)) if session.others.has_rival() => {
+            return Ok(Made::refusal(NotifyKind::TemporaryFailure, Vec::new()));
+        }
+        // RFC 7296 section 2.25.2: what we are rekeying ourselves is made, and the nonces will decide.
+        Some(Purpose::RekeyIke(_)) => {}
+        Some(Purpose::Login | Purpose::Liveness | Purpose::Goodbye | Purpose::Abandoned(_)) | None => {}
+    }
     let (proposals, nonce_i) = (shape::sa(payloads)?, shape::nonce(payloads)?);
     let ke = shape::ke(payloads)?;
     let config = Arc::clone(&node.config);
@@ -65,10 +79,11 @@ pub(super) fn answer(
         return Ok(Made::refusal(NotifyKind::NoProposalChosen, Vec::new()));
     };
     chosen.spi = spi_r.0.to_be_bytes().to_vec();
+    let lowest = nonce_i.min(&nonce_r[..]).to_vec();
     let payloads = vec![
         Payload::Sa(vec![chosen]),
         Payload::Nonce(nonce_r),
         Payload::Ke(KeyExchange { group: suite.group.iana(), public }),
     ];
-    Ok(Made { payloads, next_ike_sa: Some(next) })
+    Ok(Made { payloads, next_ike_sa: Some(NextIkeSa { ike: next, lowest }) })
 }

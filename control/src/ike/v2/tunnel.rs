@@ -1,16 +1,13 @@
 //! What a session has in the dataplane: inner addresses, routes, a tunnel, and the child SAs in it.
 
 use super::child::{Child, ChildStage};
+use super::ike_sa::Role;
+use super::inner::Inner;
 use super::node::Node;
-use crate::lease::Lease;
+use super::other_ike::FORMER;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, Following, Path, Spi, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{Command, Following, Lane, Path, Selectors, Spi, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
-use ipnet::IpNet;
-use std::net::IpAddr;
-
-/// The dataplane keeps at most this many inbound SAs for one tunnel.
-pub(super) const MOST_CHILDREN: usize = 4;
 
 /// All of it.
 pub(super) struct Tunnel {
@@ -18,34 +15,20 @@ pub(super) struct Tunnel {
     pub(super) key: TunnelKey,
     pub(super) inner: Inner,
     pub(super) children: Vec<Child>,
+    /// Child SAs that are to be made, the oldest wish first.
+    pub(super) wanted: Vec<Wanted>,
+    empty_since: Option<Instant>,
     /// Of child SAs that are no more.
     gone: Traffic,
 }
 
-/// Whose inner addresses they are, and what leads into the tunnel.
-pub(super) enum Inner {
-    /// The peer's, out of our pools: they lead into the tunnel.
-    Lent(Lease),
-    /// Ours, given by the peer; the networks behind it lead into the tunnel. Where several tunnels go to one network,
-    /// the last to come has the route.
-    Given { addresses: Vec<IpAddr>, networks: Vec<IpNet> },
-}
-
-impl Inner {
-    /// IPv4 first.
-    pub(super) fn addresses(&self) -> Vec<IpAddr> {
-        match self {
-            Self::Lent(lease) => addresses(lease),
-            Self::Given { addresses, networks: _ } => addresses.clone(),
-        }
-    }
-
-    fn routes(&self) -> Vec<IpNet> {
-        match self {
-            Self::Lent(lease) => addresses(lease).into_iter().map(IpNet::from).collect(),
-            Self::Given { addresses: _, networks } => networks.clone(),
-        }
-    }
+/// A child SA that is to be made.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) lane: Lane,
+    pub(super) selectors: Selectors,
+    /// Not before.
+    pub(super) at: Instant,
 }
 
 /// Inner packets and octets, both ways.
@@ -89,7 +72,15 @@ impl Tunnel {
                 following,
             }),
         );
-        Self { session, key, inner, children: Vec::new(), gone: Traffic::default() }
+        Self {
+            session,
+            key,
+            inner,
+            children: Vec::new(),
+            wanted: Vec::new(),
+            empty_since: None,
+            gone: Traffic::default(),
+        }
     }
 
     /// Everything goes: no route before no tunnel, so that nobody is sent into the void for long.
@@ -108,86 +99,200 @@ impl Tunnel {
 
     /// The child SA that the peer knows by this SPI of its own, unless it is deleted already.
     pub(super) fn child_to(&self, spi_out: u32) -> Option<usize> {
-        self.children
-            .iter()
-            .position(|child| child.spi_out == spi_out && !matches!(child.stage, ChildStage::Draining { .. }))
+        self.children.iter().position(|child| child.spi_out == spi_out && !child.is_draining())
+    }
+
+    /// The child SA that we know by this SPI of ours, unless it is deleted already.
+    pub(super) fn child_from(&self, spi_in: Spi) -> Option<usize> {
+        self.children.iter().position(|child| child.spi_in == spi_in && !child.is_draining())
     }
 
     /// The peer has used the SA that it sends to `spi` on: so it has it, and gets ours on it from now on.
-    pub(super) fn first_use(&mut self, node: &mut Node, spi: Spi) {
+    pub(super) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
         let Some(used) = self.children.iter().position(|child| child.spi_in == spi) else { return };
-        self.switch_to(node, used);
+        self.switch_to(now, node, used);
     }
 
-    /// Sends on the `index`th child SA; the one before it is superseded.
-    pub(super) fn switch_to(&mut self, node: &mut Node, index: usize) {
-        let fresh = self.children.get(index).is_some_and(|child| matches!(child.stage, ChildStage::Fresh(_)));
-        if !fresh {
-            return;
-        }
-        for child in &mut self.children {
-            if matches!(child.stage, ChildStage::Active) {
-                child.stage = ChildStage::Superseded;
-            }
+    /// Sends on the `index`th child SA; the one before it in its lane is superseded. Whoever started the rekey deletes
+    /// that (RFC 7296 section 2.8).
+    pub(super) fn switch_to(&mut self, now: Instant, node: &mut Node, index: usize) {
+        let Some(fresh) = self.children.get(index).filter(|child| child.is_fresh()) else { return };
+        let (lane, role) = (fresh.lane, fresh.role);
+        for child in self.children.iter_mut().filter(|child| child.lane == lane && child.is_active()) {
+            child.stage = match role {
+                Role::Initiator => ChildStage::Doomed,
+                Role::Responder => ChildStage::Superseded { until: now + FORMER },
+            };
         }
         if let Some(child) = self.children.get_mut(index) {
             child.switch_to(node, self.key);
         }
     }
 
-    /// The peer deletes the child SA that it knows by `spi_out` (RFC 7296 section 1.4.1). Returns our SPI of the
-    /// pair, for the answer. It still receives until `until`.
-    pub(super) fn delete(&mut self, node: &mut Node, spi_out: u32, until: Instant) -> Option<Spi> {
-        let index = self.child_to(spi_out)?;
-        let child = self.children.get_mut(index)?;
-        let was_active = matches!(child.stage, ChildStage::Active);
-        let spi_in = child.spi_in;
-        child.stage = ChildStage::Draining { until };
-        // Who deletes the old one has the new one.
-        if was_active {
-            let fresh = self.children.iter().rposition(|child| matches!(child.stage, ChildStage::Fresh(_)));
-            if let Some(fresh) = fresh {
-                self.switch_to(node, fresh);
+    /// It has lost a collision (RFC 7296 section 2.8.1): whoever made it deletes it, and nothing is sent on it.
+    pub(super) fn lose(&mut self, now: Instant, index: usize) {
+        let Some(child) = self.children.get_mut(index) else { return };
+        match child.stage {
+            ChildStage::Fresh(_) | ChildStage::Active => {
+                child.stage = match child.role {
+                    Role::Initiator => ChildStage::Doomed,
+                    Role::Responder => ChildStage::Superseded { until: now + FORMER },
+                }
+            }
+            ChildStage::Superseded { .. } | ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => {
             }
         }
-        Some(spi_in)
     }
 
-    /// Room for one more inbound SA, if need be by cutting short what only waits for its end.
-    pub(super) fn make_room(&mut self, node: &mut Node) -> Result<(), Full> {
-        if self.children.len() < MOST_CHILDREN {
+    /// It is for us to delete it.
+    pub(super) fn doom(&mut self, now: Instant, node: &mut Node, index: usize) {
+        let Some(child) = self.children.get_mut(index) else { return };
+        match child.stage {
+            ChildStage::Fresh(_) | ChildStage::Active | ChildStage::Superseded { .. } => {
+                let (lane, before) = (child.lane, Before::of(child));
+                child.stage = ChildStage::Doomed;
+                self.mend(now, node, lane, before);
+            }
+            ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => {}
+        }
+    }
+
+    /// What is for us to delete, by our SPIs; from now on the peer is being asked.
+    pub(super) fn take_doomed(&mut self) -> Vec<Spi> {
+        let doomed = self.children.iter_mut().filter(|child| matches!(child.stage, ChildStage::Doomed));
+        doomed
+            .map(|child| {
+                child.stage = ChildStage::Deleting;
+                child.spi_in
+            })
+            .collect()
+    }
+
+    /// The peer has answered our delete. What is under way may come in until `until`.
+    pub(super) fn deleted(&mut self, spis: &[Spi], until: Instant) {
+        for child in self.children.iter_mut().filter(|child| spis.contains(&child.spi_in)) {
+            if matches!(child.stage, ChildStage::Deleting) {
+                child.stage = ChildStage::Draining { until };
+            }
+        }
+    }
+
+    /// The peer deletes the child SA that it knows by `spi_out` (RFC 7296 section 1.4.1). Returns our SPI of the
+    /// pair for the answer, but not of one that we are deleting ourselves (section 2.25.1).
+    pub(super) fn delete(&mut self, now: Instant, node: &mut Node, spi_out: u32) -> Option<Spi> {
+        let index = self.child_to(spi_out)?;
+        let (spi_in, before) = self.end(now, node, index)?;
+        (before != Before::Deleting).then_some(spi_in)
+    }
+
+    /// The peer has it no more: it only drains. Tells our SPI, and what it was.
+    pub(super) fn end(&mut self, now: Instant, node: &mut Node, index: usize) -> Option<(Spi, Before)> {
+        let until = now + node.config.ike.rekey_grace;
+        let child = self.children.get_mut(index)?;
+        let (spi_in, lane, before) = (child.spi_in, child.lane, Before::of(child));
+        child.stage = ChildStage::Draining { until };
+        self.mend(now, node, lane, before);
+        Some((spi_in, before))
+    }
+
+    /// A lane has lost a child SA. Who deletes the old one has the new one, so that is sent on; without one there is
+    /// nothing to send on.
+    fn mend(&mut self, now: Instant, node: &mut Node, lane: Lane, before: Before) {
+        if self.children.iter().any(|child| child.lane == lane && child.is_active()) {
+            return;
+        }
+        match self.children.iter().rposition(|child| child.lane == lane && child.is_fresh()) {
+            Some(fresh) => self.switch_to(now, node, fresh),
+            None if before == Before::InUse => {
+                node.installer.command(self.key.worker, Command::DropOutbound { tunnel: self.key, lane });
+            }
+            None => {}
+        }
+    }
+
+    /// Room for one more inbound SA in this lane, if need be by cutting short what only waits for its end.
+    pub(super) fn make_room(&mut self, node: &mut Node, lane: Lane) -> Result<(), Full> {
+        let here = || self.children.iter().enumerate().filter(|(_, child)| child.lane == lane);
+        if here().count() < Lane::INBOUND {
             return Ok(());
         }
-        let ends = |child: &Child| match child.stage {
-            ChildStage::Draining { until } => Some(until),
-            ChildStage::Fresh(_) | ChildStage::Active | ChildStage::Superseded => None,
-        };
-        let draining = self.children.iter().enumerate().filter_map(|(index, child)| Some((ends(child)?, index)));
+        let draining = here().filter_map(|(index, child)| match child.stage {
+            ChildStage::Draining { until } => Some((until, index)),
+            ChildStage::Fresh(_)
+            | ChildStage::Active
+            | ChildStage::Superseded { .. }
+            | ChildStage::Doomed
+            | ChildStage::Deleting => None,
+        });
         let (_, index) = draining.min().ok_or(Full)?;
         self.drop_child(node, index);
         Ok(())
     }
 
-    /// Ends what has drained.
+    /// A lane for one more child SA, at most `limit` in all. `asked` is being filled.
+    pub(super) fn free_lane(&self, limit: usize, asked: Option<Lane>) -> Option<Lane> {
+        let taken = |lane: Lane| {
+            let living = self.children.iter().any(|child| child.lane == lane && !child.is_draining());
+            living || asked == Some(lane) || self.wanted.iter().any(|wanted| wanted.lane == lane)
+        };
+        if Lane::all().filter(|lane| taken(*lane)).count() >= limit {
+            return None;
+        }
+        Lane::all().find(|lane| !taken(*lane))
+    }
+
+    /// Deletes what is too old, or was to be deleted by the peer, and ends what has drained.
     pub(super) fn sweep(&mut self, now: Instant, node: &mut Node) {
+        for index in 0..self.children.len() {
+            let Some(child) = self.children.get(index) else { continue };
+            let over = match child.stage {
+                ChildStage::Fresh(_) | ChildStage::Active => child.life.is_over(now),
+                ChildStage::Superseded { until } => until <= now,
+                ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => false,
+            };
+            if over {
+                tracing::info!(spi_in = %child.spi_in, "nobody has replaced or deleted this child SA in time");
+                self.doom(now, node, index);
+            }
+        }
         let drained = |child: &Child| matches!(child.stage, ChildStage::Draining { until } if until <= now);
         while let Some(index) = self.children.iter().position(drained) {
             self.drop_child(node, index);
         }
+        self.empty_since = match self.in_service() {
+            true => None,
+            false => Some(self.empty_since.unwrap_or(now)),
+        };
     }
 
     /// When [`Tunnel::sweep`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let ends = self.children.iter().filter_map(|child| match child.stage {
-            ChildStage::Draining { until } => Some(until),
-            ChildStage::Fresh(_) | ChildStage::Active | ChildStage::Superseded => None,
+            ChildStage::Fresh(_) | ChildStage::Active => child.life.end,
+            ChildStage::Superseded { until } | ChildStage::Draining { until } => Some(until),
+            ChildStage::Doomed | ChildStage::Deleting => None,
         });
         ends.min()
     }
 
-    /// Whether anything but leftovers is in it.
+    /// Child SAs that are to be replaced, with the time for it. None while its replacement is there already.
+    pub(super) fn rekeys(&self) -> impl Iterator<Item = (Instant, usize)> {
+        let replaced = |lane| self.children.iter().any(|child| child.lane == lane && child.is_fresh());
+        self.children
+            .iter()
+            .enumerate()
+            .filter(move |(_, child)| child.is_active() && !replaced(child.lane))
+            .filter_map(|(index, child)| Some((child.life.rekey?, index)))
+    }
+
+    /// Whether anything but leftovers is in it, or is to be.
     pub(super) fn in_service(&self) -> bool {
-        self.children.iter().any(|child| !matches!(child.stage, ChildStage::Draining { .. }))
+        !self.wanted.is_empty() || self.children.iter().any(|child| !child.is_draining())
+    }
+
+    /// Since when nothing is.
+    pub(super) fn empty_since(&self) -> Option<Instant> {
+        self.empty_since
     }
 
     /// All its traffic so far.
@@ -218,13 +323,29 @@ impl Tunnel {
     }
 }
 
+/// What a child SA was before it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// It was sent on.
+    InUse,
+    /// We were deleting it.
+    Deleting,
+    /// Neither.
+    Idle,
+}
+
+impl Before {
+    fn of(child: &Child) -> Self {
+        match child.stage {
+            ChildStage::Active => Self::InUse,
+            ChildStage::Deleting => Self::Deleting,
+            ChildStage::Fresh(_) | ChildStage::Superseded { .. } | ChildStage::Doomed | ChildStage::Draining { .. } => {
+                Self::Idle
+            }
+        }
+    }
+}
+
 /// As many SAs as the dataplane takes are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full;
-
-/// The addresses of a lease, IPv4 first.
-pub(super) fn addresses(lease: &Lease) -> Vec<IpAddr> {
-    let v4 = lease.v4.map(|leased| IpAddr::V4(leased.address));
-    let v6 = lease.v6.map(|leased| IpAddr::V6(leased.address));
-    [v4, v6].into_iter().flatten().collect()
-}

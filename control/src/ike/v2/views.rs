@@ -2,10 +2,11 @@
 
 use super::calling::Calling;
 use super::closing::Closing;
-use super::established::{Established, Peer, Service};
+use super::established::{Established, Service};
 use super::half_open::{Behind, HalfOpen};
 use super::ike_sa::{IkeSa, IkeSpis};
 use super::node::Node;
+use super::peer::Peer;
 use super::proving::{Keyed, Proving};
 use super::tunnel::Traffic;
 use crate::ike::narrow::Shown;

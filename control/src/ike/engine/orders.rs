@@ -1,0 +1,61 @@
+//! What the operator, or a test, wants of a session.
+
+use super::{Engine, Stage};
+use crate::ike::v2::{Established, NoRoom, Node, TimerKey, Verdict};
+use crate::session::{Cause, SessionId};
+use adit_dataplane::contract::{Selectors, Spi};
+use adit_dataplane::time::Instant;
+
+impl Engine {
+    /// Ends a session: the peer is told. One that is not yet up ends without a word.
+    pub fn disconnect(&mut self, now: Instant, id: SessionId) {
+        let _span = tracing::info_span!("session", session = %id).entered();
+        match self.sessions.remove(&id) {
+            Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
+            Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
+            Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
+            Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(Cause::Asked)),
+            Some(closing @ Stage::Closing(_)) => {
+                self.sessions.insert(id, closing);
+            }
+            None => {}
+        }
+    }
+
+    /// Replaces a session's IKE SA as soon as it can (RFC 7296 section 2.8).
+    pub fn rekey_ike(&mut self, now: Instant, id: SessionId) {
+        self.in_service(id, |session, node| session.rekey_ike(now, node));
+    }
+
+    /// Replaces a session's child SAs as soon as it can, one after the other.
+    pub fn rekey_children(&mut self, now: Instant, id: SessionId) {
+        self.in_service(id, |session, node| session.rekey_children(now, node));
+    }
+
+    /// Ends the child SA with this inbound SPI.
+    pub fn delete_child(&mut self, now: Instant, id: SessionId, spi_in: Spi) {
+        self.in_service(id, |session, node| session.delete_child(now, node, spi_in));
+    }
+
+    /// Asks the peer for one more child SA with these selectors (RFC 7296 section 1.3.1).
+    pub fn add_child(&mut self, now: Instant, id: SessionId, selectors: Selectors) -> Result<(), NoRoom> {
+        self.in_service(id, |session, node| session.add_child(now, node, selectors)).unwrap_or(Err(NoRoom))
+    }
+
+    /// Something happens to a session that is up; then it wants to be called at another time, perhaps.
+    pub(super) fn in_service<T>(
+        &mut self,
+        id: SessionId,
+        act: impl FnOnce(&mut Established, &mut Node) -> T,
+    ) -> Option<T> {
+        let _span = tracing::info_span!("session", session = %id).entered();
+        match self.sessions.get_mut(&id) {
+            Some(Stage::Established(session)) => {
+                let done = act(session, &mut self.node);
+                self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
+                Some(done)
+            }
+            Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => None,
+        }
+    }
+}
