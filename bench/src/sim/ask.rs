@@ -79,8 +79,14 @@ impl std::fmt::Display for Report {
         writeln!(f, "sessions          {} logins, at most {} at once", self.logins, self.most_sessions)?;
         writeln!(
             f,
-            "people            {} called, {} again, {} hung up, {} died, {} rebooted, {} were rebound",
-            deeds.calls, deeds.calls_again, deeds.hung_up, deeds.died, deeds.rebooted, deeds.rebound
+            "people            {} called, {} again, {} wanted a second child SA, {} hung up, {} died, {} rebooted, {} were rebound",
+            deeds.calls,
+            deeds.calls_again,
+            deeds.children_added,
+            deeds.hung_up,
+            deeds.died,
+            deeds.rebooted,
+            deeds.rebound
         )?;
         writeln!(f, "sent              {} IKE, {} ESP, {} keepalives", tally.ike, tally.esp, tally.keepalives)?;
         writeln!(

@@ -2,7 +2,7 @@
 //! messages of what follows.
 //!
 //! ```text
-//!  client                     headend
+//!  one end                    the other
 //!    │──── starts this ───╲ ╱───│ starts that, so much later
 //!    │                     ╳    │
 //!    │◀───────────────────╱ ╲──▶│   and of all messages from here on, some are lost
@@ -39,13 +39,23 @@ impl Act {
     pub(crate) const ALL: [Self; 4] = [Self::RekeyChild, Self::RekeyIke, Self::DeleteChild, Self::DeleteIke];
 }
 
+/// Which end starts what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) end: HostId,
+    pub(crate) act: Act,
+}
+
+/// The other end than [`HostId::HEADEND`].
+pub(crate) const CLIENT: HostId = HostId(1);
+
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Collision {
     pub(crate) seed: u64,
-    pub(crate) client: Act,
-    pub(crate) headend: Act,
-    /// The headend starts so much later than the client.
+    pub(crate) first: Start,
+    pub(crate) second: Start,
+    /// The second starts so much later than the first.
     pub(crate) later: Duration,
     /// Which IKE messages after the start are lost, counted from 0.
     pub(crate) lost: Vec<usize>,
@@ -68,7 +78,7 @@ const BUSY: Duration = Duration::from_secs(15);
 /// Longer than it takes to give up a peer.
 const PATIENCE: Duration = Duration::from_secs(200);
 const BEFORE: Duration = Duration::from_secs(3);
-const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
+const CLIENTS_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
 
 /// Nothing is rekeyed but on demand.
 pub(crate) const SETTINGS: Settings = Settings { rekey_ike: 86_400, rekey_child: 86_400, dpd_delay: 40 };
@@ -76,12 +86,12 @@ pub(crate) const SETTINGS: Settings = Settings { rekey_ike: 86_400, rekey_child:
 /// Plays it, between ends with [`SETTINGS`]. `None` if there is no such world.
 pub(crate) fn collide(case: &Collision, configs: &Configs) -> Option<Outcome> {
     let mut chance = Chance::new(case.seed);
-    let mut world = World::new(chance.word(), Some(HostId(1)));
+    let mut world = World::new(chance.word(), Some(CLIENT));
     let line = Line::perfect(ONE_WAY / 2);
     let headend = world.add_host(Network::INTERNET, &[HEADEND_V4], line.clone(), line.clone());
     world.switch_on(headend, engine(&configs.headend, &mut chance));
-    let host = world.add_host(Network::INTERNET, &[CLIENT], line.clone(), line);
-    let address = Address { host, own: CLIENT, headend: HEADEND_V4, nat: None };
+    let host = world.add_host(Network::INTERNET, &[CLIENTS_ADDRESS], line.clone(), line);
+    let address = Address { host, own: CLIENTS_ADDRESS, headend: HEADEND_V4, nat: None };
     let mut person = Person::new(0, address, &configs.client, &mut chance)?;
     person.start(&mut world, &mut chance);
     person.call(&mut world, Contact::Further);
@@ -89,12 +99,12 @@ pub(crate) fn collide(case: &Collision, configs: &Configs) -> Option<Outcome> {
 
     world.script = Script::losing(Matching::AnyIke, &case.lost);
     let before = world.tally.ike;
-    act(&mut world, host, case.client);
+    act(&mut world, case.first);
     flow(&mut world, &person, case.later);
-    act(&mut world, HostId::HEADEND, case.headend);
+    act(&mut world, case.second);
     flow(&mut world, &person, BUSY);
     let messages = usize::try_from(world.tally.ike - before).unwrap_or(usize::MAX);
-    judge(&mut world, &mut person, left_by(case.client, case.headend));
+    judge(&mut world, &mut person, left_by(case.first.act, case.second.act));
     Some(Outcome { findings: world.findings, messages, ladder: world.trace.ladder().to_vec() })
 }
 
@@ -109,22 +119,22 @@ fn flow(world: &mut World, person: &Person, time: Duration) {
 
 /// What may be there afterwards. Who deletes a child SA that is being rekeyed may or may not still find it (RFC 7296
 /// section 2.25.1); a session without a child SA ends, so both outcomes are right if both ends have the same.
-fn left_by(client: Act, headend: Act) -> &'static [Wants] {
+fn left_by(one: Act, other: Act) -> &'static [Wants] {
     const UP: Wants = Wants::Up { children: 1 };
-    match (client, headend) {
+    match (one, other) {
         (Act::DeleteIke, _) | (_, Act::DeleteIke) => &[Wants::Gone],
         (Act::DeleteChild, _) | (_, Act::DeleteChild) => &[Wants::Gone, UP],
         (Act::RekeyChild | Act::RekeyIke, Act::RekeyChild | Act::RekeyIke) => &[UP],
     }
 }
 
-fn act(world: &mut World, host: HostId, act: Act) {
+fn act(world: &mut World, Start { end, act }: Start) {
     let now = world.now();
-    let Some(machine) = world.machine(host) else { return };
+    let Some(machine) = world.machine(end) else { return };
     let sessions = machine.engine.sessions(now);
     let up = sessions.iter().find(|session| session.state == SessionState::Up);
     let Some(id) = up.and_then(|session| session.id.strip_prefix('s')?.parse().ok()).map(SessionId) else { return };
-    world.with_engine(host, |now, engine| start(now, engine, id, act));
+    world.with_engine(end, |now, engine| start(now, engine, id, act));
 }
 
 fn start(now: Instant, engine: &mut Engine, id: SessionId, act: Act) {
@@ -132,8 +142,11 @@ fn start(now: Instant, engine: &mut Engine, id: SessionId, act: Act) {
         Act::RekeyChild => engine.rekey_children(now, id),
         Act::RekeyIke => engine.rekey_ike(now, id),
         Act::DeleteChild => {
-            let in_use = engine.sas(now).into_iter().find(|sa| sa.state == "active");
-            if let Some(spi_in) = in_use.and_then(|sa| Spi::new(model::spi(&sa.spi_in)?)) {
+            // Who has just answered a rekey does not know whether the peer has the new SA: deleting the old one then
+            // costs packets if that answer was lost, and that is no mistake of the protocol's.
+            let sas = engine.sas(now);
+            let [only] = &sas[..] else { return };
+            if let Some(spi_in) = model::spi(&only.spi_in).and_then(Spi::new) {
                 engine.delete_child(now, id, spi_in);
             }
         }

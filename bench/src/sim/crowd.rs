@@ -71,6 +71,7 @@ pub(crate) struct Report {
 pub(crate) struct Deeds {
     pub(crate) calls: u64,
     pub(crate) calls_again: u64,
+    pub(crate) children_added: u64,
     pub(crate) hung_up: u64,
     pub(crate) died: u64,
     pub(crate) rebooted: u64,
@@ -82,6 +83,7 @@ pub(crate) struct Deeds {
 enum Deed {
     Call,
     Packets,
+    AddChild,
     /// Calls again if the session has ended by itself.
     LookAfter,
     HangUp,
@@ -179,6 +181,7 @@ impl Crowd {
                 2 => Some(Deed::Die),
                 3 => Some(Deed::Reboot),
                 4 | 5 => Some(Deed::Rebind),
+                6 => Some(Deed::AddChild),
                 _ => None,
             };
             if let Some(deed) = deed {
@@ -253,6 +256,10 @@ impl Crowd {
             Deed::Packets => {
                 person.exchange_packets(world);
                 self.agenda.enter(now + BETWEEN_PACKETS, (number, Deed::Packets));
+            }
+            Deed::AddChild => {
+                self.deeds.children_added += 1;
+                person.add_child(world);
             }
             Deed::LookAfter => {
                 self.agenda.enter(now + BETWEEN_LOOKS, (number, Deed::LookAfter));

@@ -7,11 +7,12 @@ use super::neighbourhood::Address;
 use super::world::{IKE_PORT, NATT_PORT, World};
 use adit_control::config::checked::Config;
 use adit_control::ike::engine::{Call, Contact, Engine};
+use adit_control::ike::narrow::{selector_of_address, selector_of_net};
 use adit_control::ike::wire::Id;
 use adit_control::lease::{Ask, Want};
 use adit_control::session::{SessionId, SessionState};
 use adit_crypto::random::SeededRandom;
-use adit_dataplane::contract::{ClusterSlot, Path, SpiLayout};
+use adit_dataplane::contract::{ClusterSlot, Path, Selectors, SpiLayout};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -74,6 +75,20 @@ impl Person {
         self.subscriber.wants = Wants::Up { children: 1 };
         let called = world.with_engine(self.address.host, |now, engine| engine.connect(now, call));
         self.session = called.and_then(Result::ok);
+    }
+
+    /// Wants one more child SA, for a part of what is behind the headend.
+    pub(crate) fn add_child(&mut self, world: &mut World) {
+        let (Some(session), Wants::Up { children }) = (self.session, self.subscriber.wants) else { return };
+        let Some(machine) = world.machine(self.address.host) else { return };
+        let sessions = machine.engine.sessions(world.now());
+        let ours = sessions.iter().flat_map(|session| &session.addresses).find(|address| address.is_ipv4());
+        let (Some(ours), Ok(part)) = (ours, "10.20.0.0/25".parse()) else { return };
+        let selectors = Selectors { local: vec![selector_of_address(*ours)], remote: vec![selector_of_net(part)] };
+        let added = world.with_engine(self.address.host, |now, engine| engine.add_child(now, session, selectors));
+        if added == Some(Ok(())) {
+            self.subscriber.wants = Wants::Up { children: children + 1 };
+        }
     }
 
     /// Says goodbye.
