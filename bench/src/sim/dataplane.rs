@@ -117,11 +117,13 @@ impl Dataplane {
 
     /// A packet comes in.
     pub(crate) fn open(&mut self, now: Instant, datagram: &Datagram, esp: &Esp) -> Receipt {
-        let Some(spi) = Spi::new(esp.spi) else { return Receipt::Wrong(What::NeverInstalled { spi: esp.spi }) };
-        let Some((key, tunnel)) = self.by_spi.get(&spi).and_then(|key| Some((*key, self.tunnels.get_mut(key)?))) else {
-            return self.unknown(datagram.sent, spi);
+        let Some(spi) = Spi::new(esp.spi) else {
+            return Receipt::Wrong(What::NeverInstalled { spi: esp.spi, sender: datagram.sender });
         };
-        let Some(inbound) = tunnel.inbound.get_mut(&spi) else { return self.unknown(datagram.sent, spi) };
+        let Some((key, tunnel)) = self.by_spi.get(&spi).and_then(|key| Some((*key, self.tunnels.get_mut(key)?))) else {
+            return self.unknown(datagram, spi);
+        };
+        let Some(inbound) = tunnel.inbound.get_mut(&spi) else { return self.unknown(datagram, spi) };
         let (mut reports, order) = (Vec::new(), inbound.order);
         let opened = inbound.open(now, esp, &mut reports);
         let path = Path { local: datagram.to, peer: datagram.from };
@@ -156,6 +158,12 @@ impl Dataplane {
         self.tunnels.get(self.by_spi.get(&Spi::new(spi)?)?)
     }
 
+    /// The lane that packets with this SPI leave in.
+    pub(crate) fn lane_of(&self, spi: u32) -> Option<Lane> {
+        let lanes = self.tunnels.values().flat_map(|tunnel| &tunnel.outbound);
+        lanes.into_iter().find(|(_, outbound)| outbound.spec.spi == spi).map(|(lane, _)| *lane)
+    }
+
     /// Routes that packets find.
     pub(crate) fn routes_published(&self) -> usize {
         self.routes.as_ref().map_or(0, Routes::len)
@@ -181,16 +189,16 @@ impl Dataplane {
         }
     }
 
-    fn unknown(&self, sent: Instant, spi: Spi) -> Receipt {
+    fn unknown(&self, datagram: &Datagram, spi: Spi) -> Receipt {
         let living = |serial: Serial| self.tunnels.values().any(|tunnel| tunnel.serial == serial);
         match self.were.get(&spi) {
-            Some((dropped, serial)) if living(*serial) && sent > *dropped => {
-                Receipt::Wrong(What::SentAfterDrop { spi })
+            Some((dropped, serial)) if living(*serial) && datagram.sent > *dropped => {
+                Receipt::Wrong(What::SentAfterDrop { spi, sender: datagram.sender })
             }
             Some(_) => Receipt::Late,
             // The answer to IKE_AUTH may be lost while packets from the other end already come.
             None if self.tunnels.is_empty() => Receipt::Late,
-            None => Receipt::Wrong(What::NeverInstalled { spi: spi.get() }),
+            None => Receipt::Wrong(What::NeverInstalled { spi: spi.get(), sender: datagram.sender }),
         }
     }
 

@@ -24,9 +24,9 @@ pub(crate) enum What {
     TooManyInbound(TunnelKey),
     // Packets.
     /// A packet came for a living tunnel on an SPI that was never installed.
-    NeverInstalled { spi: u32 },
+    NeverInstalled { spi: u32, sender: HostId },
     /// A packet came for a living tunnel that was sent after its SA had been dropped.
-    SentAfterDrop { spi: Spi },
+    SentAfterDrop { spi: Spi, sender: HostId },
     /// Both ends have the SA and disagree on its keys.
     OtherKeys { spi: Spi },
     // What both ends hold.
@@ -59,8 +59,10 @@ impl fmt::Display for What {
             Self::NoSuchTunnel(key) => write!(f, "a command for a tunnel that is not there ({key:?})"),
             Self::NoSuchSa(spi) => write!(f, "a command for an SA that is not there ({spi})"),
             Self::TooManyInbound(key) => write!(f, "more inbound SAs than a tunnel has room for ({key:?})"),
-            Self::NeverInstalled { spi } => write!(f, "a packet on an SPI that was never installed ({spi:#010x})"),
-            Self::SentAfterDrop { spi } => write!(f, "a packet sent on an SA that had been dropped before ({spi})"),
+            Self::NeverInstalled { spi, sender } => {
+                write!(f, "{sender} sends on an SPI that was never installed ({spi:#010x})")
+            }
+            Self::SentAfterDrop { spi, sender } => write!(f, "{sender} sends on an SA that has been dropped ({spi})"),
             Self::OtherKeys { spi } => write!(f, "the ends have different keys for one SA ({spi})"),
             Self::LeaseTwice(which) => write!(f, "one inner address, two sessions: {which}"),
             Self::WrongRoute(which) => write!(f, "an inner address leads elsewhere than to its session: {which}"),

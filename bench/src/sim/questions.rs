@@ -65,6 +65,13 @@ impl Questions {
         open.filter(|asked| asked.exchange == exchange && asked.last >= since).count()
     }
 
+    /// How often `from` has asked `of` an open question of this kind; 0 if there is none.
+    pub(crate) fn asked(&self, from: HostId, of: HostId, exchange: Exchange) -> u32 {
+        let open = self.open.get(&from).into_iter().flat_map(BTreeMap::values);
+        let such = open.filter(|asked| asked.exchange == exchange && asked.of == Some(of));
+        such.map(|asked| asked.times).max().unwrap_or_default()
+    }
+
     /// Whether one end asked the other `times` or more and never got an answer.
     pub(crate) fn unanswered(&self, one: HostId, other: HostId, times: u32) -> bool {
         let asked_in_vain = |from, of| {
@@ -101,6 +108,8 @@ mod tests {
         let waiting = |since, exchange| questions.waiting(client, exchange, Instant::from_nanos(since));
         assert_eq!([waiting(2, Exchange::Informational), waiting(3, Exchange::Informational)], [1, 0]);
         assert_eq!(waiting(0, Exchange::IkeAuth), 0);
+        let asked = |of| questions.asked(client, of, Exchange::Informational);
+        assert_eq!((asked(headend), asked(client)), (3, 0));
         assert!(questions.unanswered(headend, client, 3) && !questions.unanswered(client, headend, 4));
         assert!(!questions.unanswered(HostId(2), headend, 1));
         // Not the answer: another message, the headend's own question with the same number, its answer elsewhere.

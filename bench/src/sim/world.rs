@@ -18,7 +18,8 @@ use super::questions::Questions;
 use super::script::{Fate, Script};
 use super::trace::{Step, Trace};
 use adit_control::ike::engine::{Engine, Output};
-use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Path, TunnelKey, WorkerId};
+use adit_control::ike::wire::Exchange;
+use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Lane, Path, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -328,6 +329,9 @@ impl World {
                     Receipt::Good => self.tally.esp_good += 1,
                     Receipt::Duplicate => {}
                     Receipt::Late => self.tally.esp_late += 1,
+                    Receipt::Wrong(What::NeverInstalled { spi, sender }) if self.answer_is_lost(id, sender, spi) => {
+                        self.tally.esp_late += 1;
+                    }
                     Receipt::Wrong(what) => self.find(id, what),
                 }
             }
@@ -335,6 +339,15 @@ impl World {
             Body::Ike { .. } | Body::Esp(_) => self.tally.unheard += 1,
         }
         self.carry_out(id);
+    }
+
+    /// Whether loss or delay explains that `receiver` does not have an SA that `sender` sends on: it asked for one and
+    /// has no answer. In a tunnel's first lane that is no reason to send on it at once: there the sender must wait until
+    /// it knows better (RFC 7296 section 2.8), unless its older SA comes to its end while the question is repeated.
+    fn answer_is_lost(&self, receiver: HostId, sender: HostId, spi: u32) -> bool {
+        let lane = self.machine(sender).and_then(|machine| machine.dataplane.lane_of(spi));
+        let asked = self.questions.asked(receiver, sender, Exchange::CreateChildSa);
+        asked > if lane == Some(Lane::FIRST) { 1 } else { 0 }
     }
 
     fn wakes(&mut self, id: HostId) {
