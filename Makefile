@@ -31,4 +31,4 @@ scenario:
 	@$(BENCH) scenario run '$(NAME)' --jobs $(JOBS) --headend $(HEADEND)
 
 bench:
-	@cargo bench --package adit-bench
+	@cargo run --quiet --release --package adit-bench -- turn

@@ -100,12 +100,48 @@ install_peers() {
 
 build_release() { cargo build --release --locked --workspace --bins; }
 
-# The README's first command; its last line is what scripts read.
+# The README's first command; its last line is what scripts read. Afterwards none of its namespaces is left.
 run_once() {
-  deploy/run.sh >"$work/once" || return 1
+  local pid
+  deploy/run.sh >"$work/once" &
+  pid=$!
+  wait "$pid" || return 1
   tail -1 "$work/once"
-  tail -1 "$work/once" | jq -e '.sessions == 1 and .bytes_up > 10e6 and .bytes_down > 10e6' >/dev/null
+  tail -1 "$work/once" | jq -e '
+    keys_unsorted == ["client", "sessions", "bytes_up", "bytes_down", "mbit_up", "mbit_down"] and
+    (.client | startswith("strongSwan ")) and .sessions == 1 and
+    .bytes_up > 10e6 and .bytes_down > 10e6 and .mbit_up > 1 and .mbit_down > 1' >/dev/null || return 1
+  removed "$pid"
 }
+
+# The same on a terminal, with somebody who presses Ctrl-C once the session is shown.
+run_live() {
+  local keyboard script run='' code=0 i shown=no
+  mkfifo "$work/keys"
+  exec {keyboard}<>"$work/keys"
+  # A shell without job control ignores SIGINT in what it starts in the background, and who inherits that cannot trap it.
+  env --default-signal=INT script --quiet --return --flush --command 'stty rows 50 columns 120; exec deploy/run.sh' \
+    "$work/screen" <"$work/keys" >/dev/null 2>&1 &
+  script=$!
+  for ((i = 0; i < 600; i++)); do
+    run=$(pgrep -P "$script") || break
+    if grep -qa 'client1@adit' "$work/screen"; then
+      shown=yes
+      break
+    fi
+    sleep 0.1
+  done
+  printf '\003' >&"$keyboard"
+  wait "$script" || code=$?
+  exec {keyboard}>&-
+  [ "$shown" = yes ] && [ "$code" -eq 0 ] && removed "$run" && return
+  echo "session shown: $shown, exit code $code, the last of the screen:"
+  tail -c 2000 "$work/screen"
+  return 1
+}
+
+# removed PID: no namespace of that run is left.
+removed() { [ -z "$(ip netns list | grep "^adit-run-$1-")" ] || { echo "namespaces of run $1 are left"; return 1; }; }
 
 run_scenarios() { "$CARGO_TARGET_DIR/release/adit-bench" scenario run --jobs 2 --keep-logs .logs/scenarios; }
 
@@ -119,6 +155,7 @@ step "release build" build_release
 if [ "$failed" -eq "$failed_before" ]; then
   counted "scenarios" count_scenarios run_scenarios
   ONCE=1 step "make run ONCE=1" run_once
+  step "make run, and Ctrl-C" run_live
 fi
 
 say "sum"

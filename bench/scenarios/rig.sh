@@ -123,7 +123,7 @@ hold_logout() {
 
 # rig_up: the network as the settings describe it, a capture on the router's outer side, the headend.
 rig_up() {
-  topology_up "${CLIENTS:-1}" "${NAT:-none}"
+  topology_up "${CLIENTS:-1}" "${NAT:-none}" "${SECOND_NAT:-}"
   capture
   headend_start
 }
@@ -199,8 +199,15 @@ sas_of() {
 
 service() { echo "$(sessions) sessions, $(sas) SAs"; }
 
-# nothing_left: no session, no SA. (Leases: the scenarios with one address in the pool.)
-nothing_left() { answers "0 sessions, 0 SAs" service; }
+# nothing_left: no session, no SA; of adit also no half-open SA, lease, SPI, tunnel, route or timer. What stays for a
+# while are last answers, for clients that ask again (RFC 7296 section 2.1), each with its timer.
+nothing_left() {
+  answers "0 sessions, 0 SAs" service || return 1
+  [ "$ADIT_HEADEND" = strongswan ] || answers '{"timers":0}' held
+}
+held() {
+  ctl ike --json | jq -c '.holdings | .timers -= .farewells | del(.farewells) | with_entries(select(.value != 0 or .key == "timers"))'
+}
 
 # ---- traffic -------------------------------------------------------------------------------------------------------
 
@@ -251,12 +258,26 @@ virtual_ip() {
 # pings_start HOST ADDRESS INTERVAL: a stream in the background. pings_end HOST: ends it; prints "<sent> sent, <lost> lost".
 pings_start() {
   # Bash ignores SIGINT for what it starts in the background, and only SIGINT makes ping print its sums.
-  ip netns exec "$RIG-$1" env --default-signal=INT ping -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
+  ip netns exec "$RIG-$1" env --default-signal=INT ping -D -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
   echo $! >"$RIG_DIR/$1.pings.pid"
 }
+# longest_silence HOST: the longest time between two answers to its pings, in milliseconds.
+longest_silence() {
+  awk '/ time=/ {gsub(/[][]/, "", $1); if (last && $1 - last > most) most = $1 - last; last = $1} END {printf "%d\n", most * 1000}' \
+    "$RIG_DIR/$1.pings"
+}
 pings_end() {
-  sleep 1 # the answer to the last ping is still under way
   kill -INT "$(cat "$RIG_DIR/$1.pings.pid")"
   until_true 10 grep -q 'packets transmitted' "$RIG_DIR/$1.pings"
-  awk '/packets transmitted/ {print $1 " sent, " $1 - $4 " lost"}' "$RIG_DIR/$1.pings"
+  # The signal finds a few requests whose answers are under way. They are the last ones sent, so a handful without an
+  # answer at the very end is no loss; any gap before it is, and so is a longer silence at the end.
+  awk -F'[= ]' '
+    / icmp_seq=/ { for (i = 1; i < NF; i++) if ($i == "icmp_seq") { seen[$(i + 1)] = 1; if ($(i + 1) > last) last = $(i + 1) + 0 } }
+    /packets transmitted/ {
+      sent = $1
+      for (n = 1; n <= last; n++) if (!(n in seen)) lost++
+      if (sent - last > 20) lost += sent - last
+      else sent = last
+      print sent + 0 " sent, " lost + 0 " lost"
+    }' "$RIG_DIR/$1.pings"
 }

@@ -323,7 +323,7 @@ impl Case {
                     room[12..16].copy_from_slice(&client);
                     room[16..20].copy_from_slice(&SERVER.octets());
                     let twin = self.twins.get_mut(slot).ok_or(TurnError::Bench("no twin"))?;
-                    twin.seal(packet).map_err(|_| TurnError::Bench("the twin does not seal"))?;
+                    twin.seal(packet, Instant::ZERO).map_err(|_| TurnError::Bench("the twin does not seal"))?;
                     packet.meta = Meta { channel: Channel::NatT, path: Some(path()), ..Meta::default() };
                 }
             }

@@ -4,7 +4,9 @@
 use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::Sources;
-use adit_control::api::views::StatusView;
+use adit_control::api::views::{IkeView, StatusView};
+use adit_control::ike::counters::EngineCounters;
+use adit_control::ike::engine::Holdings;
 use adit_control::runtime::api_thread::ApiThread;
 use adit_control::runtime::clock;
 use adit_control::session::{SaView, SessionState, SessionView};
@@ -63,6 +65,7 @@ fn serving() -> Daemon {
         Question::Status(answer) => drop(answer.send(status())),
         Question::Sessions(answer) => drop(answer.send(vec![session(), connecting()])),
         Question::Sas(answer) => drop(answer.send(vec![sa()])),
+        Question::Ike(answer) => drop(answer.send(ike())),
     })
 }
 
@@ -74,6 +77,8 @@ fn status() -> StatusView {
         state: "serving".to_owned(),
         sessions: 1,
         sessions_pending: 1,
+        half_open: 1,
+        cookies_asked_of: "nobody".to_owned(),
         sas: 1,
         workers: 2,
         listen: vec!["0.0.0.0:500".to_owned(), "[::]:4500".to_owned()],
@@ -140,6 +145,16 @@ fn sa() -> SaView {
     }
 }
 
+fn ike() -> IkeView {
+    let mut counters = EngineCounters::default();
+    counters.logins = 1;
+    let mut view = IkeView::new(Holdings { sessions: 1, leases: 2, ..Holdings::default() }, &counters);
+    for reason in view.ignored.iter_mut().filter(|reason| reason.name == "bad_icv") {
+        reason.total = 1_234_567;
+    }
+    view
+}
+
 #[test]
 fn sessions_as_json_are_the_views_themselves() {
     let daemon = serving();
@@ -155,11 +170,13 @@ fn sessions_as_json_are_the_views_themselves() {
 }
 
 #[test]
-fn sas_status_workers_and_drops_as_json_have_their_shapes() {
+fn sas_status_ike_workers_and_drops_as_json_have_their_shapes() {
     let daemon = serving();
     let json = |what| serde_json::from_str::<serde_json::Value>(&out(&daemon.ctl(&["--json", what]))).unwrap();
     assert_eq!(serde_json::from_value::<Vec<SaView>>(json("sa")).unwrap(), [sa()]);
     assert_eq!(serde_json::from_value::<StatusView>(json("status")).unwrap(), status());
+    assert_eq!(serde_json::from_value::<IkeView>(json("ike")).unwrap(), ike());
+    assert_eq!(json("ike")["holdings"]["leases"], 2);
     let workers = json("workers");
     assert_eq!((&workers[0]["worker"], &workers[0]["core"]), (&0.into(), &0.into()));
     assert_eq!(workers[0]["outer_received"], 1_234_567);
@@ -176,7 +193,7 @@ fn sas_status_workers_and_drops_as_json_have_their_shapes() {
 #[test]
 fn tables_fit_eighty_columns_and_use_units() {
     let daemon = serving();
-    for what in ["status", "sessions", "sa", "workers", "drops"] {
+    for what in ["status", "sessions", "sa", "ike", "workers", "drops"] {
         let text = out(&daemon.ctl(&[what]));
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{what}: {line:?} is too wide");
@@ -191,6 +208,11 @@ fn tables_fit_eighty_columns_and_use_units() {
     for part in ["0x11223344", "0x55667788", "active", "aes128gcm16"] {
         assert!(sas.contains(part), "{part} in\n{sas}");
     }
+    let ike = out(&daemon.ctl(&["ike"]));
+    for part in ["1 sessions, 0 half-open", "2 leases", "1 done, 0 refused", "bad_icv", "1.2M"] {
+        assert!(ike.contains(part), "{part} in\n{ike}");
+    }
+    assert!(!ike.contains("shutting_down"), "only reasons that occurred:\n{ike}");
     let workers = out(&daemon.ctl(&["workers"]));
     assert!(workers.contains("1.2M") && workers.contains("25%"), "{workers}");
     let drops = out(&daemon.ctl(&["drops"]));

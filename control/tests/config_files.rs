@@ -154,6 +154,19 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_cookie_threshold_that_is_never_reached_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let path = folder.path().join("a.toml");
+    fs::write(&path, text.replace("[ike]\n", "[ike]\nhalf_open_limit = 64\ncookie_threshold = 65\n")).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let output = check(folder.path(), "a.toml");
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("[ike] cookie_threshold: warning: above half_open_limit = 64"), "{said}");
+}
+
+#[test]
 fn what_works_but_is_probably_not_meant_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
@@ -167,4 +180,35 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
     assert!(lines[0].contains("[[connection]] \"staff\" psk: warning: the key has 5 octets"), "{said}");
     assert!(lines[1].contains("warning: the file holds a pre-shared key and others can read it"), "{said}");
     assert_eq!(lines[2..], ["a.toml: ok"]);
+}
+
+/// Whatever it says, each line is one of the text's.
+fn read_any(text: &str) {
+    use adit_control::config::{self, Surroundings};
+    let around = Surroundings { folder: PathBuf::from("/nonexistent"), cores: vec![0, 1] };
+    if let Err(errors) = config::read("any", text, &around) {
+        assert!(!errors.0.is_empty(), "refused without a reason");
+        let lines = text.split('\n').count();
+        for error in &errors.0 {
+            assert!(error.line.is_none_or(|line| (1..=lines).contains(&line)), "{error} of {lines} lines");
+        }
+    }
+}
+
+#[test]
+fn any_text_is_a_configuration_or_is_refused_with_its_lines() {
+    bolero::check!().for_each(|bytes: &[u8]| read_any(&String::from_utf8_lossy(bytes)));
+}
+
+#[test]
+fn the_documented_file_with_any_octets_changed_is_right_or_is_refused_with_its_lines() {
+    let text = with_defaults_written_out().into_bytes();
+    bolero::check!().with_type::<Vec<(u16, u8)>>().with_max_len(64).for_each(|changes| {
+        let mut text = text.clone();
+        for (at, octet) in changes {
+            let at = usize::from(*at) % text.len();
+            text[at] = *octet;
+        }
+        read_any(&String::from_utf8_lossy(&text));
+    });
 }

@@ -5,6 +5,7 @@
 
 mod peer;
 
+use adit_control::ike::counters::Ignored;
 use adit_control::ike::engine::Holdings;
 use adit_control::ike::propose::{ChildExchange, offer_esp, offer_ike};
 use adit_control::ike::wire::*;
@@ -95,6 +96,14 @@ enum Step {
         client: u8,
         spoil: Seldom,
     },
+    /// A request in fragments, without one of them or with one spoilt, from either end.
+    Fragments {
+        client: u8,
+        limit: u8,
+        skip: u8,
+        backwards: bool,
+        spoil: Seldom,
+    },
     Again {
         which: u8,
         port: u8,
@@ -150,11 +159,17 @@ fn any_order_of_good_and_spoilt_messages_leaves_nothing_behind() {
         let mut config = config();
         config.ike.half_open_limit = 5;
         config.ike.session_limit = 2;
+        config.ike.cookie_threshold = 3;
+        config.ike.cookie_threshold_per_source = 2;
+        config.ike.fragment_size = 576;
         let mut story = Story {
             world: World::new(config),
             peers: (2..4)
                 .map(|host| Hostile {
-                    client: Client::new(["alice@rig", "bob@rig"][usize::from(host) - 2], host),
+                    client: Client {
+                        first_notifies: vec![NotifyKind::IkeFragmentationSupported],
+                        ..Client::new(["alice@rig", "bob@rig"][usize::from(host) - 2], host)
+                    },
                     init: None,
                     keyed: None,
                     sas: Vec::new(),
@@ -200,11 +215,22 @@ impl Story {
                     peer.init = Some((request.clone(), nonce, pair));
                 }
                 let datagram = peer.client.on_500(spoil.octets(request));
-                let sent = self.deliver(datagram.clone());
+                let mut sent = self.deliver(datagram.clone());
                 assert!(sent.iter().all(|answer| answer.bytes.len() <= datagram.bytes.len()), "no amplification");
+                if let [Ok(Incoming { payloads: said, .. })] =
+                    &sent.iter().map(|said| parse(&said.bytes)).collect::<Vec<_>>()[..]
+                    && let [Payload::Notify(cookie @ Notify { kind: NotifyKind::Cookie, .. })] = &said[..]
+                {
+                    payloads.insert(0, Payload::Notify(cookie.clone()));
+                    let request = build(&init_header(spi_i), &payloads);
+                    let peer = pick(&mut self.peers, client);
+                    peer.init = peer.init.take().map(|(_, nonce, pair)| (request.clone(), nonce, pair));
+                    let datagram = peer.client.on_500(request);
+                    sent = self.deliver(datagram);
+                }
                 let peer = pick(&mut self.peers, client);
                 if let (Some((request, nonce, pair)), [answer]) = (peer.init.take(), &sent[..])
-                    && parse(&answer.bytes).is_ok_and(|incoming| incoming.payloads.len() == 5)
+                    && parse(&answer.bytes).is_ok_and(|incoming| incoming.payloads.len() >= 5)
                 {
                     peer.keyed = Some(peer.client.keyed(request, answer.bytes.clone(), nonce, pair));
                 }
@@ -283,6 +309,31 @@ impl Story {
                 let bytes = spoil.octets(sa.answer(id, &[]));
                 let datagram = peer.client.on_4500(bytes);
                 self.deliver(datagram);
+            }
+            Step::Fragments { client, limit, skip, backwards, spoil } => {
+                let spoil = spoil.come();
+                let peer = pick(&mut self.peers, client);
+                let Some(sa) = peer.sas.last_mut() else { return };
+                let mut payloads = vec![Payload::VendorId(vec![7; 600])];
+                spoil.payloads(&mut payloads);
+                let header = sa.header(Exchange::Informational, false, sa.next);
+                let sealed = sa.ours.seal_in_fragments(80 + usize::from(limit), &header, &payloads);
+                let mut cut: Vec<Vec<u8>> = messages(&sealed).map(<[u8]>::to_vec).collect();
+                let spoilt = usize::from(skip) % cut.len();
+                cut[spoilt] = spoil.octets(std::mem::take(&mut cut[spoilt]));
+                if skip < 64 {
+                    cut.remove(spoilt);
+                }
+                if backwards {
+                    cut.reverse();
+                }
+                let datagrams: Vec<_> = cut.into_iter().map(|bytes| peer.client.on_4500(bytes)).collect();
+                let answers: usize = datagrams.into_iter().map(|datagram| self.deliver(datagram).len()).sum();
+                if answers > 0
+                    && let Some(sa) = pick(&mut self.peers, client).sas.last_mut()
+                {
+                    sa.next += 1;
+                }
             }
             Step::Again { which, port } => {
                 if self.said.is_empty() {
@@ -433,4 +484,17 @@ impl Spoil {
 fn pick(peers: &mut [Hostile], which: u8) -> &mut Hostile {
     let len = peers.len();
     &mut peers[usize::from(which) % len]
+}
+
+#[test]
+fn a_first_message_that_no_client_sends_is_not_even_read() {
+    let mut world = World::new(config());
+    let mut client = Client::new("alice@rig", 2);
+    let (spi_i, pair) = (IkeSpi(7), KeyPair::generate(KexGroup::X25519, &mut client.random));
+    let mut payloads = client.init_payloads(spi_i, &pair, &[3; 32]);
+    payloads.push(notify(NotifyKind::Other(40_960), vec![0; 4096]));
+    let datagram = client.on_500(build(&init_header(spi_i), &payloads));
+    assert!(world.deliver(&datagram).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::TooLong), 1);
+    world.assert_nothing_left();
 }

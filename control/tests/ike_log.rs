@@ -113,6 +113,33 @@ fn a_session_is_logged_from_login_to_logout_with_its_name_on_every_line() {
 }
 
 #[test]
+fn a_session_that_replaces_another_has_its_own_name_on_its_lines_and_the_other_on_the_others() {
+    let log = logged(Level::INFO, || {
+        let mut world = World::new(config());
+        let mut alice = Client::new("alice@rig", 2);
+        alice.login(&mut world);
+        let mut again = Client::new("alice@rig", 3);
+        again.notifies = vec![NotifyKind::InitialContact];
+        again.login(&mut world);
+    });
+    let line = |text: &str| log.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {log}"));
+    let logout = line("cause=\"initial_contact\"");
+    assert!(logout.contains("session=s1") && !logout.contains("session=s2"), "{logout}");
+    assert!(log.lines().any(|line| line.contains("session=s2") && line.contains(" login ")), "{log}");
+    assert!(log.lines().all(|line| line.matches("session=s").count() == 1), "{log}");
+}
+
+#[test]
+fn a_client_that_goes_no_further_than_its_first_message_is_logged_too() {
+    let log = logged(Level::INFO, || {
+        let mut world = World::new(config());
+        Client::new("alice@rig", 2).init(&mut world);
+        world.pass(Duration::from_secs(60));
+    });
+    assert!(log.contains("session=s1") && log.contains("cause=\"half_open_timeout\""), "{log}");
+}
+
+#[test]
 fn strangers_cannot_fill_the_disk() {
     let log = logged(Level::INFO, || {
         let mut world = World::new(config());

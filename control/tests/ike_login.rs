@@ -136,6 +136,9 @@ fn sessions_spread_over_the_workers_and_addresses_differ() {
 fn many_logins_between_two_drains_publish_the_routes_once() {
     let mut config = config();
     config.ike.half_open_limit = 10_000;
+    config.ike.half_open_limit_per_source = 10_000;
+    config.ike.cookie_threshold = 10_000;
+    config.ike.cookie_threshold_per_source = 10_000;
     let mut world = World::new(config);
     let mut waiting = Vec::new();
     for host in 2..40 {
@@ -410,6 +413,7 @@ fn half_open_sas_are_limited_and_forgotten() {
 fn one_address_cannot_take_all_half_open_sas() {
     let mut config = config();
     config.ike.half_open_limit = 100;
+    config.ike.half_open_limit_per_source = 25;
     let mut world = World::new(config);
     for host in 0..25 {
         Client::new("alice@rig", host).init(&mut world);
@@ -478,7 +482,8 @@ fn a_refused_ike_auth_again_gets_the_same_octets() {
     let guess = alice.on_4500(keyed.sa.request(Exchange::IkeAuth, &payloads));
     assert!(world.deliver(&guess).is_empty());
     world.assert_nothing_left();
-    assert!(world.deliver(&request).is_empty(), "and after a while nobody remembers");
+    let [stranger] = &world.deliver(&request)[..] else { panic!("one answer") };
+    assert_eq!(in_the_clear(stranger).0, NotifyKind::InvalidIkeSpi, "and after a while nobody remembers");
 }
 
 #[test]
@@ -493,7 +498,13 @@ fn no_bit_of_an_ike_auth_request_can_be_flipped_to_any_effect() {
         for bit in 0..8 {
             let mut flipped = request.clone();
             flipped[index] ^= 1 << bit;
-            assert!(world.deliver(&alice.on_4500(flipped)).is_empty(), "octet {index} bit {bit} got an answer");
+            // Another SPI of ours, or another version, may be told what is wrong, in the clear.
+            let sent = world.deliver(&alice.on_4500(flipped));
+            match index {
+                8..=15 => assert!(sent.iter().all(|said| in_the_clear(said).0 == NotifyKind::InvalidIkeSpi)),
+                17 => assert!(sent.iter().all(|said| in_the_clear(said).0 == NotifyKind::InvalidMajorVersion)),
+                _ => assert!(sent.is_empty(), "octet {index} bit {bit} got an answer"),
+            }
             assert_eq!(world.engine.holdings(), held, "octet {index} bit {bit}");
         }
     }
@@ -543,6 +554,27 @@ fn an_ike_auth_without_its_payloads_hears_invalid_syntax_and_leaves_nothing() {
     }
 }
 
+/// RFC 6023.
+#[test]
+fn an_ike_auth_without_a_child_sa_begins_a_session_without_one() {
+    let mut world = World::new(config());
+    let mut alice = Client::new("alice@rig", 2);
+    // What the client says of itself makes room for what we say of us.
+    alice.first_notifies = vec![NotifyKind::Other(40_000)];
+    let mut keyed = alice.init(&mut world);
+    let said = parse(&keyed.response).unwrap().payloads;
+    assert_eq!(said.last(), Some(&notify(NotifyKind::ChildlessIkev2Supported, vec![])));
+    let (_, mut payloads) = alice.auth_payloads(&keyed);
+    payloads.retain(|payload| matches!(payload, Payload::IdInitiator(_) | Payload::Auth(..)));
+    let answer = alice.ask(&mut world, &mut keyed.sa, Exchange::IkeAuth, &payloads);
+    let [Payload::IdResponder(_), Payload::Auth(2, _)] = &answer[..] else { panic!("{answer:?}") };
+    let held = world.engine.holdings();
+    assert_eq!(held, Holdings { sessions: 1, ike_sas: 1, identities: 1, arrivals: 1, timers: 1, ..Default::default() });
+    assert_eq!((world.engine.counters().logins, world.engine.counters().refusals), (1, 0));
+    assert_eq!(alice.ask(&mut world, &mut keyed.sa, Exchange::Informational, &[delete_ike()]), []);
+    world.assert_nothing_left();
+}
+
 #[test]
 fn an_unknown_critical_payload_in_ike_auth_is_named() {
     let mut world = World::new(config());
@@ -586,7 +618,6 @@ fn what_is_not_for_us_is_counted_and_dropped() {
         assert!(world.deliver(&alice.on_4500(build(header, &[Payload::Nonce(vec![1; 100])]))).is_empty());
     };
     let good = keyed.sa.header(Exchange::IkeAuth, false, 1);
-    deliver(&mut world, &Header { responder_spi: IkeSpi(1), ..good });
     deliver(&mut world, &Header { flags: Flags { initiator: false, response: false }, ..good });
     deliver(&mut world, &Header { exchange: Exchange::Informational, ..good });
     deliver(&mut world, &Header { message_id: 2, ..good });
@@ -594,7 +625,6 @@ fn what_is_not_for_us_is_counted_and_dropped() {
     deliver(&mut world, &Header { exchange: Exchange::IkeAuth, ..init_header(IkeSpi(3)) });
     assert!(world.deliver(&alice.on_4500(vec![0; 27])).is_empty());
     let ignored = |reason| world.engine.counters().ignored(reason);
-    assert_eq!(ignored(Ignored::UnknownSpi), 1);
     assert_eq!(ignored(Ignored::WrongDirection), 1);
     assert_eq!(ignored(Ignored::UnexpectedExchange), 3);
     assert_eq!(ignored(Ignored::BadIcv), 1);

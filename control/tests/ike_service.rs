@@ -4,13 +4,15 @@
 
 mod peer;
 
-use adit_control::config::checked::EspProposal;
+use adit_control::config::checked::{EspProposal, Rekey};
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::wire::*;
 use adit_control::session::SessionState;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
-use adit_dataplane::contract::{Event, IkeDatagram, Spi, WorkerId};
+use adit_dataplane::contract::{
+    Direction, Event, IkeDatagram, Lifetime, Limits, Reached, SequenceNumbers, Spi, TunnelKey, WorkerId,
+};
 use peer::client::*;
 use peer::dataplane::{assert_same_keys, counters};
 use peer::{ESP, World, config};
@@ -246,7 +248,10 @@ fn a_rekeyed_ike_sa_that_is_never_deleted_is_forgotten() {
         alice.ask(&mut world, &mut new, Exchange::Informational, &[]);
     }
     assert_eq!(world.engine.holdings().ike_sas, 1);
-    assert!(world.deliver(&alice.on_4500(old.request(Exchange::Informational, &[]))).is_empty());
+    let [stranger] = &world.deliver(&alice.on_4500(old.request(Exchange::Informational, &[])))[..] else {
+        panic!("one answer")
+    };
+    assert_eq!(in_the_clear(stranger).0, NotifyKind::InvalidIkeSpi);
     assert_eq!(world.engine.sessions(world.now).len(), 1);
 }
 
@@ -433,6 +438,147 @@ fn a_peer_behind_a_nat_is_followed_by_new_authenticated_requests_only() {
     assert_eq!(world.engine.sessions(world.now)[0].peer, moved.path.peer);
     let sent = world.pass(Duration::from_secs(30));
     assert_eq!(sent[0].path, moved.path, "we ask there too");
+}
+
+/// The worker follows ESP at once; control believes it, and then speaks to the peer there.
+#[test]
+fn a_peer_that_esp_has_followed_is_asked_and_answered_there() {
+    let (mut world, alice, mut sa, _) = alice();
+    let (tunnel, before) = (*world.dataplane.tunnel().0, world.dataplane.tunnel().1.path);
+    let to = |port| from_port(alice.on_4500(Vec::new()), port).path;
+    assert!(world.event(tunnel.worker, Event::Moved { tunnel, path: to(40_000) }).is_empty());
+    assert_eq!(world.engine.sessions(world.now)[0].peer, to(40_000).peer);
+    assert!(world.dataplane.log.is_empty(), "the worker knows it already");
+    let sent = world.pass(Duration::from_secs(30));
+    assert_eq!(sent[0].path, to(40_000), "dead peer detection goes there");
+    // What it says again, and what it says of another session's tunnel, changes nothing.
+    let other = TunnelKey { slot: tunnel.slot + 1, ..tunnel };
+    world.event(tunnel.worker, Event::Moved { tunnel, path: to(40_000) });
+    world.event(tunnel.worker, Event::Moved { tunnel: other, path: to(666) });
+    assert_eq!(world.engine.counters().moves_by_esp, 1);
+    // An IKE message that comes from elsewhere moves both, and from where both are.
+    let moved = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 50_000);
+    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = to(40_000);
+    world.deliver(&moved);
+    assert_eq!(world.dataplane.tunnel().1.path, moved.path);
+    assert_eq!(world.engine.sessions(world.now)[0].peer, moved.path.peer);
+    assert_eq!((world.engine.counters().moves_by_ike, world.engine.counters().moves_by_esp), (1, 1));
+    assert_ne!(before, moved.path);
+}
+
+/// ESP and IKE come from two new places at once. The worker's order counts, and both planes end up with it.
+#[test]
+fn both_planes_agree_whichever_of_ike_and_esp_came_first() {
+    let login = alice;
+    // ESP came to the worker after the IKE message, and control acts on the IKE message before it hears of that.
+    let (mut world, alice, mut sa, _) = login();
+    let tunnel = *world.dataplane.tunnel().0;
+    let esp = from_port(alice.on_4500(Vec::new()), 50_000).path;
+    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = esp;
+    let ike = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 40_000);
+    assert_eq!(world.deliver(&ike)[0].path, ike.path, "the answer goes where the question came from");
+    assert_eq!(world.dataplane.tunnel().1.path, esp, "the worker knows better");
+    world.event(tunnel.worker, Event::Moved { tunnel, path: esp });
+    assert_eq!(world.engine.sessions(world.now)[0].peer, esp.peer);
+    let sent = world.pass(Duration::from_secs(30));
+    assert_eq!(sent[0].path, esp);
+
+    // ESP came first: control has heard of it when it reads the IKE message.
+    let (mut world, alice, mut sa, _) = login();
+    let tunnel = *world.dataplane.tunnel().0;
+    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = esp;
+    world.event(tunnel.worker, Event::Moved { tunnel, path: esp });
+    let ike = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 40_000);
+    world.deliver(&ike);
+    assert_eq!(world.dataplane.tunnel().1.path, ike.path);
+    assert_eq!(world.engine.sessions(world.now)[0].peer, ike.path.peer);
+}
+
+/// RFC 7296 section 3.3.2, transform type 5: the headend's order of preference wins, and both SAs keep to it.
+#[test]
+fn extended_sequence_numbers_are_used_if_both_want_them() {
+    use SequenceNumbers::{Extended, Plain};
+    for (allowed, offered, chosen) in [
+        ("aes128gcm16-esn-noesn", "aes128gcm16-noesn-esn", Extended),
+        ("aes128gcm16-noesn-esn", "aes128gcm16-esn-noesn", Plain),
+        ("aes128gcm16-esn-noesn", "aes128gcm16", Plain),
+        ("aes128gcm16-esn-noesn", "aes128gcm16-esn", Extended),
+        ("aes128gcm16", "aes128gcm16-esn-noesn", Plain),
+    ] {
+        let mut config = config();
+        config.connections[0].esp_proposals = vec![EspProposal::parse(allowed).unwrap()];
+        let mut world = World::new(config);
+        let mut alice = Client::new("alice@rig", 2);
+        alice.esp = vec![EspProposal::parse(offered).unwrap()];
+        alice.login(&mut world);
+        let tunnel = world.dataplane.tunnel().1;
+        let inbound: Vec<SequenceNumbers> = tunnel.inbound.values().map(|spec| spec.numbers).collect();
+        assert_eq!((inbound, tunnel.sends_on().numbers), (vec![chosen], chosen), "{allowed}, {offered}");
+        let shown = if chosen == Extended { "aes128gcm16-esn" } else { "aes128gcm16" };
+        assert_eq!(world.engine.sas(world.now)[0].algorithms, shown);
+    }
+}
+
+/// Limits come from the configuration. A soft one is a reason to ask for another child SA, a hard one to end this.
+#[test]
+fn a_child_sa_has_the_lifetime_that_the_configuration_says() {
+    let mut config = config();
+    config.esp.rekey = Rekey { time: Some(Duration::from_secs(100)), octets: Some(1000), packets: Some(10) };
+    config.esp.hard_factor = 1.5;
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    alice.login(&mut world);
+    let tunnel = world.dataplane.tunnel().1;
+    let (spi, inbound) = tunnel.inbound.first_key_value().unwrap();
+    let at = |seconds| Some(world.now + Duration::from_secs(seconds));
+    let early = inbound.lifetime.soft.time;
+    assert!(at(90) <= early && early <= at(100), "up to a tenth early");
+    let soft = Limits { packets: Some(10), octets: Some(1000), time: early };
+    let hard = Limits { packets: Some(15), octets: Some(1500), time: at(150) };
+    assert_eq!(inbound.lifetime, Lifetime { soft, hard });
+    let outbound = tunnel.sends_on();
+    assert_eq!((outbound.lifetime, outbound.pair), (Lifetime { soft, hard }, *spi));
+    let (pair, worker) = (*spi, inbound.tunnel.worker);
+    world.dataplane.log.clear();
+    let mut reach = |reached| world.event(worker, Event::Lifetime { pair, direction: Direction::Inbound, reached });
+    let [asked] = &reach(Reached::Soft)[..] else { panic!("one request") };
+    assert_eq!(parse(&asked.bytes).unwrap().header.exchange, Exchange::CreateChildSa);
+    assert!(reach(Reached::Hard).is_empty(), "one thing at a time");
+    assert_eq!(world.dataplane.log, ["DropOutbound"]);
+    assert_eq!(world.engine.sessions(world.now).len(), 1);
+}
+
+/// RFC 7296 section 2.8: each end has lifetimes of its own and closes what is not replaced in time.
+#[test]
+fn a_client_that_lets_nothing_be_rekeyed_is_asked_seldom_and_left_when_the_time_is_over() {
+    let mut config = config();
+    config.ike.rekey_time = Duration::from_secs(100);
+    config.ike.over_time = Duration::from_secs(60);
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    let (mut sa, _) = alice.login(&mut world);
+    let (mut rekeys, mut goodbyes) = (0, 0);
+    for _ in 0..170 {
+        for sent in world.pass(Duration::from_secs(1)) {
+            let header = parse(&sent.bytes).unwrap().header;
+            let answer = match header.exchange {
+                Exchange::CreateChildSa => {
+                    rekeys += 1;
+                    vec![notify(NotifyKind::NoProposalChosen, vec![])]
+                }
+                _liveness_or_goodbye => {
+                    goodbyes += usize::from(sa.asked(&sent.bytes).1 == [delete_ike()]);
+                    vec![]
+                }
+            };
+            let bytes = sa.ours.seal(&sa.header(header.exchange, true, header.message_id), &answer);
+            world.deliver(&alice.on_4500(bytes));
+        }
+    }
+    assert!((2..=4).contains(&rekeys), "{rekeys} rekeys");
+    assert_eq!(goodbyes, 1);
+    sa.next = 0;
+    world.assert_nothing_left();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use adit_control::ike::sk::{SkCipher, SkError};
 use adit_control::ike::wire::{
-    Exchange, Fault, Flags, Header, IkeSpi, Notify, NotifyKind, Payload, WireError, build, parse,
+    Exchange, Fault, Flags, Header, IkeSpi, Notify, NotifyKind, Payload, Sealed, WireError, build, messages, parse,
 };
 use adit_crypto::esp_cipher::{Backend, EspCipher};
 use adit_crypto::suite::{CipherSuite, Encr, Integ};
@@ -64,7 +64,7 @@ fn what_is_sealed_is_opened_by_either_library() {
             let message = sealer.seal(&HEADER, &payloads);
             let incoming = parse(&message).unwrap();
             assert_eq!((incoming.header, incoming.payloads.len()), (HEADER, 0));
-            let sealed_len = incoming.sk.unwrap().body.len() - suite.encr().iv_len() - suite.icv_len();
+            let sealed_len = incoming.sk().unwrap().body.len() - suite.encr().iv_len() - suite.icv_len();
             assert_eq!(sealed_len % suite.encr().block_len(), 0, "{suite}");
             assert!(sealed_len < 4 + len + 8 + 1 + suite.encr().block_len(), "no more padding than needed");
             for backend in [Backend::AwsLc, Backend::RustCrypto] {
@@ -79,7 +79,7 @@ fn a_message_may_be_empty_inside() {
     for suite in suites() {
         let message = cipher(Backend::Auto, suite).seal(&HEADER, &[]);
         let incoming = parse(&message).unwrap();
-        assert_eq!(incoming.sk.unwrap().first_inner, 0);
+        assert_eq!(incoming.sk().unwrap().first_inner, 0);
         assert_eq!(cipher(Backend::Auto, suite).open(&incoming), Ok(Vec::new()));
     }
 }
@@ -120,6 +120,48 @@ fn one_changed_octet_or_a_cut_is_a_bad_icv() {
             assert_eq!(opener.open(&parse(&cut).unwrap()), Err(SkError::BadIcv), "{suite}: {len} octets");
         }
     }
+}
+
+/// RFC 7383 section 2.5.
+#[test]
+fn what_is_too_long_goes_in_fragments_that_fit_and_hold_all_of_it() {
+    for suite in suites() {
+        for limit in [128, 129, 300, 524] {
+            let payloads = vec![Payload::VendorId((0..1000).map(|n| n as u8).collect()), Payload::Nonce(vec![9; 32])];
+            let whole = build(&HEADER, &payloads)[Header::LEN..].to_vec();
+            let sealed = cipher(Backend::Auto, suite).seal_in_fragments(limit, &HEADER, &payloads);
+            let fragments: Vec<&[u8]> = messages(&sealed).collect();
+            let mut plain = Vec::new();
+            for (index, fragment) in fragments.iter().enumerate() {
+                assert!(fragment.len() <= limit, "{suite}");
+                let incoming = parse(fragment).unwrap();
+                let Sealed::Fragment(skf) = incoming.sealed else { panic!("a fragment") };
+                assert_eq!((usize::from(skf.number), usize::from(skf.total)), (index + 1, fragments.len()));
+                assert_eq!(skf.sk.first_inner, if index == 0 { 43 } else { 0 });
+                assert_eq!(incoming.header, HEADER);
+                let other = cipher(Backend::RustCrypto, suite);
+                assert_eq!(other.open(&incoming), Err(SkError::BadIcv), "a fragment is no message");
+                plain.extend(other.open_fragment(&skf).unwrap());
+            }
+            assert_eq!(plain, whole, "{suite} in {limit}");
+            // The largest that fits is not cut, an octet less is.
+            let fits = cipher(Backend::Auto, suite).seal(&HEADER, &payloads);
+            assert_eq!(cipher(Backend::Auto, suite).seal_in_fragments(fits.len(), &HEADER, &payloads), fits);
+            let cut = cipher(Backend::Auto, suite).seal_in_fragments(fits.len() - 1, &HEADER, &payloads);
+            assert_eq!(messages(&cut).count(), 2, "{suite}");
+        }
+    }
+}
+
+#[test]
+fn octets_after_one_another_are_taken_apart_by_the_lengths_they_say() {
+    let one = build(&HEADER, &[Payload::VendorId(vec![1; 9])]);
+    let other = build(&HEADER, &[]);
+    let both = [&one[..], &other].concat();
+    assert_eq!(messages(&both).collect::<Vec<_>>(), [&one[..], &other]);
+    assert_eq!(messages(&both[..both.len() - 1]).collect::<Vec<_>>(), [&one[..], &other[..27]]);
+    assert_eq!(messages(&[]).count(), 0);
+    assert_eq!(messages(&[0; 40]).collect::<Vec<_>>(), [&[0; 40][..]], "a length of 0 is not gone round for ever");
 }
 
 #[test]

@@ -9,20 +9,37 @@
 
 use adit_crypto::random::{SecretRandom, SeededRandom};
 use adit_dataplane::contract::{ClusterSlot, Path, SpiLayout, WorkerId};
-use adit_dataplane::io::{Backend, Door, DoorSeed, IoConfig, OpenError, TunConfig, Woken, open};
+use adit_dataplane::io::{Backend, Door, DoorSeed, IoConfig, OpenError, OpenReport, TunConfig, Woken};
 use adit_dataplane::offload::{finish_checksum, split};
 use adit_dataplane::packet::{Burst, Channel, PacketBuf, Pool, PoolSizes, Segments};
 use nix::sched::{CloneFlags, unshare};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::Duration;
 
-const DOORS: [Backend; 2] = [Backend::SystemCalls, Backend::Uring];
+/// The doors that this kernel can open. One without io_uring is said loudly, for each test.
+fn doors() -> Vec<Backend> {
+    let opened = in_namespace(|| open(&config(Backend::Uring, &["127.0.0.1"]), 1, &layout()).map(drop));
+    match opened {
+        Some(Err(OpenError::NoUring(why))) => {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "no io_uring under CI: {why}");
+            skipped(thread::current().name().unwrap_or_default(), &format!("for io_uring: {why}"));
+            vec![Backend::SystemCalls]
+        }
+        // Without namespaces each test says for itself that it is skipped.
+        Some(_) | None => vec![Backend::SystemCalls, Backend::Uring],
+    }
+}
+
+/// In one piece, past the capture of a test's output: other tests write at the same time.
+fn skipped(test: &str, why: &str) {
+    let _ = std::io::stderr().write_all(format!("\nSKIPPED {test}: {why}\n").as_bytes());
+}
 
 /// Runs `body` on a thread in a fresh network namespace with loopback up. `None`, loudly, without privileges.
 fn in_namespace<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -30,9 +47,7 @@ fn in_namespace<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) ->
     let outcome = thread::spawn(move || {
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "no network namespaces under CI: {error}");
-            // In one piece: other tests write at the same time.
-            let skipped = format!("\nSKIPPED {test}: no right to make a network namespace ({error})\n");
-            let _ = std::io::stderr().write_all(skipped.as_bytes());
+            skipped(&test, &format!("no right to make a network namespace ({error})"));
             return None;
         }
         ip("link set lo up");
@@ -41,9 +56,21 @@ fn in_namespace<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) ->
     outcome.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// Between fork and exec a child holds copies of all sockets of this process: a port that [`open`] has just tried and
+/// let go of would still be in use. So no test opens doors while another starts a program.
+static FORKING: RwLock<()> = RwLock::new(());
+
 fn ip(arguments: &str) {
-    let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
-    assert!(status.success(), "ip {arguments}");
+    let started = {
+        let _alone = FORKING.write().unwrap();
+        Command::new("ip").args(arguments.split(' ')).spawn()
+    };
+    assert!(started.unwrap().wait().unwrap().success(), "ip {arguments}");
+}
+
+fn open(config: &IoConfig, workers: usize, layout: &SpiLayout) -> Result<(Vec<DoorSeed>, OpenReport), OpenError> {
+    let _nobody_forks = FORKING.read().unwrap();
+    adit_dataplane::io::open(config, workers, layout)
 }
 
 fn layout() -> SpiLayout {
@@ -189,14 +216,13 @@ fn script(backend: Backend) -> Vec<Seen> {
 
 #[test]
 fn the_same_script_through_both_doors_gives_the_same_packets() {
-    let plain = in_namespace(|| script(Backend::SystemCalls));
-    let ring = in_namespace(|| script(Backend::Uring));
-    assert_eq!(plain, ring);
+    let outcomes: Vec<_> = doors().into_iter().map(|backend| in_namespace(move || script(backend))).collect();
+    assert!(outcomes.windows(2).all(|pair| pair[0] == pair[1]), "{outcomes:?}");
 }
 
 #[test]
 fn the_largest_datagram_of_ipv4_arrives_whole() {
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             let mut worker = Worker::alone(&config(backend, &["127.0.0.1"]));
             let peer = peer("127.0.0.1:7777");
@@ -212,7 +238,7 @@ fn the_largest_datagram_of_ipv4_arrives_whole() {
 
 #[test]
 fn datagrams_of_one_size_leave_as_one_message_and_arrive_in_order() {
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             let mut worker = Worker::alone(&config(backend, &["0.0.0.0"]));
             let peers = [peer("127.0.0.8:7777"), peer("127.0.0.9:7777")];
@@ -242,7 +268,7 @@ fn datagrams_of_one_size_leave_as_one_message_and_arrive_in_order() {
 
 #[test]
 fn datagrams_that_do_not_fit_the_mtu_are_fragmented_though_they_were_grouped() {
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             ip("link set lo mtu 1280");
             let mut worker = Worker::alone(&config(backend, &["0.0.0.0"]));
@@ -267,7 +293,7 @@ fn datagrams_that_the_kernel_joined_come_apart() {
     use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
     use std::io::IoSlice;
     use std::os::fd::AsRawFd;
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             let mut worker = Worker::alone(&config(backend, &["127.0.0.1"]));
             let peer = peer("127.0.0.9:7777");
@@ -292,7 +318,7 @@ fn datagrams_that_the_kernel_joined_come_apart() {
 
 #[test]
 fn each_packet_reaches_the_worker_that_its_spi_names() {
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             let layout = layout();
             let config = config(backend, &["127.0.0.1", "::1"]);
@@ -342,7 +368,7 @@ fn each_packet_reaches_the_worker_that_its_spi_names() {
 
 #[test]
 fn another_thread_ends_the_wait() {
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             let mut worker = Worker::alone(&config(backend, &["127.0.0.1"]));
             worker.receives_nothing();
@@ -368,7 +394,7 @@ fn another_thread_ends_the_wait() {
 
 #[test]
 fn a_closed_door_leaves_its_ports_at_once_and_swallows_nothing() {
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             let mut config = config(backend, &["0.0.0.0"]);
             config.tun = Some(TunConfig { addresses: vec!["10.9.0.1/24".parse().unwrap()], ..TunConfig::default() });
@@ -389,7 +415,7 @@ fn a_closed_door_leaves_its_ports_at_once_and_swallows_nothing() {
 
 #[test]
 fn an_empty_pool_delays_and_loses_nothing() {
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             let mut worker = Worker::alone(&config(backend, &["127.0.0.1"]));
             worker.pool = Pool::new(PoolSizes { small: 5, small_capacity: 2048, large: 1 });
@@ -419,7 +445,7 @@ fn an_empty_pool_delays_and_loses_nothing() {
 
 #[test]
 fn a_removed_interface_ends_the_wait_with_an_error() {
-    for backend in DOORS {
+    for backend in doors() {
         in_namespace(move || {
             let mut config = config(backend, &["127.0.0.1"]);
             config.tun = Some(TunConfig::default());
@@ -585,7 +611,7 @@ fn with_wire(
 #[test]
 fn a_kernels_tcp_talks_to_another_through_cut_and_joined_packets() {
     const OCTETS: usize = 8_000_000;
-    for backend in DOORS {
+    for backend in doors() {
         for (local, server) in [("0.0.0.0:80", "10.9.0.2:80"), ("[::]:80", "[fd09::2]:80")] {
             let passed = with_wire(
                 backend,
@@ -622,7 +648,7 @@ fn a_kernels_udp_super_packet_arrives_as_the_datagrams_it_was() {
     use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
     use std::io::IoSlice;
     use std::os::fd::AsRawFd;
-    for backend in DOORS {
+    for backend in doors() {
         let passed = with_wire(
             backend,
             || {

@@ -29,7 +29,9 @@ fn unsafe_code_is_where_the_list_says() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if has_unsafe(&fs::read_to_string(&path).unwrap()) {
+            } else if path.extension().is_some_and(|ending| ending == "rs")
+                && has_unsafe(&fs::read_to_string(&path).unwrap())
+            {
                 found.push(path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned());
             }
         }

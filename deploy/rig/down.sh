@@ -8,7 +8,7 @@ set -euo pipefail
 rig=${1:?usage: down.sh PREFIX}
 [[ $rig =~ ^[a-z][a-z0-9]+-[a-z0-9-]+$ ]] || { echo "down.sh: '$rig' is not a rig's prefix" >&2; exit 2; }
 
-namespaces() { ip netns list | awk '{print $1}' | grep -E "^$rig-(c[0-9]+|r|h|s)\$" || true; }
+namespaces() { ip netns list | awk '{print $1}' | grep -E "^$rig-(c[0-9]+|r|r2|h|s)\$" || true; }
 
 processes() {
   grep -lszxF "ADIT_RIG=$rig" /proc/[0-9]*/environ | cut -d/ -f3 || true

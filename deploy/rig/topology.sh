@@ -14,7 +14,8 @@ HEADEND6=2001:db8:100::2
 SERVER4=10.20.0.2
 SERVER6=fd20::2
 
-# in_ns HOST COMMAND...: runs a command in the namespace of c1, c2, ..., r (router), h (headend) or s (server).
+# in_ns HOST COMMAND...: runs a command in the namespace of c1, c2, ..., r (router), r2 (second router), h (headend) or
+# s (server).
 in_ns() {
   local host=$1
   shift
@@ -49,27 +50,45 @@ default_routes() {
   ip -n "$RIG-$1" -6 route add default via "$3"
 }
 
-# nat none|masquerade|ports: what the router does to packets that leave by wan. "ports" also rewrites every source port.
+# nat HOST none|masquerade|ports [RANGE]: what a router does to packets that leave by wan. "ports" also rewrites every
+# source port, into RANGE. The new rules take the old ones' place at once; mappings that there are stay.
 nat() {
-  in_ns r nft delete table ip rig_nat 2>/dev/null || true
   local rule
-  case $1 in
+  case $2 in
     none) return 0 ;;
     masquerade) rule='masquerade' ;;
-    ports) rule='meta l4proto { tcp, udp } masquerade to :20000-29999; oifname "wan" masquerade' ;;
+    ports) rule="meta l4proto { tcp, udp } masquerade to :${3:-20000-29999}; oifname \"wan\" masquerade" ;;
     *)
-      echo "nat: none, masquerade or ports, not '$1'" >&2
+      echo "nat: none, masquerade or ports, not '$2'" >&2
       return 2
       ;;
   esac
-  in_ns r nft -f - <<<"table ip rig_nat { chain post { type nat hook postrouting priority 100; oifname \"wan\" $rule; }; }"
+  in_ns "$1" nft -f - <<E
+table ip rig_nat
+delete table ip rig_nat
+table ip rig_nat { chain post { type nat hook postrouting priority 100; oifname "wan" $rule; }; }
+E
 }
 
-# topology_up CLIENTS NAT: makes every namespace and cable.
+# nat_rebinds HOST RANGE: the router gives every mapping another source port, as if it had started anew.
+nat_rebinds() {
+  nat "$1" ports "$2"
+  # Asks the kernel to forget the connections that it tracks in this namespace (IPCTNL_MSG_CT_DELETE without a filter).
+  in_ns "$1" python3 -c '
+import socket, struct
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+netlink.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, 0, 0, 0))
+raise SystemExit(struct.unpack_from("=i", netlink.recv(4096), 16)[0] != 0)'
+}
+
+# topology_up CLIENTS NAT [SECOND_NAT]: makes every namespace and cable. With a second NAT there is one more router,
+# $RIG-r2, between the clients and the first one: wan 10.98.0.2, fd98::2.
 topology_up() {
-  local clients=$1 i host
-  for host in r h s; do make_ns "$host"; done
-  for host in r h; do in_ns "$host" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1; done
+  local clients=$1 second=${3:-} i host access=r
+  local routers=(r)
+  [ -z "$second" ] || { routers+=(r2) access=r2; }
+  for host in "${routers[@]}" h s; do make_ns "$host"; done
+  for host in "${routers[@]}" h; do in_ns "$host" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1; done
   pair r wan h wan
   address r wan 198.51.100.1/24 2001:db8:100::1/64
   address h wan $HEADEND4/24 $HEADEND6/64
@@ -78,14 +97,23 @@ topology_up() {
   address h lan 10.20.0.1/24 fd20::1/64
   address s eth0 $SERVER4/24 $SERVER6/64
   default_routes s 10.20.0.1 fd20::1
+  if [ -n "$second" ]; then
+    pair r lan0 r2 wan
+    address r lan0 10.98.0.1/24 fd98::1/64
+    address r2 wan 10.98.0.2/24 fd98::2/64
+    default_routes r2 10.98.0.1 fd98::1
+    ip -n "$RIG-r" route add 10.99.0.0/16 via 10.98.0.2
+    ip -n "$RIG-r" -6 route add fd99::/16 via fd98::2
+    nat r2 "$second"
+  fi
   for ((i = 1; i <= clients; i++)); do
     make_ns "c$i"
-    pair r "lan$i" "c$i" eth0
-    address r "lan$i" "10.99.$i.1/24" "fd99:$i::1/64"
+    pair "$access" "lan$i" "c$i" eth0
+    address "$access" "lan$i" "10.99.$i.1/24" "fd99:$i::1/64"
     address "c$i" eth0 "10.99.$i.2/24" "fd99:$i::2/64"
     default_routes "c$i" "10.99.$i.1" "fd99:$i::1"
   done
-  nat "$2"
+  nat r "$2"
 }
 
 # until_true SECONDS COMMAND...: polls until the command succeeds. The only way a rig waits for anything.

@@ -13,6 +13,7 @@ for client in c1 c2; do
   client_start "$client"
   hold "$client logs in" connect "$client" net
 done
+hold_of_adit "no core dump can hold a key" says "/proc/$HEADEND_PID/limits" "^Max core file size +0 +0 "
 begin=$SECONDS
 hold "it ends with exit code 0" headend_stop
 hold "it takes at most five seconds" test $((SECONDS - begin)) -le 5

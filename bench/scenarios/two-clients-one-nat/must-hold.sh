@@ -7,11 +7,15 @@ for client in c1 c2; do
   hold "$client logs in" connect "$client" net
 done
 hold_of_adit "two sessions with an SA pair each" answers "2 sessions, 2 SAs" service
+workers_in_use() { ctl sessions --json | jq -c 'map(.worker) | sort'; }
+hold_of_adit "each has a worker of its own" answers "[0,1]" workers_in_use
 hold "their inner addresses differ" not is "$(virtual_ip c1 4)" "$(virtual_ip c2 4)"
 for client in c1 c2; do
   hold "the inner IPv4 server answers $client" reaches "$client" "$SERVER4"
   hold "the inner IPv6 server answers $client" reaches "$client" "$SERVER6"
 done
+hold_of_adit "c1 reaches c2 through the headend" reaches c1 "$(virtual_ip c2 4)"
+hold_of_adit "c2 reaches c1 over IPv6" reaches c2 "$(virtual_ip c1 6)"
 
 all_at_once() {
   local jobs=() job

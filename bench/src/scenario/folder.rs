@@ -23,7 +23,7 @@ pub(crate) struct Scenario {
     pub(crate) exclusive: bool,
     /// Programs that it needs beyond what every rig needs.
     pub(crate) programs: Vec<String>,
-    /// What its script finds in its environment: CLIENTS, NAT, SNAPLEN.
+    /// What its script finds in its environment: CLIENTS, NAT, SECOND_NAT, SNAPLEN.
     pub(crate) environment: BTreeMap<String, String>,
 }
 
@@ -113,10 +113,10 @@ fn settle(scenario: &mut Scenario, text: &str) -> Result<(), (usize, String)> {
                 }
             }
             "PROGRAMS" => scenario.programs = value.split_whitespace().map(str::to_owned).collect(),
-            "CLIENTS" | "NAT" | "SNAPLEN" => {
+            "CLIENTS" | "NAT" | "SECOND_NAT" | "SNAPLEN" => {
                 scenario.environment.insert(key.to_owned(), value.to_owned());
             }
-            _ => return Err(wrong("known are CLIENTS, NAT, SNAPLEN, TIMEOUT, EXCLUSIVE and PROGRAMS")),
+            _ => return Err(wrong("known are CLIENTS, NAT, SECOND_NAT, SNAPLEN, TIMEOUT, EXCLUSIVE and PROGRAMS")),
         }
     }
     Ok(())

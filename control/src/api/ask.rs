@@ -5,7 +5,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-use super::views::StatusView;
+use super::views::{IkeView, StatusView};
 
 /// Questions that may wait. More means that the IKE thread does not keep up: better told than queued.
 const WAITING: usize = 16;
@@ -21,6 +21,8 @@ pub enum Question {
     Sessions(oneshot::Sender<Vec<SessionView>>),
     /// All child SAs.
     Sas(oneshot::Sender<Vec<SaView>>),
+    /// What the IKE engine holds and did.
+    Ike(oneshot::Sender<IkeView>),
 }
 
 /// Why there is no answer.

@@ -1,7 +1,7 @@
 //! The routes. All are GET and change nothing.
 
 use super::ask::{Asker, NoAnswer, Question};
-use super::views::{DropView, ErrorView, StatusView, WorkerView, drops};
+use super::views::{DropView, ErrorView, IkeView, StatusView, WorkerView, drops};
 use crate::session::{SaView, SessionView};
 use adit_dataplane::contract::WorkerCounters;
 use axum::Router;
@@ -26,6 +26,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/sessions", get(sessions))
         .route("/v1/sas", get(sas))
+        .route("/v1/ike", get(ike))
         .route("/v1/workers", get(workers))
         .route("/v1/drops", get(dropped))
         .fallback(unknown)
@@ -45,6 +46,10 @@ async fn sas(State(sources): State<Sources>) -> Result<Json<Vec<SaView>>, NoAnsw
     sources.asker.ask(Question::Sas).await.map(Json)
 }
 
+async fn ike(State(sources): State<Sources>) -> Result<Json<IkeView>, NoAnswer> {
+    sources.asker.ask(Question::Ike).await.map(Json)
+}
+
 async fn workers(State(sources): State<Sources>) -> Json<Vec<WorkerView>> {
     let views = sources.workers.iter().enumerate();
     Json(views.map(|(index, (core, counters))| WorkerView::new(index, *core, counters)).collect())
@@ -56,7 +61,7 @@ async fn dropped(State(sources): State<Sources>) -> Json<Vec<DropView>> {
 }
 
 async fn unknown() -> Response {
-    let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/workers, /v1/drops";
+    let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/workers, /v1/drops";
     (StatusCode::NOT_FOUND, Json(ErrorView { error: error.to_owned() })).into_response()
 }
 

@@ -1,6 +1,8 @@
 //! What the API answers, as types. Sessions and SAs are [`crate::session::SessionView`] and
 //! [`crate::session::SaView`].
 
+use crate::ike::counters::{EngineCounters, Ignored};
+use crate::ike::engine::Holdings;
 use adit_dataplane::contract::{WorkerCounters, WorkerTotals};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,10 @@ pub struct StatusView {
     pub sessions: usize,
     /// Not yet logged in, or leaving.
     pub sessions_pending: usize,
+    /// Clients that have not shown yet who they are.
+    pub half_open: usize,
+    /// Who has to return a cookie before anything is remembered of it: `nobody`, `1 source`, …, `everybody`.
+    pub cookies_asked_of: String,
     /// Child SAs.
     pub sas: usize,
     /// Worker threads.
@@ -35,6 +41,77 @@ pub struct StatusView {
     pub lacks: Vec<String>,
     /// Commands that wait because a worker's channel is full.
     pub commands_waiting: usize,
+}
+
+/// `GET /v1/ike`: what the IKE engine holds right now, and what it did since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IkeView {
+    /// What is held. All zero but `farewells` and `timers` means that nothing of any client is left.
+    pub holdings: Holdings,
+    /// IKE datagrams taken in.
+    pub received: u64,
+    /// IKE datagrams given out.
+    pub sent: u64,
+    /// Requests that were answered with the same octets again.
+    pub answered_again: u64,
+    /// Requests of ours that were sent again.
+    pub asked_again: u64,
+    /// Clients that were asked for a cookie.
+    pub cookies_asked: u64,
+    /// Clients that returned a good cookie when one was asked for.
+    pub cookies_returned: u64,
+    /// Cookies that were not ours or too old, when one was asked for.
+    pub cookies_wrong: u64,
+    /// Messages put together from fragments.
+    pub messages_joined: u64,
+    /// Messages sent in fragments, once and again.
+    pub messages_cut: u64,
+    /// Strangers told that their IKE SA or their version of IKE is unknown.
+    pub strangers_told: u64,
+    /// Peers that proved their identity and got a session.
+    pub logins: u64,
+    /// Peers that were refused.
+    pub refusals: u64,
+    /// Datagrams that led to nothing, by reason; every reason, those without one too.
+    pub ignored: Vec<IgnoredView>,
+}
+
+/// One reason why IKE datagrams led to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IgnoredView {
+    /// The stable name.
+    pub name: String,
+    /// One sentence for people.
+    pub sentence: String,
+    /// Since the start.
+    pub total: u64,
+}
+
+impl IkeView {
+    /// Reads the engine's.
+    pub fn new(holdings: Holdings, counters: &EngineCounters) -> Self {
+        let ignored = |reason: &Ignored| IgnoredView {
+            name: reason.name().to_owned(),
+            sentence: reason.sentence().to_owned(),
+            total: counters.ignored(*reason),
+        };
+        Self {
+            holdings,
+            received: counters.received,
+            sent: counters.sent,
+            answered_again: counters.answered_again,
+            asked_again: counters.asked_again,
+            cookies_asked: counters.cookies_asked,
+            cookies_returned: counters.cookies_returned,
+            cookies_wrong: counters.cookies_wrong,
+            messages_joined: counters.messages_joined,
+            messages_cut: counters.messages_cut,
+            strangers_told: counters.strangers_told,
+            logins: counters.logins,
+            refusals: counters.refusals,
+            ignored: Ignored::ALL.iter().map(ignored).collect(),
+        }
+    }
 }
 
 /// One worker of `GET /v1/workers`: counters since the start.

@@ -31,6 +31,8 @@ enum What {
     /// Child SAs (ESP)
     #[command(alias = "sas")]
     Sa,
+    /// What IKE holds right now, and what it refused to listen to
+    Ike,
     /// Worker threads and their packets
     Workers,
     /// Dropped packets, by reason
@@ -65,6 +67,7 @@ fn answer(arguments: &Arguments) -> Result<String, AskError> {
         What::Status => ask(arguments, "/v1/status", tables::status),
         What::Sessions => ask(arguments, "/v1/sessions", |views: &Vec<_>| tables::sessions(views, width)),
         What::Sa => ask(arguments, "/v1/sas", |views: &Vec<_>| tables::sas(views, width)),
+        What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
         What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),
         What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
     }

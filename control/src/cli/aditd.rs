@@ -1,7 +1,7 @@
 //! `aditd`: checks a configuration, or runs the daemon.
 
 use crate::config;
-use crate::runtime::{daemon, first_start, host};
+use crate::runtime::{daemon, first_start, host, privileges};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +54,8 @@ fn check(file: &Path) -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> ExitCode {
+    // Before the first key is read.
+    let memory = privileges::keep_memory_private();
     let loaded = match &arguments.config {
         Some(file) => config::load(file, host::cores()),
         None => match first_start::prepare(&arguments.state_dir) {
@@ -81,6 +83,9 @@ fn serve(arguments: &Arguments) -> ExitCode {
         config.api.socket.clone_from(socket);
     }
     crate::telemetry::start(&config.log);
+    if let Err(error) = memory {
+        tracing::warn!("core dumps cannot be switched off ({error}): a crash may write keys to the disk");
+    }
     for warning in warnings {
         tracing::warn!("{warning}");
     }

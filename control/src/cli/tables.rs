@@ -1,7 +1,8 @@
 //! Answers as tables for people.
 
 use super::units::{count, octets, time};
-use crate::api::views::{DropView, StatusView, WorkerView};
+use crate::api::views::{DropView, IkeView, StatusView, WorkerView};
+use crate::ike::engine::Holdings;
 use crate::session::{SaView, SessionState, SessionView};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ pub(super) fn status(view: &StatusView) -> String {
     line("aditd", format!("{}, {}, up {}", view.version, view.state, time(view.up_seconds)));
     line("identity", view.identity.clone());
     line("sessions", format!("{} up, {} pending, {} child SAs", view.sessions, view.sessions_pending, view.sas));
+    line("logins", format!("{} half-open, cookies asked of {}", view.half_open, view.cookies_asked_of));
     line("workers", format!("{}, packets move by {}", view.workers, view.io));
     line("listen", view.listen.join(", "));
     line("tun", format!("{}, MTU {}", view.tun, view.mtu));
@@ -33,6 +35,32 @@ pub(super) fn status(view: &StatusView) -> String {
         line("lacks", lack.clone());
     }
     text
+}
+
+pub(super) fn ike(view: &IkeView, width: u16) -> String {
+    let Holdings { half_open, sessions, ike_sas, leases, spis, tunnels, routes, .. } = view.holdings;
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "{name:<10} {value}");
+    };
+    line("held", format!("{sessions} sessions, {half_open} half-open, {ike_sas} IKE SAs, {leases} leases"));
+    line("dataplane", format!("{tunnels} tunnels, {spis} SPIs, {routes} inner routes"));
+    line("logins", format!("{} done, {} refused", count(view.logins), count(view.refusals)));
+    line("messages", format!("{} received, {} sent", count(view.received), count(view.sent)));
+    line("again", format!("{} answers, {} requests of our own", count(view.answered_again), count(view.asked_again)));
+    let (asked, returned, wrong) = (count(view.cookies_asked), count(view.cookies_returned), count(view.cookies_wrong));
+    line("cookies", format!("{asked} asked for, {returned} returned, {wrong} wrong"));
+    line("fragments", format!("{} messages joined, {} cut", count(view.messages_joined), count(view.messages_cut)));
+    let mut ignored: Vec<_> = view.ignored.iter().filter(|reason| reason.total > 0).collect();
+    if ignored.is_empty() {
+        return text;
+    }
+    ignored.sort_by_key(|reason| std::cmp::Reverse(reason.total));
+    let mut table = table(width, &["ignored", "why", "total"], 2);
+    for reason in ignored {
+        table.add_row([reason.name.clone(), reason.sentence.clone(), count(reason.total)]);
+    }
+    text + "\n" + &finish(&table)
 }
 
 pub(super) fn sessions(views: &[SessionView], width: u16) -> String {

@@ -56,7 +56,7 @@ pub(super) fn check(
             format: file.log.format.map(|format| format.value).unwrap_or_default(),
         },
         api: Api { socket: file.api_socket.map_or("/run/adit/aditd.sock".to_owned(), |path| path.value).into() },
-        ike: ike(&file.ike),
+        ike: ike(source, &file.ike, warnings),
         esp: esp(&file.esp),
         pools,
         connections,
@@ -160,14 +160,28 @@ fn duration(key: Option<&Located<Duration>>, default: Duration) -> Duration {
     key.map_or(default, |key| key.value)
 }
 
-fn ike(file: &file::Ike) -> Ike {
+fn ike(source: &Source<'_>, file: &file::Ike, warnings: &mut Vec<Warning>) -> Ike {
+    let half_open_limit = narrow(file.half_open_limit.as_ref(), 4096);
+    if let Some(threshold) = file.cookie_threshold.as_ref().filter(|threshold| threshold.value > half_open_limit as u64)
+    {
+        warnings.push(Warning {
+            file: source.name().to_owned(),
+            line: threshold.line,
+            key: "[ike] cookie_threshold".to_owned(),
+            sentence: format!("above half_open_limit = {half_open_limit}, so nobody is ever asked for a cookie"),
+        });
+    }
     Ike {
         dpd_delay: duration(file.dpd_delay.as_ref(), Duration::from_secs(30)),
         retransmit_initial: duration(file.retransmit_initial.as_ref(), Duration::from_secs(2)),
         retransmit_factor: file.retransmit_factor.as_ref().map_or(1.8, |factor| factor.value),
         retransmit_tries: narrow(file.retransmit_tries.as_ref(), 5),
         half_open_timeout: duration(file.half_open_timeout.as_ref(), Duration::from_secs(30)),
-        half_open_limit: narrow(file.half_open_limit.as_ref(), 4096),
+        half_open_limit,
+        half_open_limit_per_source: narrow(file.half_open_limit_per_source.as_ref(), 1024),
+        cookie_threshold: narrow(file.cookie_threshold.as_ref(), 128),
+        cookie_threshold_per_source: narrow(file.cookie_threshold_per_source.as_ref(), 16),
+        fragment_size: narrow(file.fragment_size.as_ref(), 1280),
         session_limit: narrow(file.session_limit.as_ref(), 65_536),
         natt_keepalive: duration(file.natt_keepalive.as_ref(), Duration::from_secs(20)),
         rekey_grace: duration(file.rekey_grace.as_ref(), Duration::from_secs(5)),

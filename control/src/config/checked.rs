@@ -141,6 +141,14 @@ pub struct Ike {
     pub half_open_timeout: Duration,
     /// At most so many half-open SAs in all.
     pub half_open_limit: usize,
+    /// At most so many half-open SAs from one IPv4 address or IPv6 /64.
+    pub half_open_limit_per_source: usize,
+    /// From so many half-open SAs on, everybody has to return a cookie (RFC 7296 section 2.6).
+    pub cookie_threshold: usize,
+    /// From so many half-open SAs of one source on, that source has to return a cookie.
+    pub cookie_threshold_per_source: usize,
+    /// Octets of the largest IP packet that an IKE message makes, if the peer takes fragments (RFC 7383).
+    pub fragment_size: usize,
     /// At most so many sessions in all.
     pub session_limit: usize,
     /// NAT keepalives when we are behind a NAT (RFC 3948 section 4).

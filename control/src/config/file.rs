@@ -123,6 +123,14 @@ pub struct Ike {
     pub half_open_timeout: Key<Duration>,
     /// Unfinished logins.
     pub half_open_limit: Key<u64>,
+    /// Unfinished logins of one source.
+    pub half_open_limit_per_source: Key<u64>,
+    /// Unfinished logins from which on everybody is asked for a cookie.
+    pub cookie_threshold: Key<u64>,
+    /// The same for one source.
+    pub cookie_threshold_per_source: Key<u64>,
+    /// Octets of an IP packet.
+    pub fragment_size: Key<u64>,
     /// Sessions.
     pub session_limit: Key<u64>,
     /// Behind a NAT of our own.
@@ -317,6 +325,8 @@ const IO_BACKEND: OneOf<IoBackend> =
     OneOf(&[("auto", IoBackend::Auto), ("io-uring", IoBackend::IoUring), ("system-calls", IoBackend::SystemCalls)]);
 const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 const REPLAY_WINDOW: MultipleOf = MultipleOf { step: 64, of: "a number of packets", range: 64..=65_536 };
+/// None at all is a threshold, too: then everybody is always asked.
+const LOGINS: Count = Count { of: "a number of logins", range: 0..=1_000_000 };
 const PORT: Count = Count { of: "a UDP port", range: 1..=65_535 };
 const SOCKET_BUFFER: Size = Size { range: 64 << 10..=1 << 30, example: "8MiB" };
 const ADDRESS: Parsed<IpAddr> =
@@ -425,6 +435,11 @@ impl Ike {
             retransmit_tries: section.get("retransmit_tries", &Count { of: "a number of tries", range: 1..=20 }),
             half_open_timeout: section.get("half_open_timeout", &seconds(1, 600, "30s")),
             half_open_limit: section.get("half_open_limit", &Count { of: "a number of logins", range: 1..=1_000_000 }),
+            half_open_limit_per_source: section
+                .get("half_open_limit_per_source", &Count { of: "a number of logins", range: 1..=1_000_000 }),
+            cookie_threshold: section.get("cookie_threshold", &LOGINS),
+            cookie_threshold_per_source: section.get("cookie_threshold_per_source", &LOGINS),
+            fragment_size: section.get("fragment_size", &Size { range: 576..=65_535, example: "1280" }),
             session_limit: section.get("session_limit", &Count { of: "a number of sessions", range: 1..=1_000_000 }),
             natt_keepalive: section.get("natt_keepalive", &seconds(1, 3600, "20s")),
             rekey_grace: section.get("rekey_grace", &millis(100, 600_000, "5s")),

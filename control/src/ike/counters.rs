@@ -28,6 +28,7 @@ macro_rules! ignored {
 
 ignored! {
     Malformed "malformed" "not an IKEv2 message",
+    TooLong "too_long" "a first message far longer than any client's",
     UnknownSpi "unknown_spi" "no IKE SA has these SPIs",
     WrongDirection "wrong_direction" "says it comes from the end that we are",
     UnexpectedExchange "unexpected_exchange" "an exchange that cannot come now",
@@ -40,6 +41,12 @@ ignored! {
     SpiTaken "spi_taken" "another IKE_SA_INIT with the SPI and address of a living IKE SA",
     WouldAmplify "would_amplify" "the answer would be larger than the question from an unproven address",
     ShuttingDown "shutting_down" "adit is leaving",
+    OtherVersion "other_version" "another major version of IKE",
+    Unanswered "unanswered" "an error that strangers have been told often enough",
+    FragmentNotAgreed "fragment_not_agreed" "a fragment although fragmentation was not agreed on",
+    FragmentMisfit "fragment_misfit" "a fragment that does not fit those before it",
+    FragmentRepeated "fragment_repeated" "a fragment that is here already",
+    FragmentsTooMany "fragments_too_many" "more fragments or octets than a message may have",
     UnreadableResponse "unreadable_response" "an authenticated response that cannot be read",
 }
 
@@ -55,6 +62,18 @@ pub struct EngineCounters {
     pub answered_again: u64,
     /// Requests of ours that were sent again.
     pub asked_again: u64,
+    /// Clients that were asked for a cookie.
+    pub cookies_asked: u64,
+    /// Clients that returned a good cookie when one was asked for.
+    pub cookies_returned: u64,
+    /// Cookies that were not ours or too old, when one was asked for.
+    pub cookies_wrong: u64,
+    /// Messages put together from fragments.
+    pub messages_joined: u64,
+    /// Messages sent in fragments, once and again.
+    pub messages_cut: u64,
+    /// Strangers told that their IKE SA or their version of IKE is unknown.
+    pub strangers_told: u64,
     /// Peers that proved their identity and got a session.
     pub logins: u64,
     /// Peers that were refused.

@@ -3,21 +3,25 @@
 mod calling;
 mod ending;
 mod first_contact;
+mod fragment;
 mod login;
 mod orders;
 
 pub use calling::CannotCall;
 
 use super::counters::{EngineCounters, Ignored};
-use super::v2::{Arrivals, Calling, Closing, Established, HalfOpen, Node, Proving, TimerKey, Verdict};
+use super::v2::{
+    Arrivals, Calling, Closing, CookiesAsked, Established, HalfOpen, IkeSa, Node, Proving, TimerKey, Verdict,
+};
 pub use super::v2::{Call, Contact, NoRoom};
-use super::wire::{Id, IkeSpi, parse, parse_header};
+use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, parse, parse_header};
 use crate::config::checked::Config;
 use crate::installer::Installer;
 use crate::session::{Cause, SaView, SessionId, SessionState, SessionView};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, Routes, SpiLayout, WorkerId};
 use adit_dataplane::time::Instant;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,7 +34,7 @@ pub enum Output {
 }
 
 /// What is held right now: for metrics, and for tests that nothing is left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Holdings {
     /// Half-open IKE SAs.
     pub half_open: usize,
@@ -89,7 +93,7 @@ impl Engine {
     pub fn new(config: Arc<Config>, workers: usize, spi_layout: SpiLayout, mut random: Box<dyn SecretRandom>) -> Self {
         let installer = Installer::new(workers, spi_layout, Routes::new(&mut *random));
         Self {
-            arrivals: Arrivals::new(config.ike.half_open_limit),
+            arrivals: Arrivals::new(&config.ike),
             node: Node::new(config, installer, random),
             sessions: BTreeMap::new(),
             by_identity: BTreeMap::new(),
@@ -131,6 +135,7 @@ impl Engine {
             match key {
                 TimerKey::Farewell(spi) => self.node.forget_farewell(spi),
                 TimerKey::Session(id) => self.session_timeout(now, id),
+                TimerKey::Reassembly(id) => self.forget_fragments(id),
             }
         }
     }
@@ -205,6 +210,11 @@ impl Engine {
         &self.node.counters
     }
 
+    /// Of whom cookies are asked now.
+    pub fn cookies_asked(&self) -> CookiesAsked {
+        self.arrivals.cookies_asked()
+    }
+
     /// What is held right now.
     pub fn holdings(&self) -> Holdings {
         let (half_open, arrivals, _) = self.arrivals.counts();
@@ -229,7 +239,16 @@ impl Engine {
 
     fn datagram(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram) {
         self.node.counters.received += 1;
-        let Ok(header) = parse_header(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
+        let header = match parse_header(&datagram.bytes) {
+            Ok(header) => header,
+            // RFC 7296 section 2.5: who speaks a later version is told that there is none here.
+            Err(WireError::MajorVersion { major: 3.., .. }) => {
+                let (kind, reason) = (NotifyKind::InvalidMajorVersion, Ignored::OtherVersion);
+                return self.node.tell_stranger(now, worker, datagram, kind, reason);
+            }
+            Err(WireError::MajorVersion { .. }) => return self.node.ignore(Ignored::OtherVersion),
+            Err(_) => return self.node.ignore(Ignored::Malformed),
+        };
         if header.flags.initiator && header.responder_spi == IkeSpi::default() {
             return self.first_contact(now, worker, datagram, header);
         }
@@ -242,29 +261,51 @@ impl Engine {
             if !header.flags.initiator && self.node.session_of(header.responder_spi).is_some() {
                 return self.node.ignore(Ignored::WrongDirection);
             }
-            return self.after_the_end(worker, datagram, ours);
+            return self.after_the_end(now, worker, datagram, ours);
         };
         let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
         let _span = tracing::info_span!("session", session = %id).entered();
+        match &incoming.sealed {
+            Sealed::Fragment(skf) => self.fragment(now, id, datagram, &incoming, skf),
+            Sealed::Nothing | Sealed::Whole(_) | Sealed::Joined(_) => self.message(now, id, datagram, &incoming),
+        }
+    }
+
+    /// A message for one of a session's IKE SAs. If it came in fragments, `datagram` is the last to come.
+    fn message(&mut self, now: Instant, id: SessionId, datagram: &IkeDatagram, incoming: &Incoming<'_>) {
         match self.sessions.remove(&id) {
-            Some(Stage::HalfOpen(half)) => self.half_open(now, half, datagram, &incoming),
+            Some(Stage::HalfOpen(half)) => self.half_open(now, half, datagram, incoming),
             Some(Stage::Calling(calling)) => {
-                let called = calling.handle(now, &mut self.node, datagram, &incoming);
+                let called = calling.handle(now, &mut self.node, datagram, incoming);
                 self.settle_call(now, called);
             }
             Some(Stage::Proving(proving)) => {
-                let called = proving.handle(now, &mut self.node, datagram, &incoming);
+                let called = proving.handle(now, &mut self.node, datagram, incoming);
                 self.settle_call(now, called);
             }
             Some(Stage::Established(mut session)) => {
-                let verdict = session.handle(now, &mut self.node, datagram, &incoming);
+                let verdict = session.handle(now, &mut self.node, datagram, incoming);
                 self.settle(now, session, verdict);
             }
             Some(Stage::Closing(mut closing)) => {
-                let verdict = closing.handle(now, &mut self.node, datagram, &incoming);
+                let verdict = closing.handle(now, &mut self.node, datagram, incoming);
                 self.settle_closing(now, closing, verdict);
             }
             None => self.node.ignore(Ignored::UnknownSpi),
         }
+    }
+}
+
+impl Stage {
+    /// Its IKE SA that a message is on.
+    fn ike_sa(&mut self, header: &Header) -> Option<&mut IkeSa> {
+        let sa = match self {
+            Self::HalfOpen(half) => Some(&mut half.ike),
+            Self::Calling(_) => None,
+            Self::Proving(proving) => Some(proving.ike_sa()),
+            Self::Established(session) => session.ike_sa(header),
+            Self::Closing(closing) => Some(&mut closing.ike),
+        };
+        sa.filter(|sa| sa.is_addressed(header))
     }
 }

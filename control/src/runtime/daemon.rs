@@ -64,9 +64,6 @@ pub enum DaemonError {
 /// See [`DaemonError`].
 pub fn run(config: Config) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
-    if let Err(error) = privileges::keep_memory_private() {
-        tracing::warn!("core dumps cannot be switched off ({error}): a crash may write keys to the disk");
-    }
     for lack in privileges::lacking(&[config.listen.ike_port, config.listen.natt_port]) {
         tracing::warn!("this process lacks {lack}; run aditd as root, or by its systemd unit");
     }
@@ -128,6 +125,8 @@ fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> Sta
         state: String::new(),
         sessions: 0,
         sessions_pending: 0,
+        half_open: 0,
+        cookies_asked_of: String::new(),
         sas: 0,
         workers,
         listen: listen.collect(),

@@ -90,6 +90,7 @@ fn workers_config(config: &Config) -> DataplaneConfig {
             small_capacity: usual.small_capacity.max(packet.next_multiple_of(64)),
             large: usual.large,
         },
+        moves_per_minute: config.esp.moves_per_minute,
         ..DataplaneConfig::default()
     }
 }

@@ -4,7 +4,7 @@ use super::clock;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
 use crate::api::ask::Question;
-use crate::api::views::StatusView;
+use crate::api::views::{IkeView, StatusView};
 use crate::ike::engine::{Engine, Output};
 use crate::session::SessionState;
 use adit_dataplane::contract::{Command, Dataplane, Event, WorkerId};
@@ -129,6 +129,9 @@ impl IkeThread {
             Question::Status(answer) => drop(answer.send(self.status(now))),
             Question::Sessions(answer) => drop(answer.send(self.engine.sessions(now))),
             Question::Sas(answer) => drop(answer.send(self.engine.sas(now))),
+            Question::Ike(answer) => {
+                drop(answer.send(IkeView::new(self.engine.holdings(), self.engine.counters())));
+            }
         }
     }
 
@@ -140,6 +143,8 @@ impl IkeThread {
             state: if self.leaving.is_some() { "leaving" } else { "serving" }.to_owned(),
             sessions: up,
             sessions_pending: sessions.len() - up,
+            half_open: self.engine.holdings().half_open,
+            cookies_asked_of: self.engine.cookies_asked().to_string(),
             sas: self.engine.sas(now).len(),
             commands_waiting: self.outbox.waiting(),
             ..self.facts.clone()

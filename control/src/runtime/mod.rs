@@ -8,5 +8,5 @@ pub mod first_start;
 pub mod host;
 mod ike_thread;
 pub mod outbox;
-mod privileges;
+pub mod privileges;
 mod signals;

@@ -5,7 +5,10 @@ use rustix::thread::{CapabilitySet, capabilities};
 use std::io;
 
 /// Keys never reach the disk through a core dump, nor another process of the same user through ptrace.
-pub(super) fn keep_memory_private() -> io::Result<()> {
+///
+/// # Errors
+/// The system says no.
+pub fn keep_memory_private() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())

@@ -24,7 +24,10 @@ pub struct Client {
     pub attributes: Vec<u16>,
     pub ts_i: Vec<Selector>,
     pub ts_r: Vec<Selector>,
+    /// In IKE_AUTH.
     pub notifies: Vec<NotifyKind>,
+    /// In IKE_SA_INIT.
+    pub first_notifies: Vec<NotifyKind>,
     /// Our address as the headend sees it, without the port.
     pub seen: SocketAddr,
     /// Our address as we see it.
@@ -95,6 +98,7 @@ impl Client {
             ts_i: everything(),
             ts_r: everything(),
             notifies: Vec::new(),
+            first_notifies: Vec::new(),
             seen: SocketAddr::from(([198, 51, 100, 1], 20_000 + u16::from(host))),
             own,
             headend: SocketAddr::from(([198, 51, 100, 2], 500)),
@@ -129,13 +133,15 @@ impl Client {
     /// The payloads of a first message: SAi1, KEi, Ni, NAT detection.
     pub fn init_payloads(&mut self, spi_i: IkeSpi, pair: &KeyPair, nonce: &[u8]) -> Vec<Payload> {
         let hash = |address| nat_detection_hash(spi_i, IkeSpi(0), address).to_vec();
-        vec![
+        let mut payloads = vec![
             Payload::Sa(offer_ike(&self.ike, &[])),
             Payload::Ke(KeyExchange { group: pair.group().iana(), public: pair.public().to_vec() }),
             Payload::Nonce(nonce.to_vec()),
             notify(NotifyKind::NatDetectionSourceIp, hash(self.own)),
             notify(NotifyKind::NatDetectionDestinationIp, hash(self.headend)),
-        ]
+        ];
+        payloads.extend(self.first_notifies.iter().map(|kind| notify(*kind, Vec::new())));
+        payloads
     }
 
     /// IKE_SA_INIT, and its answer.
@@ -166,6 +172,7 @@ impl Client {
             Payload::Nonce(nonce_r),
             Payload::Notify(source),
             Payload::Notify(destination),
+            ..,
         ] = &incoming.payloads[..]
         else {
             panic!("{:?}", incoming.payloads)
@@ -424,6 +431,12 @@ pub fn rekey_payloads(
     payloads.push(Payload::TsInitiator(old.ts_i.clone()));
     payloads.push(Payload::TsResponder(old.ts_r.clone()));
     payloads
+}
+
+/// What the headend says in the clear, protected by nothing: one notification.
+#[track_caller]
+pub fn in_the_clear(datagram: &IkeDatagram) -> (NotifyKind, Vec<u8>) {
+    only_notify(&parse(&datagram.bytes).unwrap().payloads)
 }
 
 /// The one notification that an answer consists of.

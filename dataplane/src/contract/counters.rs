@@ -109,6 +109,10 @@ worker_counters! {
     handed_off,
     /// Packets taken over from another worker.
     taken_over,
+    /// Tunnels that followed their peer's ESP to another outer address.
+    tunnels_moved,
+    /// Packets whose tunnel did not follow them: it has moved as often as it may.
+    moves_limited,
     /// Commands that did not fit the tables: a mistake of the control plane's.
     commands_refused,
 }

@@ -2,8 +2,9 @@
 //!
 //! Nothing moves before the ICV is good (RFC 4303 section 3.4).
 
-use super::{Filter, Geometry, ReplayWindow, padding};
-use crate::contract::{InboundSpec, SaCounters, Spi, TunnelKey};
+use super::meter::Meter;
+use super::{Filter, Geometry, News, ReplayWindow, Tiding, padding};
+use crate::contract::{InboundSpec, Path, SaCounters, SequenceNumbers, Spi, TunnelKey};
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
@@ -18,9 +19,14 @@ pub struct InboundSa {
     tunnel: TunnelKey,
     cipher: EspCipher,
     geometry: Geometry,
-    replay: ReplayWindow,
-    filter: Filter,
+    numbers: SequenceNumbers,
     first_use: FirstUse,
+    news: News,
+    replay: ReplayWindow,
+    meter: Meter,
+    /// Where its tunnel's packets go: a copy, so that a packet from there touches nothing else.
+    path: Path,
+    filter: Filter,
     /// Packets and octets of the burst, not yet charged.
     burst: (u32, u32),
     counters: Arc<SaCounters>,
@@ -28,22 +34,41 @@ pub struct InboundSa {
 
 /// Whether an inbound SA has been used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstUse {
+enum FirstUse {
     /// No authenticated packet yet.
     Awaited,
-    /// There was one; control is to be told.
-    Unreported,
-    /// Control knows.
-    Reported,
+    /// There was one.
+    Seen,
 }
 
 impl InboundSa {
-    /// A fresh SA.
-    pub fn new(spec: InboundSpec) -> Self {
-        let InboundSpec { tunnel, spi, cipher, numbers: _, window, lifetime: _, selectors, counters } = spec;
-        let (geometry, replay) = (Geometry::of(cipher.suite()), ReplayWindow::new(window));
-        let (filter, first_use) = (Filter::new(&selectors), FirstUse::Awaited);
-        Self { spi, tunnel, cipher, geometry, replay, filter, first_use, burst: (0, 0), counters }
+    /// A fresh SA of a tunnel whose packets go to `path`.
+    pub fn new(spec: InboundSpec, path: Path) -> Self {
+        let InboundSpec { tunnel, spi, cipher, numbers, window, lifetime, selectors, counters } = spec;
+        let (geometry, replay) = (Geometry::of(cipher.suite()), ReplayWindow::new(window, numbers));
+        let (filter, meter) = (Filter::new(&selectors), Meter::new(lifetime, numbers));
+        let (first_use, news) = (FirstUse::Awaited, News::default());
+        Self {
+            spi,
+            tunnel,
+            cipher,
+            geometry,
+            numbers,
+            first_use,
+            news,
+            replay,
+            meter,
+            path,
+            filter,
+            burst: (0, 0),
+            counters,
+        }
+    }
+
+    /// The window stands at `highest`, as if that number had been accepted. For tests of numbers that no test can count
+    /// up to.
+    pub fn resume_at(&mut self, highest: u64) {
+        self.replay.accept(highest);
     }
 
     /// Ours.
@@ -56,8 +81,14 @@ impl InboundSa {
         self.tunnel
     }
 
-    /// Unwraps the packet in place. The replay window moves if and only if the ICV is good.
-    pub fn open(&mut self, packet: &mut PacketBuf) -> Result<(), DropReason> {
+    /// Its tunnel's packets go to `path` now.
+    pub fn move_to(&mut self, path: Path) {
+        self.path = path;
+    }
+
+    /// Unwraps the packet in place. The replay window moves, the lifetime is charged and the peer can be elsewhere if
+    /// and only if the ICV is good.
+    pub fn open(&mut self, packet: &mut PacketBuf, now: Instant) -> Result<(), DropReason> {
         let Geometry { iv: iv_len, icv: icv_len, align } = self.geometry;
         let header = EspHeader::parse(packet.bytes()).ok_or(DropReason::TooShort)?;
         let body_len = packet.len().checked_sub(HEADER_LEN + iv_len + icv_len).ok_or(DropReason::TooShort)?;
@@ -67,22 +98,42 @@ impl InboundSa {
         if body_len & (align - 1) != 0 {
             return Err(DropReason::Malformed);
         }
-        self.replay.check(header.sequence)?;
+        self.meter.check(now, &mut self.news)?;
+        let number = self.replay.check(header.sequence)?;
+        let esn_high = match self.numbers {
+            SequenceNumbers::Plain => None,
+            SequenceNumbers::Extended => Some((number >> 32) as u32),
+        };
 
         let (front, rest) = packet.bytes_mut().split_at_mut(HEADER_LEN);
         let (iv, body_and_icv) = rest.split_at_mut(iv_len);
-        self.cipher.open(Header::from(&*front), iv, body_and_icv).map_err(|_| DropReason::BadIcv)?;
-        self.replay.accept(header.sequence);
+        let header = Header { bytes: front, esn_high };
+        self.cipher.open(header, iv, body_and_icv).map_err(|_| DropReason::BadIcv)?;
+        let before = self.replay.highest();
+        self.replay.accept(number);
+        self.meter.charge(body_len, now, &mut self.news);
         if self.first_use == FirstUse::Awaited {
-            self.first_use = FirstUse::Unreported;
+            self.first_use = FirstUse::Seen;
+            self.news.add(Tiding::FirstUse);
+        }
+        let len = self.inner(&body_and_icv[..body_len]);
+        // Newer than all before it: who sent it is there now. A late or repeated packet says nothing of the kind.
+        if number > before && packet.meta.path.is_some_and(|path| path != self.path) {
+            self.news.add(Tiding::Elsewhere);
         }
 
-        let len = self.inner(&body_and_icv[..body_len])?;
+        let len = len?;
         packet.strip_front(HEADER_LEN + iv_len).ok_or(DropReason::Malformed)?;
         packet.truncate(len).ok_or(DropReason::Malformed)?;
         self.burst.0 += 1;
         self.burst.1 += len as u32;
         Ok(())
+    }
+
+    /// What control is to be told, and not again.
+    #[inline]
+    pub fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
     }
 
     /// Length of the inner packet at the start of what was decrypted, if it may come out of this SA.
@@ -109,16 +160,6 @@ impl InboundSa {
             return Err(DropReason::SelectorMismatch);
         }
         Ok(ip.len)
-    }
-
-    /// Whether control is to be told now that the peer uses this SA; yes only once.
-    #[inline]
-    pub fn take_first_use(&mut self) -> bool {
-        let unreported = self.first_use == FirstUse::Unreported;
-        if unreported {
-            self.first_use = FirstUse::Reported;
-        }
-        unreported
     }
 
     /// Packets of this burst that are not yet charged.

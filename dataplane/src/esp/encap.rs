@@ -5,8 +5,9 @@
 //! |<-- headroom -->|<---- where it was received ---->|<------ tailroom ------>|
 //! ```
 
-use super::{Filter, Geometry, padding};
-use crate::contract::{OutboundSpec, SaCounters, WorkerId};
+use super::meter::{Meter, last_number};
+use super::{Filter, Geometry, News, padding};
+use crate::contract::{OutboundSpec, SaCounters, SequenceNumbers, Spi, WorkerId};
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
@@ -18,8 +19,12 @@ use std::sync::Arc;
 /// An SA to send on.
 pub struct OutboundSa {
     spi: u32,
+    pair: Spi,
     /// The last number sent; the first packet carries 1 (RFC 4303 section 3.3.3).
-    sequence: u32,
+    sequence: u64,
+    numbers: SequenceNumbers,
+    news: News,
+    meter: Meter,
     cipher: EspCipher,
     geometry: Geometry,
     iv_space: IvSpace,
@@ -46,18 +51,25 @@ impl IvSpace {
         Self((generation as u64) << 56 | (worker.0 as u64) << 48)
     }
 
-    const fn counter(self, sequence: u32) -> u64 {
-        self.0 | sequence as u64
+    /// `sequence` is below 2⁴⁸: [`last_number`] sees to it.
+    const fn counter(self, sequence: u64) -> u64 {
+        self.0 | sequence
     }
 }
 
 impl OutboundSa {
     /// A fresh SA.
     pub fn new(spec: OutboundSpec, iv_space: IvSpace) -> Self {
-        let OutboundSpec { tunnel: _, lane: _, spi, pair: _, cipher, numbers: _, lifetime: _, selectors, counters } =
-            spec;
+        let OutboundSpec { tunnel: _, lane: _, spi, pair, cipher, numbers, lifetime, selectors, counters } = spec;
         let (geometry, filter) = (Geometry::of(cipher.suite()), Filter::new(&selectors));
-        Self { spi, sequence: 0, cipher, geometry, iv_space, filter, burst: (0, 0), counters }
+        let (meter, news) = (Meter::new(lifetime, numbers), News::default());
+        let (sequence, burst) = (0, (0, 0));
+        Self { spi, pair, sequence, numbers, news, meter, cipher, geometry, iv_space, filter, burst, counters }
+    }
+
+    /// The inbound SA of the same child SA.
+    pub fn pair(&self) -> Spi {
+        self.pair
     }
 
     /// Whether the packet may go into this SA.
@@ -81,14 +93,19 @@ impl OutboundSa {
     }
 
     /// Wraps the inner packet. On error no number was used, and the packet is only fit to be dropped.
-    pub fn seal(&mut self, packet: &mut PacketBuf) -> Result<(), DropReason> {
+    pub fn seal(&mut self, packet: &mut PacketBuf, now: Instant) -> Result<(), DropReason> {
         let next_header = match packet.bytes().first().map(|octet| octet >> 4) {
             Some(4) => NEXT_IPV4,
             Some(6) => NEXT_IPV6,
             Some(_) | None => return Err(DropReason::BadInner),
         };
-        // Without ESN the number must not wrap: the SA ends here (RFC 4303 section 3.3.3).
-        let sequence = self.sequence.checked_add(1).ok_or(DropReason::SequenceExhausted)?;
+        // Numbers must not wrap: the SA ends here (RFC 4303 section 3.3.3).
+        if self.sequence >= last_number(self.numbers) {
+            self.meter.end(&mut self.news);
+            return Err(DropReason::SequenceExhausted);
+        }
+        self.meter.check(now, &mut self.news)?;
+        let sequence = self.sequence + 1;
         let Geometry { iv: iv_len, icv: icv_len, align } = self.geometry;
 
         let inner_len = packet.len();
@@ -101,15 +118,27 @@ impl OutboundSa {
         packet.extend_front(HEADER_LEN + iv_len).ok_or(DropReason::TooBig)?;
 
         self.sequence = sequence;
-        let header = EspHeader { spi: self.spi, sequence }.octets();
+        let esn_high = match self.numbers {
+            SequenceNumbers::Plain => None,
+            SequenceNumbers::Extended => Some((sequence >> 32) as u32),
+        };
+        let header = EspHeader { spi: self.spi, sequence: sequence as u32 }.octets();
         let (front, rest) = packet.bytes_mut().split_at_mut(HEADER_LEN);
         front.copy_from_slice(&header);
         let (iv, rest) = rest.split_at_mut(iv_len);
         let (body, icv) = rest.split_at_mut(rest.len() - icv_len);
-        self.cipher.seal(Header::from(&header[..]), self.iv_space.counter(sequence), iv, body, icv);
+        let header = Header { bytes: &header, esn_high };
+        self.meter.charge(body.len(), now, &mut self.news);
+        self.cipher.seal(header, self.iv_space.counter(sequence), iv, body, icv);
         self.burst.0 += 1;
         self.burst.1 += inner_len as u32;
         Ok(())
+    }
+
+    /// What control is to be told, and not again.
+    #[inline]
+    pub fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
     }
 
     /// Packets of this burst that are not yet charged.
@@ -133,18 +162,19 @@ impl OutboundSa {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Lifetime, Selectors, SequenceNumbers, Spi, TunnelKey};
+    use crate::contract::{Lifetime, Selectors, TunnelKey};
+    use crate::esp::Tiding;
     use adit_crypto::esp_cipher::Backend;
     use adit_crypto::suite::{CipherSuite, Encr, Integ};
 
-    fn sa(suite: CipherSuite) -> OutboundSa {
+    fn sa(suite: CipherSuite, numbers: SequenceNumbers) -> OutboundSa {
         let (encr, integ) = (vec![1; suite.encr().key_len()], vec![2; suite.integ_key_len()]);
         let spec = OutboundSpec {
             tunnel: TunnelKey { worker: WorkerId(0), slot: 0 },
             lane: crate::contract::Lane::FIRST,
             spi: 0x1000,
             pair: Spi::new(0x1000).unwrap(),
-            numbers: SequenceNumbers::Plain,
+            numbers,
             lifetime: Lifetime::default(),
             cipher: EspCipher::new(Backend::Auto, suite, &encr, &integ).unwrap(),
             selectors: Arc::new(Selectors::default()),
@@ -159,19 +189,41 @@ mod tests {
         packet
     }
 
+    /// SPI and number of what `sa` sends next.
+    fn next(sa: &mut OutboundSa) -> Result<(EspHeader, [u8; 8]), DropReason> {
+        let mut packet = packet(20);
+        sa.seal(&mut packet, Instant::ZERO)?;
+        let iv = packet.bytes()[8..16].try_into().unwrap();
+        Ok((EspHeader::parse(packet.bytes()).unwrap(), iv))
+    }
+
     #[test]
     fn numbers_start_at_one_and_end_without_wrapping() {
-        let mut sa = sa(CipherSuite::new(Encr::Aes128Gcm16, None).unwrap());
-        let mut first = packet(20);
-        sa.seal(&mut first).unwrap();
-        assert_eq!(EspHeader::parse(first.bytes()), Some(EspHeader { spi: 0x1000, sequence: 1 }));
-        assert_eq!(first.bytes()[8..16], [3, 5, 0, 0, 0, 0, 0, 1], "generation, worker, counter");
-        sa.sequence = u32::MAX - 1;
-        let mut last = packet(20);
-        sa.seal(&mut last).unwrap();
-        assert_eq!(EspHeader::parse(last.bytes()).map(|header| header.sequence), Some(u32::MAX));
+        let mut sa = sa(CipherSuite::new(Encr::Aes128Gcm16, None).unwrap(), SequenceNumbers::Plain);
+        let (header, iv) = next(&mut sa).unwrap();
+        assert_eq!(header, EspHeader { spi: 0x1000, sequence: 1 });
+        assert_eq!(iv, [3, 5, 0, 0, 0, 0, 0, 1], "generation, worker, counter");
+        sa.sequence = u64::from(u32::MAX - 1);
+        assert_eq!(next(&mut sa).map(|(header, _)| header.sequence), Ok(u32::MAX));
+        assert!(sa.take_news().is_empty());
+        for told in [true, false] {
+            assert_eq!(next(&mut sa), Err(DropReason::SequenceExhausted));
+            assert_eq!(sa.take_news().holds(Tiding::Hard), told);
+        }
+    }
+
+    #[test]
+    fn extended_numbers_go_on_behind_32_bits_and_end_with_the_counter_of_the_iv() {
+        let mut sa = sa(CipherSuite::new(Encr::Aes128Gcm16, None).unwrap(), SequenceNumbers::Extended);
+        sa.sequence = u64::from(u32::MAX);
+        let (header, iv) = next(&mut sa).unwrap();
+        assert_eq!((header.sequence, iv), (0, [3, 5, 0, 1, 0, 0, 0, 0]));
+        assert_eq!(next(&mut sa).unwrap().1, [3, 5, 0, 1, 0, 0, 0, 1]);
+        sa.sequence = (1 << 48) - 2;
+        let (header, iv) = next(&mut sa).unwrap();
+        assert_eq!((header.sequence, iv), (u32::MAX, [3, 5, 255, 255, 255, 255, 255, 255]));
         for _ in 0..2 {
-            assert_eq!(sa.seal(&mut packet(20)), Err(DropReason::SequenceExhausted));
+            assert_eq!(next(&mut sa), Err(DropReason::SequenceExhausted), "the next IV would be another worker's");
         }
     }
 
@@ -182,10 +234,10 @@ mod tests {
             CipherSuite::new(Encr::Aes256Cbc, Some(Integ::HmacSha1_96)),
             CipherSuite::new(Encr::Aes128Cbc, Some(Integ::HmacSha512_256)),
         ] {
-            let mut sa = sa(suite.unwrap());
+            let mut sa = sa(suite.unwrap(), SequenceNumbers::Plain);
             for len in 20..120 {
                 let mut packet = packet(len);
-                sa.seal(&mut packet).unwrap();
+                sa.seal(&mut packet, Instant::ZERO).unwrap();
                 assert_eq!(packet.len(), sa.sealed_len(len));
                 let room = sa.inner_room(packet.len());
                 assert!(room >= len && sa.sealed_len(room) <= packet.len() && sa.sealed_len(room + 1) > packet.len());

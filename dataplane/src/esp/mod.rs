@@ -3,12 +3,15 @@
 mod decap;
 mod encap;
 mod filter;
+mod meter;
+mod news;
 mod padding;
 mod replay;
 
-pub use decap::{FirstUse, InboundSa};
+pub use decap::InboundSa;
 pub use encap::{IvSpace, OutboundSa};
 pub use filter::Filter;
+pub use news::{News, Tiding};
 pub use replay::ReplayWindow;
 
 use adit_crypto::suite::CipherSuite;

@@ -1,14 +1,18 @@
 //! One worker's SAs and tunnels, by slot. Only its worker touches it.
 
+mod follow;
 mod outbound;
 mod tunnel;
 
+pub use follow::Followed;
 pub use tunnel::Tunnel;
 
 use crate::contract::{
-    InboundSpec, Lane, OutboundSpec, Path, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    InboundSpec, Lane, Move, OutboundSpec, Path, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
 };
 use crate::esp::{InboundSa, IvSpace, OutboundSa};
+use crate::time::Instant;
+use follow::Pace;
 
 /// Inbound SAs that a tunnel may have at a time.
 pub const MAX_INBOUND: usize = Lane::COUNT * Lane::INBOUND;
@@ -41,6 +45,7 @@ pub enum Found {
 pub struct Sad {
     worker: WorkerId,
     layout: SpiLayout,
+    pace: Pace,
     inbound: Vec<Slot>,
     tunnels: Vec<Option<Box<Tunnel>>>,
     len: usize,
@@ -54,9 +59,10 @@ struct Slot {
 }
 
 impl Sad {
-    /// An empty one.
-    pub fn new(worker: WorkerId, layout: SpiLayout) -> Self {
-        Self { worker, layout, inbound: Vec::new(), tunnels: Vec::new(), len: 0 }
+    /// An empty one, whose tunnels follow their peers' ESP so many times a minute at most.
+    pub fn new(worker: WorkerId, layout: SpiLayout, moves_per_minute: u32) -> Self {
+        let pace = Pace::per_minute(moves_per_minute);
+        Self { worker, layout, pace, inbound: Vec::new(), tunnels: Vec::new(), len: 0 }
     }
 
     /// Where this SPI leads.
@@ -98,18 +104,37 @@ impl Sad {
     /// [`crate::contract::Command::AddTunnel`]
     pub fn add_tunnel(&mut self, spec: &TunnelSpec) -> Result<(), Misfit> {
         self.is_ours(spec.tunnel)?;
+        let pace = self.pace;
         let place = place(&mut self.tunnels, spec.tunnel.slot);
         if place.is_some() {
             return Err(Misfit::SlotTaken);
         }
-        *place = Some(Box::new(Tunnel::new(spec)));
+        *place = Some(Box::new(Tunnel::new(spec, pace)));
         Ok(())
     }
 
-    /// [`crate::contract::Command::MoveTunnel`]
-    pub fn move_tunnel(&mut self, key: TunnelKey, path: Path) -> Result<(), Misfit> {
-        self.ours(key)?.move_to(path);
-        Ok(())
+    /// [`crate::contract::Command::MoveTunnel`]. The path it has now, if it moved.
+    pub fn move_tunnel(&mut self, now: Instant, order: &Move) -> Result<Option<Path>, Misfit> {
+        let tunnel = self.ours(order.tunnel)?;
+        if tunnel.path() != order.from {
+            return Ok(None);
+        }
+        tunnel.order(now, order.to);
+        self.copy_path(order.tunnel.slot);
+        Ok(Some(order.to))
+    }
+
+    /// The newest authenticated packet of the SA in this slot came by `path`, which is not its tunnel's.
+    pub fn follow(&mut self, now: Instant, slot: u32, path: Path) -> Followed {
+        let pace = self.pace;
+        let Some(sa) = self.inbound_mut(slot) else { return Followed::Stays };
+        let (spi, key) = (sa.spi(), sa.tunnel());
+        let Some(tunnel) = self.tunnel_mut(key.slot) else { return Followed::Stays };
+        let followed = tunnel.follow(now, pace, spi, path);
+        if followed == Followed::Moved {
+            self.copy_path(key.slot);
+        }
+        followed
     }
 
     /// [`crate::contract::Command::AddInbound`]
@@ -120,6 +145,7 @@ impl Sad {
             return Err(Misfit::NotOurs);
         }
         let owner = self.ours(tunnel)?;
+        let path = owner.path();
         if owner.inbound.len() >= MAX_INBOUND {
             return Err(Misfit::TooManyInbound);
         }
@@ -127,7 +153,7 @@ impl Sad {
         if place.sa.is_some() {
             return Err(Misfit::SlotTaken);
         }
-        *place = Slot { spi: Some(spi), sa: Some(Box::new(InboundSa::new(spec))) };
+        *place = Slot { spi: Some(spi), sa: Some(Box::new(InboundSa::new(spec, path))) };
         self.len += 1;
         self.ours(tunnel)?.inbound.push(spi);
         Ok(())
@@ -172,6 +198,18 @@ impl Sad {
         }
         retire(Retired::Tunnel { tunnel: key });
         Ok(())
+    }
+
+    /// All inbound SAs of a tunnel learn its path.
+    fn copy_path(&mut self, slot: u32) {
+        let Self { layout, inbound, tunnels, .. } = self;
+        let Some(Some(tunnel)) = tunnels.get(slot as usize) else { return };
+        for spi in &tunnel.inbound {
+            let slot = inbound.get_mut(layout.decode(*spi).slot as usize);
+            if let Some(sa) = slot.and_then(|slot| slot.sa.as_deref_mut()) {
+                sa.move_to(tunnel.path());
+            }
+        }
     }
 
     fn ours(&mut self, key: TunnelKey) -> Result<&mut Tunnel, Misfit> {

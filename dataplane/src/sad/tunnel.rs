@@ -1,7 +1,9 @@
 //! A peer: where its packets go, and the SAs they go by.
 
+use super::follow::{Followed, Follower, Pace};
 use super::outbound::Outbound;
 use crate::contract::{Path, Spi, TunnelSpec};
+use crate::time::Instant;
 use crate::wire::ip::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 
 /// A peer's tunnel.
@@ -9,6 +11,7 @@ pub struct Tunnel {
     path: Path,
     outer_mtu: u16,
     esp_room: usize,
+    follower: Follower,
     /// What is sent on.
     pub outbound: Outbound,
     /// What is received on, oldest first.
@@ -16,10 +19,10 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn new(spec: &TunnelSpec) -> Self {
-        let &TunnelSpec { tunnel: _, path, outer_mtu, following: _ } = spec;
-        let esp_room = esp_room(path, outer_mtu);
-        Self { path, outer_mtu, esp_room, outbound: Outbound::default(), inbound: Vec::new() }
+    pub(super) fn new(spec: &TunnelSpec, pace: Pace) -> Self {
+        let &TunnelSpec { tunnel: _, path, outer_mtu, following } = spec;
+        let (esp_room, follower) = (esp_room(path, outer_mtu), Follower::new(following, pace));
+        Self { path, outer_mtu, esp_room, follower, outbound: Outbound::default(), inbound: Vec::new() }
     }
 
     /// Outer addresses.
@@ -34,7 +37,22 @@ impl Tunnel {
         self.esp_room
     }
 
-    pub(super) fn move_to(&mut self, path: Path) {
+    /// Control wants it moved.
+    pub(super) fn order(&mut self, now: Instant, to: Path) {
+        self.follower.ordered(now, self.path);
+        self.move_to(to);
+    }
+
+    /// The newest authenticated packet on `spi` came from elsewhere.
+    pub(super) fn follow(&mut self, now: Instant, pace: Pace, spi: Spi, to: Path) -> Followed {
+        let followed = self.follower.follow(now, pace, spi, self.path, to);
+        if followed == Followed::Moved {
+            self.move_to(to);
+        }
+        followed
+    }
+
+    fn move_to(&mut self, path: Path) {
         self.path = path;
         self.esp_room = esp_room(path, self.outer_mtu);
     }

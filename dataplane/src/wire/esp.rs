@@ -17,6 +17,9 @@ pub const NON_ESP_MARKER: [u8; 4] = [0; 4];
 pub const KEEPALIVE: u8 = 0xff;
 /// Octets of an IKE header: nothing shorter is IKE (RFC 7296 section 3.1).
 pub const IKE_HEADER_LEN: usize = 28;
+/// Octets of the largest IKE message that is taken in: far above what any client sends (certificates come in IKE
+/// fragments), far below what UDP could carry. Adit's own limit: it bounds what waits for control.
+pub const MAX_IKE_LEN: usize = 16 * 1024;
 /// Octets of the largest UDP payload over IPv4: 65 535 without the IP and UDP headers (RFC 768, RFC 791).
 pub const MAX_UDP_PAYLOAD: usize = 65_507;
 

@@ -5,6 +5,7 @@ mod notice;
 mod obey;
 mod report;
 mod setup;
+mod tidings;
 mod turn;
 
 pub use setup::{DataplaneConfig, assemble, start};
@@ -70,7 +71,7 @@ impl<D: Door> Worker<D> {
             door_stats: door.stats(),
             door,
             pool: Pool::new(config.pool),
-            sad: Sad::new(id, spi_layout),
+            sad: Sad::new(id, spi_layout, config.moves_per_minute),
             routes: Cache::new(routes),
             commands,
             reports: Reports::new(id, events),

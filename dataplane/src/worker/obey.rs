@@ -7,6 +7,7 @@ use crate::fate::{DropReason, Fate};
 use crate::io::Door;
 use crate::packet::{Channel, Meta, PacketBuf, Pool};
 use crate::sad::Misfit;
+use crate::time::Instant;
 use crate::wire::esp::{KEEPALIVE, MAX_UDP_PAYLOAD, NON_ESP_MARKER};
 
 /// Commands of one turn: a storm of logins must not hold the packets up.
@@ -23,7 +24,7 @@ pub(super) enum Obeyed {
 impl<D: Door> Worker<D> {
     /// Obeys at most [`COMMANDS_PER_TURN`]. While control does not take what came home, nothing more is sent home:
     /// its own channel fills, and control sees that.
-    pub(super) fn obey(&mut self) -> Obeyed {
+    pub(super) fn obey(&mut self, now: Instant) -> Obeyed {
         let mut obeyed = Obeyed::Nothing;
         for _ in 0..COMMANDS_PER_TURN {
             if self.reports.are_held_up() {
@@ -34,7 +35,11 @@ impl<D: Door> Worker<D> {
             let Self { sad, reports, pool, replies, counters, .. } = self;
             let fits = match command {
                 Command::AddTunnel(spec) => sad.add_tunnel(&spec),
-                Command::MoveTunnel(to) => sad.move_tunnel(to.tunnel, to.to),
+                Command::MoveTunnel(order) => sad.move_tunnel(now, &order).map(|path| {
+                    if let Some(path) = path {
+                        reports.moved(order.tunnel, path);
+                    }
+                }),
                 Command::AddInbound(spec) => sad.add_inbound(*spec).inspect(|()| reports.make_room(sad.len())),
                 Command::SwitchOutbound(spec) => sad.switch_outbound(*spec).map(|before| retire(reports, before)),
                 Command::DropOutbound { tunnel, lane } => {

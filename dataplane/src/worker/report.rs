@@ -2,7 +2,8 @@
 //!
 //! IKE datagrams are dropped when it is full (the peer sends again); what carries state waits here for its turn.
 
-use crate::contract::{Event, IkeDatagram, IkeFraming, Spi, WorkerId};
+use crate::contract::{Direction, Event, IkeDatagram, IkeFraming, Path, Reached, Spi, TunnelKey, WorkerId};
+use crate::esp::{News, Tiding};
 use crate::fate::DropReason;
 use crate::packet::{Channel, PacketBuf};
 use crossbeam_channel::{Sender, TrySendError};
@@ -27,9 +28,10 @@ impl Reports {
         !self.held.is_empty()
     }
 
-    /// Grows the queue for one first use of each of `inbound` SAs, so that the packet path never has to.
+    /// Grows the queue for all that `inbound` SAs, their pairs and their tunnels can have to tell (a first use, two
+    /// limits each way, a move), so that the packet path never has to.
     pub(super) fn make_room(&mut self, inbound: usize) {
-        self.held.reserve(inbound);
+        self.held.reserve(6 * inbound);
     }
 
     /// An event that is never lost.
@@ -41,6 +43,31 @@ impl Reports {
     /// The peer uses this SA.
     pub(super) fn first_use(&mut self, spi: Spi) {
         self.state(Event::FirstUse { spi });
+    }
+
+    /// An SA of the child SA that `pair` names has reached what `news` says.
+    pub(super) fn lifetime(&mut self, pair: Spi, direction: Direction, news: News) {
+        for (tiding, reached) in [(Tiding::Soft, Reached::Soft), (Tiding::Hard, Reached::Hard)] {
+            if news.holds(tiding) {
+                self.state(Event::Lifetime { pair, direction, reached });
+            }
+        }
+    }
+
+    /// A tunnel's packets go elsewhere. A move that control has not taken yet gives way to the next one.
+    pub(super) fn moved(&mut self, moved: TunnelKey, to: Path) {
+        let held = self.held.iter_mut().find_map(|event| match event {
+            Event::Moved { tunnel, path } if *tunnel == moved => Some(path),
+            Event::Moved { .. }
+            | Event::Ike(_)
+            | Event::FirstUse { .. }
+            | Event::Lifetime { .. }
+            | Event::Retired(_) => None,
+        });
+        match held {
+            Some(path) => *path = to,
+            None => self.state(Event::Moved { tunnel: moved, path: to }),
+        }
     }
 
     /// Hands over what was held, in order, as far as the channel takes it.

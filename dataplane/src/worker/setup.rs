@@ -32,6 +32,8 @@ pub struct DataplaneConfig {
     pub handoff_depth: usize,
     /// The longest that an idle worker sleeps.
     pub idle_limit: Duration,
+    /// How often ESP may move one tunnel to another outer address; 0 is never.
+    pub moves_per_minute: u32,
 }
 
 impl Default for DataplaneConfig {
@@ -44,6 +46,7 @@ impl Default for DataplaneConfig {
             event_depth: 4096,
             handoff_depth: 256,
             idle_limit: Duration::from_secs(1),
+            moves_per_minute: 60,
         }
     }
 }

@@ -12,14 +12,15 @@ use super::Worker;
 use super::notice::Notices;
 use super::obey::Obeyed;
 use super::report::Reports;
-use crate::contract::{NextHop, Routes, WorkerCounters, WorkerId};
+use super::tidings::tell;
+use crate::contract::{Direction, NextHop, Routes, WorkerCounters, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::io::Door;
 use crate::offload;
 use crate::packet::{Burst, Channel, Origin, PacketBuf, Pool, Segments};
 use crate::sad::{Found, Sad};
 use crate::time::Instant;
-use crate::wire::esp::{EspHeader, IKE_HEADER_LEN, KEEPALIVE, NON_ESP_MARKER, NatT};
+use crate::wire::esp::{EspHeader, IKE_HEADER_LEN, KEEPALIVE, MAX_IKE_LEN, NON_ESP_MARKER, NatT};
 use crate::wire::ip::{Hops, IpPacket, take_hop};
 use std::io;
 
@@ -40,16 +41,16 @@ impl<D: Door> Worker<D> {
     /// # Errors
     /// The door is broken: what the kernel said to [`Door::flush`].
     pub fn turn(&mut self, now: Instant) -> io::Result<Turn> {
-        let obeyed = self.obey();
+        let obeyed = self.obey(now);
         let received = self.receive();
 
         let Self { id, pool, sad, routes, reports, neighbours, notices, burst, cut: room, used, counters, .. } = self;
         let routes = routes.load();
         classify(burst);
-        decapsulate(burst, sad, reports, used, now);
+        decapsulate(burst, sad, reports, counters, used, now);
         route(burst, routes, *id, neighbours.workers());
         cut(burst, room, pool, counters);
-        encapsulate(burst, sad, pool, notices, used, now);
+        encapsulate(burst, sad, pool, notices, reports, used, now);
 
         self.transmit()?;
         self.sweep();
@@ -176,11 +177,22 @@ fn classify(burst: &mut Burst) {
 }
 
 fn ike(packet: &PacketBuf) -> Result<Fate, DropReason> {
-    if packet.len() < IKE_HEADER_LEN { Err(DropReason::TooShort) } else { Ok(Fate::ToControl) }
+    match packet.len() {
+        ..IKE_HEADER_LEN => Err(DropReason::TooShort),
+        IKE_HEADER_LEN..=MAX_IKE_LEN => Ok(Fate::ToControl),
+        _ => Err(DropReason::IkeTooLong),
+    }
 }
 
 /// ESP becomes inner packets, SA after SA in the order of arrival (the window must see one packet before the next).
-fn decapsulate(burst: &mut Burst, sad: &mut Sad, reports: &mut Reports, used: &mut Vec<u32>, now: Instant) {
+fn decapsulate(
+    burst: &mut Burst,
+    sad: &mut Sad,
+    reports: &mut Reports,
+    counters: &WorkerCounters,
+    used: &mut Vec<u32>,
+    now: Instant,
+) {
     used.clear();
     for packet in forwarded(burst) {
         if packet.meta.channel != Channel::NatT {
@@ -194,12 +206,13 @@ fn decapsulate(burst: &mut Burst, sad: &mut Sad, reports: &mut Reports, used: &m
                 None => Err(DropReason::UnknownSpi),
                 Some(sa) => {
                     let uncharged = sa.uncharged();
-                    let opened = sa.open(packet);
-                    if sa.take_first_use() {
-                        reports.first_use(sa.spi());
-                    }
+                    let opened = sa.open(packet, now);
                     if uncharged == 0 && sa.uncharged() > 0 {
                         used.push(slot);
+                    }
+                    let news = sa.take_news();
+                    if !news.is_empty() {
+                        tell(news, sad, slot, packet.meta.path, reports, counters, now);
                     }
                     opened.map(|()| {
                         packet.meta.channel = Channel::Inner;
@@ -287,13 +300,14 @@ fn encapsulate(
     sad: &mut Sad,
     pool: &mut Pool,
     notices: &mut Notices,
+    reports: &mut Reports,
     used: &mut Vec<u32>,
     now: Instant,
 ) {
     used.clear();
     for packet in forwarded(burst) {
         let Some(tunnel) = packet.meta.tunnel else { continue };
-        let verdict = seal(packet, tunnel.slot, sad, used);
+        let verdict = seal(packet, tunnel.slot, sad, reports, used, now);
         if let Err(Refused { reason: DropReason::TooBig, inner_mtu: Some(mtu) }) = verdict {
             notices.too_big(packet, mtu, pool, now);
         }
@@ -320,7 +334,14 @@ impl From<DropReason> for Refused {
 }
 
 #[inline]
-fn seal(packet: &mut PacketBuf, slot: u32, sad: &mut Sad, used: &mut Vec<u32>) -> Result<Fate, Refused> {
+fn seal(
+    packet: &mut PacketBuf,
+    slot: u32,
+    sad: &mut Sad,
+    reports: &mut Reports,
+    used: &mut Vec<u32>,
+    now: Instant,
+) -> Result<Fate, Refused> {
     let tunnel = sad.tunnel_mut(slot).ok_or(DropReason::NoTunnel)?;
     let (path, esp_room) = (tunnel.path(), tunnel.esp_room());
     let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
@@ -331,7 +352,12 @@ fn seal(packet: &mut PacketBuf, slot: u32, sad: &mut Sad, used: &mut Vec<u32>) -
     }
     offload::finish_checksum(packet)?;
     let uncharged = sa.uncharged();
-    sa.seal(packet)?;
+    let sealed = sa.seal(packet, now);
+    let news = sa.take_news();
+    if !news.is_empty() {
+        reports.lifetime(sa.pair(), Direction::Outbound, news);
+    }
+    sealed?;
     if uncharged == 0 {
         used.push(slot);
     }

@@ -109,7 +109,11 @@ impl World {
 
     /// A client with a whole tunnel: 10.30.w.s and fd00::w:s inside.
     pub fn connect(&mut self, worker: u8, slot: u32, suite: CipherSuite) -> Client {
-        let client = Client::new(worker, slot, suite);
+        self.admit(Client::new(worker, slot, suite))
+    }
+
+    /// This client gets its tunnel.
+    pub fn admit(&mut self, client: Client) -> Client {
         self.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
         self.command(client.tunnel.worker, Command::AddInbound(Box::new(client.inbound_spec())));
         self.command(client.tunnel.worker, Command::SwitchOutbound(Box::new(client.outbound_spec())));
@@ -239,9 +243,14 @@ impl Client {
 
     /// ESP with this inner packet and the least padding.
     pub fn seal(&self, sequence: u32, inner: &[u8]) -> Vec<u8> {
+        self.seal_number(sequence.into(), inner)
+    }
+
+    /// As [`Client::seal`], with a number of 64 bits.
+    pub fn seal_number(&self, number: u64, inner: &[u8]) -> Vec<u8> {
         let next_header = if inner[0] >> 4 == 4 { 4 } else { 41 };
         let padding: Vec<u8> = (1..=self.least_padding(inner.len()) as u8).collect();
-        self.seal_raw(sequence, inner, &padding, padding.len() as u8, next_header)
+        self.seal_raw_number(number, inner, &padding, padding.len() as u8, next_header)
     }
 
     pub fn align(&self) -> usize {
@@ -254,12 +263,24 @@ impl Client {
 
     /// ESP with whatever inside, as long as it is a multiple of the block.
     pub fn seal_raw(&self, sequence: u32, payload: &[u8], padding: &[u8], pad_len: u8, next_header: u8) -> Vec<u8> {
-        let header = (u64::from(self.spi.get()) << 32 | u64::from(sequence)).to_be_bytes();
+        self.seal_raw_number(sequence.into(), payload, padding, pad_len, next_header)
+    }
+
+    fn seal_raw_number(&self, number: u64, payload: &[u8], padding: &[u8], pad_len: u8, next_header: u8) -> Vec<u8> {
+        let header = (u64::from(self.spi.get()) << 32 | number & 0xffff_ffff).to_be_bytes();
         let mut iv = vec![0; self.suite.encr().iv_len()];
         let mut body = [payload, padding, &[pad_len, next_header]].concat();
         let mut icv = vec![0; self.suite.icv_len()];
-        self.up.seal(Header::from(&header[..]), sequence.into(), &mut iv, &mut body, &mut icv);
+        let esn_high = self.esn_high((number >> 32) as u32);
+        self.up.seal(Header { bytes: &header, esn_high }, number, &mut iv, &mut body, &mut icv);
         [&header[..], &iv, &body, &icv].concat()
+    }
+
+    fn esn_high(&self, high: u32) -> Option<u32> {
+        match self.numbers {
+            SequenceNumbers::Plain => None,
+            SequenceNumbers::Extended => Some(high),
+        }
     }
 
     /// Sequence number and inner packet of ESP from the headend; panics unless all is as the RFC says.
@@ -269,7 +290,8 @@ impl Client {
         assert_eq!(header[..4], self.own_spi.to_be_bytes());
         let sequence = u32::from_be_bytes(header[4..].try_into().unwrap());
         let mut body = body.to_vec();
-        self.down.open(Header::from(header), iv, &mut body).expect("the ICV is good");
+        let header = Header { bytes: header, esn_high: self.esn_high(0) };
+        self.down.open(header, iv, &mut body).expect("the ICV is good");
         body.truncate(body.len() - self.suite.icv_len());
         assert_eq!(body.len() % self.align(), 0, "RFC 4303 section 2.4: on the boundary");
         let [.., pad_len, next_header] = body[..] else { panic!("no trailer") };

@@ -63,6 +63,7 @@ impl Engine {
     /// Without a word.
     pub(super) fn hang_up(&mut self, held: Held) {
         self.node.timers.set(TimerKey::Session(held.id), None);
+        self.node.timers.set(TimerKey::Reassembly(held.id), None);
         held.let_go(&mut self.node);
     }
 }

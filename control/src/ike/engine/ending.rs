@@ -49,12 +49,15 @@ impl Engine {
         match self.sessions.remove(&id) {
             Some(Stage::HalfOpen(half)) => {
                 self.half_open_ends(&half);
-                tracing::debug!(
-                    cause = Cause::HalfOpenTimeout.name(),
-                    peer = %half.path.peer,
-                    "{}",
-                    Cause::HalfOpenTimeout.sentence()
-                );
+                if let Some(unsaid) = self.node.log_budget.take(now) {
+                    tracing::info!(
+                        cause = Cause::HalfOpenTimeout.name(),
+                        peer = %half.path.peer,
+                        unsaid,
+                        "login failed: {}",
+                        Cause::HalfOpenTimeout.sentence()
+                    );
+                }
             }
             Some(Stage::Calling(calling)) => {
                 let called = calling.timeout(now, &mut self.node);
@@ -81,7 +84,8 @@ impl Engine {
     pub(super) fn replace_older(&mut self, now: Instant, identity: &Id) {
         let Some(older) = self.by_identity.get(identity).cloned() else { return };
         for id in older {
-            let _span = tracing::info_span!("session", session = %id).entered();
+            // Not inside the new session's span: a line is one session's.
+            let _span = tracing::info_span!(parent: None, "session", session = %id).entered();
             let verdict = Verdict::Gone(Cause::InitialContact, None);
             match self.sessions.remove(&id) {
                 Some(Stage::Established(session)) => self.settle(now, session, verdict),
@@ -98,6 +102,7 @@ impl Engine {
     fn gone(&mut self, now: Instant, peer: &Peer, cause: Cause, traffic: Traffic, farewell: Option<Farewell>) {
         self.node.installer.session_left(peer.worker);
         self.node.timers.set(TimerKey::Session(peer.id), None);
+        self.node.timers.set(TimerKey::Reassembly(peer.id), None);
         if let Origin::Came(arrival) = peer.origin {
             self.arrivals.left(&arrival);
         }

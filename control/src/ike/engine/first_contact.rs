@@ -2,8 +2,8 @@
 
 use super::{Door, Engine, Stage};
 use crate::ike::counters::Ignored;
-use crate::ike::v2::{Arrival, Refused, respond, unsupported_critical};
-use crate::ike::wire::{Exchange, Header, IkeSpi, WireError, parse};
+use crate::ike::v2::{Arrival, Refused, Toll, ask_for_cookie, respond, unsupported_critical};
+use crate::ike::wire::{Exchange, Header, IkeSpi, NotifyKind, WireError, limits, parse};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeDatagram, WorkerId};
 use adit_dataplane::time::Instant;
@@ -17,6 +17,9 @@ impl Engine {
         let arrival = Arrival { spi_i: header.initiator_spi, source: datagram.path.peer };
         if header.initiator_spi == IkeSpi::default() {
             return self.node.ignore(Ignored::Malformed);
+        }
+        if datagram.bytes.len() > limits::MAX_FIRST_MESSAGE {
+            return self.node.ignore(Ignored::TooLong);
         }
         if self.door == Door::Shut {
             return self.node.ignore(Ignored::ShuttingDown);
@@ -38,7 +41,20 @@ impl Engine {
             return self.node.ignore(full);
         }
         let id = SessionId(self.next_id);
-        let outcome = match parse(&datagram.bytes) {
+        let incoming = parse(&datagram.bytes);
+        if let (Ok(incoming), Toll::Cookie) = (&incoming, self.arrivals.toll(datagram.path.peer.ip())) {
+            match ask_for_cookie(now, &mut self.node, datagram, incoming) {
+                None => tracing::debug!(peer = %datagram.path.peer, "cookie returned"),
+                Some(Ok(bytes)) => {
+                    // No budget for these: whoever spends it would keep everybody else out, which is what cookies are
+                    // to prevent. They are shorter than any first message.
+                    tracing::debug!(peer = %datagram.path.peer, "cookie asked for");
+                    return self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+                }
+                Some(Err(reason)) => return self.node.ignore(reason),
+            }
+        }
+        let outcome = match incoming {
             Ok(incoming) => respond(now, &mut self.node, id, worker, datagram, &incoming),
             Err(WireError::UnsupportedCritical(kind)) => Err(unsupported_critical(header, datagram.bytes.len(), kind)),
             Err(_) => Err(Refused::Silence(Ignored::Malformed)),
@@ -53,12 +69,15 @@ impl Engine {
                 self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
                 self.keep_half_open(Box::new(half));
             }
-            Err(Refused::Answer { cause, bytes, offered, wanted }) => {
+            Err(Refused::Answer { cause: Cause::WrongGroup, bytes, offered, wanted }) => {
+                // Choosing another group is part of the game (RFC 7296 section 1.2), and needs no budget.
+                tracing::debug!(peer = %datagram.path.peer, offered, wanted, "another group is wanted");
                 self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
-                // Choosing another group is part of the game (RFC 7296 section 1.2).
-                if cause == Cause::WrongGroup {
-                    tracing::debug!(peer = %datagram.path.peer, offered, wanted, "another group is wanted");
-                    return;
+            }
+            Err(Refused::Answer { cause, bytes, offered, wanted }) => {
+                match self.node.error_budget.take(now, datagram.path.peer.ip()) {
+                    Ok(()) => self.node.send_ike(worker, datagram.path, datagram.framing, bytes),
+                    Err(_spent) => self.node.ignore(Ignored::Unanswered),
                 }
                 self.node.counters.refusals += 1;
                 if let Some(unsaid) = self.node.log_budget.take(now) {
@@ -70,14 +89,19 @@ impl Engine {
         }
     }
 
-    /// The peer may not have got our last answer.
-    pub(super) fn after_the_end(&mut self, worker: WorkerId, datagram: &IkeDatagram, ours: IkeSpi) {
-        let Some(answer) = self.node.farewells.answer(ours, &datagram.bytes) else {
-            return self.node.ignore(Ignored::UnknownSpi);
-        };
-        let bytes = answer.to_vec();
-        self.node.counters.answered_again += 1;
-        self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+    /// The peer may not have got our last answer, or that it was one. Whoever has lost us is told so
+    /// (RFC 7296 section 2.21.4); it will not believe that, and ask whether we live.
+    pub(super) fn after_the_end(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram, spi: IkeSpi) {
+        match self.node.farewells.answer(spi, &datagram.bytes).map(<[u8]>::to_vec) {
+            // From wherever it comes: nothing is left that knows the way to the peer.
+            Some(bytes) if bytes.len() > datagram.bytes.len() => self.node.ignore(Ignored::WouldAmplify),
+            Some(bytes) => {
+                self.node.counters.answered_again += 1;
+                self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+            }
+            None if self.node.farewells.remember(spi) => self.node.ignore(Ignored::UnknownSpi),
+            None => self.node.tell_stranger(now, worker, datagram, NotifyKind::InvalidIkeSpi, Ignored::UnknownSpi),
+        }
     }
 
     /// The next number that no living session has; numbers come again after four thousand million logins.

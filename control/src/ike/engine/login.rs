@@ -56,6 +56,7 @@ impl Engine {
         self.arrivals.left(&half.arrival);
         self.node.forget_ike_spi(half.ike.spi());
         self.node.timers.set(TimerKey::Session(half.id), None);
+        self.node.timers.set(TimerKey::Reassembly(half.id), None);
     }
 
     /// Somebody whom we know: older sessions go if they are lost, and then there must be room.

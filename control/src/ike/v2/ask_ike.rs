@@ -167,5 +167,5 @@ pub(super) fn make(
     let keys = IkeKeys::rekey(&old.keys, suite, &shared, &nonce, nonce_r, spis.initiator, spis.responder);
     let new = IkeSa::new(now, node, Role::Initiator, spis, keys, MessageIds::new(0, 0))
         .map_err(|bad| Unusable(Cause::NoIkeProposal, bad.to_string()))?;
-    Ok((new, nonce.as_slice().min(nonce_r).to_vec()))
+    Ok((new.fragmenting(old.fragmentation), nonce.as_slice().min(nonce_r).to_vec()))
 }

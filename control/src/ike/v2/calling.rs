@@ -1,7 +1,8 @@
 //! IKE_SA_INIT as the initiator (RFC 7296 sections 1.2, 2.6 and 2.7).
 //!
 //! ```text
-//! initiator --> HDR, [N(COOKIE),] SAi1, KEi, Ni, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP)
+//! initiator --> HDR, [N(COOKIE),] SAi1, KEi, Ni, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP),
+//!               N(IKEV2_FRAGMENTATION_SUPPORTED)
 //! responder <-- HDR, N(COOKIE)                  the same again with the cookie in front
 //! responder <-- HDR, N(INVALID_KE_PAYLOAD)      the same again with another group
 //! responder <-- HDR, SAr1, KEr, Nr, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP)
@@ -14,7 +15,7 @@ use super::ike_sa::{IkeSa, IkeSpis, Role};
 use super::message_id::{MessageIds, Retry};
 use super::node::Node;
 use super::proving::{Keyed, Proving};
-use super::sa_init::detect;
+use super::sa_init::{detect, fragmentation};
 use super::shape::{self, notify};
 use crate::config::checked::IkeProposal;
 use crate::ike::counters::Ignored;
@@ -239,6 +240,7 @@ impl Calling {
                 Payload::Nonce(self.nonce.clone()),
                 notify(NotifyKind::NatDetectionSourceIp, hash(nowhere)),
                 notify(NotifyKind::NatDetectionDestinationIp, hash(self.call.path.peer)),
+                notify(NotifyKind::IkeFragmentationSupported, Vec::new()),
             ])
             .collect();
         self.request = build(&header, &payloads);
@@ -296,7 +298,7 @@ impl Calling {
         let keys = IkeKeys::derive(suite, &shared, &nonce, nonce_r, spis.initiator, spis.responder);
         // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1; the responder's own first request bears 0.
         let ike = match IkeSa::new(now, node, Role::Initiator, spis, keys, MessageIds::new(0, 1)) {
-            Ok(ike) => ike,
+            Ok(ike) => ike.fragmenting(fragmentation(node, incoming)),
             Err(bad) => return Called::Failed(held, CallFailed::new(Cause::NoIkeProposal, bad)),
         };
         let (nonce_r, response) = (nonce_r.to_vec(), incoming.bytes.to_vec());

@@ -21,7 +21,7 @@ use adit_dataplane::time::Instant;
 /// Says goodbye.
 pub(crate) struct Closing {
     pub(crate) peer: Peer,
-    pub(super) ike: IkeSa,
+    pub(crate) ike: IkeSa,
     pub(crate) cause: Cause,
     pub(crate) traffic: Traffic,
 }
@@ -99,8 +99,7 @@ impl Closing {
             Request::Next => self.request(node, datagram, incoming, &opened),
             Request::Again(bytes) => {
                 let bytes = bytes.to_vec();
-                node.counters.answered_again += 1;
-                node.send_ike(self.peer.worker, datagram.path, datagram.framing, bytes);
+                node.answer_again(self.peer.worker, self.peer.path, datagram, bytes);
                 Verdict::Stay
             }
             Request::Old => {

@@ -13,7 +13,7 @@ use super::tunnel::{Traffic, Tunnel};
 use super::{create_child, dpd, informational, keepalive};
 use crate::ike::counters::Ignored;
 use crate::ike::sk::SkError;
-use crate::ike::wire::{Exchange, Incoming, NotifyKind, Payload, WireError};
+use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
 use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Move, Path, Spi, TunnelKey};
 use adit_dataplane::time::Instant;
@@ -140,8 +140,7 @@ impl Established {
         };
         if let Some(bytes) = again {
             // No proof of life and no move: whoever recorded the request can send it again from anywhere.
-            node.counters.answered_again += 1;
-            node.send_ike(self.peer.worker, datagram.path, datagram.framing, bytes);
+            node.answer_again(self.peer.worker, self.peer.path, datagram, bytes);
             return Verdict::Stay;
         }
         self.peer.heard = now;
@@ -332,6 +331,20 @@ impl Established {
             Service::Tunnel(tunnel) => tunnel.empty_since(),
             Service::Childless { since, .. } => Some(*since),
         }
+    }
+
+    /// The one of its IKE SAs that a message is for.
+    pub(crate) fn ike_sa(&mut self, header: &Header) -> Option<&mut IkeSa> {
+        match self.ike.is_addressed(header) {
+            true => Some(&mut self.ike),
+            false => self.others.position(|ike| ike.is_addressed(header)).and_then(|at| self.others.get_mut(at)),
+        }
+    }
+
+    /// Fragments of unfinished messages have been held for long enough.
+    pub(crate) fn forget_fragments(&mut self) {
+        self.ike.forget_fragments();
+        self.others.forget_fragments();
     }
 
     /// The dataplane lets go of it; its IKE SAs are for the caller to keep or drop.

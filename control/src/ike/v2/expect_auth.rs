@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! initiator --> HDR, SK {IDi, [N(INITIAL_CONTACT),] [IDr,] AUTH, [CP(CFG_REQUEST),] SAi2, TSi, TSr}
+//! initiator --> HDR, SK {IDi, [N(INITIAL_CONTACT),] [IDr,] AUTH}                          (childless, RFC 6023)
 //! ```
 
 use super::calling::Contact;
@@ -28,6 +29,13 @@ pub(crate) struct Proven<'a> {
     /// Our IDr and AUTH: the front of the answer.
     pub(super) ours: [Payload; 2],
     pub(super) configuration: Option<&'a ConfigPayload>,
+    /// `None` begins without a child SA (RFC 6023).
+    pub(super) child: Option<ChildOffer<'a>>,
+}
+
+/// The child SA that a peer wants.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChildOffer<'a> {
     pub(super) proposals: &'a [Proposal],
     pub(super) ts_initiator: &'a [Selector],
     pub(super) ts_responder: &'a [Selector],
@@ -135,10 +143,23 @@ pub(crate) fn prove<'a>(
         contact,
         ours: ours(half, node, connection),
         configuration: shape::maybe_configuration(payloads)?,
-        proposals: shape::sa(payloads)?,
-        ts_initiator: shape::ts_initiator(payloads)?,
-        ts_responder: shape::ts_responder(payloads)?,
+        child: child_offer(payloads)?,
     })
+}
+
+/// All of SA, TSi and TSr, or none of them.
+fn child_offer(payloads: &[Payload]) -> Result<Option<ChildOffer<'_>>, Misshapen> {
+    let parts =
+        (shape::maybe_sa(payloads)?, shape::maybe_ts_initiator(payloads)?, shape::maybe_ts_responder(payloads)?);
+    match parts {
+        (None, None, None) => Ok(None),
+        (Some(proposals), Some(ts_initiator), Some(ts_responder)) => {
+            Ok(Some(ChildOffer { proposals, ts_initiator, ts_responder }))
+        }
+        (None, _, _) => Err(Misshapen("SA")),
+        (_, None, _) => Err(Misshapen("TSi")),
+        (_, _, None) => Err(Misshapen("TSr")),
+    }
 }
 
 fn ours(half: &HalfOpen, node: &Node, connection: &Connection) -> [Payload; 2] {

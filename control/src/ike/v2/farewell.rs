@@ -53,6 +53,11 @@ impl Farewells {
         (farewell.request == request).then_some(&farewell.answer[..])
     }
 
+    /// Whether an IKE SA with this SPI has ended here not long ago.
+    pub(crate) fn remember(&self, spi: IkeSpi) -> bool {
+        self.by_spi.contains_key(&spi)
+    }
+
     /// Its time is over.
     pub(super) fn forget(&mut self, spi: IkeSpi) {
         self.by_spi.remove(&spi);

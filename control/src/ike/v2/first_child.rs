@@ -7,7 +7,7 @@
 
 use super::child::{Child, ChildParts};
 use super::configuration;
-use super::expect_auth::Proven;
+use super::expect_auth::{ChildOffer, Proven};
 use super::half_open::HalfOpen;
 use super::ike_sa::Role;
 use super::inner::{Inner, addresses};
@@ -45,6 +45,7 @@ pub(super) fn grant(
     node: &mut Node,
     half: &HalfOpen,
     proven: &Proven<'_>,
+    offer: ChildOffer<'_>,
     worker: WorkerId,
     datagram: &IkeDatagram,
 ) -> Result<(Tunnel, Vec<Payload>), ChildRefused> {
@@ -62,7 +63,7 @@ pub(super) fn grant(
         let (offered, wanted) = ("IKE_AUTH on port 500".to_owned(), "port 4500".to_owned());
         return Err(ChildRefused::new(Cause::NoUdpEncapsulation, NotifyKind::NoProposalChosen, offered, wanted));
     }
-    let choice = choose_esp(proven.proposals, &connection.esp_proposals, ChildExchange::IkeAuth).map_err(|none| {
+    let choice = choose_esp(offer.proposals, &connection.esp_proposals, ChildExchange::IkeAuth).map_err(|none| {
         ChildRefused::new(Cause::NoChildProposal, NotifyKind::NoProposalChosen, none.offered, none.wanted)
     })?;
     let want = proven.configuration.map(configuration::want).unwrap_or_default();
@@ -73,7 +74,7 @@ pub(super) fn grant(
     let lease = node.leases.take(&connection.pools, half.id, proven.identity, want).map_err(|empty| {
         ChildRefused::new(Cause::PoolEmpty, NotifyKind::InternalAddressFailure, format!("{want:?}"), empty.to_string())
     })?;
-    let reserved = narrowed(proven, connection, &lease).and_then(|selectors| {
+    let reserved = narrowed(offer, connection, &lease).and_then(|selectors| {
         let (tunnel, spi) = slots(node, half, worker)?;
         Ok((selectors, tunnel, spi))
     });
@@ -123,17 +124,17 @@ pub(super) fn grant(
 }
 
 /// TSi to the leased addresses, TSr to the networks of the connection, of the families that have an address.
-fn narrowed(proven: &Proven<'_>, connection: &Connection, lease: &Lease) -> Result<Selectors, ChildRefused> {
+fn narrowed(offer: ChildOffer<'_>, connection: &Connection, lease: &Lease) -> Result<Selectors, ChildRefused> {
     let ours: Vec<Selector> = addresses(lease).into_iter().map(selector_of_address).collect();
     let has = |network: &ipnet::IpNet| match network {
         ipnet::IpNet::V4(_) => lease.v4.is_some(),
         ipnet::IpNet::V6(_) => lease.v6.is_some(),
     };
     let networks: Vec<Selector> = connection.networks.iter().copied().filter(has).map(selector_of_net).collect();
-    let remote = narrow(proven.ts_initiator, &ours);
-    let local = narrow(proven.ts_responder, &networks);
+    let remote = narrow(offer.ts_initiator, &ours);
+    let local = narrow(offer.ts_responder, &networks);
     if remote.is_empty() || local.is_empty() {
-        let offered = format!("{} === {}", shown(proven.ts_initiator), shown(proven.ts_responder));
+        let offered = format!("{} === {}", shown(offer.ts_initiator), shown(offer.ts_responder));
         let wanted = format!("{} === {}", shown(&ours), shown(&networks));
         return Err(ChildRefused::new(Cause::TsUnacceptable, NotifyKind::TsUnacceptable, offered, wanted));
     }

@@ -1,13 +1,15 @@
 //! Half-open IKE SAs: keys are agreed, nobody has proven anything (RFC 7296 section 2.6 on what that invites).
 
 use super::ike_sa::IkeSa;
-use crate::config::checked::IkeSuite;
+use super::source::Source;
+use crate::config::checked::{self as config, IkeSuite};
 use crate::ike::counters::Ignored;
 use crate::ike::wire::IkeSpi;
 use crate::session::SessionId;
 use adit_dataplane::contract::{Following, Path, WorkerId};
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// Waits for IKE_AUTH. Owns what that will need, and consumed by it.
@@ -74,20 +76,65 @@ pub(crate) struct Arrival {
 /// Who came in by IKE_SA_INIT and is still here, and how many of them are unproven.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
-    limit: usize,
-    per_source: usize,
+    limits: Limits,
     here: BTreeMap<Arrival, SessionId>,
     half_open: usize,
-    by_source: BTreeMap<IpAddr, usize>,
+    by_source: BTreeMap<Source, usize>,
 }
 
-/// One address may hold a quarter of all half-open SAs, but never fewer than this: many clients may share a NAT.
-const LEAST_PER_SOURCE: usize = 16;
+/// How many half-open SAs there may be.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// In all.
+    most: usize,
+    /// From one source: many clients may share a NAT.
+    most_per_source: usize,
+    /// From this number on, everybody is asked for a cookie.
+    cookies: usize,
+    /// From this number on, the source that has them is asked for a cookie.
+    cookies_per_source: usize,
+}
+
+/// What a first message has to bring along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Toll {
+    /// A cookie (RFC 7296 section 2.6).
+    Cookie,
+    /// Nothing more.
+    Nothing,
+}
+
+/// Of whom cookies are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CookiesAsked {
+    /// Of nobody: no threshold is passed.
+    OfNobody,
+    /// Of so many addresses (IPv6: /64 networks), which have too many half-open SAs.
+    OfSources(usize),
+    /// Of everybody: there are too many half-open SAs in all.
+    OfEverybody,
+}
+
+impl fmt::Display for CookiesAsked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OfNobody => f.write_str("nobody"),
+            Self::OfSources(1) => f.write_str("1 source"),
+            Self::OfSources(sources) => write!(f, "{sources} sources"),
+            Self::OfEverybody => f.write_str("everybody"),
+        }
+    }
+}
 
 impl Arrivals {
-    pub(crate) fn new(limit: usize) -> Self {
-        let per_source = (limit / 4).max(LEAST_PER_SOURCE).min(limit);
-        Self { limit, per_source, here: BTreeMap::new(), half_open: 0, by_source: BTreeMap::new() }
+    pub(crate) fn new(ike: &config::Ike) -> Self {
+        let limits = Limits {
+            most: ike.half_open_limit,
+            most_per_source: ike.half_open_limit_per_source,
+            cookies: ike.cookie_threshold,
+            cookies_per_source: ike.cookie_threshold_per_source,
+        };
+        Self { limits, here: BTreeMap::new(), half_open: 0, by_source: BTreeMap::new() }
     }
 
     /// Whoever came with this SPI from this address and is still here.
@@ -96,27 +143,48 @@ impl Arrivals {
     }
 
     /// Is there room for one more from there?
-    pub(crate) fn room(&self, source: IpAddr) -> Result<(), Ignored> {
-        if self.half_open >= self.limit {
+    pub(crate) fn room(&self, address: IpAddr) -> Result<(), Ignored> {
+        if self.half_open >= self.limits.most {
             return Err(Ignored::HalfOpenFull);
         }
-        if self.by_source.get(&source).is_some_and(|count| *count >= self.per_source) {
+        if self.of_source(address) >= self.limits.most_per_source {
             return Err(Ignored::SourceFull);
         }
         Ok(())
+    }
+
+    /// What one more from there has to bring along.
+    pub(crate) fn toll(&self, address: IpAddr) -> Toll {
+        let many = self.half_open >= self.limits.cookies;
+        if many || self.of_source(address) >= self.limits.cookies_per_source { Toll::Cookie } else { Toll::Nothing }
+    }
+
+    /// Of whom cookies are asked now.
+    pub(crate) fn cookies_asked(&self) -> CookiesAsked {
+        if self.half_open >= self.limits.cookies {
+            return CookiesAsked::OfEverybody;
+        }
+        match self.by_source.values().filter(|count| **count >= self.limits.cookies_per_source).count() {
+            0 => CookiesAsked::OfNobody,
+            sources => CookiesAsked::OfSources(sources),
+        }
+    }
+
+    fn of_source(&self, address: IpAddr) -> usize {
+        self.by_source.get(&Source::of(address)).copied().unwrap_or_default()
     }
 
     /// One more half-open SA.
     pub(crate) fn came(&mut self, arrival: Arrival, session: SessionId) {
         self.here.insert(arrival, session);
         self.half_open += 1;
-        *self.by_source.entry(arrival.source.ip()).or_default() += 1;
+        *self.by_source.entry(Source::of(arrival.source.ip())).or_default() += 1;
     }
 
     /// Half-open no more: proven, refused or too slow.
     pub(crate) fn no_longer_half_open(&mut self, arrival: &Arrival) {
         self.half_open = self.half_open.saturating_sub(1);
-        let source = arrival.source.ip();
+        let source = Source::of(arrival.source.ip());
         if let Some(count) = self.by_source.get_mut(&source) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -144,9 +212,14 @@ mod tests {
         Arrival { spi_i: IkeSpi(n), source: SocketAddr::from(([192, 0, 2, host], 500)) }
     }
 
+    fn arrivals(most: usize, most_per_source: usize, cookies: usize, cookies_per_source: usize) -> Arrivals {
+        let limits = Limits { most, most_per_source, cookies, cookies_per_source };
+        Arrivals { limits, here: BTreeMap::new(), half_open: 0, by_source: BTreeMap::new() }
+    }
+
     #[test]
-    fn there_is_room_for_the_limit_and_a_quarter_of_it_for_one_address() {
-        let mut arrivals = Arrivals::new(80);
+    fn there_is_room_for_the_limit_and_for_one_source_up_to_its_own() {
+        let mut arrivals = arrivals(80, 20, 80, 80);
         for n in 0..20 {
             assert_eq!(arrivals.room([192, 0, 2, 1].into()), Ok(()));
             arrivals.came(arrival(n, 1), SessionId(n as u32));
@@ -164,5 +237,25 @@ mod tests {
             arrivals.left(&arrival);
         }
         assert_eq!(arrivals.counts(), (0, 0, 0));
+    }
+
+    #[test]
+    fn cookies_are_asked_of_a_busy_source_then_of_everybody_and_then_of_nobody_again() {
+        let mut arrivals = arrivals(80, 80, 5, 3);
+        let toll = |arrivals: &Arrivals, host| arrivals.toll([192, 0, 2, host].into());
+        for n in 0..3 {
+            assert_eq!((toll(&arrivals, 1), arrivals.cookies_asked()), (Toll::Nothing, CookiesAsked::OfNobody));
+            arrivals.came(arrival(n, 1), SessionId(n as u32));
+        }
+        assert_eq!((toll(&arrivals, 1), toll(&arrivals, 2)), (Toll::Cookie, Toll::Nothing));
+        assert_eq!(arrivals.cookies_asked(), CookiesAsked::OfSources(1));
+        for n in 3..5 {
+            arrivals.came(arrival(n, n as u8), SessionId(n as u32));
+        }
+        assert_eq!((toll(&arrivals, 2), arrivals.cookies_asked()), (Toll::Cookie, CookiesAsked::OfEverybody));
+        for n in 0..3 {
+            arrivals.no_longer_half_open(&arrival(n, 1));
+        }
+        assert_eq!((toll(&arrivals, 1), arrivals.cookies_asked()), (Toll::Nothing, CookiesAsked::OfNobody));
     }
 }

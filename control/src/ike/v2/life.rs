@@ -23,7 +23,7 @@ pub(super) struct Life {
 }
 
 /// An SA is replaced up to a tenth of its time early, so that two ends with the same configuration seldom start at
-/// once, nor a thousand sessions that began together ("jitter the rekey times", RFC 7296 section 2.8).
+/// once, nor a thousand sessions that began together (RFC 7296 section 2.8 wants the time jittered).
 const JITTER: u32 = 10;
 /// What was refused for a moment is tried again after this, and up to as long again (RFC 7296 section 2.25 asks for a
 /// pause of adit's own choice).

@@ -22,9 +22,15 @@ impl Established {
         incoming: &Incoming<'_>,
     ) -> Self {
         let worker = node.installer.place_session();
-        let granted = first_child::grant(now, node, &half, &proven, worker, datagram);
+        let granted = proven.child.map(|offer| first_child::grant(now, node, &half, &proven, offer, worker, datagram));
         let (service, rest) = match granted {
-            Ok((tunnel, payloads)) => {
+            None => {
+                node.counters.logins += 1;
+                tracing::info!(identity = %proven.identity, peer = %datagram.path.peer, ike = %half.ike.suite(),
+                    "login without a child SA, as the client wants it");
+                (Service::childless(now), Vec::new())
+            }
+            Some(Ok((tunnel, payloads))) => {
                 node.counters.logins += 1;
                 let addresses = tunnel.inner.addresses();
                 let connection = node.connection(proven.connection).map(|connection| connection.name.as_str());
@@ -33,7 +39,7 @@ impl Established {
                     esp = tunnel.children.first().map(|child| tracing::field::display(child.suite)), "login");
                 (Service::Tunnel(Box::new(tunnel)), payloads)
             }
-            Err(refused) => {
+            Some(Err(refused)) => {
                 node.counters.refusals += 1;
                 tracing::warn!(cause = refused.cause.name(), identity = %proven.identity, peer = %datagram.path.peer,
                     offered = refused.offered, wanted = refused.wanted, "login without child SA: {}", refused.cause.sentence());

@@ -1,11 +1,13 @@
 //! What all sessions of this node share, lent to whichever is being worked on.
 
+use super::cookie::Cookies;
+use super::error_budget::ErrorBudget;
 use super::farewell::{Farewell, Farewells, LINGER};
 use super::message_id::Patience;
 use super::timers::Timers;
 use crate::config::checked::{Config, Connection, IkeProposal};
 use crate::ike::counters::{EngineCounters, Ignored};
-use crate::ike::wire::IkeSpi;
+use crate::ike::wire::{IkeSpi, NotifyKind, clear_answer, messages};
 use crate::installer::Installer;
 use crate::lease::Leases;
 use crate::session::SessionId;
@@ -22,6 +24,8 @@ use std::sync::Arc;
 pub(crate) enum TimerKey {
     Session(SessionId),
     Farewell(IkeSpi),
+    /// Fragments of an unfinished message in one of its IKE SAs.
+    Reassembly(SessionId),
 }
 
 /// The parts that no session owns alone.
@@ -34,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) timers: Timers<TimerKey>,
     pub(crate) farewells: Farewells,
     pub(crate) log_budget: LogBudget,
+    pub(crate) error_budget: ErrorBudget,
+    pub(super) cookies: Cookies,
     /// Every connection's, in order: before IKE_AUTH nobody knows whose the client is.
     pub(crate) ike_proposals: Vec<IkeProposal>,
     /// What an unknown identity is computed with: nobody has it.
@@ -56,12 +62,14 @@ impl Node {
         Self {
             leases: Leases::new(&config.pools),
             farewells: Farewells::new(config.ike.half_open_limit),
+            cookies: Cookies::new(&mut *random),
             config,
             random,
             installer,
             counters: EngineCounters::default(),
             timers: Timers::default(),
             log_budget: LogBudget::default(),
+            error_budget: ErrorBudget::default(),
             ike_proposals,
             nobodys_psk,
             spis: BTreeMap::new(),
@@ -114,10 +122,49 @@ impl Node {
         bytes
     }
 
-    /// Sends an IKE message after all commands before it.
+    /// Sends an IKE message, or the fragments of one (one after the other in `bytes`), after all commands before it.
     pub(crate) fn send_ike(&mut self, worker: WorkerId, path: Path, framing: IkeFraming, bytes: Vec<u8>) {
+        if messages(&bytes).nth(1).is_none() {
+            return self.send_datagram(worker, IkeDatagram { path, framing, bytes });
+        }
+        self.counters.messages_cut += 1;
+        tracing::debug!(octets = bytes.len(), fragments = messages(&bytes).count(), "sent in fragments");
+        for fragment in messages(&bytes) {
+            self.send_datagram(worker, IkeDatagram { path, framing, bytes: fragment.to_vec() });
+        }
+    }
+
+    fn send_datagram(&mut self, worker: WorkerId, datagram: IkeDatagram) {
         self.counters.sent += 1;
-        self.installer.command(worker, Command::SendIke(IkeDatagram { path, framing, bytes }));
+        self.installer.command(worker, Command::SendIke(datagram));
+    }
+
+    /// The same answer to the same request. Whoever recorded a request can send it again from anywhere, so what does
+    /// not come along the path that has been proven gets no more octets than it brings.
+    pub(crate) fn answer_again(&mut self, worker: WorkerId, proven: Path, datagram: &IkeDatagram, bytes: Vec<u8>) {
+        if datagram.path != proven && bytes.len() > datagram.bytes.len() {
+            return self.ignore(Ignored::WouldAmplify);
+        }
+        self.counters.answered_again += 1;
+        self.send_ike(worker, datagram.path, datagram.framing, bytes);
+    }
+
+    /// A datagram led to nothing for `reason`; if it is a request and errors may still be told, its sender hears so.
+    pub(crate) fn tell_stranger(
+        &mut self,
+        now: Instant,
+        worker: WorkerId,
+        datagram: &IkeDatagram,
+        kind: NotifyKind,
+        reason: Ignored,
+    ) {
+        self.ignore(reason);
+        let Some(bytes) = clear_answer(&datagram.bytes, kind) else { return };
+        if self.error_budget.take(now, datagram.path.peer.ip()).is_err() {
+            return self.ignore(Ignored::Unanswered);
+        }
+        self.counters.strangers_told += 1;
+        self.send_ike(worker, datagram.path, datagram.framing, bytes);
     }
 
     /// A datagram led to nothing.

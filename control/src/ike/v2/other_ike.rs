@@ -85,6 +85,13 @@ impl Others {
         }
     }
 
+    /// Fragments of unfinished messages have been held for long enough.
+    pub(super) fn forget_fragments(&mut self) {
+        for other in &mut self.0 {
+            other.ike.forget_fragments();
+        }
+    }
+
     /// Where one is.
     pub(super) fn position(&self, is_it: impl Fn(&IkeSa) -> bool) -> Option<usize> {
         self.0.iter().position(|other| is_it(&other.ike))

@@ -14,7 +14,7 @@ pub(crate) struct Peer {
     pub(crate) origin: Origin,
     pub(super) nat: Nat,
     pub(crate) worker: WorkerId,
-    pub(super) path: Path,
+    pub(crate) path: Path,
     pub(super) framing: IkeFraming,
     pub(crate) login: Instant,
     /// When an authenticated IKE message last came.

@@ -135,6 +135,11 @@ impl Proving {
         self.keyed.ike.ids.due().unwrap_or(self.keyed.since)
     }
 
+    /// For fragments.
+    pub(crate) fn ike_sa(&mut self) -> &mut IkeSa {
+        &mut self.keyed.ike
+    }
+
     /// What it has taken.
     pub(crate) fn held(&self) -> Held {
         let Keyed { id, ike, worker, .. } = &self.keyed;

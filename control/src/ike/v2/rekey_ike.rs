@@ -85,5 +85,6 @@ pub(super) fn answer(
         Payload::Nonce(nonce_r),
         Payload::Ke(KeyExchange { group: suite.group.iana(), public }),
     ];
+    let next = next.fragmenting(session.ike.fragmentation);
     Ok(Made { payloads, next_ike_sa: Some(NextIkeSa { ike: next, lowest }) })
 }

@@ -1,16 +1,20 @@
 //! IKE_SA_INIT (RFC 7296 section 1.2): algorithms, keys, NAT detection.
 //!
 //! ```text
-//! initiator --> HDR, SAi1, KEi, Ni, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP)
-//! responder <-- HDR, SAr1, KEr, Nr, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP)
+//! initiator --> HDR, [N(COOKIE),] SAi1, KEi, Ni, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP),
+//!               [N(IKEV2_FRAGMENTATION_SUPPORTED)]
+//! responder <-- HDR, SAr1, KEr, Nr, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP),
+//!               [N(IKEV2_FRAGMENTATION_SUPPORTED),] [N(CHILDLESS_IKEV2_SUPPORTED)]
 //! ```
 //!
 //! The address is not proven yet, so the answer is never longer than the question. That costs no real client
 //! anything: SAr1 is a part of SAi1, KEr is as long as KEi, our nonce is no longer than the peer's unless the PRF
-//! demands it (and then the peer broke the same rule), and without NAT detection there is no IKE SA at all.
+//! demands it (and then the peer broke the same rule), and without NAT detection there is no IKE SA at all. That we
+//! take fragments is an answer to the same notification; that we do without a child SA is said where there is room.
 
+use super::cookie::Asker;
 use super::half_open::{Arrival, Behind, HalfOpen, Nat};
-use super::ike_sa::{IkeSa, IkeSpis, Role};
+use super::ike_sa::{Fragmentation, IkeSa, IkeSpis, Role};
 use super::message_id::MessageIds;
 use super::node::Node;
 use super::shape::{self, Misshapen, notify};
@@ -46,16 +50,8 @@ pub(crate) fn respond(
     incoming: &Incoming<'_>,
 ) -> Result<HalfOpen, Refused> {
     let header = incoming.header;
-    let refused = |misshapen: Misshapen| {
-        refuse(
-            incoming,
-            Cause::InvalidSyntax,
-            NotifyKind::InvalidSyntax,
-            Vec::new(),
-            misshapen.to_string(),
-            String::new(),
-        )
-    };
+    // RFC 7296 section 3.10.1: INVALID_SYNTAX is said inside SK only, where nobody else can make us say it.
+    let refused = |_misshapen: Misshapen| Refused::Silence(Ignored::Malformed);
     let offered = shape::sa(&incoming.payloads).map_err(refused)?;
     let ke = shape::ke(&incoming.payloads).map_err(refused)?;
     let nonce_i = shape::nonce(&incoming.payloads).map_err(refused)?;
@@ -81,13 +77,13 @@ pub(crate) fn respond(
         return Err(refuse(incoming, Cause::WrongGroup, NotifyKind::InvalidKePayload, wanted, offered, name));
     }
 
-    let (public, shared) = agree(node, suite, ke).map_err(|bad| {
-        refuse(incoming, Cause::InvalidSyntax, NotifyKind::InvalidSyntax, Vec::new(), bad.to_string(), String::new())
-    })?;
+    let (public, shared) = agree(node, suite, ke).map_err(|_bad| Refused::Silence(Ignored::Malformed))?;
     let nonce_r = node.random_bytes(nonce_len(suite, nonce_i));
     let spi_r = node.new_ike_spi(id);
     let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
-    let response = answer(header, spi_r, chosen, KeyExchange { group: ke.group, public }, &nonce_r, datagram.path);
+    let fragmentation = fragmentation(node, incoming);
+    let public = KeyExchange { group: ke.group, public };
+    let response = answer(incoming, spi_r, chosen, public, &nonce_r, datagram.path, fragmentation);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
     let spis = IkeSpis { initiator: header.initiator_spi, responder: spi_r };
     let ike = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(1, 0));
@@ -98,7 +94,7 @@ pub(crate) fn respond(
     Ok(HalfOpen {
         id,
         arrival: Arrival { spi_i: header.initiator_spi, source: datagram.path.peer },
-        ike,
+        ike: ike.fragmenting(fragmentation),
         request: incoming.bytes.to_vec(),
         response,
         nonce_i: nonce_i.to_vec(),
@@ -108,6 +104,34 @@ pub(crate) fn respond(
         worker,
         since: now,
     })
+}
+
+/// What a first message is answered that has to bring a cookie along and does not: one, and nothing is remembered.
+/// `None` if it has a good one.
+pub(crate) fn ask_for_cookie(
+    now: Instant,
+    node: &mut Node,
+    datagram: &IkeDatagram,
+    incoming: &Incoming<'_>,
+) -> Option<Result<Vec<u8>, Ignored>> {
+    let Ok(nonce) = shape::nonce(&incoming.payloads) else { return Some(Err(Ignored::Malformed)) };
+    let asker = Asker { nonce, address: datagram.path.peer.ip(), spi: incoming.header.initiator_spi };
+    match shape::notifies(&incoming.payloads).find(|notify| notify.kind == NotifyKind::Cookie) {
+        Some(cookie) if node.cookies.is_ours(now, &asker, &cookie.data) => {
+            node.counters.cookies_returned += 1;
+            return None;
+        }
+        // RFC 7296 section 2.6: as if there were none. The secret may have changed meanwhile.
+        Some(_) => node.counters.cookies_wrong += 1,
+        None => {}
+    }
+    let cookie = notify(NotifyKind::Cookie, node.cookies.bake(now, &asker));
+    let bytes = build(&response_header(incoming.header, IkeSpi::default()), &[cookie]);
+    if bytes.len() > incoming.bytes.len() {
+        return Some(Err(Ignored::WouldAmplify));
+    }
+    node.counters.cookies_asked += 1;
+    Some(Ok(bytes))
 }
 
 /// A notification in the clear; the responder's SPI is zero, for there is none (RFC 7296 section 2.6).
@@ -141,23 +165,49 @@ pub(crate) fn unsupported_critical(header: Header, request_len: usize, kind: u8)
     }
 }
 
-fn answer(header: Header, spi_r: IkeSpi, chosen: Proposal, ke: KeyExchange, nonce_r: &[u8], path: Path) -> Vec<u8> {
+fn answer(
+    request: &Incoming<'_>,
+    spi_r: IkeSpi,
+    chosen: Proposal,
+    ke: KeyExchange,
+    nonce_r: &[u8],
+    path: Path,
+    fragmentation: Fragmentation,
+) -> Vec<u8> {
+    let header = request.header;
     // Native ESP is not carried yet, so every client has to wrap its ESP in UDP. The hash of an address that nobody
     // has says that we are behind a NAT, and the client floats to port 4500 (RFC 7296 section 2.23).
     // DEVIATES: it is not our address, as with strongSwan's `encap = yes`.
     let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let source = nat_detection_hash(header.initiator_spi, spi_r, nowhere);
     let destination = nat_detection_hash(header.initiator_spi, spi_r, path.peer);
-    build(
-        &response_header(header, spi_r),
-        &[
-            Payload::Sa(vec![chosen]),
-            Payload::Ke(ke),
-            Payload::Nonce(nonce_r.to_vec()),
-            notify(NotifyKind::NatDetectionSourceIp, source.to_vec()),
-            notify(NotifyKind::NatDetectionDestinationIp, destination.to_vec()),
-        ],
-    )
+    let mut payloads = vec![
+        Payload::Sa(vec![chosen]),
+        Payload::Ke(ke),
+        Payload::Nonce(nonce_r.to_vec()),
+        notify(NotifyKind::NatDetectionSourceIp, source.to_vec()),
+        notify(NotifyKind::NatDetectionDestinationIp, destination.to_vec()),
+    ];
+    match fragmentation {
+        Fragmentation::Agreed { .. } => payloads.push(notify(NotifyKind::IkeFragmentationSupported, Vec::new())),
+        Fragmentation::NotAgreed => {}
+    }
+    let header = response_header(header, spi_r);
+    let without = build(&header, &payloads);
+    payloads.push(notify(NotifyKind::ChildlessIkev2Supported, Vec::new()));
+    let with = build(&header, &payloads);
+    if with.len() <= request.bytes.len() { with } else { without }
+}
+
+/// Octets of an IPv6 header, a UDP header and the non-ESP marker; over IPv4 it is 20 less.
+const OUTSIDE_IKE: usize = 40 + 8 + 4;
+
+/// Agreed on if the peer says so, for then we do (RFC 7383 section 2.3).
+pub(super) fn fragmentation(node: &Node, said: &Incoming<'_>) -> Fragmentation {
+    match shape::says(&said.payloads, NotifyKind::IkeFragmentationSupported) {
+        true => Fragmentation::Agreed { most: node.config.ike.fragment_size.saturating_sub(OUTSIDE_IKE) },
+        false => Fragmentation::NotAgreed,
+    }
 }
 
 fn response_header(request: Header, spi_r: IkeSpi) -> Header {

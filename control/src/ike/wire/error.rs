@@ -101,6 +101,14 @@ pub enum Fault {
     /// Padding longer than the plaintext (RFC 7296 section 3.14).
     #[error("padding is longer than the plaintext")]
     Padding,
+    /// A fragment beyond the total, or numbered 0, or not the first and yet with a first payload inside.
+    #[error("fragment {number} of {total} cannot be")]
+    FragmentNumber {
+        /// Which.
+        number: u16,
+        /// Of how many.
+        total: u16,
+    },
     /// SK where it cannot stand: inside SK, or not last (RFC 7296 section 3.14).
     #[error("encrypted payload must be the last and the only one")]
     Nested,

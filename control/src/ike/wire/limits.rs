@@ -17,3 +17,6 @@ pub const MAX_DELETED_SPIS: usize = 256;
 pub const MAX_CONFIG_ATTRIBUTES: usize = 64;
 /// Octets of an identity.
 pub const MAX_ID_LEN: usize = 255;
+/// Octets of a first message, whose sender has proven nothing and which is kept until it has. strongSwan's default is
+/// about 1 000, one with several key exchanges and a long cookie 2 000.
+pub const MAX_FIRST_MESSAGE: usize = 4096;

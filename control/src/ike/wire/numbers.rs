@@ -22,6 +22,8 @@ pub(in crate::ike) mod kind {
     pub(in crate::ike) const SK: u8 = 46;
     pub(in crate::ike) const CP: u8 = 47;
     pub(in crate::ike) const EAP: u8 = 48;
+    /// RFC 7383 section 2.5.
+    pub(in crate::ike) const SKF: u8 = 53;
 }
 
 /// Major version 2, minor version 0 (RFC 7296 section 3.1).
@@ -34,6 +36,8 @@ pub(in crate::ike) const FLAG_RESPONSE: u8 = 0x20;
 pub(in crate::ike) const CRITICAL: u8 = 0x80;
 /// Octets of the generic payload header (RFC 7296 section 3.2).
 pub(in crate::ike) const GENERIC_LEN: usize = 4;
+/// Octets before the IV of an SKF payload: its generic header and two numbers (RFC 7383 section 2.5).
+pub(in crate::ike) const FRAGMENT_HEADER_LEN: usize = 8;
 /// "More follow" of a proposal and of a transform (RFC 7296 sections 3.3.1 and 3.3.2).
 pub(super) const MORE_PROPOSALS: u8 = 2;
 /// See [`MORE_PROPOSALS`].

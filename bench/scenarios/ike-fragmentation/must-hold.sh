@@ -1,0 +1,58 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+
+# fragments_dropped: how many IP fragments the router has dropped. more_dropped THAN.
+fragments_dropped() { in_ns r nft -j list counter inet rig_fragments dropped | jq '.nftables[] | select(.counter) | .counter.packets'; }
+more_dropped() { test "$(fragments_dropped)" -gt "$1"; }
+
+# The priority is below -400, where conntrack would put the fragments together before anybody sees them.
+rig_up
+in_ns r nft -f - <<'NFT'
+table inet rig_fragments {
+  counter dropped {}
+  chain first {
+    type filter hook prerouting priority -500;
+    ip frag-off & 0x3fff != 0 counter name dropped drop
+    exthdr frag exists counter name dropped drop
+  }
+}
+NFT
+hold "a ping in fragments does not pass" not in_ns c1 ping -q -c 1 -W 1 -s 3000 "$HEADEND4"
+hold "the router counted its fragments" more_dropped 1
+before=$(fragments_dropped)
+hold "nor does one over IPv6" not in_ns c1 ping -q -c 1 -W 1 -s 3000 "$HEADEND6"
+hold "the router counted its fragments, too" more_dropped "$before"
+
+STRONGSWAN_MORE='fragment_size = 700' client_start c1
+before=$(fragments_dropped)
+hold "without IKE fragmentation the login dies in the router" not connect c1 whole 3
+hold "it was the router that dropped it" more_dropped "$before"
+strongswan_ctl c1 --terminate --ike whole --force >/dev/null || true
+before=$(fragments_dropped)
+hold "with IKE fragmentation the client logs in" connect c1 net
+hold "the inner IPv4 server answers" reaches c1 "$SERVER4"
+hold "the inner IPv6 server answers" reaches c1 "$SERVER6"
+hold "the client sent IKE_AUTH in fragments" says "$(client_log c1)" "splitting IKE message .* into [0-9]+ fragments"
+hold_of_adit "the headend put them together" says "$(headend_log)" "came in fragments exchange=IkeAuth"
+hold_of_adit "the headend answered in fragments" says "$(headend_log)" "sent in fragments"
+hold_of_adit "the client put these together" says "$(client_log c1)" "reassembled fragmented IKE message"
+
+# child_number, ike_number: what strongSwan calls its newest ones, net{3} or adit[2].
+child_number() { strongswan_ctl c1 --list-sas | grep -oE '^  net: #[0-9]+, reqid [0-9]+, INSTALLED' | grep -oE '#[0-9]+' | tail -1; }
+ike_number() { strongswan_ctl c1 --list-sas | grep -oE '^adit: #[0-9]+, ESTABLISHED' | grep -oE '#[0-9]+' | tail -1; }
+child=$(child_number)
+hold "a child rekey begins" strongswan_ctl c1 --rekey --child net
+hold "a child rekey completes" within 10 not answers "$child" child_number
+hold_of_adit "it came in fragments" says "$(headend_log)" "came in fragments exchange=CreateChildSa"
+ike=$(ike_number)
+hold "an IKE rekey begins" strongswan_ctl c1 --rekey --ike adit
+hold "an IKE rekey completes" within 10 not answers "$ike" ike_number
+child=$(child_number)
+hold "a child rekey on the new IKE SA begins" strongswan_ctl c1 --rekey --child net
+hold "a child rekey on the new IKE SA completes" within 10 not answers "$child" child_number
+hold_of_adit "it came in fragments, too" says "$(headend_log)" "came in fragments exchange=CreateChildSa" 2
+hold "the inner server still answers" reaches c1 "$SERVER4"
+hold "the router saw no more IP fragments" answers "$before" fragments_dropped
+hold "the client logs out" disconnect c1 adit
+# The reference holds the login that died for 30 seconds.
+hold "nothing is left" within 40 nothing_left

@@ -1,0 +1,36 @@
+//! What happens when a packet leaves its SA with something to tell.
+
+use super::report::Reports;
+use crate::contract::{Direction, Path, WorkerCounters};
+use crate::esp::{News, Tiding};
+use crate::sad::{Followed, Sad};
+use crate::time::Instant;
+
+/// Control hears of it, and a peer that is elsewhere is followed before anything goes out to it in this turn.
+#[cold]
+pub(super) fn tell(
+    news: News,
+    sad: &mut Sad,
+    slot: u32,
+    path: Option<Path>,
+    reports: &mut Reports,
+    counters: &WorkerCounters,
+    now: Instant,
+) {
+    let Some(sa) = sad.inbound_mut(slot) else { return };
+    let (spi, tunnel) = (sa.spi(), sa.tunnel());
+    if news.holds(Tiding::FirstUse) {
+        reports.first_use(spi);
+    }
+    reports.lifetime(spi, Direction::Inbound, news);
+    if let Some(path) = path.filter(|_| news.holds(Tiding::Elsewhere)) {
+        match sad.follow(now, slot, path) {
+            Followed::Moved => {
+                counters.tunnels_moved(1);
+                reports.moved(tunnel, path);
+            }
+            Followed::Limited => counters.moves_limited(1),
+            Followed::Stays => {}
+        }
+    }
+}

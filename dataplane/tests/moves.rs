@@ -1,0 +1,221 @@
+//! A peer behind a NAT that gets another address: its tunnel follows the newest authenticated packet, at once, and
+//! nothing else.
+
+mod harness;
+
+use adit_dataplane::contract::{
+    Command, DropReason, Event, Following, Move, Path, TunnelKey, TunnelSpec, WorkerId, WorkerTotals,
+};
+use adit_dataplane::packet::Channel;
+use adit_dataplane::worker::DataplaneConfig;
+use harness::*;
+use std::time::Duration;
+
+fn up(client: &Client) -> Vec<u8> {
+    v4(client.v4, SERVER_V4, 60)
+}
+
+/// Where an inner packet to this client goes now.
+fn goes_to(world: &mut World, client: &Client) -> Option<Path> {
+    let sent = world.inner(0, &v4(SERVER_V4, client.v4, 60));
+    assert_eq!(sent.len(), 1, "{:?}", world.all_dropped());
+    sent[0].path
+}
+
+/// Moves that were reported, in order.
+fn moves(world: &World) -> Vec<(TunnelKey, Path)> {
+    let moved = |event| match event {
+        Event::Moved { tunnel, path } => Some((tunnel, path)),
+        Event::Ike(_) | Event::FirstUse { .. } | Event::Lifetime { .. } | Event::Retired(_) => None,
+    };
+    world.events().into_iter().filter_map(moved).collect()
+}
+
+fn totals(world: &World) -> WorkerTotals {
+    world.dataplane.workers[0].counters.totals()
+}
+
+fn port(client: &Client, port: u16) -> Path {
+    let mut path = client.path;
+    path.peer.set_port(port);
+    path
+}
+
+fn order(client: &Client, from: Path, to: Path) -> Command {
+    Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from, to }))
+}
+
+#[test]
+fn the_newest_packet_moves_its_tunnel_in_the_same_turn() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    world.esp(0, client.path, &client.seal(1, &up(&client)));
+    let elsewhere = [path_v4(77), port(&client, 40_000), path_v6(77), Path { local: path_v6(1).local, ..path_v6(77) }];
+    for (sequence, path) in (2_u32..).zip(elsewhere) {
+        // In one burst: a packet out before it, the packet from elsewhere, a packet out behind it.
+        let down = v4(SERVER_V4, client.v4, 60);
+        world.peers[0].push_outer(Channel::NatT, path, &client.seal(sequence, &up(&client))).unwrap();
+        world.peers[0].push_inner(&down).unwrap();
+        world.turn(0);
+        let sent = world.departed();
+        let outer: Vec<_> = sent.iter().filter(|packet| packet.channel == Channel::NatT).collect();
+        assert_eq!((outer.len(), outer[0].path), (1, Some(path)));
+        assert_eq!(sent.len(), 2, "and the packet itself came out inside");
+    }
+    let all: Vec<Path> =
+        moves(&world).into_iter().map(|(tunnel, path)| (tunnel == client.tunnel).then_some(path).unwrap()).collect();
+    assert_eq!(all, elsewhere[..3], "the last is the third again");
+    assert_eq!(totals(&world).tunnels_moved, 3);
+    assert_eq!(world.all_dropped(), []);
+}
+
+#[test]
+fn what_is_repeated_late_or_forged_moves_nothing() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    let other = path_v4(66);
+    let newest = client.seal(10, &up(&client));
+    world.esp(0, client.path, &newest);
+    world.events();
+    // A replay, word by word, from elsewhere.
+    assert_eq!(world.esp(0, other, &newest), []);
+    // One that was held back: it is genuine and comes out, but who sent it is older than what is known.
+    assert_eq!(world.esp(0, other, &client.seal(9, &up(&client))).len(), 1);
+    // Forgeries of the newest kind.
+    for at in [8, 20, 40] {
+        let mut forged = client.seal(u32::MAX, &up(&client));
+        forged[at] ^= 1;
+        assert_eq!(world.esp(0, other, &forged), []);
+    }
+    assert_eq!(goes_to(&mut world, &client), Some(client.path));
+    assert_eq!((moves(&world), totals(&world).tunnels_moved, totals(&world).moves_limited), (vec![], 0, 0));
+    assert_eq!(world.all_dropped(), [(DropReason::Replayed, 1), (DropReason::BadIcv, 3)]);
+    // The next genuine one does.
+    world.esp(0, other, &client.seal(11, &up(&client)));
+    assert_eq!(goes_to(&mut world, &client), Some(other));
+}
+
+#[test]
+fn a_dummy_or_what_is_dropped_behind_its_icv_is_the_peer_all_the_same() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    world.esp(0, path_v4(70), &client.seal_raw(1, &[0; 62], &[], 0, 59));
+    assert_eq!(goes_to(&mut world, &client), Some(path_v4(70)));
+    world.esp(0, path_v4(71), &client.seal(2, &v4([10, 9, 9, 9].into(), SERVER_V4, 60)));
+    assert_eq!(goes_to(&mut world, &client), Some(path_v4(71)));
+    assert_eq!(world.all_dropped(), [(DropReason::Dummy, 1), (DropReason::SelectorMismatch, 1)]);
+}
+
+#[test]
+fn a_peer_without_a_nat_stays_where_ike_says() {
+    let mut world = World::new(1);
+    let client = Client::new(0, 1, gcm());
+    let spec = TunnelSpec { following: Following::CommandOnly, ..client.tunnel_spec() };
+    world.command(WorkerId(0), Command::AddTunnel(spec));
+    world.command(WorkerId(0), Command::AddInbound(Box::new(client.inbound_spec())));
+    world.command(WorkerId(0), Command::SwitchOutbound(Box::new(client.outbound_spec())));
+    world.add_route("10.30.0.1/32", client.tunnel);
+    assert_eq!(world.esp(0, path_v4(66), &client.seal(1, &up(&client))).len(), 1, "it is genuine all the same");
+    assert_eq!(goes_to(&mut world, &client), Some(client.path));
+    world.command(WorkerId(0), order(&client, client.path, path_v4(67)));
+    assert_eq!(goes_to(&mut world, &client), Some(path_v4(67)));
+    assert_eq!(moves(&world), [(client.tunnel, path_v4(67))]);
+    assert_eq!(totals(&world).tunnels_moved, 0, "that one is control's");
+}
+
+#[test]
+fn a_late_packet_does_not_undo_what_ike_proved() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    world.esp(0, client.path, &client.seal(1, &up(&client)));
+    let (old, new) = (client.path, port(&client, 40_000));
+    world.now = world.now + Duration::from_secs(100);
+    world.command(WorkerId(0), order(&client, old, new));
+    world.settle();
+    // Sent before the NAT forgot, overtaken by the IKE message.
+    assert_eq!(world.esp(0, old, &client.seal(2, &up(&client))).len(), 1);
+    assert_eq!(goes_to(&mut world, &client), Some(new));
+    // Nothing is under way for a second: who still sends from there is there.
+    world.now = world.now + Duration::from_secs(1);
+    world.esp(0, old, &client.seal(3, &up(&client)));
+    assert_eq!(goes_to(&mut world, &client), Some(old));
+    assert_eq!(moves(&world), [(client.tunnel, new), (client.tunnel, old)]);
+}
+
+#[test]
+fn a_late_packet_of_a_replaced_sa_does_not_undo_what_its_successor_proved() {
+    let mut world = World::new(1);
+    let old = world.connect(0, 1, gcm());
+    let mut new = Client::new(0, 2, gcm());
+    (new.tunnel, new.v4, new.selectors) = (old.tunnel, old.v4, old.selectors.clone());
+    world.esp(0, old.path, &old.seal(1, &up(&old)));
+    world.command(WorkerId(0), Command::AddInbound(Box::new(new.inbound_spec())));
+    world.settle();
+    let to = port(&old, 40_000);
+    world.esp(0, to, &new.seal(1, &up(&old)));
+    assert_eq!(world.esp(0, old.path, &old.seal(2, &up(&old))).len(), 1);
+    assert_eq!(goes_to(&mut world, &old), Some(to));
+    // The new SA itself says when the peer goes back.
+    world.esp(0, old.path, &new.seal(2, &up(&old)));
+    assert_eq!(goes_to(&mut world, &old), Some(old.path));
+}
+
+#[test]
+fn an_order_that_esp_has_overtaken_is_not_obeyed() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    let (ike, esp) = (port(&client, 40_000), port(&client, 50_000));
+    // Control saw an IKE message from one place; meanwhile ESP has come from a third.
+    world.esp(0, esp, &client.seal(1, &up(&client)));
+    world.command(WorkerId(0), order(&client, client.path, ike));
+    assert_eq!(goes_to(&mut world, &client), Some(esp));
+    assert_eq!(moves(&world), [(client.tunnel, esp)], "control hears of the one that holds");
+    assert_eq!(totals(&world).commands_refused, 0, "nobody's mistake");
+    world.command(WorkerId(0), order(&client, esp, ike));
+    assert_eq!(goes_to(&mut world, &client), Some(ike));
+    assert_eq!(moves(&world), [(client.tunnel, ike)]);
+}
+
+#[test]
+fn moves_are_limited_and_the_packets_are_not() {
+    let mut world = World::new(1);
+    let client = world.connect(0, 1, gcm());
+    for sequence in 1..=30_u32 {
+        let path = port(&client, 40_000 + sequence as u16);
+        assert_eq!(world.esp(0, path, &client.seal(sequence, &up(&client))).len(), 1);
+    }
+    assert_eq!((moves(&world).len(), totals(&world).tunnels_moved, totals(&world).moves_limited), (10, 10, 20));
+    assert_eq!(goes_to(&mut world, &client), Some(port(&client, 40_010)));
+    world.now = world.now + Duration::from_secs(1);
+    world.esp(0, port(&client, 40_030), &client.seal(31, &up(&client)));
+    assert_eq!(goes_to(&mut world, &client), Some(port(&client, 40_030)), "one more each second");
+    // Another client has moves of its own.
+    let bob = world.connect(0, 2, gcm());
+    world.esp(0, path_v4(99), &bob.seal(1, &up(&bob)));
+    assert_eq!(goes_to(&mut world, &bob), Some(path_v4(99)));
+}
+
+#[test]
+fn of_moves_that_control_has_not_taken_only_the_last_is_kept() {
+    let config = DataplaneConfig { pool: POOL, event_depth: 1, ..DataplaneConfig::default() };
+    let mut world = World::with(config, 64);
+    let client = world.connect(0, 1, gcm());
+    // The first use takes the channel's one place.
+    for sequence in 1..=5_u32 {
+        world.esp(0, port(&client, 40_000 + sequence as u16), &client.seal(sequence, &up(&client)));
+    }
+    assert_eq!(moves(&world), []);
+    world.settle();
+    assert_eq!(moves(&world), [(client.tunnel, port(&client, 40_005))]);
+    world.settle();
+    assert_eq!(moves(&world), []);
+}
+
+#[test]
+fn a_packet_that_another_worker_took_in_moves_its_tunnel_too() {
+    let mut world = World::new(2);
+    let client = world.connect(1, 1, gcm());
+    world.esp(0, path_v4(77), &client.seal(1, &up(&client)));
+    assert_eq!(goes_to(&mut world, &client), Some(path_v4(77)));
+    assert_eq!(moves(&world), [(client.tunnel, path_v4(77))]);
+}
