@@ -28,10 +28,6 @@ impl<T> Agenda<T> {
         let ((at, _), what) = entry.remove_entry();
         Some((at, what))
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
 }
 
 #[cfg(test)]
@@ -46,7 +42,7 @@ mod tests {
         }
         let came: String =
             std::iter::from_fn(|| agenda.next_until(Instant::from_nanos(39))).map(|(_, what)| what).collect();
-        assert_eq!((came.as_str(), agenda.len()), ("abcd", 1));
+        assert_eq!((came.as_str(), agenda.entries.len()), ("abcd", 1));
         assert_eq!(agenda.next_until(Instant::from_nanos(40)), Some((Instant::from_nanos(40), 'e')));
     }
 }

@@ -1,6 +1,7 @@
 //! `adit-bench sim`: runs a world from its seed and says how it went.
 
 use super::chance::Odds;
+use super::collisions::{Act, SETTINGS, collide_all};
 use super::crowd::{self, Plan, Report};
 use super::host::Fault;
 use clap::Args;
@@ -30,6 +31,9 @@ pub(crate) struct Ask {
     /// Let the headend make a mistake, which must be found
     #[arg(long)]
     fault: Option<Fault>,
+    /// Instead of a crowd: two ends that start any two things at once, with each message lost in turn
+    #[arg(long)]
+    collisions: bool,
     /// So many seeds, from --seed on
     #[arg(long, default_value_t = 1)]
     runs: u64,
@@ -37,6 +41,9 @@ pub(crate) struct Ask {
 
 /// Runs what is asked for; fails if anything was found.
 pub(crate) fn main(ask: &Ask) -> ExitCode {
+    if ask.collisions {
+        return collisions();
+    }
     let mut sound = true;
     for seed in (ask.seed..).zip(0..ask.runs).map(|(seed, _)| seed) {
         let started = quanta::Instant::now();
@@ -52,6 +59,30 @@ pub(crate) fn main(ask: &Ask) -> ExitCode {
         }
     }
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn collisions() -> ExitCode {
+    let configs = match SETTINGS.configs() {
+        Ok(configs) => configs,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let (mut cases, mut wrong) = (0, 0);
+    for act in Act::ALL {
+        collide_all(act, &configs, |case, outcome| {
+            cases += 1;
+            if !outcome.findings.is_empty() {
+                wrong += 1;
+                println!("{case:?}");
+                outcome.ladder.iter().for_each(|rung| println!("{rung}"));
+                outcome.findings.iter().for_each(|finding| println!("  {finding}"));
+            }
+        });
+    }
+    println!("{cases} cases, {wrong} went wrong");
+    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 impl Ask {

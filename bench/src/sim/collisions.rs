@@ -47,7 +47,7 @@ pub(crate) struct Start {
 }
 
 /// The other end than [`HostId::HEADEND`].
-pub(crate) const CLIENT: HostId = HostId(1);
+const CLIENT: HostId = HostId(1);
 
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,12 +71,14 @@ pub(crate) struct Outcome {
 }
 
 /// One way through the network.
-pub(crate) const ONE_WAY: Duration = Duration::from_millis(100);
+const ONE_WAY: Duration = Duration::from_millis(100);
 const BETWEEN_PACKETS: Duration = Duration::from_millis(90);
 /// How long packets flow after the start: what one loss delays is over by then.
 const BUSY: Duration = Duration::from_secs(15);
 /// Longer than it takes to give up a peer.
 const PATIENCE: Duration = Duration::from_secs(200);
+/// What comes later is nobody's collision any more.
+const MOST_MESSAGES: usize = 14;
 const BEFORE: Duration = Duration::from_secs(3);
 const CLIENTS_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
 
@@ -84,7 +86,7 @@ const CLIENTS_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9)
 pub(crate) const SETTINGS: Settings = Settings { rekey_ike: 86_400, rekey_child: 86_400, dpd_delay: 40 };
 
 /// Plays it, between ends with [`SETTINGS`]. `None` if there is no such world.
-pub(crate) fn collide(case: &Collision, configs: &Configs) -> Option<Outcome> {
+fn collide(case: &Collision, configs: &Configs) -> Option<Outcome> {
     let mut chance = Chance::new(case.seed);
     let mut world = World::new(chance.word(), Some(CLIENT));
     let line = Line::perfect(ONE_WAY / 2);
@@ -106,6 +108,32 @@ pub(crate) fn collide(case: &Collision, configs: &Configs) -> Option<Outcome> {
     let messages = usize::try_from(world.tally.ike - before).unwrap_or(usize::MAX);
     judge(&mut world, &mut person, left_by(case.first.act, case.second.act));
     Some(Outcome { findings: world.findings, messages, ladder: world.trace.ladder().to_vec() })
+}
+
+/// The second end starts with the first, while the first's request is under way, when it has just come, while the answer
+/// is under way, when that has just come, and while what follows is under way.
+fn offsets() -> impl Iterator<Item = Duration> {
+    [0, 5, 10, 11, 15, 21, 25, 35].into_iter().map(|tenths| ONE_WAY * tenths / 10)
+}
+
+/// Shows `judge` what this act of one end's, and then any of the other's, leads to: at every offset, without loss and
+/// with the loss of each message in turn.
+pub(crate) fn collide_all(act: Act, configs: &Configs, mut judge: impl FnMut(&Collision, &Outcome)) {
+    for (end, other) in [(CLIENT, HostId::HEADEND), (HostId::HEADEND, CLIENT)] {
+        for (second, later) in Act::ALL.into_iter().flat_map(|act| offsets().map(move |later| (act, later))) {
+            let (first, second) = (Start { end, act }, Start { end: other, act: second });
+            let seed = u64::from(later.subsec_millis()) + 1;
+            let mut case = Collision { seed, first, second, later, lost: Vec::new() };
+            let Some(outcome) = collide(&case, configs) else { continue };
+            judge(&case, &outcome);
+            for lost in 0..outcome.messages.min(MOST_MESSAGES) {
+                case.lost = vec![lost];
+                if let Some(outcome) = collide(&case, configs) {
+                    judge(&case, &outcome);
+                }
+            }
+        }
+    }
 }
 
 /// Packets each way, for so long.

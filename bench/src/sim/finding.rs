@@ -24,11 +24,19 @@ pub(crate) enum What {
     TooManyInbound(TunnelKey),
     // Packets.
     /// A packet came for a living tunnel on an SPI that was never installed.
-    NeverInstalled { spi: u32, sender: HostId },
+    NeverInstalled {
+        spi: u32,
+        sender: HostId,
+    },
     /// A packet came for a living tunnel that was sent after its SA had been dropped.
-    SentAfterDrop { spi: Spi, sender: HostId },
+    SentAfterDrop {
+        spi: Spi,
+        sender: HostId,
+    },
     /// Both ends have the SA and disagree on its keys.
-    OtherKeys { spi: Spi },
+    OtherKeys {
+        spi: Spi,
+    },
     // What both ends hold.
     LeaseTwice(String),
     /// An inner address leads to a tunnel that is not its session's, or to none.

@@ -96,7 +96,8 @@ mod tests {
         };
         let mut chance = Chance::new(2);
         let carried: Vec<_> = (0..10_000).map(|_| line.carry(&mut chance, 100)).collect();
-        let count = |pick: &dyn Fn(&Result<Vec<Duration>, Unlucky>) -> bool| carried.iter().filter(|c| pick(c)).count();
+        type Carried = Result<Vec<Duration>, Unlucky>;
+        let count = |pick: &dyn Fn(&Carried) -> bool| carried.iter().filter(|carried| pick(carried)).count();
         assert!((900..1100).contains(&count(&|carried| *carried == Err(Unlucky::Lost))));
         assert!((800..1000).contains(&count(&|carried| carried.as_ref().is_ok_and(|copies| copies.len() == 2))));
         let late = Duration::from_millis(60);
@@ -107,7 +108,8 @@ mod tests {
     fn what_is_too_large_travels_in_pieces_or_not_at_all() {
         let line = Line { loss: Odds::per_mille(100), mtu: 500, ..Line::perfect(Duration::ZERO) };
         let mut chance = Chance::new(3);
-        let lost = |line: &Line, chance: &mut Chance, len| (0..10_000).filter(|_| line.carry(chance, len).is_err()).count();
+        let lost =
+            |line: &Line, chance: &mut Chance, len| (0..10_000).filter(|_| line.carry(chance, len).is_err()).count();
         assert!((900..1100).contains(&lost(&line, &mut chance, 500)));
         assert!((1800..2000).contains(&lost(&line, &mut chance, 501)), "two pieces, each lost one time in ten");
         let firewall = Line { loss: Odds::NEVER, fragments: Fragments::Dropped, ..line };

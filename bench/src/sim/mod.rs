@@ -9,7 +9,6 @@
 //!      model             what both ends must hold, from what was decided and what was lost
 //! ```
 
-#![allow(dead_code, reason = "grows")]
 mod agenda;
 pub(crate) mod ask;
 mod chance;

@@ -241,8 +241,7 @@ mod tests {
         let mut nat = nat(AddressAndPortDependent, EndpointIndependent);
         let inside = socket("10.0.0.7:4500");
         let far = |n: u16| SocketAddr::from(([198, 51, 100, 1], n));
-        let all: BTreeSet<_> =
-            (FIRST_PORT..=u16::MAX).map(|n| nat.outward(at(0), inside, far(n)).unwrap()).collect();
+        let all: BTreeSet<_> = (FIRST_PORT..=u16::MAX).map(|n| nat.outward(at(0), inside, far(n)).unwrap()).collect();
         assert_eq!(all.len(), usize::from(u16::MAX - FIRST_PORT) + 1);
         assert_eq!(nat.outward(at(1), inside, far(1)), Err(Blocked::NoPort));
         assert!(nat.outward(at(120), inside, far(1)).is_ok());

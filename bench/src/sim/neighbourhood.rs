@@ -3,7 +3,7 @@
 
 use super::chance::Chance;
 use super::host::HostId;
-use super::line::Line;
+use super::line::{Fragments, Line};
 use super::nat::{Behaviour, Dependence, Nat};
 use super::network::{NatId, Network, RealmId};
 use super::world::World;
@@ -26,7 +26,7 @@ pub(crate) struct Address {
     pub(crate) nat: Option<NatId>,
 }
 
-/// Hands out places.
+/// Hands out places; one line in four drops IP fragments.
 pub(crate) struct Neighbourhood {
     line: Line,
     /// Public addresses handed out.
@@ -65,6 +65,10 @@ impl Neighbourhood {
 
     /// A new client somewhere; `None` only if a NAT cannot be made.
     pub(crate) fn move_in(&mut self, world: &mut World, chance: &mut Chance) -> Option<Address> {
+        self.line.fragments = match chance.below(4) {
+            0 => Fragments::Dropped,
+            _ => Fragments::Carried,
+        };
         match chance.below(10) {
             0 => {
                 let own = self.public_v4();

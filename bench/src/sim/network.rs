@@ -177,7 +177,8 @@ mod tests {
         assert_eq!(network.deliver(now, Network::INTERNET, &mut answer), Ok(client));
         assert_eq!(answer.to, "192.168.1.10:4500".parse().unwrap());
 
-        let mut stranger = Datagram { from: "198.51.100.9:4500".parse().unwrap(), to: question.from, ..question.clone() };
+        let mut stranger =
+            Datagram { from: "198.51.100.9:4500".parse().unwrap(), to: question.from, ..question.clone() };
         let filtered = Err(Undelivered::Blocked(Blocked::Filtered));
         assert_eq!(network.deliver(now, Network::INTERNET, &mut stranger), filtered);
         network.nat_mut(home_nat).unwrap().rebind();

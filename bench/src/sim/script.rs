@@ -12,6 +12,7 @@ pub(crate) struct Script {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Matching {
     AnyIke,
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests pick a kind so far"))]
     Only(Kind),
 }
 
@@ -65,8 +66,7 @@ mod tests {
 
     fn ike(exchange: Exchange, response: bool) -> Body {
         let flags = Flags { initiator: true, response };
-        let header =
-            Header { initiator_spi: IkeSpi(1), responder_spi: IkeSpi(2), exchange, flags, message_id: 3 };
+        let header = Header { initiator_spi: IkeSpi(1), responder_spi: IkeSpi(2), exchange, flags, message_id: 3 };
         Body::Ike { framing: IkeFraming::NonEspMarker, bytes: build(&header, &[]) }
     }
 

@@ -126,13 +126,6 @@ impl World {
         }
     }
 
-    /// From now on its lines are these.
-    pub(crate) fn set_lines(&mut self, id: HostId, out: Line, into: Line) {
-        if let Some(host) = self.hosts.get_mut(id.0) {
-            (host.out, host.into) = (out, into);
-        }
-    }
-
     pub(crate) fn set_fault(&mut self, id: HostId, fault: Fault) {
         if let Some(host) = self.hosts.get_mut(id.0) {
             host.fault = Some(fault);
