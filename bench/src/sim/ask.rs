@@ -110,7 +110,7 @@ impl std::fmt::Display for Report {
         writeln!(f, "sessions          {} logins, at most {} at once", self.logins, self.most_sessions)?;
         writeln!(
             f,
-            "people            {} called, {} again, {} wanted a second child SA, {} hung up, {} died, {} rebooted, {} were rebound",
+            "people            {} called, {} again, {} added a child SA, {} hung up, {} died, {} rebooted, {} rebound",
             deeds.calls,
             deeds.calls_again,
             deeds.children_added,

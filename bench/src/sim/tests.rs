@@ -3,6 +3,7 @@
 use super::chance::Odds;
 use super::collisions::{Act, SETTINGS, collide_all};
 use super::crowd::{Plan, Report, run};
+use super::finding::What;
 use super::host::Fault;
 use clap::ValueEnum;
 
@@ -57,11 +58,17 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 }
 
 #[test]
-fn every_deliberate_mistake_of_the_headend_is_found() {
+fn every_deliberate_mistake_of_the_headend_is_found_and_called_by_its_name() {
     nothing_wrong(&Plan::new(3, 40));
     for fault in Fault::value_variants() {
         let report = run(&Plan { fault: Some(*fault), ..Plan::new(3, 40) }).unwrap();
-        assert!(!report.findings.is_empty(), "{fault:?} was not found\n{report}");
+        let tells = |what: &What| match fault {
+            Fault::ForgetsDropInbound => matches!(what, What::Unpaired(_)),
+            Fault::ForgetsSwitchOutbound | Fault::BreaksBeforeMake => matches!(what, What::SentAfterDrop { .. }),
+            Fault::ForgetsDropTunnel | Fault::ForgetsRetired => matches!(what, What::LeftOver(_)),
+            Fault::ForgetsRoutes => matches!(what, What::LeftOver(why) if why.contains("routes published")),
+        };
+        assert!(report.findings.iter().any(|finding| tells(&finding.what)), "{fault:?} was not found\n{report}");
     }
 }
 
