@@ -3,6 +3,7 @@
 # make scenarios      list the scenarios
 # make scenario NAME=glob [JOBS=2] [HEADEND=strongswan]
 # make bench          what the dataplane does per core
+# make bench-headend  what the headend's process costs per Gbit, next to strongSwan's (ROUNDS=3 SECONDS_EACH=4 UDP_RATE=200M)
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/adit/target
 NAME ?= *
@@ -10,7 +11,7 @@ JOBS ?= 2
 HEADEND ?= adit
 BENCH = $(CARGO_TARGET_DIR)/release/adit-bench
 
-.PHONY: run test scenarios scenario bench build
+.PHONY: run test scenarios scenario bench bench-headend build
 .DEFAULT_GOAL := build
 
 build:
@@ -32,3 +33,8 @@ scenario:
 
 bench:
 	@cargo run --quiet --release --package adit-bench -- turn
+
+bench-headend:
+	@deploy/install-peers.sh
+	@cargo build --quiet --release --workspace
+	@bench/compare/headend-cpu.sh

@@ -3,7 +3,7 @@
 
 use crate::ike::engine::Output;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, NextHop, Retired, Routes, Spi, SpiLayout, TunnelKey, WorkerId};
+use adit_dataplane::contract::{Command, InnerLayout, NextHop, Retired, Routes, Spi, SpiLayout, TunnelKey, WorkerId};
 use ipnet::IpNet;
 use std::collections::VecDeque;
 
@@ -36,14 +36,22 @@ impl Installer {
         Self { layout, workers, routes, published: Published::Yes, queue: VecDeque::new() }
     }
 
-    /// The worker with the fewest sessions takes one more.
-    pub(crate) fn place_session(&mut self) -> WorkerId {
+    /// Whose each inner address is.
+    pub(crate) fn inner_layout(&self) -> InnerLayout {
+        InnerLayout::new(self.workers.len())
+    }
+
+    /// The worker with the fewest sessions: it had best take the next.
+    pub(crate) fn least_loaded(&self) -> WorkerId {
         let fewest = (0_u8..).zip(&self.workers).min_by_key(|(_, books)| books.sessions);
-        let worker = WorkerId(fewest.map_or(0, |(index, _)| index));
+        WorkerId(fewest.map_or(0, |(index, _)| index))
+    }
+
+    /// A session of this worker's begins.
+    pub(crate) fn session_came(&mut self, worker: WorkerId) {
         if let Some(books) = self.workers.get_mut(worker.index()) {
             books.sessions += 1;
         }
-        worker
     }
 
     /// A session of this worker's is no more.
@@ -257,9 +265,14 @@ mod tests {
     fn sessions_spread_evenly_over_the_workers() {
         let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
         let mut installer = Installer::new(3, layout, Routes::new(&mut SeededRandom::new(3)));
-        let placed: Vec<u8> = (0..6).map(|_| installer.place_session().0).collect();
+        let place = |installer: &mut Installer| {
+            let worker = installer.least_loaded();
+            installer.session_came(worker);
+            worker.0
+        };
+        let placed: Vec<u8> = (0..6).map(|_| place(&mut installer)).collect();
         assert_eq!(placed, [0, 1, 2, 0, 1, 2]);
         installer.session_left(WorkerId(1));
-        assert_eq!(installer.place_session(), WorkerId(1));
+        assert_eq!(place(&mut installer), 1);
     }
 }

@@ -412,7 +412,7 @@ impl Story {
         assert!(held.sessions <= 2 && held.half_open <= 5 && held.farewells <= 5);
         assert!(held.tunnels <= held.sessions);
         assert_eq!(self.world.engine.sessions(self.world.now).len(), held.sessions + held.half_open);
-        assert!(held.ike_sas <= 2 * held.sessions + held.half_open);
+        assert!(held.ike_sas <= 3 * held.sessions + held.half_open);
         for tunnel in tunnels.values() {
             let paired = |sa: &adit_dataplane::contract::OutboundSpec| tunnel.inbound.contains_key(&sa.pair);
             assert!(tunnel.outbound.values().all(paired), "what is sent on has its other half");

@@ -12,7 +12,7 @@ use adit_control::session::SessionState;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
-use adit_dataplane::contract::Event;
+use adit_dataplane::contract::{Event, InnerLayout};
 use peer::client::*;
 use peer::dataplane::assert_same_keys;
 use peer::{World, config};
@@ -126,6 +126,11 @@ fn sessions_spread_over_the_workers_and_addresses_differ() {
     }
     let sessions = world.engine.sessions(world.now);
     assert_eq!(sessions.iter().filter(|session| session.worker == 0).count(), 4);
+    let layout = InnerLayout::new(2);
+    for session in &sessions {
+        let owners: Vec<_> = session.addresses.iter().map(|address| layout.owner(*address).0).collect();
+        assert_eq!(owners, [session.worker; 2], "the kernel steers {:?} to where the session is", session.addresses);
+    }
     let mut addresses: Vec<_> = sessions.iter().flat_map(|session| &session.addresses).collect();
     addresses.sort();
     addresses.dedup();

@@ -8,8 +8,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test of real time sleeps")]
 
 use adit_crypto::random::{SecretRandom, SeededRandom};
-use adit_dataplane::contract::{ClusterSlot, Path, SpiLayout, WorkerId};
-use adit_dataplane::io::{Backend, Door, DoorSeed, IoConfig, OpenError, OpenReport, TunConfig, Woken};
+use adit_dataplane::contract::{ClusterSlot, InnerLayout, Path, SpiLayout, WorkerId};
+use adit_dataplane::io::{Backend, Door, DoorSeed, IoConfig, Lack, OpenError, OpenReport, TunConfig, Woken};
 use adit_dataplane::offload::{finish_checksum, split};
 use adit_dataplane::packet::{Burst, Channel, PacketBuf, Pool, PoolSizes, Segments};
 use nix::sched::{CloneFlags, unshare};
@@ -366,6 +366,87 @@ fn each_packet_reaches_the_worker_that_its_spi_names() {
     }
 }
 
+/// A configuration with a TUN that has a pool of each family behind it.
+fn with_pools(backend: Backend) -> IoConfig {
+    let addresses = ["10.30.0.1/16", "fd30::1/64"].map(|address| address.parse().unwrap());
+    let tun = Some(TunConfig { addresses: addresses.to_vec(), ..TunConfig::default() });
+    IoConfig { tun, ..config(backend, &["127.0.0.1"]) }
+}
+
+/// Sends a datagram from this host to each inner address of the two pools, several flows each: the kernel puts them
+/// into the TUN. Returns how many of them each worker gets, by the worker that the address names.
+fn inner_arrivals(workers: &mut [Worker]) -> Vec<Vec<usize>> {
+    let layout = InnerLayout::new(workers.len());
+    let mut sent = 0;
+    for flow in 0..3 {
+        let flows = ["10.30.0.1", "fd30::1"].map(|own| UdpSocket::bind((own, 7000 + flow)).unwrap());
+        for host in 2..42 {
+            flows[0].send_to(b"adit", (format!("10.30.0.{host}"), 9)).unwrap();
+            flows[1].send_to(b"adit", (format!("fd30::1:{host:x}"), 9)).unwrap();
+            sent += 2;
+        }
+    }
+    let mut arrivals = vec![vec![0; workers.len()]; workers.len()];
+    for _ in 0..200 {
+        for (worker, arrived) in workers.iter_mut().zip(&mut arrivals) {
+            let mut burst = Burst::new();
+            worker.door.receive(&mut worker.pool, &mut burst, 64);
+            for packet in burst {
+                let bytes = packet.bytes();
+                // What the kernel says by itself (router solicitations) is not ours.
+                if bytes.ends_with(b"adit") {
+                    let ip = adit_dataplane::wire::ip::IpPacket::parse(bytes).unwrap();
+                    arrived[layout.owner(ip.addresses.destination()).index()] += 1;
+                }
+                worker.pool.put(packet);
+            }
+        }
+        if arrivals.iter().flatten().sum::<usize>() == sent {
+            break;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    arrivals
+}
+
+#[test]
+fn each_inner_packet_reaches_the_worker_that_its_address_names() {
+    for backend in doors() {
+        in_namespace(move || {
+            let (seeds, report) = open(&with_pools(backend), 2, &layout()).unwrap();
+            assert_eq!(report.lacks, []);
+            let mut workers: Vec<Worker> = seeds.into_iter().map(Worker::new).collect();
+            assert_eq!(inner_arrivals(&mut workers), [[120, 0], [0, 120]]);
+            drop(workers);
+            let (seeds, report) = open(&with_pools(backend), 3, &layout()).unwrap();
+            assert_eq!(report.lacks, []);
+            let mut workers: Vec<Worker> = seeds.into_iter().map(Worker::new).collect();
+            // Of 40 addresses of each family, the first and the last on worker 0.
+            assert_eq!(inner_arrivals(&mut workers), [[84, 0, 0], [0, 78, 0], [0, 0, 78]]);
+        });
+    }
+}
+
+#[test]
+fn where_bpf_is_forbidden_the_kernel_spreads_inner_packets_and_the_report_says_so() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    in_namespace(|| {
+        let mut capabilities = capabilities(None).unwrap();
+        capabilities.effective -= CapabilitySet::BPF | CapabilitySet::SYS_ADMIN;
+        // Of this thread alone.
+        set_capabilities(None, capabilities).unwrap();
+        let (seeds, report) = open(&with_pools(Backend::SystemCalls), 2, &layout()).unwrap();
+        let forbidden = std::fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled").unwrap().trim() != "0";
+        match &report.lacks[..] {
+            [Lack::NoInnerSteering(why)] if forbidden => assert!(why.contains("CAP_BPF"), "{why}"),
+            [] if !forbidden => {}
+            lacks => panic!("{lacks:?}"),
+        }
+        let mut workers: Vec<Worker> = seeds.into_iter().map(Worker::new).collect();
+        assert_eq!(inner_arrivals(&mut workers).iter().flatten().sum::<usize>(), 240, "nothing is lost");
+    });
+}
+
 #[test]
 fn another_thread_ends_the_wait() {
     for backend in doors() {
@@ -388,6 +469,41 @@ fn another_thread_ends_the_wait() {
             // a call before the wait counts too
             worker.door.waker().wake();
             assert_eq!(worker.door.wait(Duration::from_secs(5)).unwrap(), Woken::Called);
+        });
+    }
+}
+
+#[test]
+fn a_sleeping_door_lets_packets_gather_and_wakes_at_once_for_a_late_one() {
+    for backend in doors() {
+        in_namespace(move || {
+            let gathering = |coalesce| IoConfig { coalesce, spin: Duration::ZERO, ..config(backend, &["127.0.0.1"]) };
+            let send_apart = |apart: Duration, count: u64| {
+                thread::spawn(move || {
+                    let peer = UdpSocket::bind("127.0.0.9:7777").unwrap();
+                    for n in 0..count {
+                        thread::sleep(apart);
+                        peer.send_to(&pattern(n, 100), "127.0.0.1:4500").unwrap();
+                    }
+                })
+            };
+            let mut worker = Worker::alone(&gathering(Duration::from_secs(1)));
+            worker.receives_nothing();
+            let sender = send_apart(Duration::from_millis(5), 10);
+            assert_eq!(worker.door.wait(Duration::from_secs(20)).unwrap(), Woken::Ready);
+            sender.join().unwrap();
+            let mut burst = Burst::new();
+            assert_eq!(worker.door.receive(&mut worker.pool, &mut burst, 64), 10, "one wait for all of them");
+            drop((worker, burst));
+
+            let mut worker = Worker::alone(&gathering(Duration::from_millis(1)));
+            worker.receives_nothing();
+            let start = worker.door.now();
+            let sender = send_apart(Duration::from_millis(100), 1);
+            assert_eq!(worker.door.wait(Duration::from_secs(20)).unwrap(), Woken::Ready);
+            assert!(worker.door.now().since(start) < Duration::from_secs(10), "not at the end of the wait");
+            sender.join().unwrap();
+            worker.receive(1);
         });
     }
 }

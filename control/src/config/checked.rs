@@ -60,6 +60,8 @@ pub struct Workers {
     pub burst: usize,
     /// How long an idle worker spins before it blocks.
     pub spin: Duration,
+    /// How long packets gather before a blocked worker wakes for them.
+    pub coalesce: Duration,
     /// Ordinary packet buffers per worker.
     pub buffers: usize,
 }

@@ -75,6 +75,8 @@ pub struct Workers {
     pub burst: Key<u64>,
     /// Before an idle worker sleeps.
     pub spin: Key<Duration>,
+    /// Before a sleeping worker wakes.
+    pub coalesce: Key<Duration>,
     /// Packets.
     pub buffers: Key<u64>,
 }
@@ -396,6 +398,8 @@ impl Workers {
             count: section.get("count", &Count { of: "a number of workers", range: 1..=64 }),
             burst: section.get("burst", &Count { of: "a number of packets", range: 1..=1024 }),
             spin: section.get("spin", &Time { range: Duration::ZERO..=Duration::from_secs(1), example: "50us" }),
+            coalesce: section
+                .get("coalesce", &Time { range: Duration::ZERO..=Duration::from_millis(10), example: "50us" }),
             buffers: section.get("buffers", &Count { of: "a number of packets", range: 256..=1 << 20 }),
         }
     }

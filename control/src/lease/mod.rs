@@ -4,19 +4,24 @@
 //!  10.30.0.0/24   .0 network   .1 the headend's own   .2 … .254 given   .255 broadcast
 //!  fd30::/64      ::0 anycast  ::1 the headend's own  ::2 … given
 //! ```
+//!
+//! An address names the worker that it belongs to ([`InnerLayout`]), so an address is looked for on the worker that
+//! the session would best live on, and the session then lives where its address is.
 
 mod range;
 
 use crate::config::checked::Pool;
 use crate::ike::wire::Id;
 use crate::session::SessionId;
+use adit_dataplane::contract::{InnerLayout, WorkerId};
 use ipnet::IpNet;
-use range::Range;
+use range::{Lanes, Range};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Which addresses are taken, and by whom.
 #[derive(Debug)]
 pub struct Leases {
+    layout: InnerLayout,
     v4: Vec<Option<PoolRange>>,
     v6: Vec<Option<PoolRange>>,
 }
@@ -82,41 +87,58 @@ pub fn headend_address(net: IpNet) -> Option<IpAddr> {
 
 impl Leases {
     /// All free. Pools are known by their index from now on.
-    pub fn new(pools: &[Pool]) -> Self {
-        let range = |pool: &Pool, net: Option<IpNet>| net.map(|net| PoolRange::new(&pool.name, net));
+    pub fn new(pools: &[Pool], layout: InnerLayout) -> Self {
+        let range = |pool: &Pool, net: Option<IpNet>| net.map(|net| PoolRange::new(&pool.name, net, layout));
         Self {
+            layout,
             v4: pools.iter().map(|pool| range(pool, pool.v4.map(IpNet::V4))).collect(),
             v6: pools.iter().map(|pool| range(pool, pool.v6.map(IpNet::V6))).collect(),
         }
     }
 
     /// Takes addresses out of the first of `pools` that has one free, each family for itself. The address asked for
-    /// comes first, then the one that `identity` had last, then one never used, then the one free for longest.
+    /// comes first, then the one that `identity` had last, then one never used, then the one free for longest; of
+    /// the last two one on `worker` if there is any, and of the second family one on the worker of the first.
     ///
     /// If one family is to be had and another is not, the client gets the one (RFC 7296 section 3.15.4).
-    pub fn take(&mut self, pools: &[usize], owner: SessionId, identity: &Id, want: Want) -> Result<Lease, PoolEmpty> {
+    pub fn take(
+        &mut self,
+        pools: &[usize],
+        owner: SessionId,
+        identity: &Id,
+        want: Want,
+        worker: WorkerId,
+    ) -> Result<Lease, PoolEmpty> {
         let mut full = Vec::new();
-        let mut take = |ranges: &mut [Option<PoolRange>], ask: Ask<u128>| {
+        let mut take = |ranges: &mut [Option<PoolRange>], ask: Ask<u128>, worker| {
             let rather = match ask {
                 Ask::Nothing => return None,
                 Ask::Any => None,
                 Ask::Rather(address) => Some(address),
             };
-            let taken = take_from(ranges, pools, owner, identity, rather);
+            let taken = take_from(ranges, pools, Taker { owner, identity, worker }, rather);
             if taken.is_none() {
                 full.extend(pools.iter().filter_map(|pool| Some(ranges.get(*pool)?.as_ref()?.fullness())));
             }
             taken
         };
-        let v4 = take(&mut self.v4, want.v4.map(v4_number));
-        let v6 = take(&mut self.v6, want.v6.map(u128::from));
+        let v4 = take(&mut self.v4, want.v4.map(v4_number), worker);
+        let v4 = v4.map(|(pool, number)| Leased { address: Ipv4Addr::from(number as u32), pool });
+        let worker = v4.map_or(worker, |leased| self.layout.owner(leased.address.into()));
+        let v6 = take(&mut self.v6, want.v6.map(u128::from), worker);
         if v4.is_none() && v6.is_none() && want != Want::default() {
             return Err(PoolEmpty { full });
         }
-        Ok(Lease {
-            v4: v4.map(|(pool, number)| Leased { address: Ipv4Addr::from(number as u32), pool }),
-            v6: v6.map(|(pool, number)| Leased { address: Ipv6Addr::from(number), pool }),
-        })
+        let v6 = v6.map(|(pool, number)| Leased { address: Ipv6Addr::from(number), pool });
+        Ok(Lease { v4, v6 })
+    }
+
+    /// The worker that a session with this lease lives on. If the families disagree (an address asked for, or had
+    /// before), IPv4 decides, and packets to the other are handed over. `None` without an address.
+    pub fn worker(&self, lease: &Lease) -> Option<WorkerId> {
+        let v4 = lease.v4.map(|leased| leased.address.into());
+        let v6 = lease.v6.map(|leased| leased.address.into());
+        v4.or(v6).map(|address| self.layout.owner(address))
     }
 
     /// Frees what `lease` holds, as far as `owner` still has it: giving back twice changes nothing.
@@ -161,12 +183,13 @@ struct PoolRange {
 }
 
 impl PoolRange {
-    fn new(pool: &str, net: IpNet) -> Self {
+    fn new(pool: &str, net: IpNet, layout: InnerLayout) -> Self {
         let first = match net {
             IpNet::V4(net) => v4_number(net.network()),
             IpNet::V6(net) => u128::from(net.network()),
         };
-        Self { name: pool.to_owned(), net, first, range: Range::new(FIRST_GIVEN..=last_offset(net)) }
+        let lanes = Lanes { layout, first: net.network() };
+        Self { name: pool.to_owned(), net, first, range: Range::new(FIRST_GIVEN..=last_offset(net), lanes) }
     }
 
     fn offset(&self, number: u128) -> Option<u64> {
@@ -178,14 +201,22 @@ impl PoolRange {
     }
 }
 
+/// Who takes an address, and where it had best lie.
+#[derive(Clone, Copy)]
+struct Taker<'a> {
+    owner: SessionId,
+    identity: &'a Id,
+    worker: WorkerId,
+}
+
 /// Index of the pool, address as a number.
 fn take_from(
     ranges: &mut [Option<PoolRange>],
     pools: &[usize],
-    owner: SessionId,
-    identity: &Id,
+    taker: Taker<'_>,
     rather: Option<u128>,
 ) -> Option<(usize, u128)> {
+    let Taker { owner, identity, worker } = taker;
     // What each pool is asked, and only when all have said no, the next.
     type Try<'a> = &'a dyn Fn(&mut PoolRange) -> Option<u64>;
     let asked_for: Try<'_> = &|in_pool| {
@@ -193,7 +224,7 @@ fn take_from(
         in_pool.range.take_this(offset, owner, identity)
     };
     let had_last: Try<'_> = &|in_pool| in_pool.range.take_remembered(owner, identity);
-    let any: Try<'_> = &|in_pool| in_pool.range.take_any(owner, identity);
+    let any: Try<'_> = &|in_pool| in_pool.range.take_any(worker, owner, identity);
     for attempt in [asked_for, had_last, any] {
         for pool in pools {
             if let Some(Some(in_pool)) = ranges.get_mut(*pool)

@@ -1,11 +1,13 @@
-//! Offsets of one range: which are taken, which are free, which were free for longest.
+//! Offsets of one range: which are taken, which are free, which were free for longest, and on which worker each lies.
 //!
 //! Memory grows with what has been touched, never with the size of the range, and what has been touched is bounded:
 //! a client that asks for a new address of a /64 at every login gains nothing.
 
 use crate::ike::wire::Id;
 use crate::session::SessionId;
+use adit_dataplane::contract::{InnerLayout, WorkerId};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 /// Addresses given back that are remembered with who had them. When there are so many, the oldest is given again
@@ -13,25 +15,58 @@ use std::ops::RangeInclusive;
 pub(super) const MAX_REMEMBERED: usize = 65_536;
 
 /// State of one range.
-///
-/// Every offset below `fresh` is in `used` or in `freed`; above it most are in neither.
 #[derive(Debug)]
 pub(super) struct Range {
     offsets: RangeInclusive<u64>,
-    /// The lowest offset that may never have been used.
-    fresh: u64,
+    lanes: Lanes,
+    /// One per worker.
+    free: Vec<Free>,
     used: BTreeMap<u64, Holder>,
     /// By offset: when it was given back, and by whom.
     freed: BTreeMap<u64, (Turn, Id)>,
-    /// By time.
-    queue: BTreeMap<Turn, u64>,
     /// The offset that an identity gave back last, as long as it is in `freed`.
     last_of: BTreeMap<Id, u64>,
     turn: Turn,
 }
 
-/// Counts what was given back: the order of the queue.
+/// Counts what was given back: the order of the queues.
 type Turn = u64;
+
+/// What lies on one worker and is free.
+///
+/// Every offset of the worker's below `fresh` is in `used` or in `freed`; above it most are in neither.
+#[derive(Debug, Clone)]
+struct Free {
+    /// No offset of the worker's below it was never used.
+    fresh: u64,
+    /// What was given back, by time.
+    queue: BTreeMap<Turn, u64>,
+}
+
+/// Which worker each offset's address belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lanes {
+    pub(super) layout: InnerLayout,
+    /// The address at offset 0.
+    pub(super) first: IpAddr,
+}
+
+impl Lanes {
+    /// Whose address this is.
+    pub(super) fn owner(self, offset: u64) -> WorkerId {
+        let address = match self.first {
+            IpAddr::V4(first) => Ipv4Addr::from(u32::from(first).wrapping_add(offset as u32)).into(),
+            IpAddr::V6(first) => Ipv6Addr::from(u128::from(first).wrapping_add(offset.into())).into(),
+        };
+        self.layout.owner(address)
+    }
+
+    /// All workers, this one first.
+    fn from(self, worker: WorkerId) -> impl Iterator<Item = usize> {
+        let workers = self.layout.workers();
+        (0..workers).map(move |step| (worker.index() + step) % workers)
+    }
+}
 
 #[derive(Debug)]
 struct Holder {
@@ -41,13 +76,14 @@ struct Holder {
 
 impl Range {
     /// All free. An empty range gives nothing.
-    pub(super) fn new(offsets: RangeInclusive<u64>) -> Self {
+    pub(super) fn new(offsets: RangeInclusive<u64>, lanes: Lanes) -> Self {
+        let free = Free { fresh: *offsets.start(), queue: BTreeMap::new() };
         Self {
-            fresh: *offsets.start(),
             offsets,
+            lanes,
+            free: vec![free; lanes.layout.workers()],
             used: BTreeMap::new(),
             freed: BTreeMap::new(),
-            queue: BTreeMap::new(),
             last_of: BTreeMap::new(),
             turn: 0,
         }
@@ -73,10 +109,9 @@ impl Range {
         self.take_this(offset, session, identity)
     }
 
-    /// One never used, else the one free for longest.
-    pub(super) fn take_any(&mut self, session: SessionId, identity: &Id) -> Option<u64> {
-        let never_used = if self.freed.len() < MAX_REMEMBERED { self.next_fresh() } else { None };
-        let offset = never_used.or_else(|| self.queue.first_key_value().map(|(_, offset)| *offset))?;
+    /// One on this worker, only if there is none one on another: one never used, else the one free for longest.
+    pub(super) fn take_any(&mut self, worker: WorkerId, session: SessionId, identity: &Id) -> Option<u64> {
+        let offset = self.lanes.from(worker).find_map(|lane| self.next_free(lane))?;
         self.take_this(offset, session, identity)
     }
 
@@ -86,27 +121,40 @@ impl Range {
             return;
         }
         let Some(Holder { identity, .. }) = self.used.remove(&offset) else { return };
-        if offset >= self.fresh && self.freed.len() >= MAX_REMEMBERED {
+        let Some(free) = self.free.get_mut(self.lanes.owner(offset).index()) else { return };
+        if offset >= free.fresh && self.freed.len() >= MAX_REMEMBERED {
             // It counts as never used again: `fresh` will come by.
             return;
         }
         self.turn += 1;
-        self.queue.insert(self.turn, offset);
+        free.queue.insert(self.turn, offset);
         self.last_of.insert(identity.clone(), offset);
         self.freed.insert(offset, (self.turn, identity));
     }
 
-    fn next_fresh(&mut self) -> Option<u64> {
-        while self.used.contains_key(&self.fresh) || self.freed.contains_key(&self.fresh) {
-            self.fresh += 1;
+    fn next_free(&mut self, lane: usize) -> Option<u64> {
+        let never_used = if self.freed.len() < MAX_REMEMBERED { self.next_fresh(lane) } else { None };
+        never_used.or_else(|| self.free.get(lane)?.queue.first_key_value().map(|(_, offset)| *offset))
+    }
+
+    fn next_fresh(&mut self, lane: usize) -> Option<u64> {
+        let fresh = &mut self.free.get_mut(lane)?.fresh;
+        while self.offsets.contains(fresh) {
+            let known = || self.used.contains_key(fresh) || self.freed.contains_key(fresh);
+            if self.lanes.owner(*fresh).index() == lane && !known() {
+                return Some(*fresh);
+            }
+            *fresh += 1;
         }
-        self.offsets.contains(&self.fresh).then_some(self.fresh)
+        None
     }
 
     /// Takes an offset out of what is remembered as freed.
     fn forget(&mut self, offset: u64) {
         let Some((turn, identity)) = self.freed.remove(&offset) else { return };
-        self.queue.remove(&turn);
+        if let Some(free) = self.free.get_mut(self.lanes.owner(offset).index()) {
+            free.queue.remove(&turn);
+        }
         if self.last_of.get(&identity) == Some(&offset) {
             self.last_of.remove(&identity);
         }
@@ -115,7 +163,7 @@ impl Range {
     /// Entries of all tables.
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
-        assert_eq!(self.queue.len(), self.freed.len());
+        assert_eq!(self.free.iter().map(|free| free.queue.len()).sum::<usize>(), self.freed.len());
         assert!(self.last_of.len() <= self.freed.len());
         self.used.len() + self.freed.len()
     }

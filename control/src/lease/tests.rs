@@ -17,6 +17,16 @@ fn who(name: &str) -> Id {
     Id { kind: IdKind::Fqdn, bytes: name.as_bytes().to_vec() }
 }
 
+/// Of one worker's leases.
+fn leases(pools: &[Pool]) -> Leases {
+    Leases::new(pools, InnerLayout::new(1))
+}
+
+fn lanes(workers: usize, first: &str) -> Lanes {
+    Lanes { layout: InnerLayout::new(workers), first: first.parse().unwrap() }
+}
+
+const W0: WorkerId = WorkerId(0);
 const V4: Want = Want { v4: Ask::Any, v6: Ask::Nothing };
 const V6: Want = Want { v4: Ask::Nothing, v6: Ask::Any };
 const BOTH: Want = Want { v4: Ask::Any, v6: Ask::Any };
@@ -31,11 +41,11 @@ fn v4(lease: Result<Lease, PoolEmpty>) -> String {
 
 #[test]
 fn neither_network_nor_headend_nor_broadcast_is_given() {
-    let mut leases = Leases::new(&[pool("small", Some("10.30.0.0/29"), None)]);
-    let given: Vec<_> = (0..5).map(|n| v4(leases.take(&[0], SessionId(n), &who(&n.to_string()), V4))).collect();
+    let mut leases = leases(&[pool("small", Some("10.30.0.0/29"), None)]);
+    let given: Vec<_> = (0..5).map(|n| v4(leases.take(&[0], SessionId(n), &who(&n.to_string()), V4, W0))).collect();
     assert_eq!(given, ["10.30.0.2", "10.30.0.3", "10.30.0.4", "10.30.0.5", "10.30.0.6"]);
     for refused in ["10.30.0.0", "10.30.0.1", "10.30.0.7", "10.30.0.8", "10.29.255.255"] {
-        let empty = leases.take(&[0], SessionId(9), &who("x"), rather(refused)).unwrap_err();
+        let empty = leases.take(&[0], SessionId(9), &who("x"), rather(refused), W0).unwrap_err();
         assert_eq!(empty.to_string(), "no free address: pool small 10.30.0.0/29 (5 in use)");
     }
 }
@@ -53,9 +63,9 @@ fn the_smallest_ranges_give_what_they_have() {
         let net: IpNet = net.parse().unwrap();
         assert_eq!(headend_address(net), headend.map(|text| text.parse().unwrap()), "{net}");
         let (text, family) = (net.to_string(), net.addr().is_ipv4());
-        let mut leases = Leases::new(&[pool("p", family.then_some(text.as_str()), (!family).then_some(text.as_str()))]);
+        let mut leases = leases(&[pool("p", family.then_some(text.as_str()), (!family).then_some(text.as_str()))]);
         let mut count = 0;
-        while leases.take(&[0], SessionId(count), &who("a"), if family { V4 } else { V6 }).is_ok() {
+        while leases.take(&[0], SessionId(count), &who("a"), if family { V4 } else { V6 }, W0).is_ok() {
             count += 1;
         }
         assert_eq!(count, given, "{net}");
@@ -65,67 +75,73 @@ fn the_smallest_ranges_give_what_they_have() {
 #[test]
 fn the_largest_ranges_cost_nothing() {
     for net in ["0.0.0.0/0", "10.0.0.0/8"] {
-        let mut leases = Leases::new(&[pool("big", Some(net), None)]);
-        assert!(leases.take(&[0], SessionId(1), &who("a"), V4).is_ok());
+        let mut leases = leases(&[pool("big", Some(net), None)]);
+        assert!(leases.take(&[0], SessionId(1), &who("a"), V4, W0).is_ok());
     }
     for net in ["::/0", "fd30::/64", "fd30::/63", "fd30::/65"] {
-        let mut leases = Leases::new(&[pool("big", None, Some(net))]);
-        let lease = leases.take(&[0], SessionId(1), &who("a"), V6).unwrap();
+        let mut leases = leases(&[pool("big", None, Some(net))]);
+        let lease = leases.take(&[0], SessionId(1), &who("a"), V6, W0).unwrap();
         assert_eq!(lease.v6.unwrap().address.segments()[7], 2);
     }
-    let mut leases = Leases::new(&[pool("big", None, Some("fd30::/64"))]);
+    let mut leases = leases(&[pool("big", None, Some("fd30::/64"))]);
     let last = "fd30::ffff:ffff:ffff:fffe".parse().unwrap();
     let want = Want { v4: Ask::Nothing, v6: Ask::Rather(last) };
-    assert_eq!(leases.take(&[0], SessionId(1), &who("a"), want).unwrap().v6.unwrap().address, last);
+    assert_eq!(leases.take(&[0], SessionId(1), &who("a"), want, W0).unwrap().v6.unwrap().address, last);
 }
 
 #[test]
 fn the_address_asked_for_is_given_if_it_is_free_and_another_if_not() {
-    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/24"), None)]);
-    assert_eq!(v4(leases.take(&[0], SessionId(1), &who("a"), rather("10.30.0.77"))), "10.30.0.77");
-    assert_eq!(v4(leases.take(&[0], SessionId(2), &who("b"), rather("10.30.0.77"))), "10.30.0.2");
-    assert_eq!(v4(leases.take(&[0], SessionId(3), &who("c"), rather("192.0.2.1"))), "10.30.0.3");
+    let mut leases = leases(&[pool("p", Some("10.30.0.0/24"), None)]);
+    assert_eq!(v4(leases.take(&[0], SessionId(1), &who("a"), rather("10.30.0.77"), W0)), "10.30.0.77");
+    assert_eq!(v4(leases.take(&[0], SessionId(2), &who("b"), rather("10.30.0.77"), W0)), "10.30.0.2");
+    assert_eq!(v4(leases.take(&[0], SessionId(3), &who("c"), rather("192.0.2.1"), W0)), "10.30.0.3");
 }
 
 #[test]
 fn an_identity_gets_its_address_back_while_nobody_needed_it() {
-    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/29"), None)]);
-    let alice = leases.take(&[0], SessionId(1), &who("alice"), V4).unwrap();
-    let bob = leases.take(&[0], SessionId(2), &who("bob"), V4).unwrap();
+    let mut leases = leases(&[pool("p", Some("10.30.0.0/29"), None)]);
+    let alice = leases.take(&[0], SessionId(1), &who("alice"), V4, W0).unwrap();
+    let bob = leases.take(&[0], SessionId(2), &who("bob"), V4, W0).unwrap();
     leases.give_back(SessionId(1), alice);
-    assert_eq!(v4(leases.take(&[0], SessionId(3), &who("carol"), V4)), "10.30.0.4", "not alice's: others are fresh");
+    assert_eq!(
+        v4(leases.take(&[0], SessionId(3), &who("carol"), V4, W0)),
+        "10.30.0.4",
+        "not alice's: others are fresh"
+    );
     leases.give_back(SessionId(2), bob);
-    let again = leases.take(&[0], SessionId(4), &who("alice"), V4).unwrap();
+    let again = leases.take(&[0], SessionId(4), &who("alice"), V4, W0).unwrap();
     assert_eq!(again, alice);
     // Two more fresh ones, then bob's, which is the only one free.
     for name in ["dave", "erin"] {
-        let _held = leases.take(&[0], SessionId(5), &who(name), V4).unwrap();
+        let _held = leases.take(&[0], SessionId(5), &who(name), V4, W0).unwrap();
     }
-    assert_eq!(v4(leases.take(&[0], SessionId(6), &who("frank"), V4)), "10.30.0.3");
-    assert!(leases.take(&[0], SessionId(7), &who("bob"), V4).is_err());
+    assert_eq!(v4(leases.take(&[0], SessionId(6), &who("frank"), V4, W0)), "10.30.0.3");
+    assert!(leases.take(&[0], SessionId(7), &who("bob"), V4, W0).is_err());
 }
 
 #[test]
 fn what_was_given_back_first_is_given_again_first() {
-    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/29"), None)]);
-    let held: Vec<_> = (0..5).map(|n| leases.take(&[0], SessionId(n), &who(&format!("old{n}")), V4).unwrap()).collect();
+    let mut leases = leases(&[pool("p", Some("10.30.0.0/29"), None)]);
+    let held: Vec<_> =
+        (0..5).map(|n| leases.take(&[0], SessionId(n), &who(&format!("old{n}")), V4, W0).unwrap()).collect();
     for n in [3, 0, 4] {
         leases.give_back(SessionId(n), held[n as usize]);
     }
-    let again: Vec<_> = (10..13).map(|n| v4(leases.take(&[0], SessionId(n), &who(&format!("new{n}")), V4))).collect();
+    let again: Vec<_> =
+        (10..13).map(|n| v4(leases.take(&[0], SessionId(n), &who(&format!("new{n}")), V4, W0))).collect();
     assert_eq!(again, ["10.30.0.5", "10.30.0.2", "10.30.0.6"]);
 }
 
 #[test]
 fn only_the_owner_gives_back_and_only_once() {
-    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/30"), None)]);
-    let lease = leases.take(&[0], SessionId(1), &who("a"), V4).unwrap();
+    let mut leases = leases(&[pool("p", Some("10.30.0.0/30"), None)]);
+    let lease = leases.take(&[0], SessionId(1), &who("a"), V4, W0).unwrap();
     leases.give_back(SessionId(2), lease);
     assert_eq!(leases.in_use(), 1);
     leases.give_back(SessionId(1), lease);
     leases.give_back(SessionId(1), lease);
     assert_eq!(leases.in_use(), 0);
-    let again = leases.take(&[0], SessionId(3), &who("b"), V4).unwrap();
+    let again = leases.take(&[0], SessionId(3), &who("b"), V4, W0).unwrap();
     leases.give_back(SessionId(1), again);
     assert_eq!(leases.in_use(), 1, "a's session gave back an address that is b's now");
     leases.give_back(SessionId(3), Lease { v4: Some(Leased { pool: 9, ..again.v4.unwrap() }), v6: None });
@@ -139,34 +155,63 @@ fn the_first_pool_with_a_free_address_serves_each_family_for_itself() {
         pool("two", Some("10.2.0.0/24"), Some("fd30::/64")),
         pool("other", Some("10.3.0.0/24"), None),
     ];
-    let mut leases = Leases::new(&pools);
-    let first = leases.take(&[0, 1], SessionId(1), &who("a"), BOTH).unwrap();
+    let mut leases = leases(&pools);
+    let first = leases.take(&[0, 1], SessionId(1), &who("a"), BOTH, W0).unwrap();
     assert_eq!((first.v4.unwrap().pool, first.v6.unwrap().pool), (0, 1));
-    let second = leases.take(&[0, 1], SessionId(2), &who("b"), BOTH).unwrap();
+    let second = leases.take(&[0, 1], SessionId(2), &who("b"), BOTH, W0).unwrap();
     assert_eq!((second.v4.unwrap().pool, second.v6.unwrap().pool), (1, 1));
     // What a had is in a pool that comes later, and it gets that one back all the same.
     leases.give_back(SessionId(1), first);
     leases.give_back(SessionId(2), second);
-    assert_eq!(leases.take(&[0, 1], SessionId(3), &who("b"), BOTH).unwrap(), second);
+    assert_eq!(leases.take(&[0, 1], SessionId(3), &who("b"), BOTH, W0).unwrap(), second);
     // A pool that is not named gives nothing, asked for or not.
-    assert_eq!(v4(leases.take(&[0, 1], SessionId(4), &who("c"), rather("10.3.0.9"))), "10.1.0.2");
+    assert_eq!(v4(leases.take(&[0, 1], SessionId(4), &who("c"), rather("10.3.0.9"), W0)), "10.1.0.2");
+}
+
+#[test]
+fn an_address_lies_on_the_worker_that_it_is_taken_for_and_both_families_agree() {
+    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/28"), Some("fd30::/64"))], InnerLayout::new(3));
+    // 10.30.0.2 lies on worker 0, as in `InnerLayout`'s own tests, and fd30::2 on worker 2.
+    let lay_on = |leases: &mut Leases, n: u32, worker| {
+        let lease = leases.take(&[0], SessionId(n), &who(&n.to_string()), BOTH, WorkerId(worker)).unwrap();
+        let owners = [lease.v4.unwrap().address.into(), lease.v6.unwrap().address.into()];
+        (owners.map(|address| leases.layout.owner(address).0), leases.worker(&lease).unwrap().0)
+    };
+    for n in 0..12 {
+        let worker = [2, 0, 1][n as usize % 3];
+        assert_eq!(lay_on(&mut leases, n, worker), ([worker; 2], worker));
+    }
+    // Of 13 IPv4 addresses one is left, on whichever worker: the session goes there, and its IPv6 address with it.
+    assert_eq!(lay_on(&mut leases, 12, 2), ([0; 2], 0));
+}
+
+#[test]
+fn an_address_asked_for_or_had_before_decides_where_the_session_lives() {
+    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/24"), Some("fd30::/64"))], InnerLayout::new(2));
+    let lease = leases.take(&[0], SessionId(1), &who("a"), rather("10.30.0.77"), W0).unwrap();
+    assert_eq!(leases.worker(&lease), Some(WorkerId(1)));
+    leases.give_back(SessionId(1), lease);
+    let again = leases.take(&[0], SessionId(2), &who("a"), BOTH, W0).unwrap();
+    assert_eq!((again.v4, again.v6.unwrap().address), (lease.v4, "fd30::3".parse().unwrap()));
+    assert_eq!(leases.worker(&Lease { v4: None, ..again }), Some(WorkerId(1)), "IPv6 alone decides too");
+    assert_eq!(leases.worker(&Lease::default()), None);
 }
 
 #[test]
 fn one_family_is_better_than_none_and_nothing_asked_is_nothing_given() {
-    let mut leases = Leases::new(&[pool("p", None, Some("fd30::/126"))]);
-    let lease = leases.take(&[0], SessionId(1), &who("a"), BOTH).unwrap();
+    let mut leases = leases(&[pool("p", None, Some("fd30::/126"))]);
+    let lease = leases.take(&[0], SessionId(1), &who("a"), BOTH, W0).unwrap();
     assert!(lease.v4.is_none() && lease.v6.is_some());
-    let empty = leases.take(&[0], SessionId(2), &who("b"), V4).unwrap_err();
+    let empty = leases.take(&[0], SessionId(2), &who("b"), V4, W0).unwrap_err();
     assert_eq!(empty.to_string(), "no free address: no pool has the kind asked for");
-    assert_eq!(leases.take(&[0], SessionId(3), &who("c"), Want::default()), Ok(Lease::default()));
-    assert!(leases.take(&[7], SessionId(3), &who("c"), BOTH).is_err(), "there is no pool 7");
+    assert_eq!(leases.take(&[0], SessionId(3), &who("c"), Want::default(), W0), Ok(Lease::default()));
+    assert!(leases.take(&[7], SessionId(3), &who("c"), BOTH, W0).is_err(), "there is no pool 7");
 }
 
 #[test]
 fn a_client_that_asks_for_another_address_every_time_fills_no_memory() {
     let identity = who("a");
-    let mut range = Range::new(2..=u64::MAX - 1);
+    let mut range = Range::new(2..=u64::MAX - 1, lanes(1, "fd30::"));
     let last = range::MAX_REMEMBERED as u64 + 1000;
     for login in 0..last {
         let offset = range.take_this(1 << 40 | login, SessionId(1), &identity).unwrap();
@@ -174,7 +219,7 @@ fn a_client_that_asks_for_another_address_every_time_fills_no_memory() {
     }
     assert_eq!(range.remembered(), range::MAX_REMEMBERED);
     for login in 0..last {
-        let offset = range.take_any(SessionId(1), &who(&login.to_string())).unwrap();
+        let offset = range.take_any(W0, SessionId(1), &who(&login.to_string())).unwrap();
         range.give_back(offset, SessionId(1));
     }
     assert!(range.remembered() <= range::MAX_REMEMBERED + 1);
@@ -182,18 +227,19 @@ fn a_client_that_asks_for_another_address_every_time_fills_no_memory() {
 
 #[derive(Debug, TypeGenerator)]
 enum Step {
-    Any { identity: u8 },
+    Any { identity: u8, worker: u8 },
     This { identity: u8, offset: u8 },
     Remembered { identity: u8 },
     GiveBack { offset: u8, session: u8 },
 }
 
-/// The dull twin: a list of who has what and a list of what was given back, in order.
+/// The dull twin: a list of who has what and a list of what was given back, in order; offsets lie on workers in turn.
 #[test]
 fn a_range_behaves_like_two_lists() {
     const OFFSETS: std::ops::RangeInclusive<u64> = 2..=9;
-    check!().with_type::<Vec<Step>>().for_each(|steps| {
-        let mut range = Range::new(OFFSETS);
+    check!().with_type::<(u8, Vec<Step>)>().for_each(|(workers, steps)| {
+        let workers = u64::from(workers % 3) + 1;
+        let mut range = Range::new(OFFSETS, lanes(workers as usize, "0.0.0.0"));
         let mut used: Vec<(u64, SessionId, Id)> = Vec::new();
         let mut freed: Vec<(u64, Id)> = Vec::new();
         for (number, step) in steps.iter().enumerate() {
@@ -201,12 +247,20 @@ fn a_range_behaves_like_two_lists() {
             let identity = |number: &u8| who(&(number % 4).to_string());
             let is_free = |used: &[(u64, SessionId, Id)], offset| used.iter().all(|(taken, ..)| *taken != offset);
             let (got, expected, identity) = match step {
-                Step::Any { identity: one } => {
-                    let fresh = OFFSETS.clone().find(|offset| {
-                        is_free(&used, *offset) && freed.iter().all(|(given_back, _)| given_back != offset)
-                    });
-                    let expected = fresh.or_else(|| freed.first().map(|(offset, _)| *offset));
-                    (range.take_any(session, &identity(one)), expected, identity(one))
+                Step::Any { identity: one, worker } => {
+                    let worker = u64::from(*worker) % workers;
+                    let on = |lane| {
+                        let fresh = OFFSETS.clone().find(|offset| {
+                            offset % workers == lane
+                                && is_free(&used, *offset)
+                                && freed.iter().all(|(given_back, _)| given_back != offset)
+                        });
+                        let oldest = freed.iter().map(|(offset, _)| *offset).find(|offset| offset % workers == lane);
+                        fresh.or(oldest)
+                    };
+                    let expected = (0..workers).find_map(|step| on((worker + step) % workers));
+                    let got = range.take_any(WorkerId(worker as u8), session, &identity(one));
+                    (got, expected, identity(one))
                 }
                 Step::This { identity: one, offset } => {
                     let offset = u64::from(offset % 12);

@@ -68,6 +68,7 @@ fn io_config(config: &Config) -> IoConfig {
             IoBackend::SystemCalls => Backend::SystemCalls,
         },
         spin: config.workers.spin,
+        coalesce: config.workers.coalesce,
         receive_buffer: config.socket_buffers.receive,
         send_buffer: config.socket_buffers.send,
     }
@@ -123,12 +124,13 @@ mod tests {
         let io = io_config(&config(
             "[listen]\naddresses = [\"192.0.2.1\"]\nike_port = 1500\nnatt_port = 1501\n[tun]\nname = \"vpn\"\n\
              mtu = 1300\n[io]\nbackend = \"system-calls\"\nreceive_buffer = \"1MiB\"\nsend_buffer = \"2MiB\"\n\
-             [workers]\nspin = \"7us\"",
+             [workers]\nspin = \"7us\"\ncoalesce = \"9us\"",
         ));
         assert_eq!(io.listen, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
         assert_eq!((io.ike_port, io.natt_port, io.backend), (1500, 1501, Backend::SystemCalls));
         assert_eq!((io.receive_buffer, io.send_buffer), (1 << 20, 2 << 20));
-        assert_eq!(io.spin, std::time::Duration::from_micros(7));
+        let micros = std::time::Duration::from_micros;
+        assert_eq!((io.spin, io.coalesce), (micros(7), micros(9)));
         let tun = io.tun.unwrap();
         assert_eq!((tun.name.as_str(), tun.mtu), ("vpn", 1300));
     }

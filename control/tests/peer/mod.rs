@@ -28,7 +28,13 @@ pub fn config() -> Config {
     Config {
         identity: Id::parse("headend.rig").unwrap(),
         listen: Listen { addresses: vec![[0, 0, 0, 0].into()], ike_port: 500, natt_port: 4500 },
-        workers: Workers { cores: vec![None, None], burst: 64, spin: Duration::ZERO, buffers: 1024 },
+        workers: Workers {
+            cores: vec![None, None],
+            burst: 64,
+            spin: Duration::ZERO,
+            coalesce: Duration::ZERO,
+            buffers: 1024,
+        },
         tun: Tun { name: "adit0".to_owned(), mtu: 1400 },
         io: IoBackend::Auto,
         socket_buffers: SocketBuffers { receive: 1 << 20, send: 1 << 20 },

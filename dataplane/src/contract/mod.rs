@@ -3,6 +3,7 @@
 mod command;
 mod counters;
 mod event;
+mod inner;
 mod lifetime;
 mod selector;
 mod spi;
@@ -11,6 +12,7 @@ mod tables;
 pub use command::{Command, Following, InboundSpec, Lane, Move, OutboundSpec, TunnelKey, TunnelSpec};
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
+pub use inner::InnerLayout;
 pub use lifetime::{Direction, Lifetime, Limits, Reached};
 pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};

@@ -7,6 +7,7 @@ mod clock;
 mod departure;
 mod holder;
 mod inner;
+mod inner_steer;
 pub mod memory;
 mod message;
 mod netlink;

@@ -43,6 +43,8 @@ pub struct IoConfig {
     pub backend: Backend,
     /// How long a wait looks for packets without sleeping. Zero gives the core away at once.
     pub spin: Duration,
+    /// How long a wait that blocks lets packets gather before it ends for them. Zero wakes for the first.
+    pub coalesce: Duration,
     /// Octets that each outer socket may hold for us. The kernel counts its own bookkeeping too: about 1.5 to 2 times
     /// a packet's length.
     pub receive_buffer: usize,
@@ -58,7 +60,8 @@ impl Default for IoConfig {
             natt_port: 4500,
             tun: Some(TunConfig::default()),
             backend: Backend::Auto,
-            spin: Duration::from_micros(50),
+            spin: Duration::ZERO,
+            coalesce: Duration::from_micros(50),
             receive_buffer: 8 << 20,
             send_buffer: 4 << 20,
         }
@@ -89,6 +92,7 @@ pub struct DoorSeed {
     pub(super) kinds: JoinKinds,
     pub(super) waker: Arc<EventWaker>,
     pub(super) spin: Duration,
+    pub(super) coalesce: Duration,
     backend: Backend,
 }
 
@@ -136,6 +140,8 @@ pub enum Lack {
     NoTcpSegmentation,
     /// The TUN takes no UDP super-packets.
     NoUdpSegmentation,
+    /// The kernel does not let us say which queue of the TUN an inner packet goes to.
+    NoInnerSteering(String),
     /// The receive buffer is smaller than configured.
     SmallReceiveBuffer {
         /// Octets configured.
@@ -164,6 +170,11 @@ impl fmt::Display for Lack {
             Self::NoUdpSegmentation => {
                 write!(f, "this kernel's TUN has no UDP segmentation offload (Linux 6.2): inner UDP passes one by one")
             }
+            Self::NoInnerSteering(why) => write!(
+                f,
+                "the TUN's steering program is not usable ({why}): the kernel spreads inner packets over the workers, \
+                 and each that lands elsewhere is handed over to its own"
+            ),
             Self::SmallReceiveBuffer { wanted, got } => write!(
                 f,
                 "a socket's receive buffer is {got} octets, not {wanted}: give the service CAP_NET_ADMIN or raise \
@@ -287,7 +298,8 @@ pub fn open(config: &IoConfig, workers: usize, layout: &SpiLayout) -> Result<(Ve
     let mut seeds = Vec::with_capacity(workers);
     for sockets in sockets {
         let waker = Arc::new(EventWaker::new().map_err(OpenError::Waker)?);
-        seeds.push(DoorSeed { sockets, tun: queues.next(), kinds, waker, spin: config.spin, backend });
+        let IoConfig { spin, coalesce, .. } = *config;
+        seeds.push(DoorSeed { sockets, tun: queues.next(), kinds, waker, spin, coalesce, backend });
     }
     let backend = match backend {
         Backend::SystemCalls => SystemCallDoor::NAME,

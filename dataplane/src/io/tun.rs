@@ -1,15 +1,17 @@
 //! The inner network's interface: a TUN with a vnet header (so that super-packets pass whole), one queue per worker.
 //!
-//! Which queue the kernel gives a packet to: it remembers which queue a flow was last written to and sends the flow's
-//! way back there, so answers mostly reach the worker that owns the tunnel. The others are handed over.
+//! Which queue the kernel gives a packet to is said by a program ([`inner_steer`]). Where it is refused, the kernel
+//! remembers which queue a flow was last written to and sends the flow's way back there, so answers mostly reach the
+//! worker that owns the tunnel; the others are handed over.
 #![expect(unsafe_code, reason = "TUN queues are made by ioctl")]
 
-use super::netlink;
 use super::open::{Lack, OpenError, TunConfig};
+use super::{inner_steer, netlink};
+use crate::contract::InnerLayout;
 use crate::offload::JoinKinds;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// `IFF_TUN_EXCL`: the interface must not exist yet.
@@ -38,6 +40,11 @@ pub(super) fn open(config: &TunConfig, queues: usize, lacks: &mut Vec<Lack>) -> 
         let queue = open_queue(&config.name, index == 0)?;
         kinds = offload(&queue).map_err(|source| failed(config, "setting its offloads", source))?;
         opened.push(OwnedFd::from(queue));
+    }
+    if let (Some(first), true) = (opened.first(), queues > 1)
+        && let Err(error) = inner_steer::attach(first.as_fd(), InnerLayout::new(queues))
+    {
+        lacks.push(Lack::NoInnerSteering(inner_steer::refusal(&error)));
     }
     if !kinds.udp {
         lacks.push(Lack::NoUdpSegmentation);

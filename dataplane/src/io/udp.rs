@@ -4,13 +4,14 @@
 use super::ancillary::UDP_GRO;
 use super::departure::Bound;
 use super::open::{IoConfig, Lack, OpenError};
-use super::{holder, steer};
+use super::{clock, holder, steer};
 use crate::contract::SpiLayout;
 use crate::packet::Channel;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 /// One worker's socket for one address and port.
 pub(super) struct OuterSocket {
@@ -79,8 +80,23 @@ fn try_alone(address: SocketAddr) -> Result<(), OpenError> {
         let socket = socket(address)?;
         socket.bind(&address.into())
     };
-    bind().map_err(|source| refusal(address, source))
+    let mut tries = 0;
+    loop {
+        match bind().map_err(|source| refusal(address, source)) {
+            // A ring lets go of its sockets some time after the process that had it has ended.
+            Err(OpenError::PortInUse { holder: None, .. }) if tries < LINGERING_TRIES => {
+                tries += 1;
+                clock::nap(LINGERING_STEP);
+            }
+            done => return done,
+        }
+    }
 }
+
+/// How often a port that nobody holds is tried again, and how long between; together longer than the 30 ms that a ring
+/// was seen to take, and short enough for an operator to wait for the bad news.
+const LINGERING_TRIES: u32 = 20;
+const LINGERING_STEP: Duration = Duration::from_millis(25);
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;

@@ -47,7 +47,7 @@ impl Engine {
                 }
                 // It has answered nothing in its IKE SA yet.
                 Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_)) | None => {
-                    self.node.ignore(Ignored::OldMessageId)
+                    self.node.ignore(Ignored::OldMessageId);
                 }
             },
             Taken::Ignored(reason) => self.node.ignore(reason),

@@ -144,10 +144,12 @@ impl Established {
         self.go_on(now, node);
     }
 
-    /// Ends a child SA.
+    /// Ends a child SA. Not while the peer replaces it: the peer may not have the new one yet, so it must not be all
+    /// that is left, and the old one is the peer's to delete.
     pub(crate) fn delete_child(&mut self, now: Instant, node: &mut Node, spi_in: Spi) {
         if let Service::Tunnel(tunnel) = &mut self.service
             && let Some(index) = tunnel.child_from(spi_in)
+            && !tunnel.is_being_replaced(index)
         {
             tunnel.doom(now, node, index);
         }

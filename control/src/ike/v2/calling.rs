@@ -127,7 +127,8 @@ impl Calling {
     /// Sends the first message. `None`: there is no such connection, or it has no proposals.
     pub(crate) fn begin(now: Instant, node: &mut Node, id: SessionId, call: Call) -> Option<Self> {
         let group = *node.connection(call.connection)?.ike_proposals.first()?.groups.first()?;
-        let worker = node.installer.place_session();
+        let worker = node.installer.least_loaded();
+        node.installer.session_came(worker);
         let pair = KeyPair::generate(group, &mut *node.random);
         // At least half the longest PRF's key (RFC 7296 section 2.10).
         let nonce = node.random_bytes(32);

@@ -46,7 +46,6 @@ pub(super) fn grant(
     half: &HalfOpen,
     proven: &Proven<'_>,
     offer: ChildOffer<'_>,
-    worker: WorkerId,
     datagram: &IkeDatagram,
 ) -> Result<(Tunnel, Vec<Payload>), ChildRefused> {
     let config = Arc::clone(&node.config);
@@ -71,9 +70,11 @@ pub(super) fn grant(
         let (offered, wanted) = ("no CFG_REQUEST for an address".to_owned(), "one".to_owned());
         return Err(ChildRefused::new(Cause::NoAddressAsked, NotifyKind::FailedCpRequired, offered, wanted));
     }
-    let lease = node.leases.take(&connection.pools, half.id, proven.identity, want).map_err(|empty| {
+    let best = node.installer.least_loaded();
+    let lease = node.leases.take(&connection.pools, half.id, proven.identity, want, best).map_err(|empty| {
         ChildRefused::new(Cause::PoolEmpty, NotifyKind::InternalAddressFailure, format!("{want:?}"), empty.to_string())
     })?;
+    let worker = node.leases.worker(&lease).unwrap_or(best);
     let reserved = narrowed(offer, connection, &lease).and_then(|selectors| {
         let (tunnel, spi) = slots(node, half, worker)?;
         Ok((selectors, tunnel, spi))

@@ -21,8 +21,13 @@ impl Established {
         datagram: &IkeDatagram,
         incoming: &Incoming<'_>,
     ) -> Self {
-        let worker = node.installer.place_session();
-        let granted = proven.child.map(|offer| first_child::grant(now, node, &half, &proven, offer, worker, datagram));
+        let granted = proven.child.map(|offer| first_child::grant(now, node, &half, &proven, offer, datagram));
+        // Where its tunnel is; without one, anywhere.
+        let worker = match &granted {
+            Some(Ok((tunnel, _))) => tunnel.key.worker,
+            Some(Err(_)) | None => node.installer.least_loaded(),
+        };
+        node.installer.session_came(worker);
         let (service, rest) = match granted {
             None => {
                 node.counters.logins += 1;

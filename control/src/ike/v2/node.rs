@@ -60,7 +60,7 @@ impl Node {
             }
         }
         Self {
-            leases: Leases::new(&config.pools),
+            leases: Leases::new(&config.pools, installer.inner_layout()),
             farewells: Farewells::new(config.ike.half_open_limit),
             cookies: Cookies::new(&mut *random),
             config,

@@ -159,7 +159,7 @@ impl Proving {
                 // RFC 7296 section 2.21.2: the responder has refused and keeps no IKE SA.
                 return Called::Failed(self.held(), failed);
             }
-            Err(failed) => return self.close(now, node, datagram, None, failed),
+            Err(failed) => return self.close(now, node, datagram, None, &failed),
         };
         match self.child(now, node, datagram, payloads) {
             Ok(tunnel) => {
@@ -171,7 +171,7 @@ impl Proving {
                 let service = Service::Tunnel(Box::new(tunnel));
                 Called::Up(Box::new(Established::of(peer, keyed.ike, service)))
             }
-            Err(failed) => self.close(now, node, datagram, Some(authentic), failed),
+            Err(failed) => self.close(now, node, datagram, Some(authentic), &failed),
         }
     }
 
@@ -182,7 +182,7 @@ impl Proving {
         node: &mut Node,
         datagram: &IkeDatagram,
         authentic: Option<Authentic>,
-        failed: CallFailed,
+        failed: &CallFailed,
     ) -> Called {
         let Self { keyed, spi_in } = *self;
         node.installer.give_back_spi(spi_in);

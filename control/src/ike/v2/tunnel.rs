@@ -285,6 +285,12 @@ impl Tunnel {
             .filter_map(|(index, child)| Some((child.life.rekey?, index)))
     }
 
+    /// Whether the peer replaces it, or it is what the peer replaces another with.
+    pub(super) fn is_being_replaced(&self, index: usize) -> bool {
+        let lane = self.children.get(index).map(|child| child.lane);
+        self.children.iter().any(|child| Some(child.lane) == lane && child.is_fresh())
+    }
+
     /// Whether anything but leftovers is in it, or is to be.
     pub(super) fn in_service(&self) -> bool {
         !self.wanted.is_empty() || self.children.iter().any(|child| !child.is_draining())

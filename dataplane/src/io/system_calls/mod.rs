@@ -30,6 +30,7 @@ pub(super) struct SystemCallDoor {
     tun: Option<OwnedFd>,
     waker: Arc<EventWaker>,
     spin: Duration,
+    coalesce: Duration,
     /// Outer sockets in order, the TUN queue, the waker: what the last poll said.
     polled: Vec<libc::pollfd>,
     /// `polled` was filled since the last receive.
@@ -59,6 +60,7 @@ impl SystemCallDoor {
             tun: seed.tun,
             waker: seed.waker,
             spin: seed.spin,
+            coalesce: seed.coalesce,
             polled,
             fresh: false,
             first: 0,
@@ -218,6 +220,10 @@ impl Door for SystemCallDoor {
                 break;
             }
             std::hint::spin_loop();
+        }
+        // Packets gather meanwhile, and the thread wakes once for all of them.
+        if !self.coalesce.is_zero() && self.coalesce < limit {
+            clock::nap(self.coalesce);
         }
         let rest = limit.saturating_sub(clock::now().since(start));
         if !rest.is_zero() && self.poll(rest)? {

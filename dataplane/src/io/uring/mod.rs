@@ -41,6 +41,7 @@ pub(super) struct UringDoor {
     tun: Option<OwnedFd>,
     waker: Arc<EventWaker>,
     spin: Duration,
+    coalesce: Duration,
     stats: DoorStats,
 }
 
@@ -69,6 +70,7 @@ impl UringDoor {
             tun: seed.tun,
             waker: seed.waker,
             spin: seed.spin,
+            coalesce: seed.coalesce,
             stats: DoorStats::default(),
         })
     }
@@ -220,7 +222,7 @@ impl Door for UringDoor {
         let rest = limit.saturating_sub(clock::now().since(start));
         if !rest.is_zero() {
             self.stats.system_calls += 1;
-            self.ring.wait(rest)?;
+            self.ring.wait(rest, self.coalesce)?;
         }
         if self.ring.has_news() || self.waker.is_called() { Ok(self.woken()) } else { Ok(Woken::TimedOut) }
     }
@@ -248,7 +250,7 @@ impl Drop for UringDoor {
             if self.incoming.is_quiet() && self.flights.are_quiet() {
                 break;
             }
-            let _ = self.ring.wait(Duration::from_millis(20));
+            let _ = self.ring.wait(Duration::from_millis(20), Duration::ZERO);
         }
         if self.incoming.is_quiet() && self.flights.are_quiet() {
             self.incoming.unregister(&self.ring);

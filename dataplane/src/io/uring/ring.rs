@@ -3,7 +3,7 @@
 
 use super::flight::Flights;
 use super::incoming::Incoming;
-use crate::io::DoorStats;
+use crate::io::{DoorStats, clock};
 use io_uring::types::{CancelBuilder, SubmitArgs, Timespec};
 use io_uring::{IoUring, Probe, opcode, squeue};
 use std::fs;
@@ -144,10 +144,24 @@ impl Ring {
         }
     }
 
-    /// The same, and waits for news up to `limit`.
-    pub(super) fn wait(&self, limit: Duration) -> io::Result<()> {
+    /// The same, and waits for news up to `limit`. What comes before `coalesce` is over gathers until then: the
+    /// thread wakes once for all of it; what comes later ends the wait at once, so a rare packet is not delayed.
+    pub(super) fn wait(&self, limit: Duration, coalesce: Duration) -> io::Result<()> {
+        let gathers = !coalesce.is_zero() && coalesce < limit;
+        let mut limit = limit;
+        if gathers && !self.ring.params().is_feature_min_timeout() {
+            clock::nap(coalesce);
+            limit -= coalesce;
+        }
         let limit = Timespec::new().sec(limit.as_secs()).nsec(limit.subsec_nanos());
-        match self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit)) {
+        let mut arguments = SubmitArgs::new().timespec(&limit);
+        let mut wanted = 1;
+        if gathers && self.ring.params().is_feature_min_timeout() {
+            // More than there are operations to report anything.
+            wanted = COMPLETIONS as usize;
+            arguments = arguments.min_wait_usec(coalesce.as_micros() as u32);
+        }
+        match self.ring.submitter().submit_with_args(wanted, &arguments) {
             Ok(_) => Ok(()),
             Err(error) if is_passing(&error) || error.raw_os_error() == Some(libc::ETIME) => Ok(()),
             Err(error) => Err(error),

@@ -1,0 +1,278 @@
+//! One case of the measurement: a headend in memory with its tunnels, and the burst that goes round.
+
+use super::{Measured, TurnArgs, TurnError};
+use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
+use adit_crypto::random::SeededRandom;
+use adit_crypto::suite::CipherSuite;
+use adit_dataplane::contract::{
+    ClusterSlot, Command, Dataplane, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, Path, Routes,
+    Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+};
+use adit_dataplane::esp::{IvSpace, OutboundSa};
+use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, pair};
+use adit_dataplane::packet::{Burst, Channel, Meta, PacketBuf, PoolSizes};
+use adit_dataplane::time::Instant;
+use adit_dataplane::worker::{DataplaneConfig, Worker, assemble};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Encapsulate,
+    Decapsulate,
+}
+
+/// What one case measures.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct What {
+    pub(super) suite: CipherSuite,
+    pub(super) sas: u32,
+    pub(super) direction: Direction,
+    /// Octets of an inner packet.
+    pub(super) size: u16,
+}
+
+/// A headend with its tunnels, and the burst that goes round.
+pub(super) struct Case {
+    what: What,
+    dataplane: Dataplane,
+    worker: Worker<MemoryDoor>,
+    peer: MemoryPeer,
+    /// Clients' ends, one per SA: they seal what is to be decapsulated.
+    twins: Vec<OutboundSa>,
+    /// An inner packet for each of the twins' tunnels differs in its address only.
+    template: Vec<u8>,
+    next_sa: usize,
+    burst: Burst,
+    /// Clocks per packet.
+    pub(super) rounds: Vec<f64>,
+}
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 1);
+
+impl Case {
+    pub(super) fn new(args: &TurnArgs, what: What) -> Result<Self, TurnError> {
+        let burst = usize::from(args.burst);
+        let pool = PoolSizes { small: 2 * burst + 256, large: 0, ..PoolSizes::default() };
+        let config = DataplaneConfig { burst, pool, ..DataplaneConfig::default() };
+        let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
+        let (door, peer) = pair(2 * burst, pool);
+        let mut routes = Routes::new(&mut SeededRandom::new(2));
+        for slot in 0..what.sas {
+            let host = ipnet(client(slot))?;
+            routes.insert(host, NextHop::Tunnel(TunnelKey { worker: WorkerId(0), slot }));
+        }
+        let (dataplane, mut workers) = assemble(&config, layout, routes, vec![door])?;
+        let worker = workers.pop().ok_or(TurnError::Bench("no worker"))?;
+        let template = inner_packet(what.size);
+        let mut case = Self {
+            what,
+            dataplane,
+            worker,
+            peer,
+            twins: Vec::new(),
+            template,
+            next_sa: 0,
+            burst: (0..burst).map(|_| PacketBuf::allocate(pool.small_capacity)).collect(),
+            rounds: Vec::new(),
+        };
+        for slot in 0..what.sas {
+            case.connect(args, layout, slot)?;
+        }
+        Ok(case)
+    }
+
+    fn connect(&mut self, args: &TurnArgs, layout: SpiLayout, slot: u32) -> Result<(), TurnError> {
+        let tunnel = TunnelKey { worker: WorkerId(0), slot };
+        let spi = (0..8).find_map(|filler| layout.encode(WorkerId(0), slot, filler));
+        let spi = spi.ok_or(TurnError::Bench("no SPI"))?;
+        let here = Arc::new(Selectors { local: vec![anything()], remote: vec![only(client(slot))] });
+        let there = Arc::new(Selectors { local: vec![only(client(slot))], remote: vec![anything()] });
+        let inbound = InboundSpec {
+            tunnel,
+            spi,
+            cipher: cipher(self.what.suite)?,
+            numbers: SequenceNumbers::Plain,
+            window: args.window,
+            lifetime: Lifetime::default(),
+            selectors: Arc::clone(&here),
+            counters: Arc::default(),
+        };
+        let suite = self.what.suite;
+        let outbound = |spi: Spi, selectors| -> Result<OutboundSpec, TurnError> {
+            Ok(OutboundSpec {
+                lane: Lane::FIRST,
+                tunnel,
+                spi: spi.get(),
+                pair: spi,
+                cipher: cipher(suite)?,
+                numbers: SequenceNumbers::Plain,
+                lifetime: Lifetime::default(),
+                selectors,
+                counters: Arc::default(),
+            })
+        };
+        self.twins.push(OutboundSa::new(outbound(spi, there)?, IvSpace::new(0, WorkerId(1))));
+        let tunnel = TunnelSpec {
+            tunnel,
+            path: path(),
+            outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
+            following: Following::NewestPacket,
+        };
+        let commands = [
+            Command::AddTunnel(tunnel),
+            Command::AddInbound(Box::new(inbound)),
+            Command::SwitchOutbound(Box::new(outbound(spi, here)?)),
+        ];
+        let [handle] = &self.dataplane.workers[..] else { return Err(TurnError::Bench("one worker")) };
+        for command in commands {
+            handle.send(command).map_err(|_| TurnError::Bench("the command channel is full"))?;
+        }
+        self.worker.turn(Instant::ZERO)?;
+        Ok(())
+    }
+
+    /// Clocks per packet over `bursts` turns.
+    pub(super) fn round(&mut self, clock: &quanta::Clock, bursts: u32) -> Result<f64, TurnError> {
+        let burst = self.burst.len();
+        let mut clocks = 0;
+        for turn in 0..bursts {
+            self.refill()?;
+            self.peer.push_burst(&mut self.burst);
+            let now = Instant::from_nanos(u64::from(turn) * 10_000);
+            let before = clock.raw();
+            self.worker.turn(now)?;
+            clocks += clock.raw() - before;
+            self.peer.take_burst(&mut self.burst);
+            if self.burst.len() != burst {
+                return Err(self.lost(burst));
+            }
+            // First uses are told once; nobody needs to hear them here.
+            self.dataplane.events.try_iter().for_each(drop);
+        }
+        Ok(clocks as f64 / f64::from(bursts) / burst as f64)
+    }
+
+    /// Makes the burst anew: not measured.
+    fn refill(&mut self) -> Result<(), TurnError> {
+        for packet in &mut self.burst {
+            let slot = self.next_sa;
+            self.next_sa = (slot + 1) % self.twins.len();
+            let client = client(slot as u32).octets();
+            packet.reset();
+            let room = packet.extend_back(self.template.len()).ok_or(TurnError::Bench("the buffer is too small"))?;
+            room.copy_from_slice(&self.template);
+            match self.what.direction {
+                Direction::Encapsulate => {
+                    room[12..16].copy_from_slice(&SERVER.octets());
+                    room[16..20].copy_from_slice(&client);
+                }
+                Direction::Decapsulate => {
+                    room[12..16].copy_from_slice(&client);
+                    room[16..20].copy_from_slice(&SERVER.octets());
+                    let twin = self.twins.get_mut(slot).ok_or(TurnError::Bench("no twin"))?;
+                    twin.seal(packet, Instant::ZERO).map_err(|_| TurnError::Bench("the twin does not seal"))?;
+                    packet.meta = Meta { channel: Channel::NatT, path: Some(path()), ..Meta::default() };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&self, burst: usize) -> TurnError {
+        let totals = self.dataplane.workers.first().map(|worker| worker.counters.totals().drops);
+        let reasons = adit_dataplane::contract::DropReason::ALL.iter().map(|reason| reason.name());
+        let drops = reasons.zip(totals.into_iter().flatten()).filter(|(_, n)| *n > 0).collect();
+        TurnError::Lost { left: self.burst.len(), burst, drops }
+    }
+
+    pub(super) fn measured(&mut self, clocks_per_nano: f64) -> Result<Measured, TurnError> {
+        self.rounds.sort_by(f64::total_cmp);
+        let clocks_median = self.rounds.get(self.rounds.len() / 2).copied().unwrap_or(f64::NAN);
+        let clocks_best = self.rounds.first().copied().unwrap_or(f64::NAN);
+        let mpps = |clocks: f64| clocks_per_nano * 1000.0 / clocks;
+        let What { suite, sas, direction, size } = self.what;
+        Ok(Measured {
+            suite: suite.to_string(),
+            backend: cipher(suite)?.backend().name(),
+            sas,
+            direction: match direction {
+                Direction::Encapsulate => "encapsulate",
+                Direction::Decapsulate => "decapsulate",
+            },
+            inner_octets: size,
+            clocks_median,
+            clocks_best,
+            mpps_median: mpps(clocks_median),
+            mpps_best: mpps(clocks_best),
+        })
+    }
+}
+
+/// UDP in IPv4, addresses left out.
+fn inner_packet(size: u16) -> Vec<u8> {
+    let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0];
+    packet[2..4].copy_from_slice(&size.to_be_bytes());
+    packet.resize(24, 0);
+    packet.extend((size - 20).to_be_bytes());
+    packet.resize(size.into(), 0x5a);
+    packet
+}
+
+fn client(slot: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 1)) + slot)
+}
+
+fn ipnet(host: Ipv4Addr) -> Result<adit_dataplane::contract::IpNet, TurnError> {
+    adit_dataplane::contract::IpNet::new(host.into(), 32).map_err(|_| TurnError::Bench("no such prefix"))
+}
+
+fn path() -> Path {
+    Path { local: ([192, 0, 2, 1], 4500).into(), peer: ([198, 51, 100, 7], 4500).into() }
+}
+
+fn anything() -> Selector {
+    let addresses = IpAddr::from([0; 4])..=IpAddr::from([255; 4]);
+    Selector { addresses, protocol: 0, ports: 0..=u16::MAX }
+}
+
+fn only(address: Ipv4Addr) -> Selector {
+    Selector { addresses: address.into()..=address.into(), protocol: 0, ports: 0..=u16::MAX }
+}
+
+fn cipher(suite: CipherSuite) -> Result<EspCipher, BadKeyLength> {
+    EspCipher::new(Backend::Auto, suite, &vec![7; suite.encr().key_len()], &vec![8; suite.integ_key_len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turn::suite;
+
+    #[test]
+    fn every_case_measures_whole_bursts() {
+        for (name, sas) in [("aes128gcm16", 3), ("aes256-sha256", 1), ("chacha20poly1305", 40)] {
+            let args = TurnArgs {
+                suites: Vec::new(),
+                sizes: Vec::new(),
+                window: 64,
+                burst: 16,
+                sas: Vec::new(),
+                rounds: 1,
+                bursts: 20,
+                json: true,
+            };
+            let clock = quanta::Clock::new();
+            for direction in [Direction::Encapsulate, Direction::Decapsulate] {
+                for size in [64, 1400] {
+                    let what = What { suite: suite(name).unwrap(), sas, direction, size };
+                    let mut case = Case::new(&args, what).unwrap();
+                    assert!(case.round(&clock, args.bursts).unwrap() > 0.0);
+                    let totals = case.dataplane.workers[0].counters.totals();
+                    assert_eq!(totals.drops.iter().sum::<u64>(), 0);
+                    assert_eq!(totals.inner_sent + totals.outer_sent, 320);
+                }
+            }
+        }
+    }
+}
