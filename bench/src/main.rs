@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod scenario;
+mod sim;
 mod turn;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,8 @@ enum What {
     /// Real peers in network namespaces, and what must hold
     #[command(subcommand)]
     Scenario(scenario::Ask),
+    /// Many initiators against a headend in a simulated world
+    Sim(sim::ask::Ask),
     /// What a worker's turn costs per packet, packets in memory
     Turn(turn::TurnArgs),
 }
@@ -28,6 +31,7 @@ enum What {
 fn main() -> ExitCode {
     match Arguments::parse().what {
         What::Scenario(ask) => scenario::main(&ask),
+        What::Sim(ask) => sim::ask::main(&ask),
         What::Turn(args) => turn::main(&args),
     }
 }

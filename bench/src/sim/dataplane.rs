@@ -1,0 +1,278 @@
+//! A dataplane that remembers: it does what it is told, reports what its contract says, gives back what retires, and
+//! notices what makes no sense.
+
+use super::datagram::{Datagram, Esp};
+use super::finding::What;
+use super::sa::{Inbound, Opened, Outbound};
+use adit_control::ike::engine::Output;
+use adit_dataplane::contract::*;
+use adit_dataplane::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+
+/// One host's.
+#[derive(Default)]
+pub(crate) struct Dataplane {
+    pub(crate) tunnels: BTreeMap<TunnelKey, Tunnel>,
+    routes: Option<Routes>,
+    /// On their way to control.
+    reports: VecDeque<(WorkerId, Event)>,
+    by_spi: BTreeMap<Spi, TunnelKey>,
+    /// SAs that were, with the tunnel they were in.
+    were: BTreeMap<Spi, (Instant, Serial)>,
+    tunnels_so_far: u64,
+    sas_so_far: u64,
+}
+
+/// Tells a tunnel from a later one in the same slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Serial(u64);
+
+pub(crate) struct Tunnel {
+    serial: Serial,
+    path: Path,
+    following: Following,
+    pub(crate) inbound: BTreeMap<Spi, Inbound>,
+    outbound: BTreeMap<Lane, Outbound>,
+}
+
+/// What is to be sent for control.
+pub(crate) enum Errand {
+    Nothing,
+    Ike(IkeDatagram),
+    Keepalive(Path),
+}
+
+/// What became of an ESP packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    Good,
+    Duplicate,
+    /// No SA, and that is to be expected: no tunnel any more or not yet, or it was under way when its SA went.
+    Late,
+    Wrong(What),
+}
+
+/// The contract's limit for one tunnel.
+const MOST_INBOUND: usize = Lane::COUNT * Lane::INBOUND;
+
+impl Tunnel {
+    /// The SPIs that packets leave with.
+    pub(crate) fn sends_on(&self) -> impl Iterator<Item = u32> {
+        self.outbound.values().map(|outbound| outbound.spec.spi)
+    }
+
+    /// Whether packets leave in this lane.
+    pub(crate) fn has_lane(&self, lane: Lane) -> bool {
+        self.outbound.contains_key(&lane)
+    }
+}
+
+impl Dataplane {
+    /// Does it.
+    pub(crate) fn obey(&mut self, now: Instant, output: Output) -> Result<Errand, What> {
+        let (worker, command) = match output {
+            Output::Routes(routes) => {
+                self.routes = Some(routes);
+                return Ok(Errand::Nothing);
+            }
+            Output::Command(worker, command) => (worker, command),
+        };
+        match command {
+            Command::AddTunnel(spec) => self.add_tunnel(&spec)?,
+            Command::MoveTunnel(order) => self.move_tunnel(worker, &order)?,
+            Command::AddInbound(spec) => self.add_inbound(*spec)?,
+            Command::SwitchOutbound(spec) => {
+                let (key, lane) = (spec.tunnel, spec.lane);
+                let before = self.tunnel_mut(key)?.outbound.insert(lane, Outbound::new(*spec));
+                self.reports.extend(before.map(|old| (worker, retired_outbound(key, old))));
+            }
+            Command::DropOutbound { tunnel, lane } => {
+                let before = self.tunnel_mut(tunnel)?.outbound.remove(&lane);
+                self.reports.extend(before.map(|old| (worker, retired_outbound(tunnel, old))));
+            }
+            Command::DropInbound { spi } => self.drop_inbound(now, worker, spi)?,
+            Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
+            Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
+            Command::SendKeepalive(path) => return Ok(Errand::Keepalive(path)),
+            Command::Stop => {}
+        }
+        Ok(Errand::Nothing)
+    }
+
+    /// The next thing to tell control.
+    pub(crate) fn report(&mut self) -> Option<(WorkerId, Event)> {
+        self.reports.pop_front()
+    }
+
+    /// An inner packet for this tunnel's peer in each lane.
+    pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Vec<(Path, Esp)> {
+        let Some(tunnel) = self.tunnels.get_mut(&key) else { return Vec::new() };
+        let mut reports = Vec::new();
+        let sealed = tunnel.outbound.values_mut().filter_map(|outbound| outbound.seal(now, &mut reports));
+        let sealed = sealed.map(|esp| (tunnel.path, esp)).collect();
+        self.reports.extend(reports.into_iter().map(|event| (key.worker, event)));
+        sealed
+    }
+
+    /// A packet comes in.
+    pub(crate) fn open(&mut self, now: Instant, datagram: &Datagram, esp: &Esp) -> Receipt {
+        let Some(spi) = Spi::new(esp.spi) else {
+            return Receipt::Wrong(What::NeverInstalled { spi: esp.spi, sender: datagram.sender });
+        };
+        let Some((key, tunnel)) = self.by_spi.get(&spi).and_then(|key| Some((*key, self.tunnels.get_mut(key)?))) else {
+            return self.unknown(datagram, spi);
+        };
+        let Some(inbound) = tunnel.inbound.get_mut(&spi) else { return self.unknown(datagram, spi) };
+        let (mut reports, order) = (Vec::new(), inbound.order);
+        let opened = inbound.open(now, esp, &mut reports);
+        let path = Path { local: datagram.to, peer: datagram.from };
+        let newest = match opened {
+            Opened::OtherKeys => return Receipt::Wrong(What::OtherKeys { spi }),
+            Opened::Duplicate => return Receipt::Duplicate,
+            Opened::LifeOver => return Receipt::Late,
+            Opened::First => {
+                reports.push(Event::FirstUse { spi });
+                true
+            }
+            Opened::Newest => true,
+            Opened::Overtaken => false,
+        };
+        // A packet on an older SA says nothing about where the peer is once a newer one is there.
+        let newest = newest && tunnel.inbound.values().all(|other| other.order <= order);
+        if newest && tunnel.following == Following::NewestPacket && tunnel.path != path {
+            tunnel.path = path;
+            reports.push(Event::Moved { tunnel: key, path });
+        }
+        self.reports.extend(reports.into_iter().map(|event| (key.worker, event)));
+        Receipt::Good
+    }
+
+    /// Where a packet to this inner address goes.
+    pub(crate) fn route(&self, address: IpAddr) -> Option<TunnelKey> {
+        self.routes.as_ref()?.lookup(address).map(|NextHop::Tunnel(key)| key)
+    }
+
+    /// The tunnel that receives on this SPI.
+    pub(crate) fn tunnel_with(&self, spi: u32) -> Option<&Tunnel> {
+        self.tunnels.get(self.by_spi.get(&Spi::new(spi)?)?)
+    }
+
+    /// The lane that packets with this SPI leave in.
+    pub(crate) fn lane_of(&self, spi: u32) -> Option<Lane> {
+        let lanes = self.tunnels.values().flat_map(|tunnel| &tunnel.outbound);
+        lanes.into_iter().find(|(_, outbound)| outbound.spec.spi == spi).map(|(lane, _)| *lane)
+    }
+
+    /// Routes that packets find.
+    pub(crate) fn routes_published(&self) -> usize {
+        self.routes.as_ref().map_or(0, Routes::len)
+    }
+
+    /// Whether nothing at all is left of what control ordered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tunnels.is_empty() && self.by_spi.is_empty() && self.reports.is_empty() && self.routes_published() == 0
+    }
+
+    /// What is in it, in numbers.
+    pub(crate) fn summary(&self) -> String {
+        let (tunnels, inbound, routes) = (self.tunnels.len(), self.by_spi.len(), self.routes_published());
+        format!("{tunnels} tunnels, {inbound} inbound SAs, {routes} routes")
+    }
+
+    /// All SAs that a tunnel receives on are gone, and control is not told.
+    pub(crate) fn lose_inbound(&mut self, now: Instant, key: TunnelKey) {
+        let Some(tunnel) = self.tunnels.get_mut(&key) else { return };
+        for spi in std::mem::take(&mut tunnel.inbound).into_keys() {
+            self.by_spi.remove(&spi);
+            self.were.insert(spi, (now, tunnel.serial));
+        }
+    }
+
+    fn unknown(&self, datagram: &Datagram, spi: Spi) -> Receipt {
+        let living = |serial: Serial| self.tunnels.values().any(|tunnel| tunnel.serial == serial);
+        match self.were.get(&spi) {
+            Some((dropped, serial)) if living(*serial) && datagram.sent > *dropped => {
+                Receipt::Wrong(What::SentAfterDrop { spi, sender: datagram.sender })
+            }
+            Some(_) => Receipt::Late,
+            // The answer to IKE_AUTH may be lost while packets from the other end already come.
+            None if self.tunnels.is_empty() => Receipt::Late,
+            None => Receipt::Wrong(What::NeverInstalled { spi: spi.get(), sender: datagram.sender }),
+        }
+    }
+
+    fn add_tunnel(&mut self, spec: &TunnelSpec) -> Result<(), What> {
+        self.tunnels_so_far += 1;
+        let tunnel = Tunnel {
+            serial: Serial(self.tunnels_so_far),
+            path: spec.path,
+            following: spec.following,
+            inbound: BTreeMap::new(),
+            outbound: BTreeMap::new(),
+        };
+        match self.tunnels.insert(spec.tunnel, tunnel) {
+            None => Ok(()),
+            Some(_) => Err(What::SlotTaken(spec.tunnel)),
+        }
+    }
+
+    fn move_tunnel(&mut self, worker: WorkerId, order: &Move) -> Result<(), What> {
+        let tunnel = self.tunnel_mut(order.tunnel)?;
+        if tunnel.path == order.from {
+            tunnel.path = order.to;
+            self.reports.push_back((worker, Event::Moved { tunnel: order.tunnel, path: order.to }));
+        }
+        Ok(())
+    }
+
+    fn add_inbound(&mut self, spec: InboundSpec) -> Result<(), What> {
+        let (key, spi) = (spec.tunnel, spec.spi);
+        self.sas_so_far += 1;
+        let order = self.sas_so_far;
+        let tunnel = self.tunnel_mut(key)?;
+        tunnel.inbound.insert(spi, Inbound::new(spec, order));
+        if tunnel.inbound.len() > MOST_INBOUND {
+            return Err(What::TooManyInbound(key));
+        }
+        self.were.remove(&spi);
+        match self.by_spi.insert(spi, key) {
+            None => Ok(()),
+            Some(_) => Err(What::SpiTaken(spi)),
+        }
+    }
+
+    fn drop_inbound(&mut self, now: Instant, worker: WorkerId, spi: Spi) -> Result<(), What> {
+        let key = self.by_spi.remove(&spi).ok_or(What::NoSuchSa(spi))?;
+        let tunnel = self.tunnel_mut(key)?;
+        let serial = tunnel.serial;
+        let inbound = tunnel.inbound.remove(&spi).ok_or(What::NoSuchSa(spi))?;
+        self.were.insert(spi, (now, serial));
+        self.reports.push_back((worker, retired_inbound(spi, inbound)));
+        Ok(())
+    }
+
+    fn drop_tunnel(&mut self, now: Instant, worker: WorkerId, key: TunnelKey) -> Result<(), What> {
+        let tunnel = self.tunnels.remove(&key).ok_or(What::NoSuchTunnel(key))?;
+        for (spi, inbound) in tunnel.inbound {
+            self.by_spi.remove(&spi);
+            self.were.insert(spi, (now, tunnel.serial));
+            self.reports.push_back((worker, retired_inbound(spi, inbound)));
+        }
+        self.reports.extend(tunnel.outbound.into_values().map(|outbound| (worker, retired_outbound(key, outbound))));
+        self.reports.push_back((worker, Event::Retired(Retired::Tunnel { tunnel: key })));
+        Ok(())
+    }
+
+    fn tunnel_mut(&mut self, key: TunnelKey) -> Result<&mut Tunnel, What> {
+        self.tunnels.get_mut(&key).ok_or(What::NoSuchTunnel(key))
+    }
+}
+
+fn retired_inbound(spi: Spi, inbound: Inbound) -> Event {
+    Event::Retired(Retired::Inbound { spi, cipher: inbound.spec.cipher })
+}
+
+fn retired_outbound(tunnel: TunnelKey, outbound: Outbound) -> Event {
+    Event::Retired(Retired::Outbound { tunnel, cipher: outbound.spec.cipher })
+}

@@ -1,0 +1,128 @@
+//! A client and its user: calls the headend, sends packets, hangs up.
+
+use super::chance::Chance;
+use super::host::HostId;
+use super::model::{Subscriber, Wants};
+use super::neighbourhood::Address;
+use super::world::{IKE_PORT, NATT_PORT, World};
+use adit_control::config::checked::Config;
+use adit_control::ike::engine::{Call, Contact, Engine};
+use adit_control::ike::narrow::{selector_of_address, selector_of_net};
+use adit_control::ike::wire::Id;
+use adit_control::lease::{Ask, Want};
+use adit_control::session::{SessionId, SessionState};
+use adit_crypto::random::SeededRandom;
+use adit_dataplane::contract::{ClusterSlot, Path, Selectors, SpiLayout};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One of many.
+pub(crate) struct Person {
+    pub(crate) address: Address,
+    pub(crate) subscriber: Subscriber,
+    pub(crate) session: Option<SessionId>,
+    identity: Id,
+    want: Want,
+    config: Arc<Config>,
+}
+
+/// An engine with chance of its own.
+pub(crate) fn engine(config: &Arc<Config>, chance: &mut Chance) -> Engine {
+    let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(chance.word()));
+    let random = Box::new(SeededRandom::new(chance.word()));
+    Engine::new(Arc::clone(config), config.workers.cores.len(), layout, random)
+}
+
+impl Person {
+    /// Not at home yet. `None` only if the name cannot be an identity.
+    pub(crate) fn new(number: usize, address: Address, config: &Arc<Config>, chance: &mut Chance) -> Option<Self> {
+        let name = format!("p{number}@sim");
+        let want = match chance.below(4) {
+            0 => Want { v4: Ask::Any, v6: Ask::Nothing },
+            1 => Want { v4: Ask::Nothing, v6: Ask::Any },
+            _ => Want { v4: Ask::Any, v6: Ask::Any },
+        };
+        Some(Self {
+            address,
+            subscriber: Subscriber { host: address.host, identity: name.clone(), wants: Wants::Gone },
+            session: None,
+            identity: Id::parse(&name).ok()?,
+            want,
+            config: Arc::clone(config),
+        })
+    }
+
+    /// Switches its machine on.
+    pub(crate) fn start(&mut self, world: &mut World, chance: &mut Chance) {
+        world.switch_on(self.address.host, engine(&self.config, chance));
+        self.session = None;
+    }
+
+    /// Wants to be up, and calls.
+    pub(crate) fn call(&mut self, world: &mut World, contact: Contact) {
+        let path = |port| Path {
+            local: SocketAddr::new(self.address.own, port),
+            peer: SocketAddr::new(self.address.headend, port),
+        };
+        let call = Call {
+            connection: 0,
+            identity: self.identity.clone(),
+            path: path(IKE_PORT),
+            natt: path(NATT_PORT),
+            want: self.want,
+            contact,
+        };
+        self.subscriber.wants = Wants::Up { children: 1 };
+        let called = world.with_engine(self.address.host, |now, engine| engine.connect(now, call));
+        self.session = called.and_then(Result::ok);
+    }
+
+    /// Wants one more child SA, for a part of what is behind the headend.
+    pub(crate) fn add_child(&mut self, world: &mut World) {
+        let (Some(session), Wants::Up { children }) = (self.session, self.subscriber.wants) else { return };
+        let Some(machine) = world.machine(self.address.host) else { return };
+        let sessions = machine.engine.sessions(world.now());
+        let ours = sessions.iter().flat_map(|session| &session.addresses).find(|address| address.is_ipv4());
+        let (Some(ours), Ok(part)) = (ours, "10.20.0.0/25".parse()) else { return };
+        let selectors = Selectors { local: vec![selector_of_address(*ours)], remote: vec![selector_of_net(part)] };
+        let added = world.with_engine(self.address.host, |now, engine| engine.add_child(now, session, selectors));
+        if added == Some(Ok(())) {
+            self.subscriber.wants = Wants::Up { children: children + 1 };
+        }
+    }
+
+    /// Says goodbye.
+    pub(crate) fn hang_up(&mut self, world: &mut World) {
+        self.subscriber.wants = Wants::Gone;
+        if let Some(session) = self.session.take() {
+            world.with_engine(self.address.host, |now, engine| engine.disconnect(now, session));
+        }
+    }
+
+    /// Goes without a word.
+    pub(crate) fn die(&mut self, world: &mut World) {
+        self.subscriber.wants = Wants::Gone;
+        self.session = None;
+        world.switch_off(self.address.host);
+    }
+
+    /// How its session is doing, as its own engine says.
+    pub(crate) fn state(&self, world: &World) -> Option<SessionState> {
+        world.machine(self.address.host)?.engine.state(self.session?)
+    }
+
+    /// A packet each way, as far as there are tunnels.
+    pub(crate) fn exchange_packets(&self, world: &mut World) {
+        let Some(machine) = world.machine(self.address.host) else { return };
+        let tunnels: Vec<_> = machine.dataplane.tunnels.keys().copied().collect();
+        let addresses: Vec<_> =
+            machine.engine.sessions(world.now()).into_iter().flat_map(|session| session.addresses).collect();
+        for tunnel in tunnels {
+            world.send_inner(self.address.host, tunnel);
+        }
+        let back = |world: &World, address| world.machine(HostId::HEADEND)?.dataplane.route(address);
+        if let Some(tunnel) = addresses.first().and_then(|address| back(world, *address)) {
+            world.send_inner(HostId::HEADEND, tunnel);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! How the ends are configured: by the same text and the same checks as `aditd`'s, so that what a world shows holds for
+//! a file that somebody can write.
+
+use adit_control::config::checked::Config;
+use adit_control::config::{ConfigErrors, Surroundings, read};
+use std::sync::Arc;
+
+/// What a world's ends are set to. Times are in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) rekey_ike: u64,
+    pub(crate) rekey_child: u64,
+    pub(crate) dpd_delay: u64,
+}
+
+/// Made once, shared by all.
+#[derive(Debug, Clone)]
+pub(crate) struct Configs {
+    pub(crate) headend: Arc<Config>,
+    pub(crate) client: Arc<Config>,
+}
+
+impl Settings {
+    /// Retransmissions before an end gives up; in the text below.
+    pub(crate) const TRIES: u32 = 5;
+
+    /// For both kinds of end.
+    pub(crate) fn configs(&self) -> Result<Configs, ConfigErrors> {
+        Ok(Configs { headend: self.headend()?, client: self.client()? })
+    }
+
+    fn headend(&self) -> Result<Arc<Config>, ConfigErrors> {
+        self.config(
+            r#"
+            [node]
+            identity = "headend.sim"
+            [[pool]]
+            name = "all"
+            addresses = ["10.64.0.0/14", "fd64::/64"]
+            [[connection]]
+            name = "subscribers"
+            remote_ids = ["*@sim"]
+            psk = "a simulated secret"
+            pools = ["all"]
+            networks = ["10.20.0.0/24", "fd20::/64"]
+            "#,
+        )
+    }
+
+    /// A client's only connection is the one it calls.
+    fn client(&self) -> Result<Arc<Config>, ConfigErrors> {
+        self.config(
+            r#"
+            [node]
+            identity = "nobody@sim"
+            [[pool]]
+            name = "none"
+            addresses = ["192.0.2.0/29"]
+            [[connection]]
+            name = "headend"
+            remote_ids = ["headend.sim"]
+            psk = "a simulated secret"
+            pools = ["none"]
+            networks = ["10.20.0.0/24", "fd20::/64"]
+            "#,
+        )
+    }
+
+    fn config(&self, who: &str) -> Result<Arc<Config>, ConfigErrors> {
+        let Self { rekey_ike, rekey_child, dpd_delay } = self;
+        let text = format!(
+            r#"{who}
+            ike_proposals = ["aes128gcm16-prfsha256-x25519"]
+            esp_proposals = ["aes128gcm16"]
+            [workers]
+            count = 2
+            [ike]
+            dpd_delay = "{dpd_delay}s"
+            retransmit_initial = "2s"
+            retransmit_tries = {tries}
+            half_open_limit = 4096
+            session_limit = 65536
+            rekey_time = "{rekey_ike}s"
+            over_time = "{over_ike}s"
+            [esp]
+            rekey_time = "{rekey_child}s"
+            "#,
+            tries = Self::TRIES,
+            over_ike = rekey_ike / 2,
+        );
+        let around = Surroundings { folder: std::path::PathBuf::new(), cores: Vec::new() };
+        read("simulated configuration", &text, &around).map(|(config, _warnings)| Arc::new(config))
+    }
+}

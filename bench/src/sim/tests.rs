@@ -1,0 +1,105 @@
+//! What must hold in simulated worlds.
+
+use super::chance::Odds;
+use super::collisions::{Act, SETTINGS, collide_all};
+use super::crowd::{Plan, Report, run};
+use super::finding::What;
+use super::host::Fault;
+use clap::ValueEnum;
+
+/// What to type to see it again.
+fn again(plan: &Plan) -> String {
+    let Plan { seed, people, loss, duplication, straggling, .. } = plan;
+    format!(
+        "adit-bench sim --seed {seed} --initiators {people} --loss {loss} --duplication {duplication} \
+         --straggling {straggling}"
+    )
+}
+
+#[track_caller]
+fn nothing_wrong(plan: &Plan) -> Report {
+    let report = run(plan).unwrap();
+    assert!(report.findings.is_empty(), "{report}again: {}", again(plan));
+    report
+}
+
+/// Must-hold of the project: ten thousand, with loss, duplication and reordering; some die, move, reboot or hang up;
+/// once it is quiet both ends hold what is wanted, and in the end nothing is left.
+#[test]
+fn ten_thousand_initiators_hold_what_they_must_and_leave_nothing() {
+    let report = nothing_wrong(&Plan::new(1, 10_000));
+    eprintln!("{report}");
+    let (tally, deeds) = (report.tally, report.deeds);
+    assert!(report.logins >= 10_000 && report.most_sessions > 5000, "{report}");
+    for (what, least) in [
+        (tally.lost, 10_000),
+        (tally.duplicated, 10_000),
+        (tally.blocked, 1000),
+        (deeds.died, 500),
+        (deeds.rebooted, 500),
+        (deeds.rebound, 500),
+    ] {
+        assert!(what >= least, "something hardly ever happened\n{report}");
+    }
+}
+
+#[test]
+fn a_line_that_loses_a_quarter_of_everything_ends_no_session_without_reason() {
+    let plan = Plan { loss: Odds::per_mille(250), ..Plan::new(2, 100) };
+    let report = nothing_wrong(&plan);
+    assert!(report.deeds.calls_again > 0, "so bad a line ends sessions, and each end was explained\n{report}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let traces = [1, 1, 2].map(|seed| nothing_wrong(&Plan::new(seed, 40)).trace);
+    assert_eq!(traces[0], traces[1]);
+    assert_ne!(traces[0], traces[2]);
+}
+
+#[test]
+fn every_deliberate_mistake_of_the_headend_is_found_and_called_by_its_name() {
+    nothing_wrong(&Plan::new(3, 40));
+    for fault in Fault::value_variants() {
+        let report = run(&Plan { fault: Some(*fault), ..Plan::new(3, 40) }).unwrap();
+        let tells = |what: &What| match fault {
+            Fault::ForgetsDropInbound => matches!(what, What::Unpaired(_)),
+            Fault::ForgetsSwitchOutbound | Fault::BreaksBeforeMake => matches!(what, What::SentAfterDrop { .. }),
+            Fault::ForgetsDropTunnel | Fault::ForgetsRetired => matches!(what, What::LeftOver(_)),
+            Fault::ForgetsRoutes => matches!(what, What::LeftOver(why) if why.contains("routes published")),
+        };
+        assert!(report.findings.iter().any(|finding| tells(&finding.what)), "{fault:?} was not found\n{report}");
+    }
+}
+
+#[track_caller]
+fn collisions_of(act: Act) {
+    let mut cases = 0;
+    collide_all(act, &SETTINGS.configs().unwrap(), |case, outcome| {
+        let findings: Vec<String> = outcome.findings.iter().map(ToString::to_string).collect();
+        assert!(findings.is_empty(), "{case:?}\n{}\n{}", outcome.ladder.join("\n"), findings.join("\n"));
+        assert!(outcome.messages >= 2, "nothing happened: {case:?}");
+        cases += 1;
+    });
+    assert!(cases > 200, "{cases} cases");
+}
+
+#[test]
+fn a_child_rekey_collides_with_anything_and_any_message_may_be_lost() {
+    collisions_of(Act::RekeyChild);
+}
+
+#[test]
+fn an_ike_rekey_collides_with_anything_and_any_message_may_be_lost() {
+    collisions_of(Act::RekeyIke);
+}
+
+#[test]
+fn a_child_delete_collides_with_anything_and_any_message_may_be_lost() {
+    collisions_of(Act::DeleteChild);
+}
+
+#[test]
+fn an_ike_delete_collides_with_anything_and_any_message_may_be_lost() {
+    collisions_of(Act::DeleteIke);
+}
