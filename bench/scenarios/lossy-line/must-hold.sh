@@ -22,15 +22,26 @@ ike_number() { strongswan_ctl c1 --list-sas | grep -oE '^adit: #[0-9]+, ESTABLIS
 for round in {1..10}; do
   hold "login $round" connect c1 net 30
   pings_start c1 "$SERVER4" 0.01
-  child=$(child_number)
-  hold "child rekey $round begins" strongswan_ctl c1 --rekey --child net
-  hold "child rekey $round completes" within 20 not answers "$child" child_number
-  ike=$(ike_number)
-  hold "IKE rekey $round begins" strongswan_ctl c1 --rekey --ike adit
-  hold "IKE rekey $round completes" within 20 not answers "$ike" ike_number
+  for again in 1 2 3; do
+    child=$(child_number)
+    hold "child rekey $round.$again begins" strongswan_ctl c1 --rekey --child net
+    hold "child rekey $round.$again completes" within 20 not answers "$child" child_number
+    ike=$(ike_number)
+    hold "IKE rekey $round.$again begins" strongswan_ctl c1 --rekey --ike adit
+    hold "IKE rekey $round.$again completes" within 20 not answers "$ike" ike_number
+  done
   pings_end c1 >/dev/null
   hold "logout $round" disconnect c1 adit
   hold "nothing is left of $round" within 20 nothing_left
 done
+# Once more for a while, so that the headend's own timers rekey, too.
+hold "the last login" connect c1 net 30
+pings_start c1 "$SERVER4" 0.005
+rekeys_by_headend() { grep -cE '(child|IKE) SA rekeyed.*by="us"' "$(headend_log)" || true; }
+several() { [ "$(rekeys_by_headend)" -ge 5 ]; }
+hold_of_adit "the headend rekeys five times" within 60 several
+pings_end c1 >/dev/null
+hold "the last logout" disconnect c1 adit
+hold "nothing is left at last" within 20 nothing_left
 hold "the line has lost packets upwards" test "$(lost up)" -gt 0
 hold "the line has lost packets downwards" test "$(lost down)" -gt 0
