@@ -170,11 +170,10 @@ fn start(now: Instant, engine: &mut Engine, id: SessionId, act: Act) {
         Act::RekeyChild => engine.rekey_children(now, id),
         Act::RekeyIke => engine.rekey_ike(now, id),
         Act::DeleteChild => {
-            // Who has just answered a rekey does not know whether the peer has the new SA: deleting the old one then
-            // costs packets if that answer was lost, and that is no mistake of the protocol's.
+            // Whatever it is in: the engine lets a child SA be that the peer is replacing.
             let sas = engine.sas(now);
-            let [only] = &sas[..] else { return };
-            if let Some(spi_in) = model::spi(&only.spi_in).and_then(Spi::new) {
+            let Some(oldest) = sas.first() else { return };
+            if let Some(spi_in) = model::spi(&oldest.spi_in).and_then(Spi::new) {
                 engine.delete_child(now, id, spi_in);
             }
         }
