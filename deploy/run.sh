@@ -45,7 +45,8 @@ die() { echo "make run: $*" >&2; exit 1; }
 deploy/install-peers.sh
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/adit/target}
 say "building"
-cargo build --quiet --release --locked --package adit-control
+# The whole workspace, as everything else builds it: a single package has other features, and is built anew.
+cargo build --quiet --release --locked --workspace --bins
 ctl() { "$CARGO_TARGET_DIR/release/aditctl" --socket "$RIG_DIR/aditd.sock" "$@"; }
 
 # Everything from here on carries the mark by which down.sh finds it.
