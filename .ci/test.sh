@@ -124,8 +124,9 @@ run_live() {
     "$work/screen" <"$work/keys" >/dev/null 2>&1 &
   script=$!
   for ((i = 0; i < 600; i++)); do
-    run=$(pgrep -P "$script") || break
-    if grep -qa 'client1@adit' "$work/screen"; then
+    kill -0 "$script" 2>/dev/null || break
+    if grep -qsa 'client1@adit' "$work/screen"; then
+      run=$(pgrep -P "$script")
       shown=yes
       break
     fi
