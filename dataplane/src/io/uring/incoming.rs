@@ -18,8 +18,8 @@ use std::os::fd::RawFd;
 
 /// Slots for datagrams. Only the pages that were written to are real memory.
 const OUTER_SLOTS: u16 = 256;
-/// Large buffers from the pool that wait for inner packets.
-const INNER_BUFFERS: u16 = 16;
+/// Large buffers from the pool that wait for inner packets: a burst, so that one look takes it and one send carries it.
+const INNER_BUFFERS: u16 = 64;
 /// What the kernel writes in front of a datagram: `struct io_uring_recvmsg_out`, name, control messages.
 const BESIDE: usize = 16 + NAME_LEN.next_multiple_of(4) + CONTROL_LEN;
 const OUTER_SLOT: usize = (BESIDE + SLOT + SLOT_GAP).next_multiple_of(64);
