@@ -546,11 +546,17 @@ fn a_sleeping_door_lets_packets_gather_and_wakes_at_once_for_a_late_one() {
             };
             let mut worker = Worker::alone(&gathering(Duration::from_secs(1)));
             worker.receives_nothing();
-            let sender = send_apart(Duration::from_millis(5), 10);
-            assert_eq!(worker.door.wait(Duration::from_secs(20)).unwrap(), Woken::Ready);
+            let sender = send_apart(Duration::from_millis(2), 400);
+            let (mut burst, mut waits) = (Burst::new(), 0);
+            while burst.len() < 400 {
+                assert_eq!(worker.door.wait(Duration::from_secs(20)).unwrap(), Woken::Ready);
+                waits += 1;
+                // as a worker does it: until there is nothing
+                while worker.door.receive(&mut worker.pool, &mut burst, 64) > 0 {}
+            }
             sender.join().unwrap();
-            let mut burst = Burst::new();
-            assert_eq!(worker.door.receive(&mut worker.pool, &mut burst, 64), 10, "one wait for all of them");
+            assert!(burst.iter().zip(0..).all(|(packet, n)| packet.bytes() == pattern(n, 100)), "in order");
+            assert!(waits <= 100, "{waits} waits for 400 packets, one at a time");
             drop((worker, burst));
 
             let mut worker = Worker::alone(&gathering(Duration::from_millis(1)));
@@ -561,6 +567,36 @@ fn a_sleeping_door_lets_packets_gather_and_wakes_at_once_for_a_late_one() {
             assert!(worker.door.now().since(start) < Duration::from_secs(10), "not at the end of the wait");
             sender.join().unwrap();
             worker.receive(1);
+        });
+    }
+}
+
+#[test]
+fn a_door_that_waits_for_packets_does_not_ask_for_them_all_the_time() {
+    for backend in doors() {
+        in_namespace(move || {
+            let mut worker = Worker::alone(&IoConfig { coalesce: Duration::ZERO, ..config(backend, &["127.0.0.1"]) });
+            worker.receives_nothing();
+            let before = worker.door.stats().system_calls;
+            let sender = thread::spawn(move || {
+                let peer = UdpSocket::bind("127.0.0.9:7777").unwrap();
+                for n in 0..3000 {
+                    thread::sleep(Duration::from_micros(50));
+                    peer.send_to(&pattern(n, 100), "127.0.0.1:4500").unwrap();
+                }
+            });
+            let (mut burst, mut waits) = (Burst::new(), 0);
+            let mut got = 0;
+            while got < 3000 {
+                assert_eq!(worker.door.wait(Duration::from_secs(20)).unwrap(), Woken::Ready);
+                waits += 1;
+                while worker.door.receive(&mut worker.pool, &mut burst, 64) > 0 {}
+                got += burst.len();
+                burst.drain(..).for_each(|packet| worker.pool.put(packet));
+            }
+            sender.join().unwrap();
+            let calls = worker.door.stats().system_calls - before;
+            assert!(calls <= 10 * waits, "{calls} system calls in {waits} waits");
         });
     }
 }

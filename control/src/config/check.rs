@@ -129,7 +129,7 @@ fn workers(source: &Source<'_>, file: &file::Workers, available: &[usize]) -> Wo
         cores,
         burst: narrow(file.burst.as_ref(), 64),
         spin: duration(file.spin.as_ref(), Duration::ZERO),
-        coalesce: duration(file.coalesce.as_ref(), Duration::from_micros(50)),
+        coalesce: duration(file.coalesce.as_ref(), Duration::from_millis(1)),
         buffers: narrow(file.buffers.as_ref(), 4096),
     }
 }

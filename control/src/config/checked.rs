@@ -63,7 +63,7 @@ pub struct Workers {
     pub burst: usize,
     /// How long an idle worker spins before it blocks.
     pub spin: Duration,
-    /// How long packets gather before a blocked worker wakes for them.
+    /// The longest that a worker lets packets gather before it takes them.
     pub coalesce: Duration,
     /// Ordinary packet buffers per worker.
     pub buffers: usize,

@@ -426,7 +426,7 @@ impl Workers {
             burst: section.get("burst", &Count { of: "a number of packets", range: 1..=1024 }),
             spin: section.get("spin", &Time { range: Duration::ZERO..=Duration::from_secs(1), example: "50us" }),
             coalesce: section
-                .get("coalesce", &Time { range: Duration::ZERO..=Duration::from_millis(10), example: "50us" }),
+                .get("coalesce", &Time { range: Duration::ZERO..=Duration::from_millis(10), example: "1ms" }),
             buffers: section.get("buffers", &Count { of: "a number of packets", range: 256..=1 << 20 }),
         }
     }

@@ -5,6 +5,7 @@ mod ancillary;
 mod arrival;
 mod clock;
 mod departure;
+mod gather;
 mod holder;
 mod inner;
 mod inner_steer;

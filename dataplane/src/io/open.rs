@@ -45,7 +45,8 @@ pub struct IoConfig {
     pub backend: Backend,
     /// How long a wait looks for packets without sleeping. Zero gives the core away at once.
     pub spin: Duration,
-    /// How long a wait that blocks lets packets gather before it ends for them. Zero wakes for the first.
+    /// The longest that a worker lets packets gather which come one after the other; the faster they come, the less it
+    /// takes. Zero wakes for the first.
     pub coalesce: Duration,
     /// Octets that each outer socket may hold for us. The kernel counts its own bookkeeping too: about 1.5 to 2 times
     /// a packet's length.
@@ -64,7 +65,7 @@ impl Default for IoConfig {
             tun: Some(TunConfig::default()),
             backend: Backend::Auto,
             spin: Duration::ZERO,
-            coalesce: Duration::from_micros(50),
+            coalesce: Duration::from_millis(1),
             receive_buffer: 8 << 20,
             send_buffer: 4 << 20,
         }

@@ -7,6 +7,7 @@ mod sender;
 
 use super::arrival::{Arrival, Delivered};
 use super::departure::Departures;
+use super::gather::{Gather, Look};
 use super::inner::{self, Inner};
 use super::message::count_refusal;
 use super::open::DoorSeed;
@@ -30,7 +31,7 @@ pub(super) struct SystemCallDoor {
     tun: Option<OwnedFd>,
     waker: Arc<EventWaker>,
     spin: Duration,
-    coalesce: Duration,
+    gather: Gather,
     /// Outer sockets in order, the TUN queue, the waker: what the last poll said.
     polled: Vec<libc::pollfd>,
     /// `polled` was filled since the last receive.
@@ -60,7 +61,7 @@ impl SystemCallDoor {
             tun: seed.tun,
             waker: seed.waker,
             spin: seed.spin,
-            coalesce: seed.coalesce,
+            gather: Gather::new(seed.coalesce, seed.spin),
             polled,
             fresh: false,
             first: 0,
@@ -94,8 +95,12 @@ impl SystemCallDoor {
         }
     }
 
-    fn woken(&self) -> Woken {
-        if self.waker.take() { Woken::Called } else { Woken::Ready }
+    fn woken(&mut self) -> Woken {
+        if self.waker.take() {
+            self.gather.hurry();
+            return Woken::Called;
+        }
+        Woken::Ready
     }
 
     /// Copies what lies in the slots into packets. Returns whether the slots are free.
@@ -128,10 +133,13 @@ impl Door for SystemCallDoor {
         if !self.deliver(pool, burst, until) {
             return burst.len() - before;
         }
-        if !self.fresh && self.poll(Duration::ZERO).is_err() {
+        let stale = !self.fresh;
+        if stale && (self.gather.next() == Look::Later || self.poll(Duration::ZERO).is_err()) {
             return burst.len() - before;
         }
         self.fresh = false;
+        self.gather.look();
+        let known = burst.len();
         let sources = self.polled.len() - 1;
         self.first = (self.first + 1) % sources.max(1);
         for source in (self.first..sources).chain(0..self.first) {
@@ -165,6 +173,8 @@ impl Door for SystemCallDoor {
                 }
             }
         }
+        self.gather.found(burst.len() - known);
+        self.gather.taken(&burst[known..]);
         burst.len() - before
     }
 
@@ -211,8 +221,9 @@ impl Door for SystemCallDoor {
             return Ok(Woken::Ready);
         }
         let start = clock::now();
+        let window = self.gather.window(start);
         let spin = self.spin.min(limit);
-        loop {
+        while self.gather.next() == Look::Again {
             if self.poll(Duration::ZERO)? {
                 return Ok(self.woken());
             }
@@ -222,8 +233,8 @@ impl Door for SystemCallDoor {
             std::hint::spin_loop();
         }
         // Packets gather meanwhile, and the thread wakes once for all of them.
-        if !self.coalesce.is_zero() && self.coalesce < limit {
-            clock::nap(self.coalesce);
+        if !window.is_zero() && window < limit {
+            clock::nap(window);
         }
         let rest = limit.saturating_sub(clock::now().since(start));
         if !rest.is_zero() && self.poll(rest)? {

@@ -13,6 +13,7 @@ mod ring;
 pub(super) use ring::probe;
 
 use super::departure::Departures;
+use super::gather::{Gather, Look};
 use super::inner;
 use super::open::DoorSeed;
 use super::outgoing::Outgoing;
@@ -41,7 +42,7 @@ pub(super) struct UringDoor {
     tun: Option<OwnedFd>,
     waker: Arc<EventWaker>,
     spin: Duration,
-    coalesce: Duration,
+    gather: Gather,
     stats: DoorStats,
 }
 
@@ -70,7 +71,7 @@ impl UringDoor {
             tun: seed.tun,
             waker: seed.waker,
             spin: seed.spin,
-            coalesce: seed.coalesce,
+            gather: Gather::new(seed.coalesce, seed.spin),
             stats: DoorStats::default(),
         })
     }
@@ -78,6 +79,7 @@ impl UringDoor {
     /// Hands what is queued to the kernel and lets it run what is due.
     fn enter(&mut self) -> io::Result<()> {
         self.stats.system_calls += 1;
+        self.gather.look();
         self.ring.enter()
     }
 
@@ -86,6 +88,7 @@ impl UringDoor {
         while let Some((tag, completion)) = self.ring.next() {
             match tag {
                 Tag::Outer(_) | Tag::Inner | Tag::Waker => {
+                    self.gather.found(usize::from(completion.buffer.is_some()));
                     self.incoming.note(tag, completion, &self.outer, &mut self.stats);
                 }
                 Tag::Flight(index) => {
@@ -110,8 +113,12 @@ impl UringDoor {
         Ok(self.flights.free.pop())
     }
 
-    fn woken(&self) -> Woken {
-        if self.waker.take() { Woken::Called } else { Woken::Ready }
+    fn woken(&mut self) -> Woken {
+        if self.waker.take() {
+            self.gather.hurry();
+            return Woken::Called;
+        }
+        Woken::Ready
     }
 }
 
@@ -130,7 +137,7 @@ impl Door for UringDoor {
         while burst.len() < until && budget > 0 {
             if self.incoming.is_empty() {
                 // Nothing known: is there something due?
-                if !self.ring.is_due() || self.enter().is_err() {
+                if self.gather.next() == Look::Later || !self.ring.is_due() || self.enter().is_err() {
                     break;
                 }
                 self.reap(Some(pool));
@@ -143,6 +150,7 @@ impl Door for UringDoor {
                 break;
             }
         }
+        self.gather.taken(&burst[before..]);
         burst.len() - before
     }
 
@@ -187,7 +195,8 @@ impl Door for UringDoor {
         }
         self.outgoing.joiner.clear();
         if self.ring.has_queued() {
-            self.enter()?;
+            self.stats.system_calls += 1;
+            self.ring.hand_over()?;
         }
         self.reap(Some(pool));
         Ok(())
@@ -198,21 +207,23 @@ impl Door for UringDoor {
             return Err(inner::gone());
         }
         self.incoming.arm(&mut self.ring);
-        if self.ring.has_queued() {
-            self.enter()?;
-        }
         let start = clock::now();
+        let window = self.gather.window(start);
         let spin = self.spin.min(limit);
         loop {
-            if self.waker.take() {
-                return Ok(Woken::Called);
+            if self.waker.is_called() {
+                return Ok(self.woken());
             }
             if !self.incoming.is_empty() || self.ring.has_news() {
                 return Ok(Woken::Ready);
             }
-            if self.ring.is_due() {
+            if self.gather.next() == Look::Again && self.ring.is_due() {
                 self.enter()?;
-                continue;
+                if self.ring.has_news() {
+                    return Ok(Woken::Ready);
+                }
+                // The kernel sets the flag after it has queued its work: if that was done in between, the flag stays
+                // without any, and to ask until it falls would be to spin until the next packet comes.
             }
             if clock::now().since(start) >= spin {
                 break;
@@ -222,7 +233,8 @@ impl Door for UringDoor {
         let rest = limit.saturating_sub(clock::now().since(start));
         if !rest.is_zero() {
             self.stats.system_calls += 1;
-            self.ring.wait(rest, self.coalesce)?;
+            self.gather.look();
+            self.ring.wait(rest, window)?;
         }
         if self.ring.has_news() || self.waker.is_called() { Ok(self.woken()) } else { Ok(Woken::TimedOut) }
     }

@@ -144,7 +144,18 @@ impl Ring {
         }
     }
 
-    /// The same, and waits for news up to `limit`. What comes before `coalesce` is over gathers until then: the
+    /// Hands what is queued to the kernel, no more: what has arrived stays there.
+    pub(super) fn hand_over(&mut self) -> io::Result<()> {
+        let queued = self.ring.submission().len() as u32;
+        // SAFETY: whoever made an `Entry` promised that what it points to stays; there is no argument.
+        match unsafe { self.ring.submitter().enter::<libc::sigset_t>(queued, 0, 0, None) } {
+            Ok(_) => Ok(()),
+            Err(error) if is_passing(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does what [`Self::enter`] does, and waits for news up to `limit`. What comes before `coalesce` is over gathers until then: the
     /// thread wakes once for all of it; what comes later ends the wait at once, so a rare packet is not delayed.
     pub(super) fn wait(&self, limit: Duration, coalesce: Duration) -> io::Result<()> {
         let gathers = !coalesce.is_zero() && coalesce < limit;
