@@ -575,7 +575,8 @@ fn a_sleeping_door_lets_packets_gather_and_wakes_at_once_for_a_late_one() {
 fn a_door_that_waits_for_packets_does_not_ask_for_them_all_the_time() {
     for backend in doors() {
         in_namespace(move || {
-            let mut worker = Worker::alone(&IoConfig { coalesce: Duration::ZERO, ..config(backend, &["127.0.0.1"]) });
+            let (spin, coalesce) = (Duration::ZERO, Duration::ZERO);
+            let mut worker = Worker::alone(&IoConfig { spin, coalesce, ..config(backend, &["127.0.0.1"]) });
             worker.receives_nothing();
             let before = worker.door.stats().system_calls;
             let sender = thread::spawn(move || {
