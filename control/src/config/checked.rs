@@ -4,7 +4,7 @@ use crate::ike::wire::{Id, IdKind};
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId, SequenceNumbers};
-use adit_dataplane::contract::{TunnelRules, TunnelSpec};
+use adit_dataplane::contract::{Transport, Transports, TunnelRules, TunnelSpec};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -52,6 +52,32 @@ pub struct Listen {
     pub ike_port: u16,
     /// Usually 4500.
     pub natt_port: u16,
+    /// Of Cisco's IPsec over UDP, usually 10000.
+    pub cisco_udp_port: Option<u16>,
+    /// ESP as IP protocol 50.
+    pub native_esp: NativeEsp,
+}
+
+/// Whether ESP is carried without UDP around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NativeEsp {
+    /// It is.
+    #[default]
+    Carried,
+    /// It is not: clients must wrap theirs in UDP.
+    Refused,
+}
+
+impl Listen {
+    /// How ESP may come.
+    pub fn transports(&self) -> Transports {
+        let cisco_udp = self.cisco_udp_port.map(|_| Transport::CiscoUdp);
+        let esp = match self.native_esp {
+            NativeEsp::Carried => Some(Transport::Esp),
+            NativeEsp::Refused => None,
+        };
+        [Some(Transport::NatT), cisco_udp, esp].into_iter().flatten().collect()
+    }
 }
 
 /// Worker threads.

@@ -27,7 +27,13 @@ pub const ESP: &str = "aes128gcm16";
 pub fn config() -> Config {
     Config {
         identity: Id::parse("headend.rig").unwrap(),
-        listen: Listen { addresses: vec![[0, 0, 0, 0].into()], ike_port: 500, natt_port: 4500 },
+        listen: Listen {
+            addresses: vec![[0, 0, 0, 0].into()],
+            ike_port: 500,
+            natt_port: 4500,
+            cisco_udp_port: Some(10_000),
+            native_esp: NativeEsp::Carried,
+        },
         workers: Workers {
             cores: vec![None, None],
             burst: 64,
