@@ -4,7 +4,7 @@
 
 mod peer;
 
-use adit_control::config::checked::{EspProposal, IkeProposal};
+use adit_control::config::checked::{EspProposal, IkeProposal, NativeEsp};
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::engine::Holdings;
 use adit_control::ike::wire::*;
@@ -12,7 +12,7 @@ use adit_control::session::SessionState;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
-use adit_dataplane::contract::{Event, InnerLayout};
+use adit_dataplane::contract::{EspPath, Event, Following, IkeFraming, InnerLayout, Transport, Transports};
 use peer::client::*;
 use peer::dataplane::{assert_same_keys, natt};
 use peer::{World, config};
@@ -338,17 +338,85 @@ fn an_empty_pool_is_told_as_internal_address_failure() {
 }
 
 #[test]
-fn ike_auth_on_port_500_gets_no_child() {
+fn ike_auth_on_port_500_from_behind_a_nat_gets_no_child() {
     let mut world = World::new(config());
     let mut alice = Client::new("alice@rig", 2);
     let mut keyed = alice.init(&mut world);
-    let (_, payloads) = alice.auth_payloads(&keyed);
-    let request = keyed.sa.request(Exchange::IkeAuth, &payloads);
-    let sent = world.deliver(&alice.on_500(request));
-    let answer = keyed.sa.answered(Exchange::IkeAuth, &sent[0].bytes);
-    let [.., Payload::Notify(notify)] = &answer[..] else { panic!("{answer:?}") };
-    assert_eq!(notify.kind, NotifyKind::NoProposalChosen);
+    let answer = auth_on_500(&mut world, &mut alice, &mut keyed);
+    assert_eq!(refused_child(&answer), NotifyKind::NoProposalChosen);
     assert!(world.dataplane.log.is_empty());
+}
+
+/// IKE_AUTH on port 500; the payloads of its answer.
+fn auth_on_500(world: &mut World, client: &mut Client, keyed: &mut Keyed) -> Vec<Payload> {
+    let (_, payloads) = client.auth_payloads(keyed);
+    let request = keyed.sa.request(Exchange::IkeAuth, &payloads);
+    let sent = world.deliver(&client.on_500(request));
+    assert_eq!((sent.len(), sent[0].framing), (1, IkeFraming::Bare));
+    keyed.sa.answered(Exchange::IkeAuth, &sent[0].bytes)
+}
+
+/// Why there is no child SA.
+fn refused_child(answer: &[Payload]) -> NotifyKind {
+    let [.., Payload::Notify(notify)] = answer else { panic!("{answer:?}") };
+    notify.kind
+}
+
+/// RFC 7296 section 2.23: UDP encapsulation is for where there is a NAT, and port 4500 for IKE says nothing about ESP.
+#[test]
+fn without_a_nat_esp_goes_as_it_is_whichever_port_ike_uses() {
+    for on_4500 in [false, true] {
+        let mut world = World::new(config());
+        let mut alice = Client::new("alice@rig", 2);
+        alice.seen = alice.own;
+        let mut keyed = alice.init(&mut world);
+        assert_eq!(keyed.headend, Seen::AsItIs);
+        let (answer, path) = if on_4500 {
+            (alice.auth(&mut world, &mut keyed).1, alice.on_4500(vec![]).path)
+        } else {
+            (auth_on_500(&mut world, &mut alice, &mut keyed), alice.on_500(vec![]).path)
+        };
+        assert!(answer.iter().any(|payload| matches!(payload, Payload::TsResponder(_))), "{answer:?}");
+        let (_, tunnel) = world.dataplane.tunnel();
+        assert_eq!(tunnel.path, EspPath::new(Transport::Esp, path));
+        assert_eq!((tunnel.following, tunnel.transports), (Following::SameHosts, Transports::ALL));
+        let session = &world.engine.sessions(world.now)[0];
+        assert_eq!((session.transport.as_str(), session.peer), ("esp", path.peer));
+    }
+}
+
+#[test]
+fn behind_a_nat_esp_goes_in_udp_and_is_followed_by_any_transport_that_is_carried() {
+    let mut config = config();
+    config.listen.cisco_udp_port = None;
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    let mut keyed = alice.init(&mut world);
+    assert_eq!(keyed.headend, Seen::AsItIs);
+    alice.auth(&mut world, &mut keyed);
+    let (_, tunnel) = world.dataplane.tunnel();
+    assert_eq!(tunnel.path, natt(alice.on_4500(vec![]).path));
+    let transports = Transports::NONE.with(Transport::NatT).with(Transport::Esp);
+    assert_eq!((tunnel.following, tunnel.transports), (Following::NewestPacket, transports));
+    assert_eq!(world.engine.sessions(world.now)[0].transport, "nat-t");
+}
+
+#[test]
+fn where_native_esp_is_not_carried_every_client_sees_a_nat_and_has_to_float() {
+    let mut config = config();
+    config.listen.native_esp = NativeEsp::Refused;
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    alice.seen = alice.own;
+    let mut keyed = alice.init(&mut world);
+    assert_eq!(keyed.headend, Seen::BehindNat);
+    alice.auth(&mut world, &mut keyed);
+    assert_eq!(world.dataplane.tunnel().1.path, natt(alice.on_4500(vec![]).path));
+    let mut bob = Client::new("bob@rig", 3);
+    bob.seen = bob.own;
+    let mut keyed = bob.init(&mut world);
+    let answer = auth_on_500(&mut world, &mut bob, &mut keyed);
+    assert_eq!(refused_child(&answer), NotifyKind::NoProposalChosen, "there is no way for its ESP");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use adit_control::session::SessionState;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{
-    Direction, Event, IkeDatagram, Keepalive, KeepaliveForm, Lifetime, Limits, Reached, SequenceNumbers, Spi,
-    TunnelKey, WorkerId,
+    Direction, EspPath, Event, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Lifetime, Limits, Path, Reached,
+    SequenceNumbers, Spi, Transport, TunnelKey, WorkerId,
 };
 use peer::client::*;
 use peer::dataplane::{assert_same_keys, counters, natt};
@@ -465,6 +465,42 @@ fn a_peer_that_esp_has_followed_is_asked_and_answered_there() {
     assert_eq!(world.engine.sessions(world.now)[0].peer, moved.path.peer);
     assert_eq!((world.engine.counters().moves_by_ike, world.engine.counters().moves_by_esp), (1, 1));
     assert_ne!(before, natt(moved.path));
+}
+
+/// A session that ESP takes to native ESP and back: its SAs are the same, and IKE stays on port 4500.
+#[test]
+fn ike_keeps_its_own_path_when_esp_moves_to_another_transport() {
+    let (mut world, alice, mut sa, _) = alice();
+    let (tunnel, before) = (*world.dataplane.tunnel().0, world.dataplane.tunnel().1.path);
+    let ike = world.engine.sessions(world.now)[0].peer;
+    let transport = |world: &World| world.engine.sessions(world.now)[0].transport.clone();
+    for by in [Transport::Esp, Transport::CiscoUdp] {
+        let elsewhere = Path { peer: ([198, 51, 100, 99], 40_000).into(), ..before.path() };
+        let path = EspPath::new(by, elsewhere);
+        world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = path;
+        assert!(world.event(tunnel.worker, Event::Moved { tunnel, path }).is_empty());
+        assert_eq!((transport(&world), world.engine.sessions(world.now)[0].peer), (by.name().to_owned(), ike));
+    }
+    let sent = world.pass(Duration::from_secs(30));
+    assert_eq!((sent[0].path.peer, sent[0].framing), (ike, IkeFraming::NonEspMarker), "IKE asks where IKE was");
+    // IKE moves: that says nothing about another port's mapping, but where native ESP is.
+    let moved = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 50_000);
+    world.deliver(&moved);
+    assert_eq!(world.engine.sessions(world.now)[0].peer, moved.path.peer);
+    assert_eq!(world.dataplane.log, [""; 0], "the tunnel was not asked to move");
+    let native = EspPath::new(Transport::Esp, before.path());
+    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = native;
+    world.event(tunnel.worker, Event::Moved { tunnel, path: native });
+    let mut moved = alice.on_4500(sa.request(Exchange::Informational, &[]));
+    moved.path.peer.set_ip([198, 51, 100, 50].into());
+    world.deliver(&moved);
+    assert_eq!(world.dataplane.tunnel().1.path, EspPath::new(Transport::Esp, moved.path));
+    assert_eq!(world.dataplane.log, ["MoveTunnel"]);
+    // Back in UDP 4500, IKE shares ESP's mapping.
+    let back = natt(from_port(alice.on_4500(Vec::new()), 60_000).path);
+    world.event(tunnel.worker, Event::Moved { tunnel, path: back });
+    assert_eq!((transport(&world), world.engine.sessions(world.now)[0].peer), ("nat-t".to_owned(), back.path().peer));
+    assert_eq!(world.engine.counters().moves_by_esp, 4);
 }
 
 /// ESP and IKE come from two new places at once. The worker's order counts, and both planes end up with it.

@@ -27,6 +27,27 @@ const CASES: &[Case] = &[
         world.esp(0, alice.path, &[0xff]);
     }),
     (DropReason::Keepalive, "one octet 0xFF on port 500", |world, alice, _| ike(world, alice.path, &[0xff])),
+    (DropReason::Keepalive, "one octet 0xFF on Cisco's port", |world, alice, _| {
+        arrive(world, Channel::CiscoUdp, alice.path, &[0xff]);
+    }),
+    (DropReason::Keepalive, "one octet 0xFF behind four of zero on Cisco's port", |world, alice, _| {
+        arrive(world, Channel::CiscoUdp, alice.path, &[0, 0, 0, 0, 0xff]);
+    }),
+    (DropReason::Unsolicited, "IKE on Cisco's port", |world, alice, _| {
+        arrive(world, Channel::CiscoUdp, alice.path, &[&[0; 4][..], &[7; 28]].concat());
+    }),
+    (DropReason::Unsolicited, "a reserved SPI in native ESP", |world, alice, _| {
+        arrive(world, Channel::Esp, alice.path, &[0, 0, 0, 255, 0, 0, 0, 1]);
+    }),
+    (DropReason::TooShort, "three octets of native ESP", |world, alice, _| {
+        arrive(world, Channel::Esp, alice.path, &[1, 2, 3]);
+    }),
+    (DropReason::TooShort, "three octets on Cisco's port", |world, alice, _| {
+        arrive(world, Channel::CiscoUdp, alice.path, &[1, 2, 3]);
+    }),
+    (DropReason::UnknownSpi, "native ESP of nobody's", |world, alice, _| {
+        arrive(world, Channel::Esp, alice.path, &[0x77; 60]);
+    }),
     (DropReason::TooShort, "three octets", |world, alice, _| {
         world.esp(0, alice.path, &[1, 2, 3]);
     }),
@@ -189,6 +210,11 @@ const CASES: &[Case] = &[
 
 fn alice_to_server(alice: &Client) -> Vec<u8> {
     v4(alice.v4, SERVER_V4, 60)
+}
+
+fn arrive(world: &mut World, channel: Channel, path: Path, bytes: &[u8]) {
+    world.peers[0].push_outer(channel, path, bytes).unwrap();
+    world.settle();
 }
 
 fn ike(world: &mut World, path: Path, bytes: &[u8]) {

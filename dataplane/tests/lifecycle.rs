@@ -180,10 +180,17 @@ fn ike_passes_both_ways_in_its_framing() {
         assert_eq!((departed[0].channel, departed[0].path), (channel, Some(path_v4(1))));
         assert_eq!(departed[0].bytes, [vec![0; marker], vec![5; len]].concat());
     }
-    world.command(WorkerId(0), Command::SendKeepalive(Keepalive { path: path_v6(1), form: KeepaliveForm::NatT }));
-    world.settle();
-    let keepalive = world.departed();
-    assert_eq!((keepalive[0].channel, &keepalive[0].bytes[..]), (Channel::NatT, &[0xff][..]));
+    for (form, channel, bytes) in [
+        (KeepaliveForm::NatT, Channel::NatT, &[0xff][..]),
+        (KeepaliveForm::Cisco, Channel::CiscoUdp, &[0xff]),
+        (KeepaliveForm::CiscoMarked, Channel::CiscoUdp, &[0, 0, 0, 0, 0xff]),
+    ] {
+        world.command(WorkerId(0), Command::SendKeepalive(Keepalive { path: path_v6(1), form }));
+        world.settle();
+        let keepalive = world.departed();
+        assert_eq!((keepalive[0].channel, &keepalive[0].bytes[..]), (channel, bytes));
+        assert_eq!(keepalive[0].path, Some(path_v6(1)));
+    }
     assert_eq!(world.all_dropped(), []);
 }
 

@@ -25,6 +25,8 @@ pub struct Dataplane {
 
 pub struct Tunnel {
     pub path: EspPath,
+    pub following: Following,
+    pub transports: Transports,
     pub inbound: BTreeMap<Spi, InboundSpec>,
     pub outbound: BTreeMap<Lane, OutboundSpec>,
 }
@@ -53,7 +55,9 @@ impl Dataplane {
             Command::AddTunnel(spec) => {
                 self.log.push("AddTunnel");
                 assert_eq!(spec.tunnel.worker, worker);
-                let tunnel = Tunnel { path: spec.path, inbound: BTreeMap::new(), outbound: BTreeMap::new() };
+                let TunnelSpec { path, following, transports, .. } = spec;
+                let (inbound, outbound) = (BTreeMap::new(), BTreeMap::new());
+                let tunnel = Tunnel { path, following, transports, inbound, outbound };
                 assert!(self.tunnels.insert(spec.tunnel, tunnel).is_none(), "the slot is taken");
             }
             Command::MoveTunnel(order) => {

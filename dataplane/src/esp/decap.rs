@@ -118,7 +118,9 @@ impl InboundSa {
         }
         let len = self.inner(&body_and_icv[..body_len]);
         // Newer than all before it: who sent it is there now. A late or repeated packet says nothing of the kind.
-        if number > before && packet.meta.esp_path().is_some_and(|path| path != self.path) {
+        let elsewhere =
+            |from| packet.meta.channel.transport() != Some(self.path.transport()) || from != self.path.path();
+        if number > before && packet.meta.path.is_some_and(elsewhere) {
             self.news.add(Tiding::Elsewhere);
         }
 

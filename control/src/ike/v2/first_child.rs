@@ -57,7 +57,8 @@ pub(super) fn grant(
             String::new(),
         ));
     };
-    let Some(path) = half.nat.esp_path(datagram, config.listen.transports()) else {
+    let transports = config.listen.transports();
+    let Some(path) = half.nat.esp_path(datagram, transports) else {
         let (offered, wanted) = ("IKE_AUTH on port 500".to_owned(), "port 4500".to_owned());
         return Err(ChildRefused::new(Cause::NoUdpEncapsulation, NotifyKind::NoProposalChosen, offered, wanted));
     };
@@ -96,7 +97,7 @@ pub(super) fn grant(
     payloads.push(Payload::TsResponder(selectors.local.clone()));
 
     let inner = Inner::Lent(lease);
-    let mut tunnel = Tunnel::set_up(node, half.id, key, path, half.nat.following(), inner);
+    let mut tunnel = Tunnel::set_up(node, half.id, key, path, half.nat.following(), transports, inner);
     let keys = half.ike.keys.child_keymat(cipher, None, &half.nonce_i, &half.nonce_r);
     let role = Role::Responder;
     let parts = ChildParts {

@@ -268,7 +268,7 @@ impl Proving {
         let inner = Inner::Given { addresses, networks };
         // We made the responder see a NAT: see `calling`.
         let path = EspPath::new(Transport::NatT, datagram.path);
-        let mut tunnel = Tunnel::set_up(node, *id, key, path, nat.following(), inner);
+        let mut tunnel = Tunnel::set_up(node, *id, key, path, nat.following(), node.config.listen.transports(), inner);
         let parts = ChildParts {
             tunnel: key,
             lane: Lane::FIRST,

@@ -6,7 +6,7 @@ use super::inner::Inner;
 use super::node::Node;
 use super::other_ike::FORMER;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, EspPath, Following, Lane, Selectors, Spi, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{Command, EspPath, Following, Lane, Selectors, Spi, Transports, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
 
 /// All of it.
@@ -59,12 +59,13 @@ impl Tunnel {
         key: TunnelKey,
         path: EspPath,
         following: Following,
+        transports: Transports,
         inner: Inner,
     ) -> Self {
         for network in inner.routes() {
             node.installer.route(network, key);
         }
-        let (outer_mtu, transports) = (node.config.sizes.path_mtu, node.config.listen.transports());
+        let outer_mtu = node.config.sizes.path_mtu;
         let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports };
         node.installer.command(key.worker, Command::AddTunnel(spec));
         Self {
