@@ -202,7 +202,7 @@ fn tables_fit_eighty_columns_and_use_units() {
         }
     }
     let sessions = out(&daemon.ctl(&["sessions"]));
-    for part in ["s7", "10.30.0.2", "fd30::2", "2m05s", "200.0 MiB", "1.5 KiB", "(connecting)"] {
+    for part in ["s7", "10.30.0.2", "fd30::2", "2m05s", "200.0 MiB", "1.5 KiB", "(connecting)", "nat-t"] {
         assert!(sessions.contains(part), "{part} in\n{sessions}");
     }
     let sas = out(&daemon.ctl(&["sas"]));

@@ -30,12 +30,14 @@ sent_by() {
       until_true 10 grep -q ready "$RIG_DIR/box"
       switched=$EPOCHREALTIME
       in_ns r nft -f - <<E
-table ip box { chain way {
-  type filter hook prerouting priority -300
-  iifname "lan1" udp dport 4500 udp length > 16 @th,64,32 != 0 drop
-  iifname "wan" ip daddr $CLIENT ip protocol esp drop
-  iifname "wan" ip daddr $CLIENT udp sport 10000 drop
-} }
+table ip box {
+  chain way {
+    type filter hook prerouting priority -300
+    iifname "lan1" udp dport 4500 udp length > 16 @th,64,32 != 0 drop
+    iifname "wan" ip daddr $CLIENT ip protocol esp drop
+    iifname "wan" ip daddr $CLIENT udp sport 10000 drop
+  }
+}
 E
       ;;
     cisco-udp)
