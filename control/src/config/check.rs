@@ -1,8 +1,8 @@
 //! From what the file says to what cannot be wrong: defaults, references between sections, contradictions.
 
 use super::checked::{
-    Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Pool, Rekey, Sizes, SocketBuffers, Tun,
-    Workers,
+    Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Login, LoginV2, NativeEsp, Pool, Rekey,
+    Sizes, SocketBuffers, Transport, Transports, Tun, Users, Workers,
 };
 use super::error::{Problem, Warning, nearest};
 use super::file;
@@ -14,6 +14,7 @@ use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::TunnelRules;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub(super) fn check(
     let connections = connections(source, &file, around, warnings);
     Some(Config {
         identity: file.identity?.value,
+        certificate: None,
         listen,
         workers,
         tun: Tun {
@@ -63,6 +65,8 @@ pub(super) fn check(
         esp: esp(&file.esp),
         sizes: sizes(&file.sizes),
         pools,
+        users: Users::default(),
+        radius: Vec::new(),
         connections,
     })
 }
@@ -103,7 +107,7 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
         None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
         Some(list) => each_once(source, "[listen] addresses", &list.value),
     };
-    Listen { addresses, ike_port, natt_port }
+    Listen { addresses, ike_port, natt_port, cisco_udp_port: NonZeroU16::new(10_000), native_esp: NativeEsp::default() }
 }
 
 fn workers(source: &Source<'_>, file: &file::Workers, available: &[usize]) -> Workers {
@@ -259,7 +263,13 @@ fn pools(source: &Source<'_>, file: &[file::Pool]) -> Vec<Pool> {
             }
         }
         let dns = pool.dns.as_ref().map(|list| each_once(source, &format!("{} dns", pool.title), &list.value));
-        pools.push(Pool { name: name.to_owned(), v4, v6, dns: dns.unwrap_or_default() });
+        pools.push(Pool {
+            name: name.to_owned(),
+            v4,
+            v6,
+            dns: dns.unwrap_or_default(),
+            netbios_name_servers: Vec::new(),
+        });
     }
     pools
 }
@@ -302,17 +312,20 @@ fn connections(
         .map(|connection| Connection {
             name: connection.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
             remote_ids: values(connection.remote_ids.as_ref()),
-            psk: psk(source, connection, &around.folder, warnings),
             pools: pool_indices(source, connection, &file.pools),
             networks: values(connection.networks.as_ref()),
-            ike_proposals: match &connection.ike_proposals {
-                Some(list) => values(Some(list)),
-                None => DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect(),
-            },
             esp_proposals: match &connection.esp_proposals {
                 Some(list) => values(Some(list)),
                 None => DEFAULT_ESP_PROPOSALS.iter().filter_map(|text| EspProposal::parse(text).ok()).collect(),
             },
+            transports: Transports(vec![Transport::NatT, Transport::Esp]),
+            login: Login::V2(LoginV2 {
+                psk: psk(source, connection, &around.folder, warnings),
+                ike_proposals: match &connection.ike_proposals {
+                    Some(list) => values(Some(list)),
+                    None => DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect(),
+                },
+            }),
         })
         .collect()
 }
