@@ -12,10 +12,17 @@
 
 mod account;
 mod answer;
+pub mod desk;
+mod local;
 mod question;
+mod radius;
+#[cfg(test)]
+mod testing;
 mod user_name;
 
 pub use account::{Account, AccountId, Moment, Record, Terminated, Usage};
 pub use answer::{Answer, Challenge, Limits, Profile, Rejection, Source, Verdict, Why};
+pub use local::{Check, Checked};
 pub use question::{Caller, ChallengeState, Proof, Question, QuestionId};
+pub use radius::LineCounters;
 pub use user_name::{UserName, UserNameError};

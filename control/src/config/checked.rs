@@ -1,12 +1,14 @@
 //! A configuration that cannot be wrong: every name resolved, every number in range.
 
 mod ikev1;
+mod password_hash;
 mod radius;
 mod users;
 
 pub use ikev1::{AuthV1, Authority, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
+pub use password_hash::{PasswordHash, PasswordHashError};
 pub use radius::{PasswordProtocol, RadiusServer, Signature};
-pub use users::{Access, PasswordHash, User, UserSource, Users};
+pub use users::{Access, User, UserSource, Users};
 
 use crate::ike::wire::{Id, IdKind};
 use adit_crypto::esp_cipher::Backend;

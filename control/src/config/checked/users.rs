@@ -1,5 +1,6 @@
 //! Users of our own, and who else knows some.
 
+use super::PasswordHash;
 use crate::aaa::UserName;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -26,24 +27,6 @@ pub enum Access {
     Open,
     /// Not even then.
     Locked,
-}
-
-/// An Argon2 hash in PHC form, whose parameters are within bounds. Not a secret as the password is, but what an attacker
-/// can work on: it never shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(pub(in crate::config) String);
-
-impl PasswordHash {
-    /// `$argon2id$v=19$m=…,t=…,p=…$salt$hash`
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PasswordHash(…)")
-    }
 }
 
 /// Who is asked about a user.
