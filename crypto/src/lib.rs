@@ -6,10 +6,12 @@
 
 mod aead;
 mod backend;
+pub mod cbc;
 mod cbc_hmac;
 pub mod esp_cipher;
 mod frame;
 mod gmac;
+pub mod hash;
 pub mod kex;
 mod null_hmac;
 pub mod prf;
