@@ -16,6 +16,7 @@ pub mod kex;
 mod null_hmac;
 pub mod prf;
 pub mod random;
+pub mod rsa_key;
 pub mod secret;
 pub mod suite;
 mod truncated_mac;
