@@ -11,6 +11,7 @@ pub mod config;
 pub mod ike;
 mod installer;
 pub mod lease;
+pub mod pki;
 pub mod runtime;
 pub mod session;
 pub mod telemetry;

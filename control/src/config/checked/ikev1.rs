@@ -3,7 +3,7 @@
 use super::users::UserSource;
 use crate::aaa::Limits;
 use adit_crypto::secret::SecretBytes;
-use adit_crypto::suite::{Encr, KexGroup, PrfId};
+use adit_crypto::suite::{CbcCipher, Hash, KexGroup};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -138,11 +138,11 @@ impl Modes {
 /// What an ISAKMP SA may be made of: any combination of the lists, in their order of preference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phase1Proposal {
-    /// AES-CBC and 3DES only.
-    pub encr: Vec<Encr>,
-    /// The hash, named by the PRF that it makes (RFC 2409 section 4: its HMAC is the PRF).
-    pub hash: Vec<PrfId>,
-    /// MODP and ECP only.
+    /// At least one.
+    pub encr: Vec<CbcCipher>,
+    /// At least one; its HMAC is the PRF (RFC 2409 section 4).
+    pub hash: Vec<Hash>,
+    /// At least one; MODP and ECP only.
     pub groups: Vec<KexGroup>,
 }
 
