@@ -184,6 +184,8 @@ fn a_server_that_does_not_answer_is_passed_over_for_a_while() {
     assert_eq!(world.source(1), Source::Radius(1));
     world.ask(question(2, "alice", "x"));
     assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 2), "the second is asked at once");
+    let request = world.last(logins(1));
+    world.reply(logins(1), &request, 2, &[]);
     let states: Vec<String> = world.desk.view(world.now).servers.into_iter().map(|one| one.state).collect();
     assert_eq!(states, ["dead", "ready", "ready", "ready"]);
     world.pass(server().dead_time);
@@ -376,6 +378,9 @@ fn records_wait_for_servers_that_come_back_and_are_given_up_in_the_end() {
     world.take();
     world.pass(Duration::from_secs(300));
     assert_eq!(world.desk.view(world.now).accounts, 2);
+    while world.desk.view(world.now).servers[1].waiting == 0 {
+        world.pass(Duration::from_secs(1));
+    }
     let request = world.last(books(0));
     world.reply(books(0), &request, 5, &[]);
     assert_eq!(world.desk.view(world.now).accounts, 1);
