@@ -14,7 +14,7 @@ use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{Event, InnerLayout};
 use peer::client::*;
-use peer::dataplane::assert_same_keys;
+use peer::dataplane::{assert_same_keys, natt};
 use peer::{World, config};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn a_client_logs_in_and_gets_addresses_a_tunnel_and_routes() {
     assert_eq!(shown(&child.ts_r), ["10.20.0.0/24", "fd20::/64"]);
 
     let (key, tunnel) = world.dataplane.tunnel();
-    assert_eq!(tunnel.path, alice.on_4500(vec![]).path);
+    assert_eq!(tunnel.path, natt(alice.on_4500(vec![]).path));
     assert_eq!((world.dataplane.route(v4), world.dataplane.route(v6)), (Some(*key), Some(*key)));
     assert_same_keys(&child.sealer(), &world.dataplane.inbound(child.spi_out).cipher);
     let outbound = tunnel.sends_on();

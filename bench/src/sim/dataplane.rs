@@ -30,8 +30,9 @@ struct Serial(u64);
 
 pub(crate) struct Tunnel {
     serial: Serial,
-    path: Path,
+    path: EspPath,
     following: Following,
+    transports: Transports,
     pub(crate) inbound: BTreeMap<Spi, Inbound>,
     outbound: BTreeMap<Lane, Outbound>,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Tunnel {
 pub(crate) enum Errand {
     Nothing,
     Ike(IkeDatagram),
-    Keepalive(Path),
+    Keepalive(Keepalive),
 }
 
 /// What became of an ESP packet.
@@ -94,7 +95,7 @@ impl Dataplane {
             Command::DropInbound { spi } => self.drop_inbound(now, worker, spi)?,
             Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
             Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
-            Command::SendKeepalive(path) => return Ok(Errand::Keepalive(path)),
+            Command::SendKeepalive(keepalive) => return Ok(Errand::Keepalive(keepalive)),
             Command::Stop => {}
         }
         Ok(Errand::Nothing)
@@ -106,7 +107,7 @@ impl Dataplane {
     }
 
     /// An inner packet for this tunnel's peer in each lane.
-    pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Vec<(Path, Esp)> {
+    pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Vec<(EspPath, Esp)> {
         let Some(tunnel) = self.tunnels.get_mut(&key) else { return Vec::new() };
         let mut reports = Vec::new();
         let sealed = tunnel.outbound.values_mut().filter_map(|outbound| outbound.seal(now, &mut reports));
@@ -126,7 +127,8 @@ impl Dataplane {
         let Some(inbound) = tunnel.inbound.get_mut(&spi) else { return self.unknown(datagram, spi) };
         let (mut reports, order) = (Vec::new(), inbound.order);
         let opened = inbound.open(now, esp, &mut reports);
-        let path = Path { local: datagram.to, peer: datagram.from };
+        // Only UDP travels here.
+        let path = EspPath::new(Transport::NatT, Path { local: datagram.to, peer: datagram.from });
         let newest = match opened {
             Opened::OtherKeys => return Receipt::Wrong(What::OtherKeys { spi }),
             Opened::Duplicate => return Receipt::Duplicate,
@@ -140,7 +142,13 @@ impl Dataplane {
         };
         // A packet on an older SA says nothing about where the peer is once a newer one is there.
         let newest = newest && tunnel.inbound.values().all(|other| other.order <= order);
-        if newest && tunnel.following == Following::NewestPacket && tunnel.path != path {
+        let may_go = match tunnel.following {
+            Following::NewestPacket => true,
+            Following::SameHosts => path.is_between_the_hosts_of(tunnel.path),
+            Following::CommandOnly => false,
+        };
+        let may_go = may_go && tunnel.transports.contains(path.transport());
+        if newest && may_go && tunnel.path != path {
             tunnel.path = path;
             reports.push(Event::Moved { tunnel: key, path });
         }
@@ -208,6 +216,7 @@ impl Dataplane {
             serial: Serial(self.tunnels_so_far),
             path: spec.path,
             following: spec.following,
+            transports: spec.transports,
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
         };

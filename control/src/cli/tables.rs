@@ -67,7 +67,7 @@ pub(super) fn sessions(views: &[SessionView], width: u16) -> String {
     if views.is_empty() {
         return "no sessions\n".to_owned();
     }
-    let mut table = table(width, &["id", "identity", "inner", "peer", "up", "idle", "in", "out"], 4);
+    let mut table = table(width, &["id", "identity", "inner", "peer", "by", "up", "idle", "in", "out"], 5);
     for view in views {
         let identity = match view.state {
             SessionState::Up => view.identity.clone(),
@@ -75,7 +75,8 @@ pub(super) fn sessions(views: &[SessionView], width: u16) -> String {
             SessionState::Closing => format!("{} (closing)", view.identity),
         };
         let addresses = view.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        let text = [view.id.clone(), identity, addresses, view.peer.to_string()];
+        let by = if view.transport.is_empty() { "-" } else { &view.transport };
+        let text = [view.id.clone(), identity, addresses, view.peer.to_string(), by.to_owned()];
         let numbers = [time(view.up_seconds), time(view.idle_seconds), octets(view.bytes_in), octets(view.bytes_out)];
         table.add_row(text.into_iter().chain(numbers));
     }

@@ -2,7 +2,7 @@
 
 use super::checked::{
     Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Login, LoginV2, NativeEsp, Pool, Rekey,
-    Sizes, SocketBuffers, Transport, Transports, Tun, Users, Workers,
+    Sizes, SocketBuffers, Tun, Users, Workers,
 };
 use super::error::{Problem, Warning, nearest};
 use super::file;
@@ -29,6 +29,9 @@ pub struct Surroundings {
 
 /// Guessable keys are found offline by anyone who sees one login attempt answered (RFC 7296 section 2.15).
 const SHORT_PSK: usize = 16;
+
+/// That of Cisco's own headends.
+const CISCO_UDP_PORT: u16 = 10_000;
 
 /// The checked config, as far as the file allows one; mistakes go to `source`.
 pub(super) fn check(
@@ -107,7 +110,24 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
         None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
         Some(list) => each_once(source, "[listen] addresses", &list.value),
     };
-    Listen { addresses, ike_port, natt_port, cisco_udp_port: NonZeroU16::new(10_000), native_esp: NativeEsp::default() }
+    let cisco_udp_port = Some(narrow(file.cisco_udp_port.as_ref(), CISCO_UDP_PORT)).filter(|port| *port != 0);
+    if cisco_udp_port.is_some_and(|port| port == ike_port || port == natt_port) {
+        let line = [&file.cisco_udp_port, &file.natt_port, &file.ike_port].into_iter().flatten().next();
+        source.error(
+            line.map_or(1, |port| port.line),
+            "[listen] cisco_udp_port".to_owned(),
+            Problem::Misfit {
+                expected: "a port other than ike_port and natt_port, or 0 for none".to_owned(),
+                found: cisco_udp_port.unwrap_or_default().to_string(),
+                hint: None,
+            },
+        );
+    }
+    let native_esp = match file.native_esp.as_ref().is_none_or(|native| native.value) {
+        true => NativeEsp::Carried,
+        false => NativeEsp::Refused,
+    };
+    Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp }
 }
 
 fn workers(source: &Source<'_>, file: &file::Workers, available: &[usize]) -> Workers {
@@ -318,7 +338,7 @@ fn connections(
                 Some(list) => values(Some(list)),
                 None => DEFAULT_ESP_PROPOSALS.iter().filter_map(|text| EspProposal::parse(text).ok()).collect(),
             },
-            transports: Transports(vec![Transport::NatT, Transport::Esp]),
+            transports: Transports::ALL,
             login: Login::V2(LoginV2 {
                 psk: psk(source, connection, &around.folder, warnings),
                 ike_proposals: match &connection.ike_proposals {

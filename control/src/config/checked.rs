@@ -14,10 +14,10 @@ use crate::ike::wire::{Id, IdKind};
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId, SequenceNumbers};
+pub use adit_dataplane::contract::{Transport, Transports};
 use adit_dataplane::contract::{TunnelRules, TunnelSpec};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,20 +78,32 @@ pub struct Listen {
     pub ike_port: u16,
     /// Usually 4500.
     pub natt_port: u16,
-    /// Cisco's IPsec-over-UDP, usually 10000; `None` is off.
-    pub cisco_udp_port: Option<NonZeroU16>,
-    /// Raw protocol 50.
+    /// Of Cisco's IPsec over UDP, usually 10000.
+    pub cisco_udp_port: Option<u16>,
+    /// ESP as IP protocol 50.
     pub native_esp: NativeEsp,
 }
 
-/// Whether ESP is taken without UDP around it.
+/// Whether ESP is carried without UDP around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NativeEsp {
     /// It is.
     #[default]
-    On,
-    /// It is not.
-    Off,
+    Carried,
+    /// It is not: clients must wrap theirs in UDP.
+    Refused,
+}
+
+impl Listen {
+    /// How ESP may come.
+    pub fn transports(&self) -> Transports {
+        let cisco_udp = self.cisco_udp_port.map(|_| Transport::CiscoUdp);
+        let esp = match self.native_esp {
+            NativeEsp::Carried => Some(Transport::Esp),
+            NativeEsp::Refused => None,
+        };
+        [Some(Transport::NatT), cisco_udp, esp].into_iter().flatten().collect()
+    }
 }
 
 /// Worker threads.
@@ -315,28 +327,6 @@ pub struct LoginV2 {
     pub psk: SecretBytes,
     /// Best first.
     pub ike_proposals: Vec<IkeProposal>,
-}
-
-/// What ESP may come in; a session may move between them. At least one, none twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transports(pub Vec<Transport>);
-
-impl Transports {
-    /// Whether it is among them.
-    pub fn allows(&self, transport: Transport) -> bool {
-        self.0.contains(&transport)
-    }
-}
-
-/// What ESP comes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport {
-    /// UDP, port 4500 (RFC 3948).
-    NatT,
-    /// IP, protocol 50 (RFC 4303).
-    Esp,
-    /// UDP, Cisco's own, negotiated by IKEv1's mode config only.
-    CiscoUdp,
 }
 
 /// `alice@rig`, `*@rig`, `vpn.example.org`, `10.0.0.1`, `keyid:group`, `*`. A `*` stands for any octets.

@@ -65,6 +65,10 @@ pub struct Listen {
     pub ike_port: Key<u64>,
     /// UDP port of IKE and ESP behind NAT.
     pub natt_port: Key<u64>,
+    /// UDP port of Cisco's IPsec over UDP; 0 for none.
+    pub cisco_udp_port: Key<u64>,
+    /// ESP as IP protocol 50.
+    pub native_esp: Key<bool>,
 }
 
 /// `[workers]`
@@ -414,6 +418,9 @@ impl Listen {
             addresses: section.some_list("addresses", &ADDRESS),
             ike_port: section.get("ike_port", &PORT),
             natt_port: section.get("natt_port", &PORT),
+            cisco_udp_port: section
+                .get("cisco_udp_port", &Count { of: "a UDP port, or 0 for none", range: 0..=65_535 }),
+            native_esp: section.get("native_esp", &YesOrNo),
         }
     }
 }

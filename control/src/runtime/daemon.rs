@@ -10,7 +10,7 @@ use crate::api::ask;
 use crate::api::listen::{ApiSocket, SocketError};
 use crate::api::routes::Sources;
 use crate::api::views::StatusView;
-use crate::config::checked::Config;
+use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ike::engine::Engine;
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::Receiver;
@@ -64,7 +64,7 @@ pub enum DaemonError {
 /// See [`DaemonError`].
 pub fn run(config: Config) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
-    for lack in privileges::lacking(&[config.listen.ike_port, config.listen.natt_port]) {
+    for lack in privileges::lacking(&config.listen) {
         tracing::warn!("this process lacks {lack}; run aditd as root, or by its systemd unit");
     }
     // Signals first: from here on every way out is an orderly one.
@@ -115,9 +115,15 @@ pub(super) fn serve(
 }
 
 fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> StatusView {
-    let ports = [config.listen.ike_port, config.listen.natt_port];
-    let listen = config.listen.addresses.iter();
-    let listen = listen.flat_map(|address| ports.map(|port| SocketAddr::new(*address, port).to_string()));
+    let Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp } = &config.listen;
+    let ports = [Some(*ike_port), Some(*natt_port), *cisco_udp_port].into_iter().flatten();
+    let native = match native_esp {
+        NativeEsp::Carried => Some("native ESP".to_owned()),
+        NativeEsp::Refused => None,
+    };
+    let listen = addresses.iter();
+    let listen = listen.flat_map(|address| ports.clone().map(|port| SocketAddr::new(*address, port).to_string()));
+    let listen = listen.chain(native);
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         identity: config.identity.to_string(),

@@ -32,8 +32,8 @@ pub fn config() -> Config {
             addresses: vec![[0, 0, 0, 0].into()],
             ike_port: 500,
             natt_port: 4500,
-            cisco_udp_port: None,
-            native_esp: NativeEsp::Off,
+            cisco_udp_port: Some(10_000),
+            native_esp: NativeEsp::Carried,
         },
         workers: Workers {
             cores: vec![None, None],
@@ -83,7 +83,7 @@ pub fn config() -> Config {
             pools: vec![0],
             networks: vec!["10.20.0.0/24".parse().unwrap(), "fd20::/64".parse().unwrap()],
             esp_proposals: vec![EspProposal::parse("aes128gcm16-x25519").unwrap(), EspProposal::parse(ESP).unwrap()],
-            transports: Transports(vec![Transport::NatT]),
+            transports: Transports::ALL,
             login: Login::V2(LoginV2 {
                 psk: SecretBytes::from(PSK),
                 ike_proposals: vec![

@@ -30,7 +30,7 @@ use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
 use crate::lease::Ask;
 use crate::session::{Cause, SessionId};
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, WorkerId};
+use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, Transport, WorkerId};
 use adit_dataplane::time::Instant;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -266,7 +266,9 @@ impl Proving {
             .ok_or_else(|| CallFailed::new(Cause::DataplaneFull, "no slot for the tunnel"))?;
         let keys = ike.keys.child_keymat(choice.cipher, None, nonce_i, nonce_r);
         let inner = Inner::Given { addresses, networks };
-        let mut tunnel = Tunnel::set_up(node, *id, key, datagram.path, nat.following(), inner);
+        // We made the responder see a NAT: see `calling`.
+        let path = EspPath::new(Transport::NatT, datagram.path);
+        let mut tunnel = Tunnel::set_up(node, *id, key, path, nat.following(), inner);
         let parts = ChildParts {
             tunnel: key,
             lane: Lane::FIRST,
