@@ -19,6 +19,7 @@ mod radius;
 #[cfg(test)]
 mod testing;
 mod user_name;
+pub mod window;
 
 pub use account::{Account, AccountId, Moment, Record, Terminated, Usage};
 pub use answer::{Answer, Challenge, Limits, Profile, Rejection, Source, Verdict, Why};

@@ -5,12 +5,13 @@ mod password_hash;
 mod radius;
 mod users;
 
-pub use ikev1::{AuthV1, Authority, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
+pub use ikev1::{AuthV1, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
 pub use password_hash::{PasswordHash, PasswordHashError};
 pub use radius::{PasswordProtocol, RadiusServer, Signature};
 pub use users::{Access, User, UserSource, Users};
 
 use crate::ike::wire::{Id, IdKind};
+use crate::pki::OwnCertificate;
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId, SequenceNumbers};
@@ -19,6 +20,7 @@ use adit_dataplane::contract::{TunnelRules, TunnelSpec};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The whole.
@@ -27,7 +29,7 @@ pub struct Config {
     /// Who we are (IDr).
     pub identity: Id,
     /// How we prove it by certificate, if we can.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<Arc<OwnCertificate>>,
     /// Outer side.
     pub listen: Listen,
     /// Threads.
@@ -58,15 +60,6 @@ pub struct Config {
     pub radius: Vec<RadiusServer>,
     /// Connections, first match wins.
     pub connections: Vec<Connection>,
-}
-
-/// How we prove who we are by certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    /// PEM, ours first, then who signed it.
-    pub chain: PathBuf,
-    /// PEM, PKCS#8 or PKCS#1; only its owner can read it.
-    pub private_key: PathBuf,
 }
 
 /// Where to listen.

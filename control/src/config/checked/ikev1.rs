@@ -2,10 +2,11 @@
 
 use super::users::UserSource;
 use crate::aaa::Limits;
+use crate::pki::Authorities;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::{CbcCipher, Hash, KexGroup};
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Login by IKEv1.
@@ -45,12 +46,12 @@ pub enum AuthV1 {
     /// Both by certificates.
     Rsa {
         /// Who signs clients' certificates.
-        authority: Authority,
+        authorities: Arc<Authorities>,
     },
     /// Both by certificates, then the user.
     XauthRsa {
         /// Who signs clients' certificates.
-        authority: Authority,
+        authorities: Arc<Authorities>,
         /// The user.
         xauth: Xauth,
     },
@@ -90,13 +91,6 @@ impl AuthV1 {
             Self::Psk { .. } | Self::Rsa { .. } => None,
         }
     }
-}
-
-/// Who signs clients' certificates.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authority {
-    /// PEM, one certificate or several.
-    pub file: PathBuf,
 }
 
 /// How users log in.
