@@ -93,7 +93,7 @@ fn every_group_and_cipher_of_the_headends_logs_in() {
         ("aes128-sha1-modp2048", "aes128-sha1"),
     ] {
         let mut config = config();
-        config.connections[0].ike_proposals = vec![IkeProposal::parse(ike).unwrap()];
+        peer::login(&mut config).ike_proposals = vec![IkeProposal::parse(ike).unwrap()];
         config.connections[0].esp_proposals = vec![EspProposal::parse(esp).unwrap()];
         let mut world = World::new(config);
         let mut alice = Client::new("alice@rig", 2);
@@ -284,7 +284,7 @@ fn a_connection_gets_its_own_ike_proposals_and_no_other_ones() {
     let mut other = config.connections[0].clone();
     other.name = "weak".to_owned();
     other.remote_ids = vec![adit_control::config::checked::IdPattern::parse("old@box").unwrap()];
-    other.ike_proposals = vec![IkeProposal::parse("aes128-sha1-modp2048").unwrap()];
+    peer::login_of(&mut other).ike_proposals = vec![IkeProposal::parse("aes128-sha1-modp2048").unwrap()];
     config.connections.push(other);
     let mut world = World::new(config);
     let mut alice = Client::new("alice@rig", 2);

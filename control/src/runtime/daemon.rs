@@ -1,5 +1,6 @@
 //! The composition root: privileges, doors, workers, IKE thread, API; and the way back out.
 
+use super::aaa_thread::AaaThread;
 use super::api_thread::ApiThread;
 use super::dataplane::{self, StartError, Started};
 use super::ike_thread::IkeThread;
@@ -89,8 +90,10 @@ pub(super) fn serve(
     let (asker, questions) = ask::channel();
     let cores = config.workers.cores.iter().copied();
     let counters = dataplane.workers.iter().map(|worker| Arc::clone(&worker.counters));
-    let sources = Sources { asker, workers: cores.zip(counters).collect() };
+    let workers = cores.zip(counters).collect();
     let config = Arc::new(config);
+    let aaa = AaaThread::start(Arc::clone(&config)).map_err(system("starting the AAA thread"))?;
+    let sources = Sources { asker, aaa: aaa.window().clone(), workers };
     let engine = Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
     let outbox = Outbox::new(dataplane.workers.len());
     let started = clock::now();
@@ -102,6 +105,8 @@ pub(super) fn serve(
     let thread = std::thread::Builder::new().name("ike".to_owned()).spawn(move || ike.run());
     let ended = thread.map_err(system("starting the IKE thread"))?.join();
     drop(api);
+    // After the IKE thread: its last records are written first.
+    drop(aaa);
     match ended {
         Ok((threads, ended)) => {
             // A worker's own words say more than that it is gone.

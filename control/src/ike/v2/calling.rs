@@ -126,7 +126,7 @@ const MOST_RESTARTS: u32 = 6;
 impl Calling {
     /// Sends the first message. `None`: there is no such connection, or it has no proposals.
     pub(crate) fn begin(now: Instant, node: &mut Node, id: SessionId, call: Call) -> Option<Self> {
-        let group = *node.connection(call.connection)?.ike_proposals.first()?.groups.first()?;
+        let group = *node.ike_proposals_of(call.connection).first()?.groups.first()?;
         let worker = node.installer.least_loaded();
         node.installer.session_came(worker);
         let pair = KeyPair::generate(group, &mut *node.random);
@@ -252,7 +252,7 @@ impl Calling {
     }
 
     fn offered<'a>(&self, node: &'a Node) -> &'a [IkeProposal] {
-        node.connection(self.call.connection).map(|connection| &connection.ike_proposals[..]).unwrap_or_default()
+        node.ike_proposals_of(self.call.connection)
     }
 
     /// The responder has answered: both have the same keys now, if it is who we think.
