@@ -4,7 +4,7 @@
 
 mod peer;
 
-use adit_control::config::checked::{EspProposal, IkeProposal, NativeEsp};
+use adit_control::config::checked::{EspProposal, IkeProposal};
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::engine::Holdings;
 use adit_control::ike::wire::*;
@@ -386,9 +386,10 @@ fn without_a_nat_esp_goes_as_it_is_whichever_port_ike_uses() {
 }
 
 #[test]
-fn behind_a_nat_esp_goes_in_udp_and_is_followed_by_any_transport_that_is_carried() {
+fn behind_a_nat_esp_goes_in_udp_and_is_followed_by_any_transport_that_the_connection_allows() {
     let mut config = config();
-    config.listen.cisco_udp_port = None;
+    let transports = Transports::NONE.with(Transport::NatT).with(Transport::Esp);
+    config.connections[0].transports = transports;
     let mut world = World::new(config);
     let mut alice = Client::new("alice@rig", 2);
     let mut keyed = alice.init(&mut world);
@@ -396,15 +397,17 @@ fn behind_a_nat_esp_goes_in_udp_and_is_followed_by_any_transport_that_is_carried
     alice.auth(&mut world, &mut keyed);
     let (_, tunnel) = world.dataplane.tunnel();
     assert_eq!(tunnel.path, natt(alice.on_4500(vec![]).path));
-    let transports = Transports::NONE.with(Transport::NatT).with(Transport::Esp);
     assert_eq!((tunnel.following, tunnel.transports), (Following::NewestPacket, transports));
     assert_eq!(world.engine.sessions(world.now)[0].transport, "nat-t");
 }
 
 #[test]
-fn where_native_esp_is_not_carried_every_client_sees_a_nat_and_has_to_float() {
+fn where_some_client_may_not_use_native_esp_every_client_sees_a_nat_and_has_to_float() {
     let mut config = config();
-    config.listen.native_esp = NativeEsp::Refused;
+    config.connections[0].transports = Transports::NONE.with(Transport::NatT);
+    let mut other = config.connections[0].clone();
+    other.transports = Transports::ALL;
+    config.connections.push(other);
     let mut world = World::new(config);
     let mut alice = Client::new("alice@rig", 2);
     alice.seen = alice.own;

@@ -20,6 +20,8 @@ drops() { ctl drops --json | jq "[.[] | select(.name == \"$1\") | .total] | add 
 below() { [ "$2" -lt "$1" ] || { printf 'expected: less than %s\ngot: %s\n' "$1" "$2"; return 1; }; }
 at_least() { [ "$2" -ge "$1" ] || { printf 'expected: at least %s\ngot: %s\n' "$1" "$2"; return 1; }; }
 
+uses_ciscos_port() { tcpdump -nr "$RIG_DIR/wan.pcap" "src $CLIENT and udp dst port 10000" 2>/dev/null | grep -q .; }
+
 # sent_by WAY: the router's box sends the client's ESP on like that. What it replaces ends here, and so does what the client
 # could not read. While both ways of a packet work, the kernel's is the first to arrive.
 sent_by() {
@@ -59,10 +61,16 @@ begun=$EPOCHREALTIME
 moved=0
 for way in esp cisco-udp nat-t; do
   sent_by $way
-  moved=$((moved + 1))
-  hold "its packets take the session to $way" within 3 answers $way transport
-  hold "the log says so" says "$(headend_log)" "peer moved.*transport=\"?$way.*by=\"?ESP"
-  hold "and counts it" answers 1 moves_to "${way//-/_}"
+  if [ $way = cisco-udp ]; then
+    on=esp
+    hold "what comes another way is received" within 5 uses_ciscos_port
+  else
+    on=$way
+    moved=$((moved + 1))
+    hold "its packets take the session to $way" within 3 answers $way transport
+    hold "the log says so" says "$(headend_log)" "peer moved.*transport=\"?$way.*by=\"?ESP"
+    hold "and counts it" answers 1 moves_to "${way//-/_}"
+  fi
   hold "IKE is where it was" answers "$ike" peer
   hold "10 MB arrive unchanged from client to server by $way" transfers c1 s "$SERVER4" 10 30
   hold "10 MB arrive unchanged from server to client by $way" transfers s c1 "$(virtual_ip c1 4)" 10 30
@@ -73,9 +81,9 @@ for way in esp cisco-udp nat-t; do
   more() { at_least $((replayed + too_old + 3)) $(($(drops replayed) + $(drops too_old))) && at_least $((forged + 3)) "$(drops bad_icv)"; }
   hold "the headend knows them for what they are" within 5 more
   hold "they have moved nothing" answers $moved moves
-  hold "the session is still by $way" answers $way transport
-  echo "interrupted for $(interruption c1 "$switched") ms when it moved to $way" | tee -a "$RIG_DIR/speeds"
-  hold "the move interrupts nothing for as long as 0.3 s" below 300 "$(interruption c1 "$switched")"
+  hold "the session is still by $on" answers $on transport
+  echo "interrupted for $(interruption c1 "$switched") ms when it was sent by $way" | tee -a "$RIG_DIR/speeds"
+  hold "that interrupts nothing for as long as 0.3 s" below 300 "$(interruption c1 "$switched")"
 done
 pings=$(pings_end c1)
 echo "pings: $pings in $(since "$begun") s" | tee -a "$RIG_DIR/speeds"

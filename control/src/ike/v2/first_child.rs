@@ -57,7 +57,7 @@ pub(super) fn grant(
             String::new(),
         ));
     };
-    let transports = config.listen.transports();
+    let transports = connection.transports;
     let Some(path) = half.nat.esp_path(datagram, transports) else {
         let (offered, wanted) = ("IKE_AUTH on port 500".to_owned(), "port 4500".to_owned());
         return Err(ChildRefused::new(Cause::NoUdpEncapsulation, NotifyKind::NoProposalChosen, offered, wanted));

@@ -259,7 +259,7 @@ impl Proving {
         if selectors.local.is_empty() || selectors.remote.is_empty() {
             return Err(CallFailed::new(Cause::TsUnacceptable, "nothing of what we offered"));
         }
-        let networks = connection.networks.clone();
+        let (networks, transports) = (connection.networks.clone(), connection.transports);
         let key = node
             .installer
             .take_tunnel(*worker, *id)
@@ -268,7 +268,7 @@ impl Proving {
         let inner = Inner::Given { addresses, networks };
         // We made the responder see a NAT: see `calling`.
         let path = EspPath::new(Transport::NatT, datagram.path);
-        let mut tunnel = Tunnel::set_up(node, *id, key, path, nat.following(), node.config.listen.transports(), inner);
+        let mut tunnel = Tunnel::set_up(node, *id, key, path, nat.following(), transports, inner);
         let parts = ChildParts {
             tunnel: key,
             lane: Lane::FIRST,

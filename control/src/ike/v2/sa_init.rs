@@ -195,13 +195,14 @@ fn answer(
     if with.len() <= request.bytes.len() { with } else { without }
 }
 
-/// What the client's NAT detection is to find. Where native ESP is not carried every client has to wrap its ESP in UDP:
-/// the hash of an address that nobody has says that we are behind a NAT, and the client floats to port 4500 (RFC 7296
+/// What the client's NAT detection is to find. If some client may not use native ESP every client has to wrap its ESP in
+/// UDP, for nobody knows yet whose the client is: the hash of an address that nobody has says that we are behind a NAT, and the client floats to port 4500 (RFC 7296
 /// section 2.23).
 ///
 /// DEVIATES: then it is not our address, as with strongSwan's `encap = yes`.
 fn shown(node: &Node, path: Path) -> Path {
-    match node.config.listen.transports().contains(Transport::Esp) {
+    let mut connections = node.config.connections.iter().filter(|connection| connection.v2().is_some());
+    match connections.all(|connection| connection.transports.contains(Transport::Esp)) {
         true => path,
         false => Path { local: (Ipv4Addr::UNSPECIFIED, 0).into(), ..path },
     }
