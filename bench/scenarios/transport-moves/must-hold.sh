@@ -20,7 +20,7 @@ drops() { ctl drops --json | jq "[.[] | select(.name == \"$1\") | .total] | add 
 below() { [ "$2" -lt "$1" ] || { printf 'expected: less than %s\ngot: %s\n' "$1" "$2"; return 1; }; }
 at_least() { [ "$2" -ge "$1" ] || { printf 'expected: at least %s\ngot: %s\n' "$1" "$2"; return 1; }; }
 
-uses_ciscos_port() { tcpdump -nr "$RIG_DIR/wan.pcap" "src $CLIENT and udp dst port 10000" 2>/dev/null | grep -q .; }
+uses_ciscos_port() { tcpdump -c 1 -nr "$RIG_DIR/wan.pcap" "src $CLIENT and udp dst port 10000" 2>/dev/null | grep -q .; }
 
 # sent_by WAY: the router's box sends the client's ESP on like that. What it replaces ends here, and so does what the client
 # could not read. While both ways of a packet work, the kernel's is the first to arrive.
