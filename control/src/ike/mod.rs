@@ -8,5 +8,6 @@ pub mod narrow;
 pub mod nat;
 pub mod propose;
 pub mod sk;
+pub mod v1;
 pub mod v2;
 pub mod wire;

@@ -29,7 +29,7 @@ causes! {
     // A login fails.
     NoIkeProposal "no_ike_proposal" "no IKE proposal of the client's is allowed by any connection",
     WrongGroup "wrong_group" "the client's key exchange is for a group that was not chosen; it is told which to use",
-    NoUdpEncapsulation "no_udp_encapsulation" "the client does not do NAT traversal, the only transport there is",
+    NoUdpEncapsulation "no_udp_encapsulation" "there is no way for the client's ESP: it does not do NAT traversal, or is behind a NAT on port 500",
     WrongPsk "wrong_psk" "the client does not know the pre-shared key",
     UnknownIdentity "unknown_identity" "no connection is for this identity",
     WrongResponderIdentity "wrong_responder_identity" "the client wants to talk to somebody else (IDr)",
