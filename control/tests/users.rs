@@ -66,10 +66,10 @@ fn a_test_says_what_is_wrong_with_the_question() {
     let file = configuration(folder.path(), hash.trim());
     for (arguments, words) in [
         (&["--connection", "site", "alice"][..], "no users log in by connection \"site\""),
-        (&["--connection", "other", "alice"], "there is no connection \"other\""),
-        (&["a\nb"], "a user's name is text without control characters"),
+        (&["--connection", "other", "alice"][..], "there is no connection \"other\""),
+        (&["a\nb"][..], "a user's name is text without control characters"),
     ] {
-        let output = aditctl(&[&["aaa", "test", "--config", &file], arguments].concat(), "x\n");
+        let output = aditctl(&[&["aaa", "test", "--config", &file][..], arguments].concat(), "x\n");
         assert_eq!(output.status.code(), Some(2));
         assert!(String::from_utf8_lossy(&output.stderr).contains(words), "{output:?}");
     }
