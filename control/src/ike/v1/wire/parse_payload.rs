@@ -113,9 +113,7 @@ fn delete(body: &[u8]) -> Result<Delete, Broken> {
             Delete::Other(other)
         }
     };
-    if !reader.is_empty() {
-        return Err(Fault::Trailing.into());
-    }
+    // Cisco puts a reason behind the SPIs (see `Vendor::DeleteWithReason`). The SAs end whatever it says.
     Ok(delete)
 }
 
