@@ -4,6 +4,7 @@
 //! can drive it whole.
 #![forbid(unsafe_code)]
 
+pub mod aaa;
 pub mod api;
 pub mod cli;
 pub mod config;

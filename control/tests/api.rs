@@ -56,7 +56,8 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     counters.dropped(DropReason::Replayed, 3);
     workers[1].1.dropped(DropReason::Replayed, 4);
     let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
-    let api = ApiThread::start(socket, Sources { asker, workers: workers.into() }).unwrap();
+    let (aaa, _nobody) = adit_control::aaa::window::channel();
+    let api = ApiThread::start(socket, Sources { asker, aaa, workers: workers.into() }).unwrap();
     Daemon { _api: api, folder }
 }
 

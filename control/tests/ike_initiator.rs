@@ -93,8 +93,8 @@ fn a_login_survives_the_loss_of_each_of_its_messages() {
 #[test]
 fn another_group_is_used_if_the_responder_wants_it() {
     let (mut headend, mut caller) = (config(), caller_config(&config()));
-    headend.connections[0].ike_proposals = vec![IkeProposal::parse("aes128gcm16-prfsha256-ecp256").unwrap()];
-    caller.connections[0].ike_proposals = vec![IkeProposal::parse("aes128gcm16-prfsha256-x25519-ecp256").unwrap()];
+    peer::login(&mut headend).ike_proposals = vec![IkeProposal::parse("aes128gcm16-prfsha256-ecp256").unwrap()];
+    peer::login(&mut caller).ike_proposals = vec![IkeProposal::parse("aes128gcm16-prfsha256-x25519-ecp256").unwrap()];
     let mut line = Line::new(caller, headend);
     let id = line.login(call("alice@rig"));
     assert_eq!(line.sent, 6);
@@ -218,7 +218,7 @@ fn an_answer_that_is_not_one_of_what_was_offered_ends_the_call() {
 #[test]
 fn a_login_that_either_end_refuses_leaves_nothing_behind() {
     let other_key = |config: &mut adit_control::config::checked::Config| {
-        config.connections[0].psk = SecretBytes::from(&b"another-key"[..]);
+        peer::login(config).psk = SecretBytes::from(&b"another-key"[..]);
     };
     for case in 0..6 {
         let (mut headend, mut caller) = (config(), caller_config(&config()));
@@ -230,7 +230,7 @@ fn a_login_that_either_end_refuses_leaves_nothing_behind() {
             3 => caller.connections[0].networks = vec!["192.0.2.0/24".parse().unwrap()],
             4 => call.want = Want::default(),
             _no_common_proposal => {
-                caller.connections[0].ike_proposals = vec![IkeProposal::parse("aes128-sha1-modp2048").unwrap()];
+                peer::login(&mut caller).ike_proposals = vec![IkeProposal::parse("aes128-sha1-modp2048").unwrap()];
             }
         }
         let mut line = Line::new(caller, headend);

@@ -14,7 +14,7 @@ use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{Event, InnerLayout};
 use peer::client::*;
-use peer::dataplane::assert_same_keys;
+use peer::dataplane::{assert_same_keys, natt};
 use peer::{World, config};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn a_client_logs_in_and_gets_addresses_a_tunnel_and_routes() {
     assert_eq!(shown(&child.ts_r), ["10.20.0.0/24", "fd20::/64"]);
 
     let (key, tunnel) = world.dataplane.tunnel();
-    assert_eq!(tunnel.path, alice.on_4500(vec![]).path);
+    assert_eq!(tunnel.path, natt(alice.on_4500(vec![]).path));
     assert_eq!((world.dataplane.route(v4), world.dataplane.route(v6)), (Some(*key), Some(*key)));
     assert_same_keys(&child.sealer(), &world.dataplane.inbound(child.spi_out).cipher);
     let outbound = tunnel.sends_on();
@@ -93,7 +93,7 @@ fn every_group_and_cipher_of_the_headends_logs_in() {
         ("aes128-sha1-modp2048", "aes128-sha1"),
     ] {
         let mut config = config();
-        config.connections[0].ike_proposals = vec![IkeProposal::parse(ike).unwrap()];
+        peer::login(&mut config).ike_proposals = vec![IkeProposal::parse(ike).unwrap()];
         config.connections[0].esp_proposals = vec![EspProposal::parse(esp).unwrap()];
         let mut world = World::new(config);
         let mut alice = Client::new("alice@rig", 2);
@@ -284,7 +284,7 @@ fn a_connection_gets_its_own_ike_proposals_and_no_other_ones() {
     let mut other = config.connections[0].clone();
     other.name = "weak".to_owned();
     other.remote_ids = vec![adit_control::config::checked::IdPattern::parse("old@box").unwrap()];
-    other.ike_proposals = vec![IkeProposal::parse("aes128-sha1-modp2048").unwrap()];
+    peer::login_of(&mut other).ike_proposals = vec![IkeProposal::parse("aes128-sha1-modp2048").unwrap()];
     config.connections.push(other);
     let mut world = World::new(config);
     let mut alice = Client::new("alice@rig", 2);

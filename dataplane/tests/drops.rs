@@ -4,7 +4,8 @@
 mod harness;
 
 use adit_dataplane::contract::{
-    Command, DropReason, IkeDatagram, IkeFraming, Path, Selectors, TunnelKey, TunnelSpec, Wake, WorkerId,
+    Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Selectors, TunnelKey, TunnelSpec,
+    Wake, WorkerId,
 };
 use adit_dataplane::fate::Fate;
 use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
@@ -351,7 +352,11 @@ fn what_a_door_did_not_send_or_did_not_take_whole_is_counted() {
     let config = DataplaneConfig { pool: POOL, ..DataplaneConfig::default() };
     let doors = vec![Broken { stats: DoorStats::default() }];
     let (dataplane, mut workers) = assemble(&config, layout(), routes(), doors).unwrap();
-    assert!(dataplane.workers[0].send(Command::SendKeepalive(path_v4(1))).is_ok());
+    assert!(
+        dataplane.workers[0]
+            .send(Command::SendKeepalive(Keepalive { path: path_v4(1), form: KeepaliveForm::NatT }))
+            .is_ok()
+    );
     workers[0].turn(Instant::ZERO).unwrap();
     let drops = dataplane.workers[0].counters.totals().drops;
     assert_eq!(drops[DropReason::ReceiveTruncated as usize], 1);

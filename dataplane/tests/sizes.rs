@@ -12,7 +12,7 @@ use adit_dataplane::io::memory::Departed;
 use adit_dataplane::packet::{Channel, Meta, OuterFragments, PoolSizes, Segments};
 use adit_dataplane::wire::traffic_class::{Dscp, Ecn, TrafficClass};
 use adit_dataplane::worker::DataplaneConfig;
-use harness::{Client, SERVER_V4, SERVER_V6, World, gcm, header_sum, path_v4, path_v6, suites};
+use harness::{Client, SERVER_V4, SERVER_V6, World, gcm, header_sum, natt, path_v4, path_v6, suites};
 use std::time::Duration;
 
 /// Buffers that hold a jumbo frame, so that none is made on the way.
@@ -348,7 +348,7 @@ fn a_tunnel_follows_the_fragments_of_authenticated_packets_and_of_no_others() {
     assert_eq!(told(&mut world), fits(&client, 1400));
     world.command(
         client.tunnel.worker,
-        Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from: client.path, to: path_v6(9) })),
+        Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from: natt(client.path), to: natt(path_v6(9)) })),
     );
     world.settle();
     let moved = Client { path: path_v6(9), ..Client::new(0, 1, gcm()) };

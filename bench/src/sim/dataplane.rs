@@ -30,16 +30,17 @@ struct Serial(u64);
 
 pub(crate) struct Tunnel {
     serial: Serial,
-    path: Path,
+    path: EspPath,
     left: Option<Left>,
     following: Following,
+    transports: Transports,
     pub(crate) inbound: BTreeMap<Spi, Inbound>,
     outbound: BTreeMap<Lane, Outbound>,
 }
 
 /// The path before the last move, and who moved: control, or a packet on this SA.
 struct Left {
-    path: Path,
+    path: EspPath,
     by: Option<Spi>,
     at: Instant,
 }
@@ -48,7 +49,7 @@ struct Left {
 pub(crate) enum Errand {
     Nothing,
     Ike(IkeDatagram),
-    Keepalive(Path),
+    Keepalive(Keepalive),
 }
 
 /// What became of an ESP packet.
@@ -80,7 +81,7 @@ impl Tunnel {
 
     /// Packets go there from now on, unless what wants it may have been sent before the last move. `by` is the SA of a
     /// packet that came from there, `None` for control.
-    fn go_to(&mut self, now: Instant, by: Option<Spi>, path: Path) -> bool {
+    fn go_to(&mut self, now: Instant, by: Option<Spi>, path: EspPath) -> bool {
         let late = |left: &Left| left.path == path && left.by != by && now.since(left.at) < UNDER_WAY;
         if self.path == path || (by.is_some() && self.left.as_ref().is_some_and(late)) {
             return false;
@@ -116,7 +117,7 @@ impl Dataplane {
             Command::DropInbound { spi } => self.drop_inbound(now, worker, spi)?,
             Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
             Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
-            Command::SendKeepalive(path) => return Ok(Errand::Keepalive(path)),
+            Command::SendKeepalive(keepalive) => return Ok(Errand::Keepalive(keepalive)),
             Command::Stop => {}
         }
         Ok(Errand::Nothing)
@@ -128,7 +129,7 @@ impl Dataplane {
     }
 
     /// An inner packet for this tunnel's peer in each lane.
-    pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Vec<(Path, Esp)> {
+    pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Vec<(EspPath, Esp)> {
         let Some(tunnel) = self.tunnels.get_mut(&key) else { return Vec::new() };
         let mut reports = Vec::new();
         let sealed = tunnel.outbound.values_mut().filter_map(|outbound| outbound.seal(now, &mut reports));
@@ -148,7 +149,8 @@ impl Dataplane {
         let Some(inbound) = tunnel.inbound.get_mut(&spi) else { return self.unknown(datagram, spi) };
         let mut reports = Vec::new();
         let opened = inbound.open(now, esp, &mut reports);
-        let path = Path { local: datagram.to, peer: datagram.from };
+        // Only UDP travels here.
+        let path = EspPath::new(Transport::NatT, Path { local: datagram.to, peer: datagram.from });
         let newest = match opened {
             Opened::OtherKeys => return Receipt::Wrong(What::OtherKeys { spi }),
             Opened::Duplicate => return Receipt::Duplicate,
@@ -160,7 +162,13 @@ impl Dataplane {
             Opened::Newest => true,
             Opened::Overtaken => false,
         };
-        if newest && tunnel.following == Following::NewestPacket && tunnel.go_to(now, Some(spi), path) {
+        let may_go = match tunnel.following {
+            Following::NewestPacket => true,
+            Following::SameHosts => path.is_between_the_hosts_of(tunnel.path),
+            Following::CommandOnly => false,
+        };
+        let may_go = may_go && tunnel.transports.contains(path.transport());
+        if newest && may_go && tunnel.go_to(now, Some(spi), path) {
             reports.push(Event::Moved { tunnel: key, path });
         }
         self.reports.extend(reports.into_iter().map(|event| (key.worker, event)));
@@ -228,6 +236,7 @@ impl Dataplane {
             path: spec.path,
             left: None,
             following: spec.following,
+            transports: spec.transports,
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
         };

@@ -160,7 +160,7 @@ impl World {
         let Some(machine) = self.hosts.get_mut(id.0).and_then(|host| host.machine.as_mut()) else { return };
         for (path, esp) in machine.dataplane.seal(now, tunnel) {
             self.tally.esp += 1;
-            self.send(id, path, Body::Esp(esp));
+            self.send(id, path.path(), Body::Esp(esp));
         }
         self.carry_out(id);
     }
@@ -236,9 +236,9 @@ impl World {
                 self.tally.ike += 1;
                 self.send(id, path, Body::Ike { framing, bytes });
             }
-            Errand::Keepalive(path) => {
+            Errand::Keepalive(keepalive) => {
                 self.tally.keepalives += 1;
-                self.send(id, path, Body::Keepalive);
+                self.send(id, keepalive.path, Body::Keepalive);
             }
         }
     }

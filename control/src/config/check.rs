@@ -1,14 +1,15 @@
 //! From what the file says to what cannot be wrong: defaults, references between sections, contradictions.
 
 use super::checked::{
-    Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Pool, Rekey, Sizes, SocketBuffers, Tun,
-    Workers,
+    Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Login, LoginV2, NativeEsp, Pool, Rekey,
+    Sizes, SocketBuffers, Transport, Transports, Tun, Workers,
 };
 use super::error::{Problem, Warning, nearest};
-use super::file;
+use super::file::{self, Version};
 use super::legacy;
 use super::psk;
 use super::section::{Located, Source};
+use super::{check_users, check_v1};
 use crate::lease::headend_address;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::TunnelRules;
@@ -29,6 +30,9 @@ pub struct Surroundings {
 /// Guessable keys are found offline by anyone who sees one login attempt answered (RFC 7296 section 2.15).
 const SHORT_PSK: usize = 16;
 
+/// That of Cisco's own headends.
+const CISCO_UDP_PORT: u16 = 10_000;
+
 /// The checked config, as far as the file allows one; mistakes go to `source`.
 pub(super) fn check(
     source: &Source<'_>,
@@ -39,9 +43,13 @@ pub(super) fn check(
     let listen = listen(source, &file.listen);
     let workers = workers(source, &file.workers, &around.cores);
     let pools = pools(source, &file.pools);
-    let connections = connections(source, &file, around, warnings);
+    let users = check_users::users(source, &file.users, &pools, warnings);
+    let radius = check_users::radius(source, &file.radius, &around.folder, warnings);
+    let certificate = check_users::certificate(source, &file, &around.folder);
+    let connections = connections(source, &file, &Around { surroundings: around, listen: &listen }, warnings);
     Some(Config {
         identity: file.identity?.value,
+        certificate,
         listen,
         workers,
         tun: Tun {
@@ -63,12 +71,14 @@ pub(super) fn check(
         esp: esp(&file.esp),
         sizes: sizes(&file.sizes),
         pools,
+        users,
+        radius,
         connections,
     })
 }
 
 /// The number, or the default. Shapes have bounded it already: what does not fit cannot come here.
-fn narrow<T: TryFrom<u64>>(key: Option<&Located<u64>>, default: T) -> T {
+pub(super) fn narrow<T: TryFrom<u64>>(key: Option<&Located<u64>>, default: T) -> T {
     key.and_then(|key| T::try_from(key.value).ok()).unwrap_or(default)
 }
 
@@ -103,7 +113,24 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
         None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
         Some(list) => each_once(source, "[listen] addresses", &list.value),
     };
-    Listen { addresses, ike_port, natt_port }
+    let cisco_udp_port = Some(narrow(file.cisco_udp_port.as_ref(), CISCO_UDP_PORT)).filter(|port| *port != 0);
+    if cisco_udp_port.is_some_and(|port| port == ike_port || port == natt_port) {
+        let line = [&file.cisco_udp_port, &file.natt_port, &file.ike_port].into_iter().flatten().next();
+        source.error(
+            line.map_or(1, |port| port.line),
+            "[listen] cisco_udp_port".to_owned(),
+            Problem::Misfit {
+                expected: "a port other than ike_port and natt_port, or 0 for none".to_owned(),
+                found: cisco_udp_port.unwrap_or_default().to_string(),
+                hint: None,
+            },
+        );
+    }
+    let native_esp = match file.native_esp.as_ref().is_none_or(|native| native.value) {
+        true => NativeEsp::Carried,
+        false => NativeEsp::Refused,
+    };
+    Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp }
 }
 
 fn workers(source: &Source<'_>, file: &file::Workers, available: &[usize]) -> Workers {
@@ -259,7 +286,13 @@ fn pools(source: &Source<'_>, file: &[file::Pool]) -> Vec<Pool> {
             }
         }
         let dns = pool.dns.as_ref().map(|list| each_once(source, &format!("{} dns", pool.title), &list.value));
-        pools.push(Pool { name: name.to_owned(), v4, v6, dns: dns.unwrap_or_default() });
+        pools.push(Pool {
+            name: name.to_owned(),
+            v4,
+            v6,
+            dns: dns.unwrap_or_default(),
+            netbios_name_servers: Vec::new(),
+        });
     }
     pools
 }
@@ -282,10 +315,16 @@ fn unique_names<'a>(source: &Source<'_>, sections: impl Iterator<Item = (&'a str
     }
 }
 
+/// What connections are checked against.
+struct Around<'a> {
+    surroundings: &'a Surroundings,
+    listen: &'a Listen,
+}
+
 fn connections(
     source: &Source<'_>,
     file: &file::Config,
-    around: &Surroundings,
+    around: &Around<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Vec<Connection> {
     if file.connections.is_empty() {
@@ -299,49 +338,110 @@ fn connections(
     }
     file.connections
         .iter()
-        .map(|connection| Connection {
-            name: connection.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
-            remote_ids: values(connection.remote_ids.as_ref()),
-            psk: psk(source, connection, &around.folder, warnings),
-            pools: pool_indices(source, connection, &file.pools),
-            networks: values(connection.networks.as_ref()),
-            ike_proposals: match &connection.ike_proposals {
-                Some(list) => values(Some(list)),
-                None => DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect(),
-            },
-            esp_proposals: match &connection.esp_proposals {
-                Some(list) => values(Some(list)),
-                None => DEFAULT_ESP_PROPOSALS.iter().filter_map(|text| EspProposal::parse(text).ok()).collect(),
-            },
-        })
+        .filter_map(|connection| one_connection(source, file, connection, around, warnings))
         .collect()
 }
 
-fn values<T: Clone>(list: Option<&Located<Vec<Located<T>>>>) -> Vec<T> {
+/// `None`: what it lacks is reported already.
+fn one_connection(
+    source: &Source<'_>,
+    file: &file::Config,
+    connection: &file::Connection,
+    around: &Around<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Option<Connection> {
+    let secret = psk(source, connection, &around.surroundings.folder, warnings);
+    let pools = pool_indices(source, connection, &file.pools);
+    let version = connection.ike.as_ref().map_or(Version::V2, |ike| ike.value);
+    let transports = transports(source, connection, version, around.listen);
+    let (login, default_esp) = match version {
+        Version::V1 => {
+            let login = check_v1::login(source, file, connection, secret, &around.surroundings.folder)?;
+            check_certificate(source, file, connection);
+            (Login::V1(Box::new(login)), check_v1::default_esp(connection))
+        }
+        Version::V2 => {
+            let ike_proposals = match &connection.ike_proposals {
+                Some(list) => values(Some(list)),
+                None => DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect(),
+            };
+            let default = DEFAULT_ESP_PROPOSALS.iter().filter_map(|text| EspProposal::parse(text).ok());
+            (Login::V2(LoginV2 { psk: secret, ike_proposals }), default.collect())
+        }
+    };
+    Some(Connection {
+        name: connection.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
+        remote_ids: values(connection.remote_ids.as_ref()),
+        pools,
+        networks: values(connection.networks.as_ref()),
+        esp_proposals: match &connection.esp_proposals {
+            Some(list) => values(Some(list)),
+            None => default_esp,
+        },
+        transports,
+        login,
+    })
+}
+
+/// What ESP may come in: what the file says, or all that is listened to.
+fn transports(source: &Source<'_>, connection: &file::Connection, version: Version, listen: &Listen) -> Transports {
+    let key = format!("{} transports", connection.title);
+    let off = |transport: Transport| match transport {
+        Transport::NatT => None,
+        Transport::Esp => (listen.native_esp == NativeEsp::Refused).then_some("with [listen] native_esp = true"),
+        Transport::CiscoUdp if version == Version::V2 => Some("in a connection with ike = \"v1\""),
+        Transport::CiscoUdp => listen.cisco_udp_port.is_none().then_some("with a [listen] cisco_udp_port"),
+    };
+    let mut transports = Transports::NONE;
+    match &connection.transports {
+        Some(list) => {
+            for transport in &list.value {
+                if transports.contains(transport.value) {
+                    source.error(
+                        transport.line,
+                        key.clone(),
+                        Problem::Twice(format!("\"{}\"", transport.value.name())),
+                    );
+                }
+                if let Some(needs) = off(transport.value) {
+                    let (needs, found) = (needs.to_owned(), format!("\"{}\" without it", transport.value.name()));
+                    source.error(transport.line, key.clone(), Problem::Misplaced { needs, found });
+                }
+                transports = transports.with(transport.value);
+            }
+        }
+        None => {
+            transports = Transport::ALL.into_iter().filter(|transport| off(*transport).is_none()).collect();
+        }
+    }
+    let advertised = connection.v1.cisco_udp_port.as_ref().filter(|_| version == Version::V1);
+    if let Some(port) = advertised.filter(|_| !transports.contains(Transport::CiscoUdp)) {
+        let needs = "where transports has \"cisco-udp\"".to_owned();
+        let problem = Problem::Misplaced { needs, found: "it without".to_owned() };
+        source.error(port.line, format!("{} cisco_udp_port", connection.title), problem);
+    }
+    transports
+}
+
+/// Some ways to log in need a certificate of ours.
+fn check_certificate(source: &Source<'_>, file: &file::Config, connection: &file::Connection) {
+    let Some(auth) = connection.auth.as_ref().filter(|auth| auth.value.needs_certificate()) else { return };
+    if file.certificate.is_none() && file.private_key.is_none() {
+        let needs = "with a certificate and a private_key in [node]".to_owned();
+        let found = format!("\"{}\" without", auth.value.name());
+        source.error(auth.line, format!("{} auth", connection.title), Problem::Misplaced { needs, found });
+    }
+}
+
+pub(super) fn values<T: Clone>(list: Option<&Located<Vec<Located<T>>>>) -> Vec<T> {
     list.into_iter().flat_map(|list| &list.value).map(|element| element.value.clone()).collect()
 }
 
 fn psk(source: &Source<'_>, connection: &file::Connection, folder: &Path, warnings: &mut Vec<Warning>) -> SecretBytes {
-    let (key, line, secret) = match (&connection.psk, &connection.psk_file) {
-        (Some(psk), Some(file)) => {
-            let problem = Problem::Both { this: "psk_file", other: "psk", line: psk.line };
-            source.error(file.line, format!("{} psk_file", connection.title), problem);
-            return SecretBytes::default();
-        }
-        // Reported where it was read.
-        (None, None) => return SecretBytes::default(),
-        (Some(psk), None) => ("psk", psk.line, psk.value.clone()),
-        (None, Some(file)) => {
-            let path = folder.join(&file.value);
-            match psk::from_file(&path) {
-                Ok(secret) => ("psk_file", file.line, secret),
-                Err(error) => {
-                    let problem = Problem::SecretFile { path, error };
-                    source.error(file.line, format!("{} psk_file", connection.title), problem);
-                    return SecretBytes::default();
-                }
-            }
-        }
+    let keys = psk::Keys { text: "psk", file: "psk_file", what: "a pre-shared key" };
+    let found = (connection.psk.as_ref(), connection.psk_file.as_ref());
+    let Some((key, line, secret)) = psk::either(source, &connection.title, &keys, found, folder) else {
+        return SecretBytes::default();
     };
     if secret.len() < SHORT_PSK {
         warnings.push(Warning {

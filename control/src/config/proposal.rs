@@ -56,6 +56,9 @@ pub enum ProposalTextError {
     /// IKE carries identities and keys.
     #[error("`{0}` encrypts nothing: it may protect ESP, never IKE")]
     NotSecret(&'static str),
+    /// Phase 1 of IKEv1 has fewer.
+    #[error("`{0}` cannot be said in IKEv1: it has AES-CBC and 3DES, a hash that is its PRF, MODP and ECP groups")]
+    NotInPhase1(&'static str),
     /// ESP derives no keys of its own.
     #[error("`{0}` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there")]
     PrfInEsp(&'static str),
@@ -324,7 +327,7 @@ fn names(list: &[&str]) -> String {
     list.join(", ")
 }
 
-fn write_words<'a>(f: &mut fmt::Formatter<'_>, words: impl Iterator<Item = &'a str>) -> fmt::Result {
+pub(super) fn write_words<'a>(f: &mut fmt::Formatter<'_>, words: impl Iterator<Item = &'a str>) -> fmt::Result {
     for (position, word) in words.enumerate() {
         if position > 0 {
             f.write_str("-")?;

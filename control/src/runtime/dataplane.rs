@@ -57,6 +57,8 @@ fn io_config(config: &Config) -> IoConfig {
         listen: config.listen.addresses.clone(),
         ike_port: config.listen.ike_port,
         natt_port: config.listen.natt_port,
+        cisco_udp_port: config.listen.cisco_udp_port.unwrap_or_default(),
+        transports: config.listen.transports(),
         outer_df: config.sizes.rules.df,
         tun: Some(TunConfig {
             name: config.tun.name.clone(),

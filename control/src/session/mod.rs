@@ -48,7 +48,7 @@ pub struct SessionView {
     pub peer: SocketAddr,
     /// The outer address of ours that it talks to.
     pub local: SocketAddr,
-    /// `nat-t`.
+    /// How its ESP comes and goes: `nat-t`, `cisco-udp`, `esp`; empty while there is none.
     pub transport: String,
     /// Whether a NAT was seen in front of the peer.
     pub peer_behind_nat: bool,

@@ -14,7 +14,7 @@ pub struct Dataplane {
     pub routes: Option<Routes>,
     /// What came home, and moves.
     pub reports: VecDeque<(WorkerId, Event)>,
-    pub keepalives: Vec<Path>,
+    pub keepalives: Vec<Keepalive>,
     /// How often routes were published.
     pub publications: usize,
     /// Inbound SAs in the order in which they came.
@@ -24,7 +24,7 @@ pub struct Dataplane {
 }
 
 pub struct Tunnel {
-    pub path: Path,
+    pub path: EspPath,
     pub inbound: BTreeMap<Spi, InboundSpec>,
     pub outbound: BTreeMap<Lane, OutboundSpec>,
 }
@@ -112,7 +112,7 @@ impl Dataplane {
                 self.reports.push_back((worker, Event::Retired(Retired::Tunnel { tunnel: key })));
             }
             Command::SendIke(datagram) => return Some(datagram),
-            Command::SendKeepalive(path) => self.keepalives.push(path),
+            Command::SendKeepalive(keepalive) => self.keepalives.push(keepalive),
             Command::Stop => unreachable!("the engine does not stop workers"),
         }
         None
@@ -178,6 +178,11 @@ pub fn assert_same_keys(sealer: &EspCipher, opener: &EspCipher) {
     body.extend(icv);
     opener.open((&header[..]).into(), &iv, &mut body).expect("same keys");
     assert_eq!(&body[..64], &[0x42; 64]);
+}
+
+/// ESP in UDP 4500.
+pub fn natt(path: Path) -> EspPath {
+    EspPath::new(Transport::NatT, path)
 }
 
 /// For charging traffic in tests.

@@ -7,13 +7,14 @@ use super::arrival::Arrival;
 use super::departure::Destination;
 use super::udp::OuterSocket;
 use crate::contract::Path;
-use crate::packet::PacketBuf;
+use crate::packet::{Channel, PacketBuf};
+use crate::wire::ip::IPV4_HEADER;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
 /// What came, put together from what lies beside it.
-pub(super) fn arrival(outer: &OuterSocket, name: &[u8], control: &[u8], len: usize) -> Option<Arrival> {
+pub(super) fn arrival(outer: &OuterSocket, name: &[u8], control: &[u8], payload: &[u8]) -> Option<Arrival> {
     let beside = read_control(control);
     let port = outer.bound.address.port();
     let local = match beside.local {
@@ -28,7 +29,19 @@ pub(super) fn arrival(outer: &OuterSocket, name: &[u8], control: &[u8], len: usi
     };
     let path = Path { local, peer: read_name(name)? };
     let super::ancillary::Beside { local: _, segment, class, longest_fragment } = beside;
-    Some(Arrival { channel: outer.bound.channel, path, class, longest_fragment, len, segment, done: 0 })
+    let (channel, len) = (outer.bound.channel, payload.len());
+    let done = match (channel, path.local) {
+        (Channel::Esp, SocketAddr::V4(_)) => ipv4_header_len(payload)?,
+        (Channel::Esp, SocketAddr::V6(_)) | (Channel::Ike | Channel::NatT | Channel::CiscoUdp | Channel::Inner, _) => 0,
+    };
+    Some(Arrival { channel, path, class, longest_fragment, len, segment, done })
+}
+
+/// Octets of the header that the kernel leaves in front of what comes through a raw IPv4 socket.
+fn ipv4_header_len(packet: &[u8]) -> Option<usize> {
+    let first = packet.first().filter(|first| **first >> 4 == 4)?;
+    let len = usize::from(first & 0xf) * 4;
+    (len >= IPV4_HEADER && len <= packet.len()).then_some(len)
 }
 
 /// How a socket says where its datagrams come from.

@@ -153,7 +153,7 @@ impl Calling {
     }
 
     fn attempt(now: Instant, node: &mut Node, id: SessionId, call: Call, attempt: Attempt) -> Option<Self> {
-        let group = *node.connection(call.connection)?.ike_proposals.first()?.groups.first()?;
+        let group = *node.ike_proposals_of(call.connection).first()?.groups.first()?;
         let worker = node.installer.least_loaded();
         node.installer.session_came(worker);
         let pair = KeyPair::generate(group, &mut *node.random);
@@ -280,7 +280,7 @@ impl Calling {
     }
 
     fn offered<'a>(&self, node: &'a Node) -> &'a [IkeProposal] {
-        node.connection(self.call.connection).map(|connection| &connection.ike_proposals[..]).unwrap_or_default()
+        node.ike_proposals_of(self.call.connection)
     }
 
     /// The responder has answered: both have the same keys now, if it is who we think.

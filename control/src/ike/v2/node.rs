@@ -5,7 +5,7 @@ use super::error_budget::ErrorBudget;
 use super::farewell::{Farewell, Farewells, LINGER};
 use super::message_id::Patience;
 use super::timers::Timers;
-use crate::config::checked::{Config, Connection, IkeProposal};
+use crate::config::checked::{Config, Connection, IkeProposal, LoginV2};
 use crate::ike::counters::{EngineCounters, Ignored};
 use crate::ike::wire::{IkeSpi, NotifyKind, clear_answer, messages};
 use crate::installer::Installer;
@@ -54,7 +54,7 @@ impl Node {
         random.fill(&mut nobodys_psk);
         let nobodys_psk = SecretBytes::new(nobodys_psk);
         let mut ike_proposals = Vec::new();
-        for proposal in config.connections.iter().flat_map(|connection| &connection.ike_proposals) {
+        for proposal in config.connections.iter().filter_map(Connection::v2).flat_map(|login| &login.ike_proposals) {
             if !ike_proposals.contains(proposal) {
                 ike_proposals.push(proposal.clone());
             }
@@ -85,6 +85,17 @@ impl Node {
     /// A connection of the configuration's.
     pub(super) fn connection(&self, index: usize) -> Option<&Connection> {
         self.config.connections.get(index)
+    }
+
+    /// A connection by IKEv2, with what only that version has.
+    pub(super) fn connection_v2(&self, index: usize) -> Option<(&Connection, &LoginV2)> {
+        let connection = self.connection(index)?;
+        Some((connection, connection.v2()?))
+    }
+
+    /// What an IKE SA of this connection may be made of.
+    pub(super) fn ike_proposals_of(&self, index: usize) -> &[IkeProposal] {
+        self.connection_v2(index).map(|(_, login)| &login.ike_proposals[..]).unwrap_or_default()
     }
 
     /// An SPI of ours for one more IKE SA of this session: random, not zero, no other's (RFC 7296 section 3.1).

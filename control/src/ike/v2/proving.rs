@@ -20,7 +20,7 @@ use super::peer::{Origin, Peer};
 use super::purpose::Purpose;
 use super::shape::{self, Misshapen, notify};
 use super::tunnel::Tunnel;
-use crate::config::checked::Connection;
+use crate::config::checked::{Connection, LoginV2};
 use crate::ike::counters::Ignored;
 use crate::ike::keys::{AuthInput, psk_auth};
 use crate::ike::narrow::{narrow, selector_of_net};
@@ -30,7 +30,7 @@ use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
 use crate::lease::Ask;
 use crate::session::{Cause, SessionId};
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, WorkerId};
+use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, Transport, WorkerId};
 use adit_dataplane::time::Instant;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -70,11 +70,11 @@ impl Proving {
         let Some(spi_in) = node.installer.take_spi(keyed.worker, keyed.id) else {
             return Called::Failed(held, CallFailed::new(Cause::DataplaneFull, "no slot for the SA"));
         };
-        let Some(connection) = node.connection(keyed.call.connection) else {
+        let Some((connection, login)) = node.connection_v2(keyed.call.connection) else {
             let held = Held { esp: Some(spi_in), ..held };
             return Called::Failed(held, CallFailed::new(Cause::UnknownIdentity, "no such connection"));
         };
-        let payloads = request(&keyed, connection, spi_in);
+        let payloads = request(&keyed, connection, login, spi_in);
         let asked = keyed.ike.ask(now, node, Purpose::Login, &payloads);
         if let Ok(bytes) = asked {
             node.send_ike(keyed.worker, keyed.call.natt, IkeFraming::NonEspMarker, bytes);
@@ -225,12 +225,12 @@ impl Proving {
             return Err(CallFailed::new(Cause::Refused, why));
         };
         let identity = shape::id_responder(payloads)?;
-        let Some(connection) = node.connection(call.connection) else {
+        let Some((connection, login)) = node.connection_v2(call.connection) else {
             return Err(CallFailed::new(Cause::UnknownIdentity, "no such connection"));
         };
         let input = AuthInput { first_message: response, nonce_other: nonce_i, sk_p: &ike.keys.sk_pr, id: identity };
         // The comparison takes constant time.
-        let proven = psk_auth(ike.suite().prf, &connection.psk, &input) == SecretBytes::from(proof);
+        let proven = psk_auth(ike.suite().prf, &login.psk, &input) == SecretBytes::from(proof);
         if method != METHOD_PSK {
             return Err(CallFailed::new(Cause::WrongAuthMethod, format!("method {method}")));
         }
@@ -287,7 +287,9 @@ impl Proving {
             .ok_or_else(|| CallFailed::new(Cause::DataplaneFull, "no slot for the tunnel"))?;
         let keys = ike.keys.child_keymat(choice.cipher, None, nonce_i, nonce_r);
         let inner = Inner::Given { addresses, networks };
-        let mut tunnel = Tunnel::set_up(node, *id, key, datagram.path, nat.following(), inner);
+        // We made the responder see a NAT: see `calling`.
+        let path = EspPath::new(Transport::NatT, datagram.path);
+        let mut tunnel = Tunnel::set_up(node, *id, key, path, nat.following(), inner);
         let parts = ChildParts {
             tunnel: key,
             lane: Lane::FIRST,
@@ -317,10 +319,10 @@ impl From<Misshapen> for CallFailed {
     }
 }
 
-fn request(keyed: &Keyed, connection: &Connection, spi_in: Spi) -> Vec<Payload> {
+fn request(keyed: &Keyed, connection: &Connection, login: &LoginV2, spi_in: Spi) -> Vec<Payload> {
     let Keyed { call, ike, nonce_r, request, .. } = keyed;
     let input = AuthInput { first_message: request, nonce_other: nonce_r, sk_p: &ike.keys.sk_pi, id: &call.identity };
-    let proof = psk_auth(ike.suite().prf, &connection.psk, &input);
+    let proof = psk_auth(ike.suite().prf, &login.psk, &input);
     let contact = match call.contact {
         Contact::Initial => Some(notify(NotifyKind::InitialContact, Vec::new())),
         Contact::Further => None,

@@ -27,7 +27,7 @@ use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, N
 use crate::session::{Cause, SessionId};
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, Path, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, Path, Transport, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -83,7 +83,7 @@ pub(crate) fn respond(
     let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
     let fragmentation = fragmentation(node, incoming);
     let public = KeyExchange { group: ke.group, public };
-    let response = answer(incoming, spi_r, chosen, public, &nonce_r, datagram.path, fragmentation);
+    let response = answer(node, incoming, spi_r, chosen, public, &nonce_r, datagram.path, fragmentation);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
     let spis = IkeSpis { initiator: header.initiator_spi, responder: spi_r };
     let ike = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(1, 0));
@@ -165,7 +165,9 @@ pub(crate) fn unsupported_critical(header: Header, request_len: usize, kind: u8)
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is a payload")]
 fn answer(
+    node: &Node,
     request: &Incoming<'_>,
     spi_r: IkeSpi,
     chosen: Proposal,
@@ -175,11 +177,14 @@ fn answer(
     fragmentation: Fragmentation,
 ) -> Vec<u8> {
     let header = request.header;
-    // Native ESP is not carried yet, so every client has to wrap its ESP in UDP. The hash of an address that nobody
-    // has says that we are behind a NAT, and the client floats to port 4500 (RFC 7296 section 2.23).
+    // Where native ESP is not carried every client has to wrap its ESP in UDP. The hash of an address that nobody has
+    // says that we are behind a NAT, and the client floats to port 4500 (RFC 7296 section 2.23).
     // DEVIATES: it is not our address, as with strongSwan's `encap = yes`.
-    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let source = nat_detection_hash(header.initiator_spi, spi_r, nowhere);
+    let ours = match node.config.listen.transports().contains(Transport::Esp) {
+        true => path.local,
+        false => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+    };
+    let source = nat_detection_hash(header.initiator_spi, spi_r, ours);
     let destination = nat_detection_hash(header.initiator_spi, spi_r, path.peer);
     let mut payloads = vec![
         Payload::Sa(vec![chosen]),

@@ -6,13 +6,15 @@ use super::inner::Inner;
 use super::node::Node;
 use super::other_ike::FORMER;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, Following, Lane, Path, Selectors, Spi, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{Command, EspPath, Following, Lane, Selectors, Spi, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
 
 /// All of it.
 pub(super) struct Tunnel {
     session: SessionId,
     pub(super) key: TunnelKey,
+    /// Where its packets go: what the worker said last, or what it was asked for since.
+    pub(super) path: EspPath,
     pub(super) inner: Inner,
     pub(super) children: Vec<Child>,
     /// Child SAs that are to be made, the oldest wish first.
@@ -55,20 +57,20 @@ impl Tunnel {
         node: &mut Node,
         session: SessionId,
         key: TunnelKey,
-        path: Path,
+        path: EspPath,
         following: Following,
         inner: Inner,
     ) -> Self {
         for network in inner.routes() {
             node.installer.route(network, key);
         }
-        node.installer.command(
-            key.worker,
-            Command::AddTunnel(TunnelSpec { tunnel: key, path, outer_mtu: node.config.sizes.path_mtu, following }),
-        );
+        let (outer_mtu, transports) = (node.config.sizes.path_mtu, node.config.listen.transports());
+        let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports };
+        node.installer.command(key.worker, Command::AddTunnel(spec));
         Self {
             session,
             key,
+            path,
             inner,
             children: Vec::new(),
             wanted: Vec::new(),

@@ -55,7 +55,11 @@ impl Established {
         };
         let idle = now.since(self.heard()).as_secs();
         let view = view(&self.peer, &self.ike, self.traffic(), now, node);
-        SessionView { addresses, idle_seconds: idle, state: SessionState::Up, ..view }
+        let transport = match &self.service {
+            Service::Tunnel(tunnel) => tunnel.path.transport().name().to_owned(),
+            Service::Childless { .. } => String::new(),
+        };
+        SessionView { addresses, transport, idle_seconds: idle, state: SessionState::Up, ..view }
     }
 
     /// Its child SAs, oldest first.
@@ -93,8 +97,6 @@ impl Closing {
     }
 }
 
-const TRANSPORT: &str = "nat-t";
-
 fn view(peer: &Peer, ike: &IkeSa, traffic: Traffic, now: Instant, node: &Node) -> SessionView {
     SessionView {
         id: peer.id.to_string(),
@@ -104,7 +106,7 @@ fn view(peer: &Peer, ike: &IkeSa, traffic: Traffic, now: Instant, node: &Node) -
         addresses: Vec::new(),
         peer: peer.path.peer,
         local: peer.path.local,
-        transport: TRANSPORT.to_owned(),
+        transport: String::new(),
         peer_behind_nat: peer.nat.peer == Behind::Nat,
         ike_algorithms: ike.suite().to_string(),
         ike_spis: spis(&ike.spis),
@@ -134,7 +136,7 @@ fn connecting(
         addresses: Vec::new(),
         peer: path.peer,
         local: path.local,
-        transport: TRANSPORT.to_owned(),
+        transport: String::new(),
         peer_behind_nat: false,
         ike_algorithms: String::new(),
         ike_spis: spis(ike_spis),
