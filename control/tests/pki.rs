@@ -142,8 +142,8 @@ fn our_own_certificate_comes_with_its_key_and_signs() {
     let signature = own.sign_ike_v1(&[7; 20], &mut SeededRandom::new(1));
     assert_eq!(believed.verify_ike_v1(&[7; 20], &signature), Ok(()));
     assert!(believed.verify_ike_v1(&[8; 20], &signature).is_err());
-    let shown = format!("{own:?}");
-    assert!(shown.contains("RsaPrivateKey(2048 bits)") && shown.len() < 3 * chain.len(), "{shown}");
+    let shown = "OwnCertificate(`C=CH, O=Rig, CN=alice@rig`, 2 certificates, RsaPrivateKey(2048 bits))";
+    assert_eq!(format!("{own:?}"), shown);
 
     let pkcs1 = OwnCertificate::from_pem(pem_file!("headend.pem"), &secret(pem_file!("headend-pkcs1.key"))).unwrap();
     let pkcs8 = OwnCertificate::from_pem(pem_file!("headend.pem"), &secret(pem_file!("headend.key"))).unwrap();
