@@ -113,7 +113,8 @@ fn delete(body: &[u8]) -> Result<Delete, Broken> {
             Delete::Other(other)
         }
     };
-    // Cisco puts a reason behind the SPIs (see `Vendor::DeleteWithReason`). The SAs end whatever it says.
+    // What follows is left alone: peers that understand `Vendor::DeleteWithReason` say why somewhere, and where is not
+    // public. The SAs end whatever the reason.
     Ok(delete)
 }
 
