@@ -2,6 +2,7 @@
 
 use super::wire::{Id, IdKind, limits::MAX_ID_LEN};
 use crate::config::checked::IdPattern;
+use crate::pki::DistinguishedName;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,11 +17,14 @@ pub enum IdTextError {
     /// Longer than [`MAX_ID_LEN`].
     #[error("the identity has {0} octets, at most {MAX_ID_LEN} are allowed")]
     TooLong(usize),
-    /// A distinguished name.
+    /// A distinguished name where it cannot stand.
     #[error(
-        "`{0}` looks like a distinguished name, which adit cannot read yet; use a name, an e-mail address, an address or `keyid:…`"
+        "`{0}` looks like a distinguished name, which only a pattern of others' identities can be (its own adit takes from its certificate); use a name, an e-mail address, an address or `keyid:…`"
     )]
     DistinguishedName(String),
+    /// A part of a distinguished name without an equals sign.
+    #[error("`{0}` is no part of a distinguished name; write for example `C=CH, O=rig, CN=*`")]
+    NoPartOfAName(String),
     /// A name or e-mail address with octets that it cannot have.
     #[error("`{0}` is no name or e-mail address: only printable ASCII without spaces; for other octets use `keyid:…`")]
     NotPrintable(String),
@@ -44,12 +48,18 @@ impl Id {
 }
 
 impl IdPattern {
-    /// As [`Id::parse`], and `*` stands for any octets. `*` alone takes every kind.
+    /// As [`Id::parse`], and `*` stands for any octets. `*` alone takes every kind. A distinguished name is written as
+    /// its certificate has it, from the country down: `C=CH, O=rig, CN=*`; a star stays within its part.
     pub fn parse(text: &str) -> Result<Self, IdTextError> {
         if text.trim() == "*" {
             return Ok(Self { kind: None, parts: vec![Vec::new(), Vec::new()] });
         }
-        let (kind, bytes) = kind_and_bytes(text)?;
+        let (kind, bytes) = match kind_and_bytes(text) {
+            Err(IdTextError::DistinguishedName(text)) if !has_other_hex_prefix(&text) => {
+                (IdKind::DistinguishedName, distinguished_name_pattern(&text)?.into_bytes())
+            }
+            other => other?,
+        };
         if matches!(kind, IdKind::Ipv4 | IdKind::Ipv6) {
             return Ok(Self { kind: Some(kind), parts: vec![bytes] });
         }
@@ -64,32 +74,52 @@ impl IdPattern {
         if self.kind.is_some_and(|kind| kind != id.kind) {
             return false;
         }
+        if self.kind == Some(IdKind::DistinguishedName) {
+            return self.matches_distinguished_name(&id.bytes);
+        }
         let same: fn(&[u8], &[u8]) -> bool = match id.kind {
             IdKind::Fqdn | IdKind::Email => <[u8]>::eq_ignore_ascii_case,
             IdKind::Ipv4 | IdKind::Ipv6 | IdKind::DistinguishedName | IdKind::GeneralName | IdKind::KeyId => {
                 |one, other| one == other
             }
         };
-        let (first, last, middle) = match self.parts.as_slice() {
-            [] => return false,
-            [only] => return same(only, &id.bytes),
-            [first, middle @ .., last] => (first, last, middle),
-        };
-        let fits = |part: &[u8], bytes: Option<&[u8]>| bytes.is_some_and(|bytes| same(part, bytes));
-        if id.bytes.len() < first.len() + last.len()
-            || !fits(first, id.bytes.get(..first.len()))
-            || !fits(last, id.bytes.get(id.bytes.len() - last.len()..))
-        {
-            return false;
-        }
-        // Each middle part at its first place after the one before: if that fails, no later place helps.
-        let mut rest = id.bytes.get(first.len()..id.bytes.len() - last.len()).unwrap_or_default();
-        for part in middle.iter().filter(|part| !part.is_empty()) {
-            let Some(at) = rest.windows(part.len()).position(|window| same(part, window)) else { return false };
-            rest = rest.get(at + part.len()..).unwrap_or_default();
-        }
-        true
+        glob(&self.parts.iter().map(Vec::as_slice).collect::<Vec<_>>(), &id.bytes, same)
     }
+
+    /// Part by part, so that no star reaches over a comma; without case, as X.520 compares most of them.
+    fn matches_distinguished_name(&self, der: &[u8]) -> bool {
+        let Some(name) = DistinguishedName::from_der(der) else { return false };
+        let pattern = String::from_utf8_lossy(&self.parts.join(&b'*')).into_owned();
+        let wanted = DistinguishedName::split(&pattern);
+        wanted.len() == name.parts().len()
+            && wanted.iter().zip(name.parts()).all(|(wanted, part)| {
+                let wanted: Vec<&[u8]> = wanted.as_bytes().split(|octet| *octet == b'*').collect();
+                glob(&wanted, part.as_bytes(), <[u8]>::eq_ignore_ascii_case)
+            })
+    }
+}
+
+/// Whether `bytes` are the parts of a pattern with anything between them.
+fn glob(parts: &[&[u8]], bytes: &[u8], same: fn(&[u8], &[u8]) -> bool) -> bool {
+    let (first, last, middle) = match parts {
+        [] => return false,
+        [only] => return same(only, bytes),
+        [first, middle @ .., last] => (*first, *last, middle),
+    };
+    let fits = |part: &[u8], bytes: Option<&[u8]>| bytes.is_some_and(|bytes| same(part, bytes));
+    if bytes.len() < first.len() + last.len()
+        || !fits(first, bytes.get(..first.len()))
+        || !fits(last, bytes.get(bytes.len() - last.len()..))
+    {
+        return false;
+    }
+    // Each middle part at its first place after the one before: if that fails, no later place helps.
+    let mut rest = bytes.get(first.len()..bytes.len() - last.len()).unwrap_or_default();
+    for part in middle.iter().filter(|part| !part.is_empty()) {
+        let Some(at) = rest.windows(part.len()).position(|window| same(part, window)) else { return false };
+        rest = rest.get(at + part.len()..).unwrap_or_default();
+    }
+    true
 }
 
 /// As config writes it. Octets that are not printable ASCII, and the backslash, read `\x00`; nothing raw reaches a log.
@@ -122,7 +152,10 @@ impl fmt::Display for Id {
                 f.write_str("keyid:")?;
                 write_escaped(f, bytes)
             }
-            IdKind::DistinguishedName => write_hex(f, "dn", bytes),
+            IdKind::DistinguishedName => match DistinguishedName::from_der(bytes) {
+                Some(name) if !name.is_empty() => write!(f, "{name}"),
+                Some(_) | None => write_hex(f, "dn", bytes),
+            },
             IdKind::GeneralName => write_hex(f, "gn", bytes),
         }
     }
@@ -133,6 +166,7 @@ impl fmt::Display for IdPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             None => f.write_str("*"),
+            Some(IdKind::DistinguishedName) => f.write_str(&String::from_utf8_lossy(&self.parts.join(&b'*'))),
             Some(kind) => write!(f, "{}", Id { kind, bytes: self.parts.join(&b'*') }),
         }
     }
@@ -142,6 +176,27 @@ const PREFIXES: [(&str, IdKind); 3] = [("keyid:", IdKind::KeyId), ("fqdn:", IdKi
 
 /// How [`Id`] shows what has no text: a name may not begin like that.
 const SHOWN_AS_HEX: [&str; 4] = ["dn:", "gn:", "ipv4:", "ipv6:"];
+
+/// Hex that stands for no distinguished name.
+fn has_other_hex_prefix(text: &str) -> bool {
+    SHOWN_AS_HEX.iter().filter(|name| **name != "dn:").any(|name| text.starts_with(name))
+}
+
+/// A pattern of a distinguished name as [`DistinguishedName`] shows names, without `dn:` in front.
+fn distinguished_name_pattern(text: &str) -> Result<String, IdTextError> {
+    let text = text.strip_prefix("dn:").unwrap_or(text);
+    if text.len() > MAX_ID_LEN {
+        return Err(IdTextError::TooLong(text.len()));
+    }
+    if !text.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
+        return Err(IdTextError::NotPrintable(text.escape_debug().to_string()));
+    }
+    let parts = DistinguishedName::split(text);
+    match parts.iter().find(|part| !part.contains('=')) {
+        Some(part) => Err(IdTextError::NoPartOfAName(part.clone())),
+        None => Ok(parts.join(", ")),
+    }
+}
 
 fn has_prefix(bytes: &[u8]) -> bool {
     let text_prefixes = PREFIXES.iter().map(|(prefix, _)| *prefix);
@@ -228,6 +283,10 @@ mod tests {
         assert_eq!(Id::parse(&"a".repeat(256)), Err(IdTextError::TooLong(256)));
         assert!(Id::parse(&"a".repeat(255)).is_ok());
         assert!(matches!(Id::parse("C=CH, O=rig"), Err(IdTextError::DistinguishedName(_))));
+        assert!(matches!(IdPattern::parse("C=CH, rig"), Err(IdTextError::NoPartOfAName(_))));
+        assert!(matches!(IdPattern::parse("C=CH,"), Err(IdTextError::NoPartOfAName(_))));
+        assert!(matches!(IdPattern::parse("CN=\u{e9}"), Err(IdTextError::NotPrintable(_))));
+        assert!(matches!(IdPattern::parse("gn:0011"), Err(IdTextError::DistinguishedName(_))));
         assert!(matches!(Id::parse("two words"), Err(IdTextError::NotPrintable(_))));
         assert!(matches!(Id::parse("*@rig"), Err(IdTextError::Star(_))));
         assert!(matches!(IdPattern::parse("10.0.*"), Err(IdTextError::StarInAddress(_))));
@@ -279,6 +338,41 @@ mod tests {
             ("keyid:*", "group", false),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} and {text}");
+        }
+    }
+
+    /// C=CH, O=Rig, CN=alice@rig and one whose common name pretends to be more.
+    #[test]
+    fn distinguished_names_are_shown_and_matched_part_by_part() {
+        let name = |hex: &str| id(IdKind::DistinguishedName, &hex::decode(hex).unwrap());
+        let alice =
+            name("302f310b3009060355040613024348310c300a060355040a0c035269673112301006035504030c09616c69636540726967");
+        let sly = name("3026310b30090603550406130243483117301506035504030c0e612c204f3d5269672c20434e3d62");
+        assert_eq!(alice.to_string(), "C=CH, O=Rig, CN=alice@rig");
+        assert_eq!(sly.to_string(), "C=CH, CN=a\\, O=Rig\\, CN=b");
+        assert_eq!(name("3000").to_string(), "dn:3000");
+        assert_eq!(name("30ff").to_string(), "dn:30ff");
+        for (pattern, of_alice, of_sly) in [
+            ("*", true, true),
+            ("C=CH, O=Rig, CN=alice@rig", true, false),
+            ("dn:c=ch,o=rig,cn=ALICE@rig", true, false),
+            ("C=CH, O=Rig, CN=*", true, false),
+            ("C=CH, O=Rig, CN=*@rig", true, false),
+            ("C=CH, O=Rig, CN=b", false, false),
+            ("C=CH, CN=*", false, true),
+            ("C=*, CN=a*b", false, true),
+            ("C=CH, *, CN=b", false, false),
+            ("C=CH, O=Rig", false, false),
+            ("CN=alice@rig", false, false),
+            ("CN=alice@rig, O=Rig, C=CH", false, false),
+        ] {
+            let Ok(parsed) = IdPattern::parse(pattern) else {
+                assert!(pattern.contains(" *,"), "{pattern}");
+                continue;
+            };
+            assert_eq!((parsed.matches(&alice), parsed.matches(&sly)), (of_alice, of_sly), "{pattern}");
+            assert!(!parsed.matches(&Id::parse("alice@rig").unwrap()) || pattern == "*");
+            assert_eq!(IdPattern::parse(&parsed.to_string()).unwrap(), parsed);
         }
     }
 

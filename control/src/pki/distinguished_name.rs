@@ -30,6 +30,22 @@ impl DistinguishedName {
         &self.parts
     }
 
+    /// A text cut at its commas, spaces around the parts removed; a comma behind a backslash belongs to its part
+    /// (RFC 4514 section 2.4).
+    pub fn split(text: &str) -> Vec<String> {
+        let mut parts = vec![String::new()];
+        let mut escaped = false;
+        for character in text.chars() {
+            if character == ',' && !escaped {
+                parts.push(String::new());
+            } else if let Some(part) = parts.last_mut() {
+                part.push(character);
+            }
+            escaped = character == '\\' && !escaped;
+        }
+        parts.iter().map(|part| part.trim().to_owned()).collect()
+    }
+
     /// Whether it names nobody.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()

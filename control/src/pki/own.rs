@@ -7,9 +7,10 @@ use adit_crypto::rsa_key::RsaPrivateKey;
 use adit_crypto::secret::SecretBytes;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
+use std::fmt;
 
 /// A chain, leaf first, and the leaf's key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OwnCertificate {
     leaf: Certificate,
     chain: Vec<Vec<u8>>,
@@ -41,6 +42,14 @@ impl OwnCertificate {
     /// SIG over HASH_I or HASH_R (RFC 2409 section 5.1).
     pub fn sign_ike_v1(&self, hash: &[u8], random: &mut dyn SecretRandom) -> Vec<u8> {
         self.key.sign_ike_v1(hash, random)
+    }
+}
+
+/// Whom it names and how much there is: neither the key nor pages of octets.
+impl fmt::Debug for OwnCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { leaf, chain, key } = self;
+        write!(f, "OwnCertificate(`{}`, {} certificates, {key:?})", leaf.subject(), chain.len())
     }
 }
 

@@ -33,6 +33,13 @@ pub struct Opened {
     pub next: Iv,
 }
 
+impl Iv {
+    /// One block.
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl MessageCipher {
     /// `key` has the cipher's length: `keys.rs` cuts it.
     #[expect(clippy::expect_used, reason = "the key schedule makes keys of exactly the cipher's length")]

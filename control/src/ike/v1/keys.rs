@@ -15,7 +15,8 @@ use adit_crypto::suite::{CipherSuite, PrfId};
 #[derive(Debug, Clone)]
 pub struct Skeyid {
     suite: Suite,
-    skeyid: SecretBytes,
+    /// SKEYID.
+    pub skeyid: SecretBytes,
 }
 
 /// What the hashes of phase 1 cover, seen from neither end.
@@ -38,11 +39,11 @@ pub struct Transcript<'a> {
 pub struct IkeKeys {
     suite: Suite,
     /// Makes the keys of ESP SAs.
-    skeyid_d: SecretBytes,
+    pub skeyid_d: SecretBytes,
     /// Authenticates exchanges of phase 2.
-    skeyid_a: SecretBytes,
+    pub skeyid_a: SecretBytes,
     /// What encrypts messages, cut from SKEYID_e or grown out of it.
-    cipher_key: SecretBytes,
+    pub cipher_key: SecretBytes,
 }
 
 /// What quick mode mixes into the keys of an ESP SA.

@@ -113,9 +113,8 @@ fn delete(body: &[u8]) -> Result<Delete, Broken> {
             Delete::Other(other)
         }
     };
-    if !reader.is_empty() {
-        return Err(Fault::Trailing.into());
-    }
+    // What follows is left alone: peers that understand `Vendor::DeleteWithReason` say why somewhere, and where is not
+    // public. The SAs end whatever the reason.
     Ok(delete)
 }
 

@@ -21,7 +21,9 @@ pub enum Vendor {
     CiscoConcentrator,
     /// A Cisco VPN 3000 client.
     CiscoClient,
-    /// Takes a delete with a reason.
+    /// Takes a delete with a reason. How one looks is not public: vpnc has names for reasons and reads none, Wireshark
+    /// knows this vendor ID alone. vpnc and racoon refuse a Delete with octets behind its SPIs, so adit's have none, and
+    /// adit never says that it takes a reason.
     DeleteWithReason,
     /// Sent by Cisco's client and vpnc in aggressive mode; what it promises is not known.
     CiscoClientMark,
