@@ -67,7 +67,7 @@ fn what_is_sealed_is_opened_by_either_library() {
             let sealed_len = incoming.sk().unwrap().body.len() - suite.encr().iv_len() - suite.icv_len();
             assert_eq!(sealed_len % suite.encr().block_len(), 0, "{suite}");
             assert!(sealed_len < 4 + len + 8 + 1 + suite.encr().block_len(), "no more padding than needed");
-            for backend in [Backend::AwsLc, Backend::RustCrypto] {
+            for backend in [Backend::AwsLc, Backend::Ring, Backend::RustCrypto] {
                 assert_eq!(cipher(backend, suite).open(&incoming).as_ref(), Ok(&payloads), "{suite} {backend:?}");
             }
         }

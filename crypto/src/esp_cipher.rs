@@ -1,11 +1,14 @@
-//! One keyed cipher for ESP packets (and IKE's SK payload), over two backends.
+//! One keyed cipher for ESP packets (and IKE's SK payload), over three backends.
 
 use std::fmt;
+
+use zeroize::zeroize_stack;
 
 use crate::aead::Aead;
 use crate::backend::Refused;
 use crate::backend::aws_lc::AwsLcAead;
 use crate::backend::choice::set_up;
+use crate::backend::ring::RingGcm;
 use crate::frame::Frame;
 use crate::suite::CipherSuite;
 
@@ -17,6 +20,8 @@ pub enum Backend {
     Auto,
     /// `aws-lc-rs`; what it does not have (CCM, GCM with a short ICV, Triple DES, MD5) comes from RustCrypto.
     AwsLc,
+    /// `ring` for AES-GCM with keys of 128 and 256 bits and an ICV of 16 octets; all else as with [`Self::AwsLc`].
+    Ring,
     /// The RustCrypto crates (`aes-gcm`, `ccm`, `chacha20poly1305`, `cbc`, `hmac`).
     RustCrypto,
 }
@@ -27,6 +32,7 @@ impl Backend {
         match self {
             Self::Auto => "auto",
             Self::AwsLc => "aws-lc",
+            Self::Ring => "ring",
             Self::RustCrypto => "rustcrypto",
         }
     }
@@ -77,9 +83,13 @@ pub struct EspCipher {
     keys: Keys,
 }
 
-/// The AEADs that nearly every packet uses are called directly; AWS-LC keeps their state behind a pointer of its own.
+/// More of the stack than setting keys up takes.
+const SET_UP_STACK: usize = 16_384;
+
+/// The AEADs that nearly every packet uses are called directly; their key schedules lie in memory of their own.
 pub(crate) enum Keys {
-    Fast(Aead<AwsLcAead, 12, 16>),
+    AwsLc(Aead<AwsLcAead, 12, 16>),
+    Ring(Aead<RingGcm, 12, 16>),
     Other(Box<dyn Frame>),
 }
 
@@ -96,7 +106,10 @@ impl EspCipher {
         if bad_length.want_encr != bad_length.got_encr || bad_length.want_integ != bad_length.got_integ {
             return Err(bad_length);
         }
-        let (keys, backend) = set_up(backend, suite, encr_key, integ_key).ok_or(bad_length)?;
+        let keyed = set_up(backend, suite, encr_key, integ_key);
+        // Libraries hand keys over by value, which leaves copies where their functions had their room.
+        zeroize_stack::<SET_UP_STACK>();
+        let (keys, backend) = keyed.ok_or(bad_length)?;
         Ok(Self { suite, backend, keys })
     }
 
@@ -121,7 +134,8 @@ impl EspCipher {
     #[inline]
     pub fn seal(&self, header: Header<'_>, counter: u64, iv: &mut [u8], body: &mut [u8], icv: &mut [u8]) {
         let sealed = match &self.keys {
-            Keys::Fast(keys) => keys.seal(header, counter, iv, body, icv),
+            Keys::Ring(keys) => keys.seal(header, counter, iv, body, icv),
+            Keys::AwsLc(keys) => keys.seal(header, counter, iv, body, icv),
             Keys::Other(keys) => keys.seal(header, counter, iv, body, icv),
         };
         if sealed == Err(Refused) {
@@ -140,7 +154,8 @@ impl EspCipher {
     pub fn open(&self, header: Header<'_>, iv: &[u8], body_and_icv: &mut [u8]) -> Result<(), BadIcv> {
         debug_assert_eq!(iv.len(), self.suite.encr().iv_len(), "the IV has the suite's length");
         match &self.keys {
-            Keys::Fast(keys) => keys.open(header, iv, body_and_icv),
+            Keys::Ring(keys) => keys.open(header, iv, body_and_icv),
+            Keys::AwsLc(keys) => keys.open(header, iv, body_and_icv),
             Keys::Other(keys) => keys.open(header, iv, body_and_icv),
         }
     }

@@ -198,7 +198,7 @@ struct Tally {
 
 #[test]
 fn every_vector_opens_or_fails_as_it_must() {
-    for backend in [Backend::AwsLc, Backend::RustCrypto] {
+    for backend in [Backend::AwsLc, Backend::Ring, Backend::RustCrypto] {
         let mut tally = Tally::default();
         for set in &sets() {
             for vector in &set.vectors {

@@ -351,8 +351,12 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
     }
 }
 
-const CRYPTO_BACKEND: OneOf<Backend> =
-    OneOf(&[("auto", Backend::Auto), ("aws-lc", Backend::AwsLc), ("rustcrypto", Backend::RustCrypto)]);
+const CRYPTO_BACKEND: OneOf<Backend> = OneOf(&[
+    ("auto", Backend::Auto),
+    ("aws-lc", Backend::AwsLc),
+    ("ring", Backend::Ring),
+    ("rustcrypto", Backend::RustCrypto),
+]);
 const IO_BACKEND: OneOf<IoBackend> =
     OneOf(&[("auto", IoBackend::Auto), ("io-uring", IoBackend::IoUring), ("system-calls", IoBackend::SystemCalls)]);
 const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);

@@ -85,7 +85,7 @@ pub struct SaView {
     pub spi_out: String,
     /// ESP algorithms, as config spells them.
     pub algorithms: String,
-    /// Which library encrypts: `aws-lc` or `rustcrypto`.
+    /// Which library encrypts: `aws-lc`, `ring` or `rustcrypto`.
     pub library: String,
     /// `active`, `rekeyed` (waiting out its grace) or `new` (peer has not used it yet).
     pub state: String,

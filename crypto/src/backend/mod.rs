@@ -1,7 +1,8 @@
-//! What a cryptographic library has to offer to carry [`crate::esp_cipher::EspCipher`], and the two that do.
+//! What a cryptographic library has to offer to carry [`crate::esp_cipher::EspCipher`], and the three that do.
 
 pub(crate) mod aws_lc;
 pub(crate) mod choice;
+pub(crate) mod ring;
 pub(crate) mod rustcrypto;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
