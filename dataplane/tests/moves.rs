@@ -1,6 +1,8 @@
 //! A peer behind a NAT that gets another address: its tunnel follows the newest authenticated packet, at once, and
 //! nothing else.
 
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
+
 mod harness;
 
 use adit_dataplane::contract::{

@@ -182,8 +182,8 @@ impl Office {
                         tracing::debug!(server = %to, "a packet could not be sent: {error}");
                     }
                 }
-                Output::Check(check) => drop(self.check.send(check)),
-                Output::Answer(answer) => drop(self.answer.send(answer)),
+                Output::Check(check) => drop(self.check.send(*check)),
+                Output::Answer(answer) => drop(self.answer.send(*answer)),
             }
         }
     }

@@ -224,7 +224,8 @@ impl Logins {
             return self.close(room, id, Verdict::Unavailable);
         }
         self.checks += 1;
-        room.outputs.push_back(Output::Check(self.local.check(id, &open.question.user, password)));
+        let check = self.local.check(id, &open.question.user, password);
+        room.outputs.push_back(Output::Check(Box::new(check)));
     }
 
     fn ask_server(&mut self, now: Instant, room: &mut Room, id: QuestionId, server: usize) {
@@ -270,7 +271,7 @@ fn knows_the_password(job: &Job, response: &Response<'_>) -> Good {
 }
 
 fn answer(room: &mut Room, id: QuestionId, verdict: Verdict) {
-    room.outputs.push_back(Output::Answer(Answer { id, verdict }));
+    room.outputs.push_back(Output::Answer(Box::new(Answer { id, verdict })));
 }
 
 fn xauth(room: &Room, connection: usize) -> Option<&Xauth> {

@@ -19,15 +19,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the desk wants done.
+/// What the desk wants done. What is large is boxed.
 #[derive(Debug)]
 pub enum Output {
     /// Send this through that door.
     Send(Door, Vec<u8>),
     /// Work on this, where it stops nobody; [`Desk::handle_checked`] wants the result.
-    Check(Check),
+    Check(Box<Check>),
     /// A question is answered.
-    Answer(Answer),
+    Answer(Box<Answer>),
 }
 
 /// A socket of its own for each port of each server: identifiers count from each anew.

@@ -63,7 +63,8 @@ impl World {
             match output {
                 Output::Send(door, octets) => self.sent.push((self.now, door, octets)),
                 Output::Check(check) => self.desk.handle_checked(self.now, check.run()),
-                Output::Answer(Answer { id, verdict }) => {
+                Output::Answer(answer) => {
+                    let Answer { id, verdict } = *answer;
                     self.answers.entry(id).or_default().push((self.now, verdict));
                 }
             }
