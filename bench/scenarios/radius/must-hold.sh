@@ -23,9 +23,17 @@ ask() {
   echo "status $code"
 }
 
-# books N STATUS: how many records of this kind server N has written.
-books() { cat "$RIG_DIR/radius$1/books" 2>/dev/null | grep -cE "Acct-Status-Type = $2" || true; }
-all_books() { for kind in Start Interim-Update Stop; do books "$1" "$kind"; done | paste -sd' '; }
+# lines N: "<starts> <interims> <stops>" that server N has written. records N: the same, each counted once that was written
+# again because its answer was lost: freeradius keeps no answers to accounting requests, so whoever reads its books goes by
+# what is in them, and a repeat is the same to the last octet. Only the server's own time of receipt differs.
+lines() { counted "$1" cat; }
+records() { counted "$1" sort -u; }
+counted() {
+  local books=$RIG_DIR/radius$1/books
+  [ -e "$books" ] || { echo "0 0 0"; return; }
+  awk -v RS= -v FS='\n' '{for (i = 2; i <= NF; i++) if ($i !~ /\tTimestamp = /) printf "%s;", $i; print ""}' "$books" | "${@:2}" |
+    awk '/Acct-Status-Type = Start/ {a++} /Acct-Status-Type = Interim-Update/ {b++} /Acct-Status-Type = Stop/ {c++} END {print a+0, b+0, c+0}'
+}
 
 # configuration PASSWORD: how passwords go to the servers.
 configuration() { sed "s#@LARA@#$LARA#; s#@PASSWORD@#$1#; s#/run/adit/aditd.sock#$RIG_DIR/h/aditd.sock#" "$ADIT_SCENARIO/aditd.toml" >"$RIG_DIR/h/aditd.toml"; }
@@ -65,7 +73,7 @@ hold "a local user's wrong password is not asked of RADIUS" answers $'reject: wr
 hold "a locked user stays out" answers $'reject: the user is locked\nstatus 1' ask lotte lara-pass
 
 hold "start, interim and stop are written" says <(ask alice alice-pass --account) 'accounting: .* is written' 3
-hold "each is in the books once" answers "1 1 1" all_books 1
+hold "each is in the books once" answers "1 1 1" lines 1
 hold "they are of one session" is 1 "$(grep -c . <(grep -h 'Acct-Session-Id' "$RIG_DIR/radius1/books" | sort -u))"
 hold "with the class that the server gave" says "$RIG_DIR/radius1/books" 'Class = 0x73616c6573' 3
 
@@ -80,16 +88,16 @@ table inet loss {
 RULES
 hold "with lost answers a user is let in" answers "$welcome" ask alice alice-pass
 hold "with lost answers start, interim and stop are written" says <(ask alice alice-pass --account) 'accounting: .* is written' 3
-hold "each is in the books once more" answers "2 2 2" all_books 1
+hold "each is in the books once more, repeats being the same" answers "2 2 2" records 1
 in_ns h nft delete table inet loss
-hold "the other server has not been asked for books" answers "0 0 0" all_books 2
+hold "the other server has not been asked for books" answers "0 0 0" lines 2
 
 kill -STOP "$(server_pid 1)"
 hold "a silent server is passed over" answers "${welcome/127.0.0.1/127.0.0.2}" ask alice alice-pass
 kill -CONT "$(server_pid 1)"
 end_process TERM "$(server_pid 1)" || true
 hold "without the first server, the second keeps the books" says <(ask alice alice-pass --account) 'accounting: .* is written' 3
-hold "each is in its books once" answers "1 1 1" all_books 2
+hold "each is in its books once" answers "1 1 1" lines 2
 end_process TERM "$(server_pid 2)" || true
 hold "without servers nobody is let in" answers $'unavailable: no server answered\nstatus 3' ask alice alice-pass
 hold "but local users are" says <(ask lara lara-pass) '^accept: local user$'

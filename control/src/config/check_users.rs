@@ -127,7 +127,7 @@ pub(super) fn radius(
             timeout: server.timeout.as_ref().map_or(Duration::from_secs(3), |key| key.value),
             tries: super::check::narrow(server.tries.as_ref(), 2),
             dead_time: server.dead_time.as_ref().map_or(Duration::from_secs(120), |key| key.value),
-            password: server.password.as_ref().map(|key| key.value).unwrap_or_default(),
+            password: server.password_protocol.as_ref().map(|key| key.value).unwrap_or_default(),
             signature: server.message_authenticator.as_ref().map(|key| key.value).unwrap_or_default(),
         });
     }

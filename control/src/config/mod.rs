@@ -2,6 +2,7 @@
 //! ([`checked::Config`]). All mistakes of a file are reported at once.
 
 mod check;
+mod check_connections;
 mod check_users;
 mod check_v1;
 pub mod checked;
@@ -16,7 +17,8 @@ mod section;
 mod shape;
 mod syntax;
 
-pub use check::{DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS, Surroundings};
+pub use check::Surroundings;
+pub use check_connections::{DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS};
 pub use check_v1::{DEFAULT_PHASE_1_PROPOSALS, DEFAULT_V1_ESP_PROPOSALS};
 pub use error::{ConfigError, ConfigErrors, Problem, Warning};
 pub use proposal::ProposalTextError;

@@ -1,6 +1,10 @@
 //! What a value may look like: its kind, its range, and the words for it.
 
-use super::checked::{EspProposal, IdPattern, IkeProposal, PasswordHash, Phase1Proposal};
+mod secret;
+
+pub(super) use secret::{HashText, SecretText};
+
+use super::checked::{EspProposal, IdPattern, IkeProposal, Phase1Proposal};
 use super::error::{Problem, nearest};
 use super::proposal::ProposalTextError;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
@@ -62,46 +66,6 @@ impl Shape for Text {
 
     fn expected(&self) -> String {
         self.0.to_owned()
-    }
-}
-
-/// Text that is never shown.
-pub(super) struct SecretText(pub(super) &'static str);
-
-impl Shape for SecretText {
-    type Value = adit_crypto::secret::SecretBytes;
-
-    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, Misfit> {
-        let text = value.as_str().ok_or(Misfit::PLAIN)?;
-        super::psk::from_text(text.as_bytes()).map_err(|error| Misfit::Problem(Problem::SecretText(error)))
-    }
-
-    fn expected(&self) -> String {
-        self.0.to_owned()
-    }
-
-    fn show(&self, value: &DeValue<'_>) -> String {
-        format!("a value of kind {} (not shown: it may be secret)", value.type_str())
-    }
-}
-
-/// A password's hash; never shown.
-pub(super) struct HashText;
-
-impl Shape for HashText {
-    type Value = PasswordHash;
-
-    fn read(&self, value: &DeValue<'_>) -> Result<PasswordHash, Misfit> {
-        let text = value.as_str().ok_or(Misfit::PLAIN)?;
-        PasswordHash::parse(text).map_err(|error| Misfit::Problem(Problem::PasswordHash(error)))
-    }
-
-    fn expected(&self) -> String {
-        "a password's hash in quotes (`aditctl hash-password` makes one)".to_owned()
-    }
-
-    fn show(&self, value: &DeValue<'_>) -> String {
-        SecretText("").show(value)
     }
 }
 

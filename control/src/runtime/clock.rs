@@ -16,7 +16,8 @@ pub fn now() -> Instant {
 pub fn unix_at_zero() -> Duration {
     let time = clock_gettime(ClockId::Realtime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::from_secs(seconds).saturating_sub(now().since(Instant::ZERO))
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(seconds, nanos).saturating_sub(now().since(Instant::ZERO))
 }
 
 #[cfg(test)]

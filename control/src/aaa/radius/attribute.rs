@@ -36,6 +36,7 @@ pub(super) mod kind {
     pub(in super::super) const ACCT_TERMINATE_CAUSE: u8 = 49;
     // RFC 2868
     pub(in super::super) const TUNNEL_CLIENT_ENDPOINT: u8 = 66;
+    pub(in super::super) const TUNNEL_CLIENT_AUTH_ID: u8 = 90;
     // RFC 2869
     pub(in super::super) const ACCT_INPUT_GIGAWORDS: u8 = 52;
     pub(in super::super) const ACCT_OUTPUT_GIGAWORDS: u8 = 53;

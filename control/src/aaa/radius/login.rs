@@ -89,8 +89,9 @@ pub(super) fn where_from(builder: &mut Builder, caller: &crate::aaa::Caller, nas
     builder.add(kind::NAS_PORT_ID, connection.as_bytes());
     builder.add(kind::CALLED_STATION_ID, caller.local.ip().to_string().as_bytes());
     builder.add(kind::CALLING_STATION_ID, caller.peer.ip().to_string().as_bytes());
-    // RFC 2868 section 3.3: an untagged text.
+    // RFC 2868 sections 3.3 and 3.9: texts without a tag, which would be an octet below 0x20 in front of them.
     builder.add(kind::TUNNEL_CLIENT_ENDPOINT, caller.peer.ip().to_string().as_bytes());
+    builder.add(kind::TUNNEL_CLIENT_AUTH_ID, caller.group.as_bytes());
 }
 
 fn pap(

@@ -140,7 +140,10 @@ mod tests {
         for (text, error) in [
             ("", PasswordHashError::NotPhc),
             ("hunter2", PasswordHashError::NotPhc),
-            ("$1$abc$def", PasswordHashError::NotArgon2),
+            (
+                "$pbkdf2-sha256$i=1000$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+                PasswordHashError::NotArgon2,
+            ),
             ("$argon2id$v=19$m=8,t=1,p=1", PasswordHashError::Incomplete),
             ("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ", PasswordHashError::Incomplete),
         ] {

@@ -201,6 +201,8 @@ const V1_KEYS: [&str; 17] = [
 /// Those that need a user.
 const USER_KEYS: [&str; 4] = ["users", "xauth_prompt", "max_logins", "accounting_interim"];
 
+const SECRET: &str = "a pre-shared key in psk, or the path of its file in psk_file";
+
 /// Which keys must be there, and which must not, beside `ike` and `auth`.
 fn check_keys(
     section: &mut Section<'_>,
@@ -216,7 +218,10 @@ fn check_keys(
             if auth.is_some_and(|auth| auth.value != Auth::Psk) {
                 section.refuse("auth", "\"psk\" in a connection by IKEv2", "a way to log in that only IKEv1 has");
             }
-            Auth::Psk
+            if !section.has("psk") && !section.has("psk_file") {
+                section.missing("psk", SECRET.to_owned());
+            }
+            return;
         }
         (Version::V1, Some(auth)) => auth.value,
         (Version::V1, None) => {
@@ -230,7 +235,7 @@ fn check_keys(
     let found = format!("it with auth = \"{}\"", auth.name());
     match (auth.has_secret(), section.has("psk") || section.has("psk_file")) {
         (true, false) => {
-            section.missing("psk", "a pre-shared key in psk, or the path of its file in psk_file".to_owned());
+            section.missing("psk", SECRET.to_owned());
         }
         (false, true) => {
             for key in ["psk", "psk_file"] {

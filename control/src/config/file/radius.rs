@@ -30,12 +30,12 @@ pub struct Radius {
     /// After no answer.
     pub dead_time: Key<Duration>,
     /// How passwords go there.
-    pub password: Key<PasswordProtocol>,
+    pub password_protocol: Key<PasswordProtocol>,
     /// Whether answers must be signed.
     pub message_authenticator: Key<Signature>,
 }
 
-const PASSWORD: OneOf<PasswordProtocol> = OneOf(&[
+const PASSWORD_PROTOCOL: OneOf<PasswordProtocol> = OneOf(&[
     ("pap", PasswordProtocol::Pap),
     ("chap", PasswordProtocol::Chap),
     ("mschapv2", PasswordProtocol::MsChapV2),
@@ -60,7 +60,7 @@ impl Radius {
             timeout: section.get("timeout", &millis(100, 30_000, "3s")),
             tries: section.get("tries", &Count { of: "a number of tries", range: 1..=10 }),
             dead_time: section.get("dead_time", &seconds(1, 86_400, "2m")),
-            password: section.get("password", &PASSWORD),
+            password_protocol: section.get("password_protocol", &PASSWORD_PROTOCOL),
             message_authenticator: section.get("message_authenticator", &SIGNATURE),
             title: section.title().to_owned(),
             address,

@@ -30,6 +30,7 @@ fn a_login_says_who_where_and_by_which_connection() {
     assert_eq!(value(&login, kind::NAS_PORT_ID).unwrap(), b"ezvpn");
     assert_eq!(value(&login, kind::NAS_IP_ADDRESS).unwrap(), [192, 0, 2, 1]);
     assert_eq!(value(&login, kind::CALLING_STATION_ID).unwrap(), b"198.51.100.7");
+    assert_eq!(value(&login, kind::TUNNEL_CLIENT_AUTH_ID).unwrap(), b"sales");
     assert_eq!(value(&login, kind::USER_PASSWORD).unwrap().len(), 16);
     assert_eq!(value(&login, kind::STATE), None);
     let shown = format!("{login:?}");
