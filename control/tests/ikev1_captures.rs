@@ -8,8 +8,8 @@ use adit_control::ike::v1::keys::{IkeKeys, QuickInput, Skeyid, Transcript};
 use adit_control::ike::v1::nat::nat_d_hash;
 use adit_control::ike::v1::suite::Suite;
 use adit_control::ike::v1::wire::{
-    AuthMethod, Body, Chain, ConfigKind, Delete, Exchange, Fragment, FragmentPlace, Header, IkeSpi, NotifyKind, Payload,
-    Sealed, Vendor, build, build_fragment, mode_config_number as number, parse, payload_body,
+    AuthMethod, Body, Chain, ConfigKind, Delete, Exchange, Fragment, FragmentPlace, Header, IkeSpi, NotifyKind,
+    Payload, Sealed, Vendor, build, build_fragment, mode_config_number as number, parse, payload_body,
 };
 use adit_control::pki::{Authorities, UnixTime};
 use adit_crypto::secret::SecretBytes;

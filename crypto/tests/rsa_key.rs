@@ -1,8 +1,6 @@
 //! RSA as IKEv1 signs with it. Keys and signatures were made by OpenSSL (`pkeyutl -sign` without a digest, which pads
 //! the hash in PKCS #1 v1.5 as it is).
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use adit_crypto::random::SeededRandom;
 use adit_crypto::rsa_key::{BadRsaKey, BadSignature, RsaPrivateKey, RsaPublicKey};
 

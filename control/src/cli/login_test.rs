@@ -84,7 +84,7 @@ fn attempt(test: &LoginTest) -> Result<ExitCode, CannotTry> {
             Verdict::Accept(profile) => {
                 print!("{}", welcome(&config, &profile));
                 return Ok(if test.account {
-                    books(aaa, connection, user, caller, &profile)
+                    books(&aaa, connection, user, caller, &profile)
                 } else {
                     ExitCode::SUCCESS
                 });
@@ -161,7 +161,7 @@ fn welcome(config: &Config, profile: &Profile) -> String {
 }
 
 /// A session of no length.
-fn books(aaa: AaaThread, connection: usize, user: UserName, caller: Caller, profile: &Profile) -> ExitCode {
+fn books(aaa: &AaaThread, connection: usize, user: UserName, caller: Caller, profile: &Profile) -> ExitCode {
     let account = Arc::new(Account {
         id: AccountId::new(&mut OsRandom),
         session: SessionId(0),
@@ -177,7 +177,7 @@ fn books(aaa: AaaThread, connection: usize, user: UserName, caller: Caller, prof
     let mut written = 0;
     for (name, moment) in [("start", Moment::Start), ("interim", Moment::Interim(usage)), ("stop", stop)] {
         aaa.window().write(Record { account: Arc::clone(&account), moment });
-        match wait_for_record(&aaa, written) {
+        match wait_for_record(aaa, written) {
             Some(now) => {
                 written = now;
                 println!("accounting: {name} of session {} is written", account.id);
