@@ -21,7 +21,6 @@ use std::time::Duration;
 
 /// What the desk wants done. What is large is boxed.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "few lie there, and each is taken and handed on at once")]
 pub enum Output {
     /// Send this through that door.
     Send(Door, Vec<u8>),
