@@ -151,17 +151,17 @@ mod tests {
     fn super_packets_are_fetched_soon_and_one_period_without_them_is_enough_to_forget_it() {
         let mut whole = PacketBuf::allocate(1024);
         whole.meta.segments = Segments::Tcp { payload: 1348 };
-        for (longest, window) in [(1000, 200), (100, 100), (20, 20)] {
+        for (longest, hurried, window) in [(1000, 200, 640), (100, 100, 100), (20, 20, 20)] {
             let (mut gather, _) = window_after(longest * MICRO, 1, 50 * MICRO);
             let mut now = gather.since;
             let mut next = |packets: &[PacketBuf]| {
-                gather.found(20);
+                gather.found(100);
                 gather.taken(packets);
                 now = now + Gather::PERIOD;
                 gather.window(now)
             };
-            assert_eq!(next(std::slice::from_ref(&whole)), window * MICRO);
-            assert_eq!(next(&[]), longest * MICRO);
+            assert_eq!(next(std::slice::from_ref(&whole)), hurried * MICRO);
+            assert_eq!(next(&[]), window * MICRO);
         }
     }
 
