@@ -164,7 +164,9 @@ fn a_call_is_made_once_more_if_the_responder_has_answered_another_first_message_
     let other_key = SecretBytes::from(&b"another-key"[..]);
     for (key, state) in [(None, Some(SessionState::Up)), (Some(other_key), None)] {
         let mut headend = config();
-        headend.connections[0].psk = key.unwrap_or(headend.connections[0].psk.clone());
+        if let Some(key) = key {
+            peer::login(&mut headend).psk = key;
+        }
         let mut line = Line::new(caller_config(&config()), headend);
         let id = line.call(call("alice@rig"));
         let spis = line.ends[CALLER].engine.sessions(line.now)[0].ike_spis.clone();
