@@ -13,7 +13,6 @@ use adit_control::ike::v1::wire::{
 };
 use adit_control::pki::{Authorities, UnixTime};
 use adit_crypto::secret::SecretBytes;
-use adit_crypto::suite::KexGroup;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -409,7 +408,8 @@ impl Observer<'_> {
         let child = &self.capture.children[self.children.len()];
         let shared = child.shared.as_deref().map(secret);
         assert_eq!(chain.ke().is_some(), shared.is_some());
-        assert_eq!(offer.group.map(KexGroup::public_len), chain.ke().map(<[u8]>::len));
+        let group_len = offer.group.map(adit_crypto::suite::KexGroup::public_len);
+        assert_eq!(group_len, chain.ke().map(<[u8]>::len));
         let input = QuickInput { shared: shared.as_ref(), nonce_i: &first.nonce, nonce_r: &second.nonce };
         let keys = &self.keys.as_ref().unwrap().keys;
         // Each direction has the SPI of the end that receives.
