@@ -10,10 +10,9 @@ mod orders;
 pub use calling::CannotCall;
 
 use super::counters::{EngineCounters, Ignored};
-use super::v2::{
-    Arrivals, Calling, Closing, CookiesAsked, Established, HalfOpen, IkeSa, Node, Proving, TimerKey, Verdict,
-};
+use super::service::{Arrivals, CookiesAsked, Node, TimerKey};
 pub use super::v2::{Call, Contact, NoRoom};
+use super::v2::{Calling, Closing, Established, HalfOpen, IkeSa, Proving, Verdict};
 use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, parse, parse_header};
 use crate::config::checked::Config;
 use crate::installer::Installer;

@@ -1,7 +1,8 @@
 //! How sessions go on and how they end.
 
 use super::{Engine, Stage};
-use crate::ike::v2::{Closing, Established, Farewell, Origin, Peer, TimerKey, Traffic, Verdict};
+use crate::ike::service::{Farewell, Origin, Peer, TimerKey, Traffic};
+use crate::ike::v2::{Closing, Established, Verdict};
 use crate::ike::wire::Id;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::time::Instant;

@@ -2,7 +2,8 @@
 
 use super::{Engine, Stage};
 use crate::ike::counters::Ignored;
-use crate::ike::v2::{Taken, TimerKey};
+use crate::ike::service::TimerKey;
+use crate::ike::v2::Taken;
 use crate::ike::wire::{Incoming, SkfPayload};
 use crate::session::SessionId;
 use adit_dataplane::contract::IkeDatagram;

@@ -1,7 +1,8 @@
 //! What the operator, or a test, wants of a session.
 
 use super::{Engine, Stage};
-use crate::ike::v2::{Established, NoRoom, Node, TimerKey, Verdict};
+use crate::ike::service::{Node, TimerKey};
+use crate::ike::v2::{Established, NoRoom, Verdict};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{Selectors, Spi};
 use adit_dataplane::time::Instant;

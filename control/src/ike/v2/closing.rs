@@ -3,15 +3,12 @@
 
 use super::ask_ike::{self, IkeAsked};
 use super::established::{Established, Verdict};
-use super::farewell::Farewell;
 use super::ike_sa::IkeSa;
-use super::message_id::{Request, Response, Retry};
-use super::node::Node;
-use super::peer::Peer;
+use super::message_id::{Request, Response};
 use super::purpose::Purpose;
 use super::shape::notify;
-use super::tunnel::Traffic;
 use crate::ike::counters::Ignored;
+use crate::ike::service::{Farewell, Node, Peer, Retry, Traffic};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Delete, Exchange, Incoming, NotifyKind, Payload, Protocol};
 use crate::session::Cause;

@@ -3,13 +3,11 @@
 use super::calling::Calling;
 use super::closing::Closing;
 use super::established::{Established, Service};
-use super::half_open::{Behind, HalfOpen};
+use super::half_open::HalfOpen;
 use super::ike_sa::{IkeSa, IkeSpis};
-use super::node::Node;
-use super::peer::Peer;
 use super::proving::{Keyed, Proving};
-use super::tunnel::Traffic;
 use crate::ike::narrow::Shown;
+use crate::ike::service::{Behind, Node, Peer, Traffic};
 use crate::ike::wire::IkeSpi;
 use crate::session::{SaView, SessionId, SessionState, SessionView};
 use adit_dataplane::contract::{Path, Selector, WorkerId};
@@ -61,7 +59,7 @@ impl Established {
     /// Its child SAs, oldest first.
     pub(crate) fn sas(&self, now: Instant) -> Vec<SaView> {
         let Service::Tunnel(tunnel) = &self.service else { return Vec::new() };
-        let view = |child: &super::child::Child| {
+        let view = |child: &crate::ike::service::Child| {
             let traffic = child.traffic();
             SaView {
                 session: self.peer.id.to_string(),

@@ -1,12 +1,12 @@
 //! What all sessions of this node share, lent to whichever is being worked on.
 
-use super::cookie::Cookies;
 use super::error_budget::ErrorBudget;
 use super::farewell::{Farewell, Farewells, LINGER};
-use super::message_id::Patience;
+use super::patience::Patience;
 use super::timers::Timers;
 use crate::config::checked::{Config, Connection, IkeProposal};
 use crate::ike::counters::{EngineCounters, Ignored};
+use crate::ike::v2::Cookies;
 use crate::ike::wire::{IkeSpi, NotifyKind, clear_answer, messages};
 use crate::installer::Installer;
 use crate::lease::Leases;
@@ -39,11 +39,11 @@ pub(crate) struct Node {
     pub(crate) farewells: Farewells,
     pub(crate) log_budget: LogBudget,
     pub(crate) error_budget: ErrorBudget,
-    pub(super) cookies: Cookies,
+    pub(crate) cookies: Cookies,
     /// Every connection's, in order: before IKE_AUTH nobody knows whose the client is.
     pub(crate) ike_proposals: Vec<IkeProposal>,
     /// What an unknown identity is computed with: nobody has it.
-    pub(super) nobodys_psk: SecretBytes,
+    pub(crate) nobodys_psk: SecretBytes,
     /// Our SPIs of all IKE SAs.
     spis: BTreeMap<IkeSpi, SessionId>,
 }
@@ -77,18 +77,18 @@ impl Node {
     }
 
     /// How our own requests are repeated.
-    pub(super) fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> Patience {
         let ike = &self.config.ike;
         Patience { initial: ike.retransmit_initial, factor: ike.retransmit_factor, tries: ike.retransmit_tries }
     }
 
     /// A connection of the configuration's.
-    pub(super) fn connection(&self, index: usize) -> Option<&Connection> {
+    pub(crate) fn connection(&self, index: usize) -> Option<&Connection> {
         self.config.connections.get(index)
     }
 
     /// An SPI of ours for one more IKE SA of this session: random, not zero, no other's (RFC 7296 section 3.1).
-    pub(super) fn new_ike_spi(&mut self, session: SessionId) -> IkeSpi {
+    pub(crate) fn new_ike_spi(&mut self, session: SessionId) -> IkeSpi {
         loop {
             let mut bytes = [0; 8];
             self.random.fill(&mut bytes);
@@ -116,7 +116,7 @@ impl Node {
     }
 
     /// Secret random octets.
-    pub(super) fn random_bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn random_bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.random.fill(&mut bytes);
         bytes

@@ -29,12 +29,12 @@ pub(crate) struct Farewells {
 }
 
 impl Farewells {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { limit, by_spi: BTreeMap::new(), order: VecDeque::new() }
     }
 
     /// Keeps one more. If another had to make place, its SPI comes back.
-    pub(super) fn keep(&mut self, farewell: Farewell) -> Option<IkeSpi> {
+    pub(crate) fn keep(&mut self, farewell: Farewell) -> Option<IkeSpi> {
         let spi = farewell.spi;
         if self.by_spi.insert(spi, farewell).is_none() {
             self.order.push_back(spi);
@@ -59,7 +59,7 @@ impl Farewells {
     }
 
     /// Its time is over.
-    pub(super) fn forget(&mut self, spi: IkeSpi) {
+    pub(crate) fn forget(&mut self, spi: IkeSpi) {
         self.by_spi.remove(&spi);
         // Expiry comes in the order of keeping, so this is the front but for those that had to make place.
         if self.order.front() == Some(&spi) {
