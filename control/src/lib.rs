@@ -4,12 +4,14 @@
 //! can drive it whole.
 #![forbid(unsafe_code)]
 
+pub mod aaa;
 pub mod api;
 pub mod cli;
 pub mod config;
 pub mod ike;
 mod installer;
 pub mod lease;
+pub mod pki;
 pub mod runtime;
 pub mod session;
 pub mod telemetry;

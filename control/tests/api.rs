@@ -56,7 +56,8 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     counters.dropped(DropReason::Replayed, 3);
     workers[1].1.dropped(DropReason::Replayed, 4);
     let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
-    let api = ApiThread::start(socket, Sources { asker, workers: workers.into() }).unwrap();
+    let (aaa, _nobody) = adit_control::aaa::window::channel();
+    let api = ApiThread::start(socket, Sources { asker, aaa, workers: workers.into() }).unwrap();
     Daemon { _api: api, folder }
 }
 
@@ -94,6 +95,8 @@ fn session() -> SessionView {
     SessionView {
         id: "s7".to_owned(),
         state: SessionState::Up,
+        ike: "v2".to_owned(),
+        group: String::new(),
         identity: "alice@rig.example.org".to_owned(),
         connection: "staff".to_owned(),
         addresses: vec!["10.30.0.2".parse().unwrap(), "fd30::2".parse().unwrap()],
@@ -202,7 +205,7 @@ fn tables_fit_eighty_columns_and_use_units() {
         }
     }
     let sessions = out(&daemon.ctl(&["sessions"]));
-    for part in ["s7", "10.30.0.2", "fd30::2", "2m05s", "200.0 MiB", "1.5 KiB", "(connecting)"] {
+    for part in ["s7", "10.30.0.2", "fd30::2", "2m05s", "200.0 MiB", "1.5 KiB", "(connecting)", "nat-t"] {
         assert!(sessions.contains(part), "{part} in\n{sessions}");
     }
     let sas = out(&daemon.ctl(&["sas"]));

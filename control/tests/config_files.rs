@@ -76,6 +76,12 @@ fn no_message_shows_a_key() {
         "psk = \"0xhunter2\"",
         "psk = \"0shunter2!\"",
         "psk = \"hunter2",
+        "[[radius]]\naddress = \"192.0.2.1\"\nsecret = \"0xhunter2\"",
+        "[[radius]]\naddress = \"192.0.2.1\"\nsecret = 0xhunter2",
+        "[[user]]\nname = \"alice\"\npassword_hash = \"hunter2\"",
+        "[[user]]\nname = \"alice\"\npassword_hash = [\"hunter2\"]",
+        "[[user]]\nname = \"alice\"\npassword_hash = hunter2",
+        "[[user]]\nname = \"alice\"\npassword = \"hunter2\"",
     ];
     for line in lines {
         let text = format!("[node]\nidentity = \"a.b\"\n[[connection]]\nname = \"staff\"\n{line}\n");
@@ -115,7 +121,23 @@ fn the_defaults_in_the_documented_file_are_the_defaults() {
     use adit_control::config::{self, Surroundings};
     let around = Surroundings { folder: PathBuf::new(), cores: vec![0, 1] };
     // These exclude each other or have no default.
-    let written = with_defaults_written_out().replace("psk_file = \"staff.psk\"", "").replace("count = 2", "");
+    let without_default = [
+        "certificate = \"headend.pem\"",
+        "private_key = \"headend.key\"",
+        "psk_file = \"staff.psk\"",
+        "secret_file = \"radius.secret\"",
+        "address = \"10.30.7.7\"",
+        "ca = \"clients-ca.pem\"",
+        "banner = \"Welcome\"",
+        "default_domain = \"example.org\"",
+        "cisco_udp_port = 10000\n# Whether each",
+        "count = 2",
+    ];
+    let written = without_default.iter().fold(with_defaults_written_out(), |text, key| {
+        assert!(text.contains(key), "{key}");
+        // In its place a comment: the last but one of them ends in the middle of one.
+        text.replace(key, "#")
+    });
     let (written, _) = config::read("written", &written, &around).unwrap();
     let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
     let (plain, _) = config::read("plain", &text, &around).unwrap();
@@ -171,7 +193,7 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
     let path = folder.path().join("a.toml");
-    fs::write(&path, text.replace("change me: openssl rand -hex 32", "short")).unwrap();
+    fs::write(&path, text.replacen("\npsk = \"change me: openssl rand -hex 32\"", "\npsk = \"short\"", 1)).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let output = check(folder.path(), "a.toml");
     assert_eq!(output.status.code(), Some(0));
@@ -188,13 +210,13 @@ fn weak_algorithms_that_were_asked_for_are_a_warning_that_names_the_connection()
     let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
     let path = folder.path().join("a.toml");
     let warned = |more: &str| {
-        fs::write(&path, format!("{text}{more}")).unwrap();
+        fs::write(&path, text.replacen("#legacy = false\n", more, 1)).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         let output = check(folder.path(), "a.toml");
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let line = text.lines().count() + 3;
+    let line = text.lines().position(|line| line == "#legacy = false").unwrap() + 3;
     assert_eq!(
         warned("ike_proposals = [\"3des-md5-modp2048\"]\nesp_proposals = [\"null-md5\"]\nlegacy = true\n"),
         format!(
@@ -210,6 +232,45 @@ fn weak_algorithms_that_were_asked_for_are_a_warning_that_names_the_connection()
              no proposal of this connection needs it; take it away\na.toml: ok\n"
         )
     );
+}
+
+#[test]
+fn what_legacy_lets_ikev1_clients_use_by_default_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let (staff, ezvpn) = text.split_at(text.find("name = \"ezvpn\"").unwrap());
+    let path = folder.path().join("a.toml");
+    fs::write(&path, format!("{staff}{}", ezvpn.replace("#legacy = false", "legacy = true"))).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let output = check(folder.path(), "a.toml");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("[[connection]] \"ezvpn\" legacy: warning: clients may use 3des ("), "{said}");
+    assert!(said.contains("md5 (") && said.contains("modp1024 ("), "{said}");
+    assert!(!said.contains("modp768"), "{said}");
+}
+
+#[test]
+fn users_who_are_told_apart_by_time_and_guessable_secrets_are_warnings() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let user = |name: &str, cost: &str| {
+        format!(
+            "[[user]]\nname = \"{name}\"\npassword_hash = \
+             \"$argon2id$v=19${cost}$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA\"\n"
+        )
+    };
+    let text = text.replacen("secret = \"change me: openssl rand -hex 32\"", "secret = \"short\"", 1);
+    let text = format!("{text}{}{}", user("bob", "m=19456,t=2,p=1"), user("carol", "m=64,t=1,p=1"));
+    let path = folder.path().join("a.toml");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let output = check(folder.path(), "a.toml");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains("[[user]] \"carol\" password_hash: warning: it is checked faster"), "{said}");
+    assert!(lines[1].contains("[[radius]] \"10.20.0.5\" secret: warning: the secret has 5 octets"), "{said}");
+    assert_eq!(lines[2..], ["a.toml: ok"]);
 }
 
 /// Whatever it says, each line is one of the text's.

@@ -12,9 +12,9 @@ use adit_control::session::SessionState;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
-use adit_dataplane::contract::{Event, InnerLayout};
+use adit_dataplane::contract::{EspPath, Event, Following, IkeFraming, InnerLayout, Transport, Transports};
 use peer::client::*;
-use peer::dataplane::assert_same_keys;
+use peer::dataplane::{assert_same_keys, natt};
 use peer::{World, config};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn a_client_logs_in_and_gets_addresses_a_tunnel_and_routes() {
     assert_eq!(shown(&child.ts_r), ["10.20.0.0/24", "fd20::/64"]);
 
     let (key, tunnel) = world.dataplane.tunnel();
-    assert_eq!(tunnel.path, alice.on_4500(vec![]).path);
+    assert_eq!(tunnel.path, natt(alice.on_4500(vec![]).path));
     assert_eq!((world.dataplane.route(v4), world.dataplane.route(v6)), (Some(*key), Some(*key)));
     assert_same_keys(&child.sealer(), &world.dataplane.inbound(child.spi_out).cipher);
     let outbound = tunnel.sends_on();
@@ -93,7 +93,7 @@ fn every_group_and_cipher_of_the_headends_logs_in() {
         ("aes128-sha1-modp2048", "aes128-sha1"),
     ] {
         let mut config = config();
-        config.connections[0].ike_proposals = vec![IkeProposal::parse(ike).unwrap()];
+        peer::login(&mut config).ike_proposals = vec![IkeProposal::parse(ike).unwrap()];
         config.connections[0].esp_proposals = vec![EspProposal::parse(esp).unwrap()];
         let mut world = World::new(config);
         let mut alice = Client::new("alice@rig", 2);
@@ -284,7 +284,7 @@ fn a_connection_gets_its_own_ike_proposals_and_no_other_ones() {
     let mut other = config.connections[0].clone();
     other.name = "weak".to_owned();
     other.remote_ids = vec![adit_control::config::checked::IdPattern::parse("old@box").unwrap()];
-    other.ike_proposals = vec![IkeProposal::parse("aes128-sha1-modp2048").unwrap()];
+    peer::login_of(&mut other).ike_proposals = vec![IkeProposal::parse("aes128-sha1-modp2048").unwrap()];
     config.connections.push(other);
     let mut world = World::new(config);
     let mut alice = Client::new("alice@rig", 2);
@@ -338,17 +338,88 @@ fn an_empty_pool_is_told_as_internal_address_failure() {
 }
 
 #[test]
-fn ike_auth_on_port_500_gets_no_child() {
+fn ike_auth_on_port_500_from_behind_a_nat_gets_no_child() {
     let mut world = World::new(config());
     let mut alice = Client::new("alice@rig", 2);
     let mut keyed = alice.init(&mut world);
-    let (_, payloads) = alice.auth_payloads(&keyed);
-    let request = keyed.sa.request(Exchange::IkeAuth, &payloads);
-    let sent = world.deliver(&alice.on_500(request));
-    let answer = keyed.sa.answered(Exchange::IkeAuth, &sent[0].bytes);
-    let [.., Payload::Notify(notify)] = &answer[..] else { panic!("{answer:?}") };
-    assert_eq!(notify.kind, NotifyKind::NoProposalChosen);
+    let answer = auth_on_500(&mut world, &mut alice, &mut keyed);
+    assert_eq!(refused_child(&answer), NotifyKind::NoProposalChosen);
     assert!(world.dataplane.log.is_empty());
+}
+
+/// IKE_AUTH on port 500; the payloads of its answer.
+fn auth_on_500(world: &mut World, client: &mut Client, keyed: &mut Keyed) -> Vec<Payload> {
+    let (_, payloads) = client.auth_payloads(keyed);
+    let request = keyed.sa.request(Exchange::IkeAuth, &payloads);
+    let sent = world.deliver(&client.on_500(request));
+    assert_eq!((sent.len(), sent[0].framing), (1, IkeFraming::Bare));
+    keyed.sa.answered(Exchange::IkeAuth, &sent[0].bytes)
+}
+
+/// Why there is no child SA.
+fn refused_child(answer: &[Payload]) -> NotifyKind {
+    let [.., Payload::Notify(notify)] = answer else { panic!("{answer:?}") };
+    notify.kind
+}
+
+/// RFC 7296 section 2.23: UDP encapsulation is for where there is a NAT, and port 4500 for IKE says nothing about ESP.
+#[test]
+fn without_a_nat_esp_goes_as_it_is_whichever_port_ike_uses() {
+    for on_4500 in [false, true] {
+        let mut world = World::new(config());
+        let mut alice = Client::new("alice@rig", 2);
+        alice.seen = alice.own;
+        let mut keyed = alice.init(&mut world);
+        assert_eq!(keyed.headend, Seen::AsItIs);
+        let (answer, path) = if on_4500 {
+            (alice.auth(&mut world, &mut keyed).1, alice.on_4500(vec![]).path)
+        } else {
+            (auth_on_500(&mut world, &mut alice, &mut keyed), alice.on_500(vec![]).path)
+        };
+        assert!(answer.iter().any(|payload| matches!(payload, Payload::TsResponder(_))), "{answer:?}");
+        let (_, tunnel) = world.dataplane.tunnel();
+        assert_eq!(tunnel.path, EspPath::new(Transport::Esp, path));
+        assert_eq!((tunnel.following, tunnel.transports), (Following::SameHosts, Transports::ALL));
+        let session = &world.engine.sessions(world.now)[0];
+        assert_eq!((session.transport.as_str(), session.peer), ("esp", path.peer));
+    }
+}
+
+#[test]
+fn behind_a_nat_esp_goes_in_udp_and_is_followed_by_any_transport_that_the_connection_allows() {
+    let mut config = config();
+    let transports = Transports::NONE.with(Transport::NatT).with(Transport::Esp);
+    config.connections[0].transports = transports;
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    let mut keyed = alice.init(&mut world);
+    assert_eq!(keyed.headend, Seen::AsItIs);
+    alice.auth(&mut world, &mut keyed);
+    let (_, tunnel) = world.dataplane.tunnel();
+    assert_eq!(tunnel.path, natt(alice.on_4500(vec![]).path));
+    assert_eq!((tunnel.following, tunnel.transports), (Following::NewestPacket, transports));
+    assert_eq!(world.engine.sessions(world.now)[0].transport, "nat-t");
+}
+
+#[test]
+fn where_some_client_may_not_use_native_esp_every_client_sees_a_nat_and_has_to_float() {
+    let mut config = config();
+    config.connections[0].transports = Transports::NONE.with(Transport::NatT);
+    let mut other = config.connections[0].clone();
+    other.transports = Transports::ALL;
+    config.connections.push(other);
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    alice.seen = alice.own;
+    let mut keyed = alice.init(&mut world);
+    assert_eq!(keyed.headend, Seen::BehindNat);
+    alice.auth(&mut world, &mut keyed);
+    assert_eq!(world.dataplane.tunnel().1.path, natt(alice.on_4500(vec![]).path));
+    let mut bob = Client::new("bob@rig", 3);
+    bob.seen = bob.own;
+    let mut keyed = bob.init(&mut world);
+    let answer = auth_on_500(&mut world, &mut bob, &mut keyed);
+    assert_eq!(refused_child(&answer), NotifyKind::NoProposalChosen, "there is no way for its ESP");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn hear(client: &Client, request: &[u8], answer: &[u8], nonce_i: &[u8], pair: &K
         let sa = Sa::new(header.initiator_spi, header.responder_spi, keys, 1);
         let (request, response) = (request.to_vec(), answer.to_vec());
         let (nonce_i, nonce_r) = (nonce_i.to_vec(), nonce_r.clone());
-        Some(Heard::Keys(Box::new(Keyed { request, response, nonce_i, nonce_r, sa })))
+        Some(Heard::Keys(Box::new(Keyed { request, response, nonce_i, nonce_r, sa, headend: Seen::AsItIs })))
     };
     understood().unwrap_or(Heard::Nonsense)
 }

@@ -141,9 +141,9 @@ fn another_group_is_used_for_a_rekey_if_the_peer_wants_it() {
     let ike = |text: &str| IkeProposal::parse(&format!("aes128gcm16-prfsha256-{text}")).unwrap();
     let esp = |text: &str| EspProposal::parse(&format!("aes128gcm16-{text}")).unwrap();
     let (mut headend, mut caller) = (config(), caller_config(&config()));
-    headend.connections[0].ike_proposals = vec![ike("x25519")];
+    peer::login(&mut headend).ike_proposals = vec![ike("x25519")];
     headend.connections[0].esp_proposals = vec![esp("ecp256")];
-    caller.connections[0].ike_proposals = vec![ike("x25519")];
+    peer::login(&mut caller).ike_proposals = vec![ike("x25519")];
     caller.connections[0].esp_proposals = vec![esp("x25519-ecp256")];
     let mut line = Line::new(caller, headend);
     line.login(call("alice@rig"));

@@ -11,10 +11,11 @@ use adit_control::session::SessionState;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{
-    Direction, Event, IkeDatagram, Lifetime, Limits, Reached, SequenceNumbers, Spi, TunnelKey, WorkerId,
+    Direction, EspPath, Event, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Lifetime, Limits, Path, Reached,
+    SequenceNumbers, Spi, Transport, TunnelKey, WorkerId,
 };
 use peer::client::*;
-use peer::dataplane::{assert_same_keys, counters};
+use peer::dataplane::{assert_same_keys, counters, natt};
 use peer::{ESP, World, config};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -433,7 +434,7 @@ fn a_peer_behind_a_nat_is_followed_by_new_authenticated_requests_only() {
     let moved = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 40_000);
     let sent = world.deliver(&moved);
     assert_eq!(sent[0].path, moved.path);
-    assert_eq!(world.dataplane.tunnel().1.path, moved.path);
+    assert_eq!(world.dataplane.tunnel().1.path, natt(moved.path));
     assert_eq!(world.dataplane.log, ["MoveTunnel"]);
     assert_eq!(world.engine.sessions(world.now)[0].peer, moved.path.peer);
     let sent = world.pass(Duration::from_secs(30));
@@ -446,24 +447,60 @@ fn a_peer_that_esp_has_followed_is_asked_and_answered_there() {
     let (mut world, alice, mut sa, _) = alice();
     let (tunnel, before) = (*world.dataplane.tunnel().0, world.dataplane.tunnel().1.path);
     let to = |port| from_port(alice.on_4500(Vec::new()), port).path;
-    assert!(world.event(tunnel.worker, Event::Moved { tunnel, path: to(40_000) }).is_empty());
+    assert!(world.event(tunnel.worker, Event::Moved { tunnel, path: natt(to(40_000)) }).is_empty());
     assert_eq!(world.engine.sessions(world.now)[0].peer, to(40_000).peer);
     assert!(world.dataplane.log.is_empty(), "the worker knows it already");
     let sent = world.pass(Duration::from_secs(30));
     assert_eq!(sent[0].path, to(40_000), "dead peer detection goes there");
     // What it says again, and what it says of another session's tunnel, changes nothing.
     let other = TunnelKey { slot: tunnel.slot + 1, ..tunnel };
-    world.event(tunnel.worker, Event::Moved { tunnel, path: to(40_000) });
-    world.event(tunnel.worker, Event::Moved { tunnel: other, path: to(666) });
+    world.event(tunnel.worker, Event::Moved { tunnel, path: natt(to(40_000)) });
+    world.event(tunnel.worker, Event::Moved { tunnel: other, path: natt(to(666)) });
     assert_eq!(world.engine.counters().moves_by_esp, 1);
     // An IKE message that comes from elsewhere moves both, and from where both are.
     let moved = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 50_000);
-    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = to(40_000);
+    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = natt(to(40_000));
     world.deliver(&moved);
-    assert_eq!(world.dataplane.tunnel().1.path, moved.path);
+    assert_eq!(world.dataplane.tunnel().1.path, natt(moved.path));
     assert_eq!(world.engine.sessions(world.now)[0].peer, moved.path.peer);
     assert_eq!((world.engine.counters().moves_by_ike, world.engine.counters().moves_by_esp), (1, 1));
-    assert_ne!(before, moved.path);
+    assert_ne!(before, natt(moved.path));
+}
+
+/// A session that ESP takes to native ESP and back: its SAs are the same, and IKE stays on port 4500.
+#[test]
+fn ike_keeps_its_own_path_when_esp_moves_to_another_transport() {
+    let (mut world, alice, mut sa, _) = alice();
+    let (tunnel, before) = (*world.dataplane.tunnel().0, world.dataplane.tunnel().1.path);
+    let ike = world.engine.sessions(world.now)[0].peer;
+    let transport = |world: &World| world.engine.sessions(world.now)[0].transport.clone();
+    for by in [Transport::Esp, Transport::CiscoUdp] {
+        let elsewhere = Path { peer: ([198, 51, 100, 99], 40_000).into(), ..before.path() };
+        let path = EspPath::new(by, elsewhere);
+        world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = path;
+        assert!(world.event(tunnel.worker, Event::Moved { tunnel, path }).is_empty());
+        assert_eq!((transport(&world), world.engine.sessions(world.now)[0].peer), (by.name().to_owned(), ike));
+    }
+    let sent = world.pass(Duration::from_secs(30));
+    assert_eq!((sent[0].path.peer, sent[0].framing), (ike, IkeFraming::NonEspMarker), "IKE asks where IKE was");
+    // IKE moves: that says nothing about another port's mapping, but where native ESP is.
+    let moved = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 50_000);
+    world.deliver(&moved);
+    assert_eq!(world.engine.sessions(world.now)[0].peer, moved.path.peer);
+    assert_eq!(world.dataplane.log, [""; 0], "the tunnel was not asked to move");
+    let native = EspPath::new(Transport::Esp, before.path());
+    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = native;
+    world.event(tunnel.worker, Event::Moved { tunnel, path: native });
+    let mut moved = alice.on_4500(sa.request(Exchange::Informational, &[]));
+    moved.path.peer.set_ip([198, 51, 100, 50].into());
+    world.deliver(&moved);
+    assert_eq!(world.dataplane.tunnel().1.path, EspPath::new(Transport::Esp, moved.path));
+    assert_eq!(world.dataplane.log, ["MoveTunnel"]);
+    // Back in UDP 4500, IKE shares ESP's mapping.
+    let back = natt(from_port(alice.on_4500(Vec::new()), 60_000).path);
+    world.event(tunnel.worker, Event::Moved { tunnel, path: back });
+    assert_eq!((transport(&world), world.engine.sessions(world.now)[0].peer), ("nat-t".to_owned(), back.path().peer));
+    assert_eq!(world.engine.counters().moves_by_esp, 4);
 }
 
 /// ESP and IKE come from two new places at once. The worker's order counts, and both planes end up with it.
@@ -474,11 +511,11 @@ fn both_planes_agree_whichever_of_ike_and_esp_came_first() {
     let (mut world, alice, mut sa, _) = login();
     let tunnel = *world.dataplane.tunnel().0;
     let esp = from_port(alice.on_4500(Vec::new()), 50_000).path;
-    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = esp;
+    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = natt(esp);
     let ike = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 40_000);
     assert_eq!(world.deliver(&ike)[0].path, ike.path, "the answer goes where the question came from");
-    assert_eq!(world.dataplane.tunnel().1.path, esp, "the worker knows better");
-    world.event(tunnel.worker, Event::Moved { tunnel, path: esp });
+    assert_eq!(world.dataplane.tunnel().1.path, natt(esp), "the worker knows better");
+    world.event(tunnel.worker, Event::Moved { tunnel, path: natt(esp) });
     assert_eq!(world.engine.sessions(world.now)[0].peer, esp.peer);
     let sent = world.pass(Duration::from_secs(30));
     assert_eq!(sent[0].path, esp);
@@ -486,11 +523,11 @@ fn both_planes_agree_whichever_of_ike_and_esp_came_first() {
     // ESP came first: control has heard of it when it reads the IKE message.
     let (mut world, alice, mut sa, _) = login();
     let tunnel = *world.dataplane.tunnel().0;
-    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = esp;
-    world.event(tunnel.worker, Event::Moved { tunnel, path: esp });
+    world.dataplane.tunnels.get_mut(&tunnel).unwrap().path = natt(esp);
+    world.event(tunnel.worker, Event::Moved { tunnel, path: natt(esp) });
     let ike = from_port(alice.on_4500(sa.request(Exchange::Informational, &[])), 40_000);
     world.deliver(&ike);
-    assert_eq!(world.dataplane.tunnel().1.path, ike.path);
+    assert_eq!(world.dataplane.tunnel().1.path, natt(ike.path));
     assert_eq!(world.engine.sessions(world.now)[0].peer, ike.path.peer);
 }
 
@@ -618,7 +655,8 @@ fn keepalives_are_sent_when_we_are_behind_a_nat_and_quiet() {
     world.pass(Duration::from_secs(19));
     assert!(world.dataplane.keepalives.is_empty());
     world.pass(Duration::from_secs(1));
-    assert_eq!(world.dataplane.keepalives, [bob.on_4500(vec![]).path]);
+    let keepalive = Keepalive { path: bob.on_4500(vec![]).path, form: KeepaliveForm::NatT };
+    assert_eq!(world.dataplane.keepalives, [keepalive]);
     let sent = world.dataplane.tunnel().1.sends_on().counters.clone();
     world.now = world.now + Duration::from_secs(9);
     sent.charge(1, 100, world.now);

@@ -6,14 +6,17 @@
 
 mod aead;
 mod backend;
+pub mod cbc;
 mod cbc_hmac;
 pub mod esp_cipher;
 mod frame;
 mod gmac;
+pub mod hash;
 pub mod kex;
 mod null_hmac;
 pub mod prf;
 pub mod random;
+pub mod rsa_key;
 pub mod secret;
 pub mod suite;
 mod truncated_mac;

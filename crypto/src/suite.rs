@@ -1,10 +1,16 @@
-//! What IANA numbered: transforms of IKEv2 and ESP, with their lengths. Facts live here once.
+//! What IANA numbered: transforms of IKEv2 and ESP, attributes of IKEv1, with their lengths. Facts live here once.
 //!
-//! Registry: "Internet Key Exchange Version 2 (IKEv2) Parameters".
+//! Registries: "Internet Key Exchange Version 2 (IKEv2) Parameters", "Internet Key Exchange (IKE) Attributes".
 
+mod cbc_cipher;
 mod encr;
+mod hash;
+mod kex_group;
 
+pub use cbc_cipher::CbcCipher;
 pub use encr::{Encr, Secrecy};
+pub use hash::Hash;
+pub use kex_group::KexGroup;
 
 /// Why an algorithm is refused unless someone asks for it in so many words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,59 +163,6 @@ impl PrfId {
     }
 }
 
-/// Key exchange methods (transform type 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KexGroup {
-    /// 2048-bit MODP (RFC 3526).
-    Modp2048,
-    /// 256-bit random ECP (RFC 5903).
-    Ecp256,
-    /// 384-bit random ECP (RFC 5903).
-    Ecp384,
-    /// Curve25519 (RFC 8031).
-    X25519,
-}
-
-impl KexGroup {
-    /// Every group.
-    pub const ALL: [Self; 4] = [Self::X25519, Self::Ecp256, Self::Ecp384, Self::Modp2048];
-
-    /// IANA transform ID.
-    pub const fn iana(self) -> u16 {
-        match self {
-            Self::Modp2048 => 14,
-            Self::Ecp256 => 19,
-            Self::Ecp384 => 20,
-            Self::X25519 => 31,
-        }
-    }
-
-    /// The group with this IANA ID, if adit has it.
-    pub fn from_iana(id: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|group| group.iana() == id)
-    }
-
-    /// Octets of the public value in a KE payload.
-    pub const fn public_len(self) -> usize {
-        match self {
-            Self::Modp2048 => 256,
-            Self::Ecp256 => 64,
-            Self::Ecp384 => 96,
-            Self::X25519 => 32,
-        }
-    }
-
-    /// The name used in config and logs, as strongSwan spells it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Modp2048 => "modp2048",
-            Self::Ecp256 => "ecp256",
-            Self::Ecp384 => "ecp384",
-            Self::X25519 => "x25519",
-        }
-    }
-}
-
 /// How ESP packets are numbered (transform type 5, RFC 4303 sections 2.2 and 2.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SequenceNumbers {
@@ -325,6 +278,13 @@ mod tests {
         }
         for group in KexGroup::ALL {
             assert_eq!(KexGroup::from_iana(group.iana()), Some(group));
+        }
+        for hash in Hash::ALL {
+            assert_eq!(Hash::from_ike_v1(hash.ike_v1()), Some(hash));
+        }
+        for cipher in CbcCipher::ALL {
+            let (value, bits) = cipher.ike_v1();
+            assert_eq!(CbcCipher::from_ike_v1(value, bits), Some(cipher));
         }
         for numbers in SequenceNumbers::ALL {
             assert_eq!(SequenceNumbers::from_iana(numbers.iana()), Some(numbers));

@@ -8,7 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test of real time sleeps")]
 
 use adit_crypto::random::{SecretRandom, SeededRandom};
-use adit_dataplane::contract::{ClusterSlot, InnerLayout, OuterDf, Path, SpiLayout, WorkerId};
+use adit_dataplane::contract::{ClusterSlot, InnerLayout, OuterDf, Path, SpiLayout, Transport, Transports, WorkerId};
 use adit_dataplane::io::{Backend, Door, DoorSeed, IoConfig, Lack, OpenError, OpenReport, TunConfig, Woken};
 use adit_dataplane::offload::{finish_checksum, split};
 use adit_dataplane::packet::{Burst, Channel, OuterFragments, PacketBuf, Pool, PoolSizes, Segments};
@@ -167,6 +167,26 @@ fn get(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (buffer, from)
 }
 
+/// A host's raw socket for native ESP. Over IPv4 what it receives has its header in front.
+fn esp_peer(text: &str) -> UdpSocket {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let address = SocketAddr::new(text.parse().unwrap(), 0);
+    let socket = Socket::new(Domain::for_address(address), Type::RAW, Some(Protocol::from(50))).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    UdpSocket::from(std::os::fd::OwnedFd::from(socket))
+}
+
+/// What the next native ESP packet is, and from whom.
+fn get_esp(socket: &UdpSocket) -> (Vec<u8>, IpAddr) {
+    let (mut bytes, from) = get(socket);
+    if from.is_ipv4() {
+        assert_eq!((bytes[0] >> 4, bytes[9]), (4, 50));
+        bytes.drain(..usize::from(bytes[0] & 0xf) * 4);
+    }
+    (bytes, from.ip())
+}
+
 /// What a packet is, seen from outside the door.
 type Seen = (Vec<u8>, Channel, Option<Path>);
 
@@ -183,7 +203,7 @@ fn script(backend: Backend) -> Vec<Seen> {
     for (from, locals) in [("127.0.0.9:7777", ["127.0.0.3", "127.0.0.4"]), ("[fd00::2]:7777", ["::1", "fd00::1"])] {
         let peer = peer(from);
         for local in locals {
-            for (port, channel) in [(500, Channel::Ike), (4500, Channel::NatT)] {
+            for (port, channel) in [(500, Channel::Ike), (4500, Channel::NatT), (10_000, Channel::CiscoUdp)] {
                 let local = SocketAddr::new(local.parse().unwrap(), port);
                 let path = Path { local, peer: address(from) };
                 for len in [0, 1, 1500, 1664, 1665, 9000, 65_487] {
@@ -229,8 +249,15 @@ fn sizes_and_classes(backend: Backend) -> Vec<(usize, TrafficClass, Option<u16>)
     let config = IoConfig { outer_df: OuterDf::Copy, ..config(backend, &["0.0.0.0", "::"]) };
     let mut worker = Worker::alone(&config);
     let mut all = Vec::new();
-    for (local, peer, head) in [("127.0.0.3:4500", "127.0.0.4:4500", 28), ("[fd00::1]:4500", "[fd00::2]:4500", 48)] {
+    for (channel, local, peer, head) in [
+        (Channel::NatT, "127.0.0.3:4500", "127.0.0.4:4500", 28),
+        (Channel::NatT, "[fd00::1]:4500", "[fd00::2]:4500", 48),
+        (Channel::CiscoUdp, "127.0.0.3:10000", "127.0.0.4:10000", 28),
+        (Channel::Esp, "127.0.0.3:0", "127.0.0.4:0", 20),
+        (Channel::Esp, "[fd00::1]:0", "[fd00::2]:0", 40),
+    ] {
         let path = Path { local: address(local), peer: address(peer) };
+        let v4 = path.local.is_ipv4();
         let back = Path { local: path.peer, peer: path.local };
         // Six of a size to a class: what may be grouped is, and what may not is not.
         for len in [100, 1280 - head, 1281 - head, 3000] {
@@ -238,7 +265,7 @@ fn sizes_and_classes(backend: Backend) -> Vec<(usize, TrafficClass, Option<u16>)
                 let mut burst = Burst::new();
                 let failed = worker.door.stats().transmit_failed;
                 for octet in [0, 0, 0xb9, 0xb9, 0x02, 0] {
-                    let mut packet = worker.packet(&pattern(octet, len), Channel::NatT, path);
+                    let mut packet = worker.packet(&pattern(octet, len), channel, path);
                     packet.meta.outer_class = TrafficClass::from_octet(octet as u8);
                     packet.meta.outer_fragments = fragments;
                     burst.push(packet);
@@ -248,18 +275,18 @@ fn sizes_and_classes(backend: Backend) -> Vec<(usize, TrafficClass, Option<u16>)
                     }
                 }
                 worker.send(&mut burst);
-                if fragments == OuterFragments::Forbidden && head == 28 && len + head > 1280 {
+                if fragments == OuterFragments::Forbidden && v4 && len + head > 1280 {
                     worker.receives_nothing();
                     assert_eq!(worker.door.stats().transmit_failed - failed, 6, "too long for the interface, with DF");
                     continue;
                 }
                 let mut burst = worker.receive(6);
                 for (packet, octet) in burst.drain(..).zip([0, 0, 0xb9, 0xb9, 0x02, 0]) {
-                    assert_eq!((packet.meta.channel, packet.meta.path), (Channel::NatT, Some(back)));
+                    assert_eq!((packet.meta.channel, packet.meta.path), (channel, Some(back)));
                     assert!(packet.bytes() == pattern(octet, len), "{len}: whole, and in order");
                     assert_eq!(u64::from(packet.meta.outer_class.octet()), octet);
                     // Over IPv4 payloads of whole eights behind 20 octets, over IPv6 behind 48.
-                    let longest = if head == 28 { 1276 } else { 1280 };
+                    let longest = if v4 { 1276 } else { 1280 };
                     assert_eq!(packet.meta.longest_fragment, (len + head > 1280).then_some(longest));
                     all.push((packet.len(), packet.meta.outer_class, packet.meta.longest_fragment));
                     worker.pool.put(packet);
@@ -381,8 +408,14 @@ fn each_packet_reaches_the_worker_that_its_spi_names() {
             let config = config(backend, &["127.0.0.1", "::1"]);
             let (seeds, _) = open(&config, 3, &layout).unwrap();
             let mut workers: Vec<Worker> = seeds.into_iter().map(Worker::new).collect();
-            for (from, to) in [("127.0.0.9:7777", "127.0.0.1:4500"), ("[::1]:7777", "[::1]:4500")] {
-                let peer = peer(from);
+            for (peer, to) in [
+                (peer("127.0.0.9:7777"), "127.0.0.1:4500"),
+                (peer("[::1]:7777"), "[::1]:4500"),
+                (peer("127.0.0.9:7776"), "127.0.0.1:10000"),
+                (peer("[::1]:7776"), "[::1]:10000"),
+                (esp_peer("127.0.0.9"), "127.0.0.1:0"),
+                (esp_peer("::1"), "[::1]:0"),
+            ] {
                 for slot in 0..100 {
                     for worker in 0..3 {
                         let Some(spi) = layout.encode(WorkerId(worker), slot, slot) else { continue };
@@ -421,6 +454,129 @@ fn each_packet_reaches_the_worker_that_its_spi_names() {
             assert_eq!(total, 30);
         });
     }
+}
+
+/// Native ESP of all sizes in, the same back, to and from two local addresses of each family.
+fn esp_script(backend: Backend) -> Vec<Seen> {
+    ip("addr add fd00::1/128 dev lo");
+    ip("addr add fd00::2/128 dev lo");
+    let mut worker = Worker::alone(&config(backend, &["127.0.0.3", "127.0.0.4", "::1", "fd00::1"]));
+    let mut all = Vec::new();
+    for (from, locals) in [("127.0.0.9", ["127.0.0.3", "127.0.0.4"]), ("fd00::2", ["::1", "fd00::1"])] {
+        let peer = esp_peer(from);
+        for local in locals {
+            let local = SocketAddr::new(local.parse().unwrap(), 0);
+            let path = Path { local, peer: SocketAddr::new(from.parse().unwrap(), 0) };
+            for len in [4, 60, 1500, 1664, 1665, 9000, 65_400] {
+                let bytes = pattern(len as u64, len);
+                peer.send_to(&bytes, local).unwrap();
+                let mut burst = worker.receive(1);
+                assert_eq!(seen(&burst), [(bytes.clone(), Channel::Esp, Some(path))], "{len} octets");
+                all.extend(seen(&burst));
+                worker.send(&mut burst);
+                assert_eq!(get_esp(&peer), (bytes, local.ip()), "{len} octets on their way back");
+            }
+            // A burst of one size: nothing may join it, and it keeps its order.
+            for n in 0..100u64 {
+                peer.send_to(&pattern(n, 500), local).unwrap();
+            }
+            let mut burst = worker.receive(100);
+            all.extend(seen(&burst));
+            worker.send(&mut burst);
+            for n in 0..100u64 {
+                assert_eq!(get_esp(&peer), (pattern(n, 500), local.ip()), "in order");
+            }
+        }
+    }
+    let stats = worker.door.stats();
+    assert_eq!((stats.transmit_full, stats.transmit_failed, stats.starved, stats.segmented), (0, 0, 0, 0));
+    assert_eq!(worker.pool.free().0, PoolSizes::default().small, "every small buffer came home");
+    all
+}
+
+#[test]
+fn native_esp_passes_both_doors_alike() {
+    let outcomes: Vec<_> = doors().into_iter().map(|backend| in_namespace(move || esp_script(backend))).collect();
+    assert!(outcomes.windows(2).all(|pair| pair[0] == pair[1]), "{outcomes:?}");
+}
+
+#[test]
+fn native_esp_to_a_wildcard_is_answered_from_the_address_that_it_was_sent_to() {
+    for backend in doors() {
+        in_namespace(move || {
+            ip("addr add fd00::2/128 dev lo");
+            let mut worker = Worker::alone(&config(backend, &["0.0.0.0", "::"]));
+            for (from, local) in [("127.0.0.9", "127.0.0.4:0"), ("fd00::2", "[::1]:0")] {
+                let peer = esp_peer(from);
+                let bytes = pattern(1, 100);
+                peer.send_to(&bytes, local).unwrap();
+                let mut burst = worker.receive(1);
+                let path = Path { local: address(local), peer: SocketAddr::new(from.parse().unwrap(), 0) };
+                assert_eq!(seen(&burst), [(bytes.clone(), Channel::Esp, Some(path))]);
+                worker.send(&mut burst);
+                assert_eq!(get_esp(&peer), (bytes, address(local).ip()));
+                // The peer is this host too: the wildcard gets what was sent to it.
+                let echo = worker.receive(1);
+                assert_eq!(echo[0].meta.path, Some(Path { local: path.peer, peer: path.local }));
+                echo.into_iter().for_each(|packet| worker.pool.put(packet));
+            }
+        });
+    }
+}
+
+#[test]
+fn the_kernel_refuses_native_esp_only_where_no_door_is_open_for_it() {
+    for backend in doors() {
+        in_namespace(move || {
+            for (from, to) in [("127.0.0.9", "127.0.0.1:0"), ("fd00::2", "[::1]:0")] {
+                ip("addr add fd00::2/128 dev lo nodad");
+                let peer = esp_peer(from);
+                peer.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+                peer.connect(to).unwrap();
+                let heard = || {
+                    peer.send(&[7; 60]).unwrap();
+                    loop {
+                        // The end of a ring interrupts what its thread waits for.
+                        match peer.recv(&mut [0; 100]).unwrap_err().kind() {
+                            std::io::ErrorKind::Interrupted => {}
+                            kind => return kind,
+                        }
+                    }
+                };
+                let quiet = std::io::ErrorKind::WouldBlock;
+                let udp_alone = IoConfig {
+                    transports: Transports::NONE.with(Transport::NatT),
+                    ..config(backend, &["127.0.0.1", "::1"])
+                };
+                let mut worker = Worker::alone(&udp_alone);
+                assert_ne!(heard(), quiet, "the kernel says that nobody takes the protocol");
+                worker.receives_nothing();
+                drop(worker);
+                let mut worker = Worker::alone(&config(backend, &["127.0.0.1", "::1"]));
+                assert_eq!(heard(), quiet);
+                assert_eq!(worker.receive(1)[0].bytes(), [7; 60]);
+                drop(worker);
+                ip("addr del fd00::2/128 dev lo");
+            }
+        });
+    }
+}
+
+#[test]
+fn without_the_right_to_raw_sockets_native_esp_is_refused_in_words_and_all_else_opens() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    in_namespace(|| {
+        let mut capabilities = capabilities(None).unwrap();
+        capabilities.effective -= CapabilitySet::NET_RAW;
+        // Of this thread alone.
+        set_capabilities(None, capabilities).unwrap();
+        let config = config(Backend::SystemCalls, &["127.0.0.1"]);
+        let Err(error) = open(&config, 1, &layout()) else { panic!("it opens") };
+        assert!(matches!(error, OpenError::NativeEspNotPermitted), "{error}");
+        assert!(error.to_string().contains("CAP_NET_RAW"));
+        let transports = Transports::ALL.iter().filter(|transport| *transport != Transport::Esp).collect();
+        assert!(open(&IoConfig { transports, ..config }, 1, &layout()).is_ok());
+    });
 }
 
 /// A configuration with a TUN that has a pool of each family behind it.

@@ -4,7 +4,8 @@
 mod harness;
 
 use adit_dataplane::contract::{
-    Command, DropReason, IkeDatagram, IkeFraming, Path, Selectors, TunnelKey, TunnelSpec, Wake, WorkerId,
+    Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Selectors, TunnelKey, TunnelSpec,
+    Wake, WorkerId,
 };
 use adit_dataplane::fate::Fate;
 use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
@@ -26,6 +27,27 @@ const CASES: &[Case] = &[
         world.esp(0, alice.path, &[0xff]);
     }),
     (DropReason::Keepalive, "one octet 0xFF on port 500", |world, alice, _| ike(world, alice.path, &[0xff])),
+    (DropReason::Keepalive, "one octet 0xFF on Cisco's port", |world, alice, _| {
+        arrive(world, Channel::CiscoUdp, alice.path, &[0xff]);
+    }),
+    (DropReason::Keepalive, "one octet 0xFF behind four of zero on Cisco's port", |world, alice, _| {
+        arrive(world, Channel::CiscoUdp, alice.path, &[0, 0, 0, 0, 0xff]);
+    }),
+    (DropReason::Unsolicited, "IKE on Cisco's port", |world, alice, _| {
+        arrive(world, Channel::CiscoUdp, alice.path, &[&[0; 4][..], &[7; 28]].concat());
+    }),
+    (DropReason::Unsolicited, "a reserved SPI in native ESP", |world, alice, _| {
+        arrive(world, Channel::Esp, alice.path, &[0, 0, 0, 255, 0, 0, 0, 1]);
+    }),
+    (DropReason::TooShort, "three octets of native ESP", |world, alice, _| {
+        arrive(world, Channel::Esp, alice.path, &[1, 2, 3]);
+    }),
+    (DropReason::TooShort, "three octets on Cisco's port", |world, alice, _| {
+        arrive(world, Channel::CiscoUdp, alice.path, &[1, 2, 3]);
+    }),
+    (DropReason::UnknownSpi, "native ESP of nobody's", |world, alice, _| {
+        arrive(world, Channel::Esp, alice.path, &[0x77; 60]);
+    }),
     (DropReason::TooShort, "three octets", |world, alice, _| {
         world.esp(0, alice.path, &[1, 2, 3]);
     }),
@@ -190,6 +212,11 @@ fn alice_to_server(alice: &Client) -> Vec<u8> {
     v4(alice.v4, SERVER_V4, 60)
 }
 
+fn arrive(world: &mut World, channel: Channel, path: Path, bytes: &[u8]) {
+    world.peers[0].push_outer(channel, path, bytes).unwrap();
+    world.settle();
+}
+
 fn ike(world: &mut World, path: Path, bytes: &[u8]) {
     world.peers[0].push_outer(Channel::Ike, path, bytes).unwrap();
     world.settle();
@@ -351,7 +378,11 @@ fn what_a_door_did_not_send_or_did_not_take_whole_is_counted() {
     let config = DataplaneConfig { pool: POOL, ..DataplaneConfig::default() };
     let doors = vec![Broken { stats: DoorStats::default() }];
     let (dataplane, mut workers) = assemble(&config, layout(), routes(), doors).unwrap();
-    assert!(dataplane.workers[0].send(Command::SendKeepalive(path_v4(1))).is_ok());
+    assert!(
+        dataplane.workers[0]
+            .send(Command::SendKeepalive(Keepalive { path: path_v4(1), form: KeepaliveForm::NatT }))
+            .is_ok()
+    );
     workers[0].turn(Instant::ZERO).unwrap();
     let drops = dataplane.workers[0].counters.totals().drops;
     assert_eq!(drops[DropReason::ReceiveTruncated as usize], 1);

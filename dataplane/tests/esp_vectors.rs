@@ -11,7 +11,7 @@ use adit_dataplane::contract::{
 use adit_dataplane::esp::InboundSa;
 use adit_dataplane::packet::PacketBuf;
 use adit_dataplane::time::Instant;
-use harness::{path_v4, whole_world};
+use harness::{natt, path_v4, whole_world};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ impl Set {
             selectors: Arc::new(everything),
             counters: Arc::default(),
         };
-        let mut sa = InboundSa::new(spec, path_v4(1));
+        let mut sa = InboundSa::new(spec, natt(path_v4(1)));
         // So that the guess at the high half is the vector's.
         sa.resume_at((u64::from(vector.seq_hi.unwrap_or(0)) << 32 | u64::from(vector.seq)).saturating_sub(1000));
         sa

@@ -4,8 +4,8 @@ mod harness;
 
 use adit_crypto::esp_cipher::EspCipher;
 use adit_dataplane::contract::{
-    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, Lane, Move, OutboundSpec, Retired, Selectors,
-    Spi, TunnelKey, WorkerId,
+    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, Keepalive, KeepaliveForm, Lane, Move,
+    OutboundSpec, Retired, Selectors, Spi, TunnelKey, WorkerId,
 };
 use adit_dataplane::packet::Channel;
 use adit_dataplane::worker::{DataplaneConfig, Turn};
@@ -22,7 +22,7 @@ fn told(events: Vec<Event>) -> Vec<String> {
         }
         Event::FirstUse { spi } => format!("first use of inbound {}", slot(spi)),
         Event::Lifetime { pair, direction, reached } => format!("{reached:?} limit of {direction:?} {}", slot(pair)),
-        Event::Moved { tunnel, path } => format!("tunnel {} moved to {}", tunnel.slot, path.peer),
+        Event::Moved { tunnel, path } => format!("tunnel {} moved to {}", tunnel.slot, path.path().peer),
         Event::Retired(Retired::Inbound { spi, cipher }) => format!("inbound {} with {}", slot(spi), key(cipher)),
         Event::Retired(Retired::Outbound { tunnel, cipher }) => {
             format!("outbound of {} with {}", tunnel.slot, key(cipher))
@@ -140,7 +140,10 @@ fn a_moved_tunnel_sends_to_the_new_address() {
     let mut world = World::new(1);
     let client = world.connect(0, 1, gcm());
     for (from, path) in [(client.path, path_v4(77)), (path_v4(77), path_v6(77))] {
-        world.command(WorkerId(0), Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from, to: path })));
+        world.command(
+            WorkerId(0),
+            Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from: natt(from), to: natt(path) })),
+        );
         let outside = world.inner(0, &v4(SERVER_V4, client.v4, 60));
         assert_eq!(outside[0].path, Some(path));
     }
@@ -177,10 +180,17 @@ fn ike_passes_both_ways_in_its_framing() {
         assert_eq!((departed[0].channel, departed[0].path), (channel, Some(path_v4(1))));
         assert_eq!(departed[0].bytes, [vec![0; marker], vec![5; len]].concat());
     }
-    world.command(WorkerId(0), Command::SendKeepalive(path_v6(1)));
-    world.settle();
-    let keepalive = world.departed();
-    assert_eq!((keepalive[0].channel, &keepalive[0].bytes[..]), (Channel::NatT, &[0xff][..]));
+    for (form, channel, bytes) in [
+        (KeepaliveForm::NatT, Channel::NatT, &[0xff][..]),
+        (KeepaliveForm::Cisco, Channel::CiscoUdp, &[0xff]),
+        (KeepaliveForm::CiscoMarked, Channel::CiscoUdp, &[0, 0, 0, 0, 0xff]),
+    ] {
+        world.command(WorkerId(0), Command::SendKeepalive(Keepalive { path: path_v6(1), form }));
+        world.settle();
+        let keepalive = world.departed();
+        assert_eq!((keepalive[0].channel, &keepalive[0].bytes[..]), (channel, bytes));
+        assert_eq!(keepalive[0].path, Some(path_v6(1)));
+    }
     assert_eq!(world.all_dropped(), []);
 }
 
@@ -195,7 +205,7 @@ fn commands_that_do_not_fit_change_nothing_and_are_counted() {
     let refused = vec![
         Command::AddTunnel(client.tunnel_spec()),
         Command::AddTunnel(adit_dataplane::contract::TunnelSpec { tunnel: beyond, ..client.tunnel_spec() }),
-        Command::MoveTunnel(Box::new(Move { tunnel: nowhere, from: path_v4(1), to: path_v4(2) })),
+        Command::MoveTunnel(Box::new(Move { tunnel: nowhere, from: natt(path_v4(1)), to: natt(path_v4(2)) })),
         Command::AddInbound(Box::new(inbound(nowhere, 5))),
         Command::AddInbound(Box::new(inbound(client.tunnel, 1))),
         Command::AddInbound(Box::new(InboundSpec { spi: spi(3, 5), ..inbound(client.tunnel, 5) })),

@@ -4,8 +4,10 @@
 mod harness;
 
 use adit_dataplane::contract::{
-    Command, DropReason, Event, Following, Move, Path, TunnelKey, TunnelSpec, WorkerId, WorkerTotals,
+    Command, DropReason, EspPath, Event, Following, Move, Path, Transport, Transports, TunnelKey, TunnelSpec, WorkerId,
+    WorkerTotals,
 };
+use adit_dataplane::io::memory::Departed;
 use adit_dataplane::packet::Channel;
 use adit_dataplane::worker::DataplaneConfig;
 use harness::*;
@@ -25,7 +27,7 @@ fn goes_to(world: &mut World, client: &Client) -> Option<Path> {
 /// Moves that were reported, in order.
 fn moves(world: &World) -> Vec<(TunnelKey, Path)> {
     let moved = |event| match event {
-        Event::Moved { tunnel, path } => Some((tunnel, path)),
+        Event::Moved { tunnel, path } => Some((tunnel, path.path())),
         Event::Ike(_) | Event::FirstUse { .. } | Event::Lifetime { .. } | Event::Retired(_) => None,
     };
     world.events().into_iter().filter_map(moved).collect()
@@ -35,6 +37,11 @@ fn totals(world: &World) -> WorkerTotals {
     world.dataplane.workers[0].counters.totals()
 }
 
+fn moved_by_esp(world: &World) -> u64 {
+    let WorkerTotals { moved_to_nat_t, moved_to_cisco_udp, moved_to_esp, .. } = totals(world);
+    moved_to_nat_t + moved_to_cisco_udp + moved_to_esp
+}
+
 fn port(client: &Client, port: u16) -> Path {
     let mut path = client.path;
     path.peer.set_port(port);
@@ -42,7 +49,7 @@ fn port(client: &Client, port: u16) -> Path {
 }
 
 fn order(client: &Client, from: Path, to: Path) -> Command {
-    Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from, to }))
+    Command::MoveTunnel(Box::new(Move { tunnel: client.tunnel, from: natt(from), to: natt(to) }))
 }
 
 #[test]
@@ -65,7 +72,7 @@ fn the_newest_packet_moves_its_tunnel_in_the_same_turn() {
     let all: Vec<Path> =
         moves(&world).into_iter().map(|(tunnel, path)| (tunnel == client.tunnel).then_some(path).unwrap()).collect();
     assert_eq!(all, elsewhere[..3], "the last is the third again");
-    assert_eq!(totals(&world).tunnels_moved, 3);
+    assert_eq!(moved_by_esp(&world), 3);
     assert_eq!(world.all_dropped(), []);
 }
 
@@ -88,7 +95,7 @@ fn what_is_repeated_late_or_forged_moves_nothing() {
         assert_eq!(world.esp(0, other, &forged), []);
     }
     assert_eq!(goes_to(&mut world, &client), Some(client.path));
-    assert_eq!((moves(&world), totals(&world).tunnels_moved, totals(&world).moves_limited), (vec![], 0, 0));
+    assert_eq!((moves(&world), moved_by_esp(&world), totals(&world).moves_limited), (vec![], 0, 0));
     assert_eq!(world.all_dropped(), [(DropReason::Replayed, 1), (DropReason::BadIcv, 3)]);
     // The next genuine one does.
     world.esp(0, other, &client.seal(11, &up(&client)));
@@ -120,7 +127,7 @@ fn a_peer_without_a_nat_stays_where_ike_says() {
     world.command(WorkerId(0), order(&client, client.path, path_v4(67)));
     assert_eq!(goes_to(&mut world, &client), Some(path_v4(67)));
     assert_eq!(moves(&world), [(client.tunnel, path_v4(67))]);
-    assert_eq!(totals(&world).tunnels_moved, 0, "that one is control's");
+    assert_eq!(moved_by_esp(&world), 0, "that one is control's");
 }
 
 #[test]
@@ -184,7 +191,7 @@ fn moves_are_limited_and_the_packets_are_not() {
         let path = port(&client, 40_000 + sequence as u16);
         assert_eq!(world.esp(0, path, &client.seal(sequence, &up(&client))).len(), 1);
     }
-    assert_eq!((moves(&world).len(), totals(&world).tunnels_moved, totals(&world).moves_limited), (10, 10, 20));
+    assert_eq!((moves(&world).len(), moved_by_esp(&world), totals(&world).moves_limited), (10, 10, 20));
     assert_eq!(goes_to(&mut world, &client), Some(port(&client, 40_010)));
     world.now = world.now + Duration::from_secs(1);
     world.esp(0, port(&client, 40_030), &client.seal(31, &up(&client)));
@@ -218,4 +225,116 @@ fn a_packet_that_another_worker_took_in_moves_its_tunnel_too() {
     world.esp(0, path_v4(77), &client.seal(1, &up(&client)));
     assert_eq!(goes_to(&mut world, &client), Some(path_v4(77)));
     assert_eq!(moves(&world), [(client.tunnel, path_v4(77))]);
+}
+
+/// A packet from this client comes in like that; this is what left.
+fn comes_by(world: &mut World, path: EspPath, bytes: &[u8]) -> Vec<Departed> {
+    world.peers[0].push_outer(path.transport().into(), path.path(), bytes).unwrap();
+    world.settle();
+    world.departed()
+}
+
+/// Where an inner packet to this client goes now, and how.
+fn goes_by(world: &mut World, client: &Client) -> EspPath {
+    let sent = world.inner(0, &v4(SERVER_V4, client.v4, 60));
+    assert_eq!(sent.len(), 1, "{:?}", world.all_dropped());
+    client.open(&sent[0].bytes);
+    EspPath::new(sent[0].channel.transport().unwrap(), sent[0].path.unwrap())
+}
+
+/// A client that came by `transport`, with a tunnel that is moved like this.
+fn admitted(world: &mut World, transport: Transport, following: Following, transports: Transports) -> Client {
+    let client = Client { transport, ..Client::new(0, 1, gcm()) };
+    let spec = TunnelSpec { following, transports, ..client.tunnel_spec() };
+    world.command(WorkerId(0), Command::AddTunnel(spec));
+    world.command(WorkerId(0), Command::AddInbound(Box::new(client.inbound_spec())));
+    world.command(WorkerId(0), Command::SwitchOutbound(Box::new(client.outbound_spec())));
+    world.add_route("10.30.0.1/32", client.tunnel);
+    world.settle();
+    client
+}
+
+#[test]
+fn a_session_moves_from_any_transport_to_any_other_and_back_by_its_packets_alone() {
+    for (from, to) in Transport::ALL.into_iter().flat_map(|from| Transport::ALL.map(|to| (from, to))) {
+        let mut world = World::new(1);
+        let client = admitted(&mut world, from, Following::NewestPacket, Transports::ALL);
+        let here = client.esp_path();
+        let there = EspPath::new(to, port(&client, 40_000));
+        assert_eq!(goes_by(&mut world, &client), here);
+        for (sequence, path) in [(1, here), (2, there), (3, there), (4, here)] {
+            let inside = comes_by(&mut world, path, &client.seal(sequence, &up(&client)));
+            assert_eq!((inside.len(), inside[0].channel), (1, Channel::Inner), "{from} to {to}");
+            assert_eq!(goes_by(&mut world, &client), path, "{from} to {to}");
+        }
+        let told = |event| match event {
+            Event::Moved { tunnel, path } => Some((tunnel, path)),
+            Event::Ike(_) | Event::FirstUse { .. } | Event::Lifetime { .. } | Event::Retired(_) => None,
+        };
+        let told: Vec<_> = world.events().into_iter().filter_map(told).collect();
+        // From native ESP to native ESP there is no other port.
+        let moves = if here == there { vec![] } else { vec![(client.tunnel, there), (client.tunnel, here)] };
+        assert_eq!(told, moves);
+        let WorkerTotals { moved_to_nat_t, moved_to_cisco_udp, moved_to_esp, .. } = totals(&world);
+        for (transport, counted) in Transport::ALL.into_iter().zip([moved_to_nat_t, moved_to_cisco_udp, moved_to_esp]) {
+            let moves = moves.iter().filter(|(_, path)| path.transport() == transport).count();
+            assert_eq!(counted, moves as u64, "{from} to {to}: counted for {transport}");
+        }
+        assert_eq!(world.all_dropped(), []);
+    }
+}
+
+#[test]
+fn what_is_repeated_late_or_forged_moves_nothing_whichever_way_it_comes() {
+    for (from, to) in Transport::ALL.into_iter().flat_map(|from| Transport::ALL.map(|to| (from, to))) {
+        let mut world = World::new(1);
+        let client = admitted(&mut world, from, Following::NewestPacket, Transports::ALL);
+        let (here, elsewhere) = (client.esp_path(), EspPath::new(to, path_v4(66)));
+        let newest = client.seal(10, &up(&client));
+        comes_by(&mut world, here, &newest);
+        assert_eq!(comes_by(&mut world, elsewhere, &newest), []);
+        assert_eq!(comes_by(&mut world, elsewhere, &client.seal(9, &up(&client))).len(), 1, "late, and genuine");
+        for at in [8, 20, 40] {
+            let mut forged = client.seal(u32::MAX, &up(&client));
+            forged[at] ^= 1;
+            assert_eq!(comes_by(&mut world, elsewhere, &forged), []);
+        }
+        assert_eq!(goes_by(&mut world, &client), here, "{from} to {to}");
+        assert_eq!((moves(&world), moved_by_esp(&world), totals(&world).moves_limited), (vec![], 0, 0));
+        assert_eq!(world.all_dropped(), [(DropReason::Replayed, 1), (DropReason::BadIcv, 3)]);
+        comes_by(&mut world, elsewhere, &client.seal(11, &up(&client)));
+        assert_eq!(goes_by(&mut world, &client), elsewhere, "the next genuine one does");
+    }
+}
+
+#[test]
+fn a_transport_that_a_session_may_not_use_carries_its_packets_and_moves_nothing() {
+    for forbidden in Transport::ALL {
+        let mut world = World::new(1);
+        let allowed: Transports = Transport::ALL.into_iter().filter(|transport| *transport != forbidden).collect();
+        let from = allowed.iter().next().unwrap();
+        let client = admitted(&mut world, from, Following::NewestPacket, allowed);
+        let by = |transport| EspPath::new(transport, client.path);
+        assert_eq!(comes_by(&mut world, by(forbidden), &client.seal(1, &up(&client))).len(), 1);
+        assert_eq!(goes_by(&mut world, &client), client.esp_path());
+        for (sequence, transport) in (2..).zip(allowed.iter()) {
+            comes_by(&mut world, by(transport), &client.seal(sequence, &up(&client)));
+            assert_eq!(goes_by(&mut world, &client), by(transport));
+        }
+        assert_eq!(world.all_dropped(), []);
+    }
+}
+
+#[test]
+fn a_peer_behind_no_nat_moves_between_transports_and_not_between_addresses() {
+    let mut world = World::new(1);
+    let client = admitted(&mut world, Transport::Esp, Following::SameHosts, Transports::ALL);
+    for (sequence, transport) in (1..).zip([Transport::NatT, Transport::CiscoUdp, Transport::Esp, Transport::NatT]) {
+        let here = EspPath::new(transport, client.path);
+        comes_by(&mut world, here, &client.seal(2 * sequence, &up(&client)));
+        assert_eq!(goes_by(&mut world, &client), here);
+        let elsewhere = EspPath::new(transport, path_v4(66));
+        assert_eq!(comes_by(&mut world, elsewhere, &client.seal(2 * sequence + 1, &up(&client))).len(), 1);
+        assert_eq!(goes_by(&mut world, &client), here, "it is genuine, and where it comes from is nobody's word");
+    }
 }

@@ -50,7 +50,7 @@ fn any_bytes_through_a_turn() {
                     let esp = client.seal_raw(sequence, &body[..trailer_at], &[], trailer[0], trailer[1]);
                     // of any class, and maybe out of fragments
                     let meta = Meta {
-                        channel: Channel::NatT,
+                        channel: [Channel::NatT, Channel::CiscoUdp, Channel::Esp][usize::from(kind) % 3],
                         path: Some(client.path),
                         outer_class: TrafficClass::from_octet(packet.first().copied().unwrap_or_default()),
                         longest_fragment: (kind & 0x10 != 0).then_some(u16::from(trailer[0]) * 9),
@@ -58,7 +58,9 @@ fn any_bytes_through_a_turn() {
                     };
                     world.peers[worker].push(meta, &esp)
                 }
-                8..=10 => world.peers[worker].push_inner(packet),
+                8 => world.peers[worker].push_inner(packet),
+                9 => world.peers[worker].push_outer(Channel::CiscoUdp, client.path, packet),
+                10 => world.peers[worker].push_outer(Channel::Esp, client.path, packet),
                 // a good header, anything behind it
                 11 | 12 => {
                     let mut inner = v4(SERVER_V4, client.v4, 28 + packet.len());

@@ -5,8 +5,9 @@ use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, Path, Routes,
-    Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    ClusterSlot, Command, Dataplane, EspPath, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, Path,
+    Routes, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, Transport, Transports, TunnelKey, TunnelSpec,
+    WorkerId,
 };
 use adit_dataplane::esp::{IvSpace, OutboundSa};
 use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, pair};
@@ -115,9 +116,10 @@ impl Case {
         self.twins.push(OutboundSa::new(outbound(spi, there)?, IvSpace::new(0, WorkerId(1))));
         let tunnel = TunnelSpec {
             tunnel,
-            path: path(),
+            path: EspPath::new(Transport::NatT, path()),
             outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
             following: Following::NewestPacket,
+            transports: Transports::ALL,
         };
         let commands = [
             Command::AddTunnel(tunnel),

@@ -2,6 +2,8 @@
 
 use super::ask::{Asker, NoAnswer, Question};
 use super::views::{DropView, ErrorView, IkeView, StatusView, WorkerView, drops};
+use crate::aaa::desk::DeskView;
+use crate::aaa::window::Window;
 use crate::session::{SaView, SessionView};
 use adit_dataplane::contract::WorkerCounters;
 use axum::Router;
@@ -16,6 +18,8 @@ use std::sync::Arc;
 pub struct Sources {
     /// To the IKE thread.
     pub asker: Asker,
+    /// To the AAA thread.
+    pub aaa: Window,
     /// Every worker's core and counters.
     pub workers: Arc<[(Option<usize>, Arc<WorkerCounters>)]>,
 }
@@ -27,6 +31,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/v1/sessions", get(sessions))
         .route("/v1/sas", get(sas))
         .route("/v1/ike", get(ike))
+        .route("/v1/aaa", get(aaa))
         .route("/v1/workers", get(workers))
         .route("/v1/drops", get(dropped))
         .fallback(unknown)
@@ -50,6 +55,10 @@ async fn ike(State(sources): State<Sources>) -> Result<Json<IkeView>, NoAnswer> 
     sources.asker.ask(Question::Ike).await.map(Json)
 }
 
+async fn aaa(State(sources): State<Sources>) -> Result<Json<DeskView>, NoAnswer> {
+    sources.aaa.view().await.map(Json).ok_or(NoAnswer::Gone)
+}
+
 async fn workers(State(sources): State<Sources>) -> Json<Vec<WorkerView>> {
     let views = sources.workers.iter().enumerate();
     Json(views.map(|(index, (core, counters))| WorkerView::new(index, *core, counters)).collect())
@@ -61,7 +70,8 @@ async fn dropped(State(sources): State<Sources>) -> Json<Vec<DropView>> {
 }
 
 async fn unknown() -> Response {
-    let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/workers, /v1/drops";
+    let error =
+        "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/aaa, /v1/workers, /v1/drops";
     (StatusCode::NOT_FOUND, Json(ErrorView { error: error.to_owned() })).into_response()
 }
 

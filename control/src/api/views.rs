@@ -147,6 +147,14 @@ pub struct WorkerView {
     pub inner_fragmented: u64,
     /// Times that a tunnel's MTU followed the fragments of authenticated packets.
     pub mtu_learned: u64,
+    /// Sessions that followed their client's ESP to another address or transport: to NAT-T.
+    pub moved_to_nat_t: u64,
+    /// The same, to Cisco's IPsec over UDP.
+    pub moved_to_cisco_udp: u64,
+    /// The same, to native ESP.
+    pub moved_to_esp: u64,
+    /// Packets from elsewhere that were not followed: their session has moved as often as it may.
+    pub moves_limited: u64,
     /// Packets dropped, for all reasons.
     pub dropped: u64,
 }
@@ -191,6 +199,10 @@ impl WorkerView {
             mss_clamped: totals.mss_clamped,
             inner_fragmented: totals.inner_fragmented,
             mtu_learned: totals.mtu_learned,
+            moved_to_nat_t: totals.moved_to_nat_t,
+            moved_to_cisco_udp: totals.moved_to_cisco_udp,
+            moved_to_esp: totals.moved_to_esp,
+            moves_limited: totals.moves_limited,
             dropped: totals.drops.iter().sum(),
         }
     }

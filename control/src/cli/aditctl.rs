@@ -1,7 +1,8 @@
 //! `aditctl`: asks a running daemon.
 
 use super::client::{self, AskError};
-use super::tables;
+use super::login_test::{self, LoginTest};
+use super::{hash_password, tables};
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use std::io::Write as _;
@@ -22,7 +23,7 @@ struct Arguments {
     what: What,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum What {
     /// The daemon as a whole
     Status,
@@ -37,6 +38,19 @@ enum What {
     Workers,
     /// Dropped packets, by reason
     Drops,
+    /// RADIUS servers, and whom the daemon is asking about
+    Aaa {
+        #[command(subcommand)]
+        what: Option<Aaa>,
+    },
+    /// Make a password's hash for a [[user]] of the configuration
+    HashPassword,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Aaa {
+    /// Try a login with the configuration's users and servers, without the daemon
+    Test(LoginTest),
 }
 
 const AFTER_HELP: &str =
@@ -46,11 +60,7 @@ const AFTER_HELP: &str =
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     match answer(&arguments) {
-        Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            // Whoever reads has seen enough (`aditctl … | head`).
-            Err(_closed) => ExitCode::FAILURE,
-        },
+        Ok(code) => code,
         Err(error) => {
             eprintln!("aditctl: {error}");
             match error {
@@ -61,15 +71,27 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn answer(arguments: &Arguments) -> Result<String, AskError> {
+fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
     let width = tables::width();
-    match arguments.what {
+    let text = match &arguments.what {
         What::Status => ask(arguments, "/v1/status", tables::status),
         What::Sessions => ask(arguments, "/v1/sessions", |views: &Vec<_>| tables::sessions(views, width)),
         What::Sa => ask(arguments, "/v1/sas", |views: &Vec<_>| tables::sas(views, width)),
         What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
         What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),
         What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
+        What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),
+        What::Aaa { what: Some(Aaa::Test(test)) } => return Ok(login_test::run(test)),
+        What::HashPassword => return Ok(hash_password::run()),
+    };
+    Ok(print(&text?))
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough (`aditctl … | head`).
+        Err(_closed) => ExitCode::FAILURE,
     }
 }
 

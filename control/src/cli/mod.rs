@@ -3,5 +3,8 @@
 pub mod aditctl;
 pub mod aditd;
 mod client;
+mod hash_password;
+mod login_test;
+mod password;
 mod tables;
 mod units;

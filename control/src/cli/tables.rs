@@ -1,6 +1,7 @@
 //! Answers as tables for people.
 
 use super::units::{count, octets, time};
+use crate::aaa::desk::DeskView;
 use crate::api::views::{DropView, IkeView, StatusView, WorkerView};
 use crate::ike::engine::Holdings;
 use crate::session::{SaView, SessionState, SessionView};
@@ -75,7 +76,9 @@ pub(super) fn sessions(views: &[SessionView], width: u16) -> String {
             SessionState::Closing => format!("{} (closing)", view.identity),
         };
         let addresses = view.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        let text = [view.id.clone(), identity, addresses, view.peer.to_string()];
+        // Below, as there is no room beside.
+        let peer = format!("{}\n{}", view.peer, view.transport);
+        let text = [view.id.clone(), identity, addresses, peer.trim_end().to_owned()];
         let numbers = [time(view.up_seconds), time(view.idle_seconds), octets(view.bytes_in), octets(view.bytes_out)];
         table.add_row(text.into_iter().chain(numbers));
     }
@@ -130,6 +133,30 @@ pub(super) fn drops(views: &[DropView], width: u16) -> String {
         table.add_row([view.name.clone(), view.sentence.clone(), count(view.total), workers]);
     }
     finish(&table)
+}
+
+pub(super) fn aaa(view: &DeskView, width: u16) -> String {
+    let mut text = format!(
+        "asking     {} questions open, {} passwords to check\n\
+         accounting {} records written, {} lost, {} sessions wait\n",
+        view.questions,
+        view.checks,
+        count(view.records_written),
+        count(view.records_lost),
+        view.accounts
+    );
+    if view.servers.is_empty() {
+        return text + "no RADIUS servers\n";
+    }
+    let headers = ["server", "for", "state", "waiting", "asked", "again", "answers", "none", "ignored"];
+    let mut table = table(width, &headers, 3);
+    for server in &view.servers {
+        let numbers = [server.requests, server.repeats, server.answers, server.unanswered, server.ignored];
+        let names = [&server.server, &server.port, &server.state].map(Clone::clone);
+        table.add_row(names.into_iter().chain([server.waiting.to_string()]).chain(numbers.map(count)));
+    }
+    text.push('\n');
+    text + &finish(&table)
 }
 
 /// The first `text` columns are text, the others numbers.

@@ -1,20 +1,16 @@
 //! From what the file says to what cannot be wrong: defaults, references between sections, contradictions.
 
-use super::checked::{
-    Api, Config, Connection, Esp, EspProposal, Ike, IkeProposal, Listen, Log, Pool, Rekey, Sizes, SocketBuffers, Tun,
-    Workers,
-};
-use super::error::{Problem, Warning, nearest};
+use super::check_connections::{Around, connections};
+use super::check_users;
+use super::checked::{Api, Config, Esp, Ike, Listen, Log, NativeEsp, Pool, Rekey, Sizes, SocketBuffers, Tun, Workers};
+use super::error::{Problem, Warning};
 use super::file;
-use super::legacy;
-use super::psk;
 use super::section::{Located, Source};
 use crate::lease::headend_address;
-use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::TunnelRules;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a file is checked against.
@@ -26,8 +22,8 @@ pub struct Surroundings {
     pub cores: Vec<usize>,
 }
 
-/// Guessable keys are found offline by anyone who sees one login attempt answered (RFC 7296 section 2.15).
-const SHORT_PSK: usize = 16;
+/// That of Cisco's own headends.
+const CISCO_UDP_PORT: u16 = 10_000;
 
 /// The checked config, as far as the file allows one; mistakes go to `source`.
 pub(super) fn check(
@@ -39,9 +35,13 @@ pub(super) fn check(
     let listen = listen(source, &file.listen);
     let workers = workers(source, &file.workers, &around.cores);
     let pools = pools(source, &file.pools);
-    let connections = connections(source, &file, around, warnings);
+    let users = check_users::users(source, &file.users, &pools, warnings);
+    let radius = check_users::radius(source, &file.radius, &around.folder, warnings);
+    let certificate = check_users::certificate(source, &file, &around.folder);
+    let connections = connections(source, &file, &Around { surroundings: around, listen: &listen }, warnings);
     Some(Config {
         identity: file.identity?.value,
+        certificate,
         listen,
         workers,
         tun: Tun {
@@ -63,12 +63,14 @@ pub(super) fn check(
         esp: esp(&file.esp),
         sizes: sizes(&file.sizes),
         pools,
+        users,
+        radius,
         connections,
     })
 }
 
 /// The number, or the default. Shapes have bounded it already: what does not fit cannot come here.
-fn narrow<T: TryFrom<u64>>(key: Option<&Located<u64>>, default: T) -> T {
+pub(super) fn narrow<T: TryFrom<u64>>(key: Option<&Located<u64>>, default: T) -> T {
     key.and_then(|key| T::try_from(key.value).ok()).unwrap_or(default)
 }
 
@@ -103,7 +105,24 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
         None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
         Some(list) => each_once(source, "[listen] addresses", &list.value),
     };
-    Listen { addresses, ike_port, natt_port }
+    let cisco_udp_port = Some(narrow(file.cisco_udp_port.as_ref(), CISCO_UDP_PORT)).filter(|port| *port != 0);
+    if cisco_udp_port.is_some_and(|port| port == ike_port || port == natt_port) {
+        let line = [&file.cisco_udp_port, &file.natt_port, &file.ike_port].into_iter().flatten().next();
+        source.error(
+            line.map_or(1, |port| port.line),
+            "[listen] cisco_udp_port".to_owned(),
+            Problem::Misfit {
+                expected: "a port other than ike_port and natt_port, or 0 for none".to_owned(),
+                found: cisco_udp_port.unwrap_or_default().to_string(),
+                hint: None,
+            },
+        );
+    }
+    let native_esp = match file.native_esp.as_ref().is_none_or(|native| native.value) {
+        true => NativeEsp::Carried,
+        false => NativeEsp::Refused,
+    };
+    Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp }
 }
 
 fn workers(source: &Source<'_>, file: &file::Workers, available: &[usize]) -> Workers {
@@ -259,7 +278,13 @@ fn pools(source: &Source<'_>, file: &[file::Pool]) -> Vec<Pool> {
             }
         }
         let dns = pool.dns.as_ref().map(|list| each_once(source, &format!("{} dns", pool.title), &list.value));
-        pools.push(Pool { name: name.to_owned(), v4, v6, dns: dns.unwrap_or_default() });
+        pools.push(Pool {
+            name: name.to_owned(),
+            v4,
+            v6,
+            dns: dns.unwrap_or_default(),
+            netbios_name_servers: Vec::new(),
+        });
     }
     pools
 }
@@ -268,7 +293,10 @@ fn overlap(one: IpNet, other: IpNet) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 
-fn unique_names<'a>(source: &Source<'_>, sections: impl Iterator<Item = (&'a str, Option<&'a Located<String>>)>) {
+pub(super) fn unique_names<'a>(
+    source: &Source<'_>,
+    sections: impl Iterator<Item = (&'a str, Option<&'a Located<String>>)>,
+) {
     let mut seen: Vec<&Located<String>> = Vec::new();
     for (title, name) in sections {
         let Some(name) = name else { continue };
@@ -282,131 +310,6 @@ fn unique_names<'a>(source: &Source<'_>, sections: impl Iterator<Item = (&'a str
     }
 }
 
-fn connections(
-    source: &Source<'_>,
-    file: &file::Config,
-    around: &Surroundings,
-    warnings: &mut Vec<Warning>,
-) -> Vec<Connection> {
-    if file.connections.is_empty() {
-        let expected = "at least one [[connection]], or nobody can log in".to_owned();
-        source.error(1, "[[connection]]".to_owned(), Problem::Missing(expected));
-    }
-    let named = file.connections.iter().map(|connection| (connection.title.as_str(), connection.name.as_ref()));
-    unique_names(source, named);
-    for connection in &file.connections {
-        legacy::check(source, connection, warnings);
-    }
-    file.connections
-        .iter()
-        .map(|connection| Connection {
-            name: connection.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
-            remote_ids: values(connection.remote_ids.as_ref()),
-            psk: psk(source, connection, &around.folder, warnings),
-            pools: pool_indices(source, connection, &file.pools),
-            networks: values(connection.networks.as_ref()),
-            ike_proposals: match &connection.ike_proposals {
-                Some(list) => values(Some(list)),
-                None => DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect(),
-            },
-            esp_proposals: match &connection.esp_proposals {
-                Some(list) => values(Some(list)),
-                None => DEFAULT_ESP_PROPOSALS.iter().filter_map(|text| EspProposal::parse(text).ok()).collect(),
-            },
-        })
-        .collect()
-}
-
-fn values<T: Clone>(list: Option<&Located<Vec<Located<T>>>>) -> Vec<T> {
+pub(super) fn values<T: Clone>(list: Option<&Located<Vec<Located<T>>>>) -> Vec<T> {
     list.into_iter().flat_map(|list| &list.value).map(|element| element.value.clone()).collect()
-}
-
-fn psk(source: &Source<'_>, connection: &file::Connection, folder: &Path, warnings: &mut Vec<Warning>) -> SecretBytes {
-    let (key, line, secret) = match (&connection.psk, &connection.psk_file) {
-        (Some(psk), Some(file)) => {
-            let problem = Problem::Both { this: "psk_file", other: "psk", line: psk.line };
-            source.error(file.line, format!("{} psk_file", connection.title), problem);
-            return SecretBytes::default();
-        }
-        // Reported where it was read.
-        (None, None) => return SecretBytes::default(),
-        (Some(psk), None) => ("psk", psk.line, psk.value.clone()),
-        (None, Some(file)) => {
-            let path = folder.join(&file.value);
-            match psk::from_file(&path) {
-                Ok(secret) => ("psk_file", file.line, secret),
-                Err(error) => {
-                    let problem = Problem::SecretFile { path, error };
-                    source.error(file.line, format!("{} psk_file", connection.title), problem);
-                    return SecretBytes::default();
-                }
-            }
-        }
-    };
-    if secret.len() < SHORT_PSK {
-        warnings.push(Warning {
-            file: source.name().to_owned(),
-            line,
-            key: format!("{} {key}", connection.title),
-            sentence: format!(
-                "the key has {} octets; below {SHORT_PSK} it can be guessed by who sees a login (try `openssl rand -hex 32`)",
-                secret.len()
-            ),
-        });
-    }
-    secret
-}
-
-fn pool_indices(source: &Source<'_>, connection: &file::Connection, pools: &[file::Pool]) -> Vec<usize> {
-    let key = format!("{} pools", connection.title);
-    let names: Vec<&str> = pools.iter().filter_map(|pool| Some(pool.name.as_ref()?.value.as_str())).collect();
-    let mut indices = Vec::new();
-    for named in connection.pools.iter().flat_map(|list| &list.value) {
-        let index = pools.iter().position(|pool| pool.name.as_ref().is_some_and(|name| name.value == named.value));
-        match index {
-            Some(index) if indices.contains(&index) => {
-                source.error(named.line, key.clone(), Problem::Twice(format!("{:?}", named.value)));
-            }
-            Some(index) => indices.push(index),
-            None => source.error(
-                named.line,
-                key.clone(),
-                Problem::UnknownPool {
-                    name: named.value.clone(),
-                    nearest: nearest(&named.value, names.iter().copied()),
-                    known: names.iter().map(|name| format!("\"{name}\"")).collect(),
-                },
-            ),
-        }
-    }
-    indices
-}
-
-/// What is taken when the file names no proposals: AEADs first, then AES-CBC with SHA-2 for clients without them.
-pub const DEFAULT_IKE_PROPOSALS: [&str; 2] = [
-    "aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-x25519-ecp384-ecp256-modp2048",
-    "aes256-aes128-sha256-x25519-ecp384-ecp256-modp2048",
-];
-/// As [`DEFAULT_IKE_PROPOSALS`]. Forward secrecy at rekeying is for the client to ask. A client that can number its
-/// packets in 64 bits does: its SAs do not run out of numbers within minutes.
-pub const DEFAULT_ESP_PROPOSALS: [&str; 4] = [
-    "aes256gcm16-aes128gcm16-chacha20poly1305-x25519-ecp384-ecp256-modp2048-esn-noesn",
-    "aes256gcm16-aes128gcm16-chacha20poly1305-esn-noesn",
-    "aes256-aes128-sha256-x25519-ecp384-ecp256-modp2048-esn-noesn",
-    "aes256-aes128-sha256-esn-noesn",
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_proposals_taken_by_default_can_be_read() {
-        for text in DEFAULT_IKE_PROPOSALS {
-            assert_eq!(IkeProposal::parse(text).unwrap().to_string(), text);
-        }
-        for text in DEFAULT_ESP_PROPOSALS {
-            assert_eq!(EspProposal::parse(text).unwrap().to_string(), text);
-        }
-    }
 }

@@ -1,13 +1,26 @@
 //! A configuration that cannot be wrong: every name resolved, every number in range.
 
+mod ikev1;
+mod password_hash;
+mod radius;
+mod users;
+
+pub use ikev1::{AuthV1, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
+pub use password_hash::{PasswordHash, PasswordHashError};
+pub use radius::{PasswordProtocol, RadiusServer, Signature};
+pub use users::{Access, User, UserSource, Users};
+
 use crate::ike::wire::{Id, IdKind};
+use crate::pki::OwnCertificate;
 use adit_crypto::esp_cipher::Backend;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId, SequenceNumbers};
+pub use adit_dataplane::contract::{Transport, Transports};
 use adit_dataplane::contract::{TunnelRules, TunnelSpec};
 use ipnet::{Ipv4Net, Ipv6Net};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The whole.
@@ -15,6 +28,8 @@ use std::time::Duration;
 pub struct Config {
     /// Who we are (IDr).
     pub identity: Id,
+    /// How we prove it by certificate, if we can.
+    pub certificate: Option<Arc<OwnCertificate>>,
     /// Outer side.
     pub listen: Listen,
     /// Threads.
@@ -39,6 +54,10 @@ pub struct Config {
     pub sizes: Sizes,
     /// Address pools, by index.
     pub pools: Vec<Pool>,
+    /// Users of our own.
+    pub users: Users,
+    /// RADIUS servers, in the order in which they serve.
+    pub radius: Vec<RadiusServer>,
     /// Connections, first match wins.
     pub connections: Vec<Connection>,
 }
@@ -52,6 +71,32 @@ pub struct Listen {
     pub ike_port: u16,
     /// Usually 4500.
     pub natt_port: u16,
+    /// Of Cisco's IPsec over UDP, usually 10000.
+    pub cisco_udp_port: Option<u16>,
+    /// ESP as IP protocol 50.
+    pub native_esp: NativeEsp,
+}
+
+/// Whether ESP is carried without UDP around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NativeEsp {
+    /// It is.
+    #[default]
+    Carried,
+    /// It is not: clients must wrap theirs in UDP.
+    Refused,
+}
+
+impl Listen {
+    /// How ESP may come.
+    pub fn transports(&self) -> Transports {
+        let cisco_udp = self.cisco_udp_port.map(|_| Transport::CiscoUdp);
+        let esp = match self.native_esp {
+            NativeEsp::Carried => Some(Transport::Esp),
+            NativeEsp::Refused => None,
+        };
+        [Some(Transport::NatT), cisco_udp, esp].into_iter().flatten().collect()
+    }
 }
 
 /// Worker threads.
@@ -218,6 +263,8 @@ pub struct Pool {
     pub v6: Option<Ipv6Net>,
     /// Name servers for the clients.
     pub dns: Vec<IpAddr>,
+    /// Name servers for NetBIOS.
+    pub netbios_name_servers: Vec<Ipv4Addr>,
 }
 
 /// Who may come in, how they prove it, what they get.
@@ -227,16 +274,52 @@ pub struct Connection {
     pub name: String,
     /// Identities it is for.
     pub remote_ids: Vec<IdPattern>,
-    /// Pre-shared key.
-    pub psk: SecretBytes,
     /// Indices into [`Config::pools`]; the first with a free address serves.
     pub pools: Vec<usize>,
     /// Networks behind us that the client may reach (our traffic selectors).
     pub networks: Vec<ipnet::IpNet>,
     /// Best first.
-    pub ike_proposals: Vec<IkeProposal>,
-    /// Best first.
     pub esp_proposals: Vec<EspProposal>,
+    /// What a session's packets may come in.
+    pub transports: Transports,
+    /// By which version of IKE they come in, with what only that version has.
+    pub login: Login,
+}
+
+impl Connection {
+    /// What an IKEv2 connection has; `None` if it is none.
+    pub const fn v2(&self) -> Option<&LoginV2> {
+        match &self.login {
+            Login::V2(login) => Some(login),
+            Login::V1(_) => None,
+        }
+    }
+
+    /// What an IKEv1 connection has; `None` if it is none.
+    pub const fn v1(&self) -> Option<&LoginV1> {
+        match &self.login {
+            Login::V1(login) => Some(login),
+            Login::V2(_) => None,
+        }
+    }
+}
+
+/// By which version of IKE clients come in.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// IKEv2 (RFC 7296).
+    V2(LoginV2),
+    /// IKEv1 (RFC 2409), with XAUTH and mode config.
+    V1(Box<LoginV1>),
+}
+
+/// What only IKEv2 connections have.
+#[derive(Debug, Clone)]
+pub struct LoginV2 {
+    /// Pre-shared key.
+    pub psk: SecretBytes,
+    /// Best first.
+    pub ike_proposals: Vec<IkeProposal>,
 }
 
 /// `alice@rig`, `*@rig`, `vpn.example.org`, `10.0.0.1`, `keyid:group`, `*`. A `*` stands for any octets.

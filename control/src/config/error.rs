@@ -1,5 +1,6 @@
 //! What an operator must change: file, line, key, what was expected, what was found, and the nearest valid name.
 
+use super::checked::PasswordHashError;
 use super::proposal::ProposalTextError;
 use crate::ike::identity::IdTextError;
 use std::fmt;
@@ -167,6 +168,27 @@ pub enum Problem {
         /// The one before.
         first: String,
     },
+    /// A key, or a word, that has a meaning only beside another.
+    #[error("expected only {needs}, found {found}")]
+    Misplaced {
+        /// Where it fits.
+        needs: String,
+        /// Where it is.
+        found: String,
+    },
+    /// What stands for a password's hash is none. It is never shown.
+    #[error("expected {0}, found something else (not shown: it may be secret)")]
+    PasswordHash(PasswordHashError),
+    /// A file of certificates, or of their key, cannot be used.
+    #[error("expected a file with {what}, found {}: {error}", .path.display())]
+    Certificate {
+        /// `our certificates`
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: String,
+    },
     /// Two keys that exclude each other.
     #[error("expected either {this} or {other}, found both (the other is in line {line})")]
     Both {
@@ -189,8 +211,10 @@ pub enum Problem {
         available: String,
     },
     /// A file that holds a secret cannot be used.
-    #[error("expected a file with a pre-shared key that only its owner can read, found {}: {error}", .path.display())]
+    #[error("expected a file with {what} that only its owner can read, found {}: {error}", .path.display())]
     SecretFile {
+        /// `a pre-shared key`
+        what: &'static str,
         /// Which.
         path: PathBuf,
         /// Why not.
@@ -211,8 +235,13 @@ pub enum SecretFileError {
     #[error("others can read it (mode {0:04o}); run `chmod 600` on it")]
     OpenToOthers(u32),
     /// More than a key.
-    #[error("it has {0} octets, a key has at most 1024")]
-    TooLong(u64),
+    #[error("it has {found} octets, {most} are allowed at most")]
+    TooLong {
+        /// Octets.
+        found: u64,
+        /// Octets.
+        most: u64,
+    },
     /// Not a usable key.
     #[error("its content: expected {0}")]
     Content(SecretTextError),
@@ -222,7 +251,7 @@ pub enum SecretFileError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretTextError {
     /// Nothing there.
-    #[error("a pre-shared key, found nothing")]
+    #[error("a secret, found nothing")]
     Empty,
     /// `0x…`
     #[error("pairs of hexadecimal digits after 0x, found something else")]

@@ -1,21 +1,27 @@
-//! Longer than 400 lines, so that every key stands in one place: its type, its section, its shape and its range.
+//! Longer than 400 lines, so that the keys of all sections that stand once are in one place: type, section, shape, range.
 //!
 //! What the file says: the TOML with the line of every value. Each value is right by itself; whether the values fit
 //! together is the business of [`super::check`].
 
-use super::checked::{EspProposal, IdPattern, IkeProposal, IoBackend, LogFormat};
+mod connection;
+mod radius;
+mod user;
+
+pub use connection::{Auth, Connection, V1, Version};
+pub use radius::Radius;
+pub use user::User;
+
+use super::checked::{IoBackend, LogFormat};
 use super::error::{Problem, nearest};
 use super::section::{Located, Section, Source};
 use super::shape::{
-    Count, DscpOrCopy, ESP_PROPOSAL, Factor, IKE_PROPOSAL, Identity, IdentityPattern, MultipleOf, Network, OneOf,
-    Parsed, SecretText, Size, Text, Time, YesOrNo,
+    Count, DscpOrCopy, Factor, Identity, MultipleOf, Network, OneOf, Parsed, Size, Text, Time, YesOrNo,
 };
 use crate::ike::wire::Id;
 use adit_crypto::esp_cipher::Backend;
-use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::{EcnMode, MssClamp, OuterDf, OuterDscp};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -30,6 +36,10 @@ pub type List<T> = Option<Located<Vec<Located<T>>>>;
 pub struct Config {
     /// `[node] identity`
     pub identity: Key<Id>,
+    /// `[node] certificate`
+    pub certificate: Key<String>,
+    /// `[node] private_key`
+    pub private_key: Key<String>,
     /// `[listen]`
     pub listen: Listen,
     /// `[workers]`
@@ -52,6 +62,10 @@ pub struct Config {
     pub sizes: Sizes,
     /// `[[pool]]`
     pub pools: Vec<Pool>,
+    /// `[[user]]`
+    pub users: Vec<User>,
+    /// `[[radius]]`
+    pub radius: Vec<Radius>,
     /// `[[connection]]`
     pub connections: Vec<Connection>,
 }
@@ -65,6 +79,10 @@ pub struct Listen {
     pub ike_port: Key<u64>,
     /// UDP port of IKE and ESP behind NAT.
     pub natt_port: Key<u64>,
+    /// UDP port of Cisco's IPsec over UDP; 0 for none.
+    pub cisco_udp_port: Key<u64>,
+    /// ESP as IP protocol 50.
+    pub native_esp: Key<bool>,
 }
 
 /// `[workers]`
@@ -195,39 +213,14 @@ pub struct Pool {
     pub addresses: List<IpNet>,
     /// Name servers.
     pub dns: List<IpAddr>,
-}
-
-/// `[[connection]]`
-#[derive(Debug)]
-pub struct Connection {
-    /// Of its header.
-    pub line: usize,
-    /// In error messages.
-    pub title: String,
-    /// Unique.
-    pub name: Key<String>,
-    /// Who.
-    pub remote_ids: List<IdPattern>,
-    /// The key, or
-    pub psk: Key<SecretBytes>,
-    /// the file that has it.
-    pub psk_file: Key<String>,
-    /// By name.
-    pub pools: List<String>,
-    /// What the client may reach.
-    pub networks: List<IpNet>,
-    /// Best first.
-    pub ike_proposals: List<IkeProposal>,
-    /// Best first.
-    pub esp_proposals: List<EspProposal>,
-    /// Whether proposals may name weak algorithms.
-    pub legacy: Key<bool>,
+    /// Name servers for NetBIOS.
+    pub netbios_name_servers: List<Ipv4Addr>,
 }
 
 /// Sections that stand once.
 const SINGLE: [&str; 10] = ["node", "listen", "workers", "tun", "io", "crypto", "log", "api", "ike", "esp"];
 /// Sections that stand any number of times.
-const REPEATED: [&str; 2] = ["pool", "connection"];
+const REPEATED: [&str; 4] = ["pool", "user", "radius", "connection"];
 
 /// Every key that a file may have, with its section: `("[ike]", "dpd_delay")`.
 pub fn known_keys() -> Vec<(String, &'static str)> {
@@ -244,6 +237,8 @@ pub fn known_keys() -> Vec<(String, &'static str)> {
         let mut section = Section::new(&source, format!("[[{name}]]"), 1, Some(&empty));
         match name {
             "pool" => drop(Pool::read(&mut section)),
+            "user" => drop(User::read(&mut section)),
+            "radius" => drop(Radius::read(&mut section)),
             _connection => drop(Connection::read(&mut section)),
         }
         known.extend(section.finish(|_key| None).into_iter().map(|key| (format!("[[{name}]]"), key)));
@@ -266,6 +261,14 @@ pub(super) fn read(source: &Source<'_>, table: &DeTable<'_>) -> Config {
     }
     for mut section in repeated(source, table, "pool") {
         config.pools.push(Pool::read(&mut section));
+        let _asked = section.finish(section_of);
+    }
+    for mut section in repeated(source, table, "user") {
+        config.users.push(User::read(&mut section));
+        let _asked = section.finish(section_of);
+    }
+    for mut section in repeated(source, table, "radius") {
+        config.radius.push(Radius::read(&mut section));
         let _asked = section.finish(section_of);
     }
     for mut section in repeated(source, table, "connection") {
@@ -328,7 +331,11 @@ fn check_section(source: &Source<'_>, key: &Spanned<std::borrow::Cow<'_, str>>, 
 
 fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
     match name {
-        "node" => config.identity = section.want("identity", &Identity),
+        "node" => {
+            config.identity = section.want("identity", &Identity);
+            config.certificate = section.get("certificate", &Text("the path of a file with our certificates (PEM)"));
+            config.private_key = section.get("private_key", &Text("the path of a file with our private key (PEM)"));
+        }
         "listen" => config.listen = Listen::read(section),
         "workers" => config.workers = Workers::read(section),
         "tun" => config.tun = Tun::read(section),
@@ -356,9 +363,12 @@ const OUTER_DF: OneOf<OuterDf> = OneOf(&[("clear", OuterDf::Clear), ("copy", Out
 const ECN: OneOf<EcnMode> = OneOf(&[("normal", EcnMode::Normal), ("compatibility", EcnMode::Compatibility)]);
 const MSS_CLAMP: OneOf<MssClamp> = OneOf(&[("on", MssClamp::ToTunnel), ("off", MssClamp::Off)]);
 const PORT: Count = Count { of: "a UDP port", range: 1..=65_535 };
+const PORT_OR_OFF: Count = Count { of: "a UDP port, or 0 for none", range: 0..=65_535 };
 const SOCKET_BUFFER: Size = Size { range: 64 << 10..=1 << 30, example: "8MiB" };
 const ADDRESS: Parsed<IpAddr> =
     Parsed { expected: "an IPv4 or IPv6 address such as \"192.0.2.1\"", parse: |text| text.parse().ok() };
+const V4_ADDRESS: Parsed<Ipv4Addr> =
+    Parsed { expected: "an IPv4 address such as \"192.0.2.1\"", parse: |text| text.parse().ok() };
 /// The kernel's address of a Unix socket holds 108 octets, the last is zero (unix(7)).
 const SOCKET: Parsed<String> = Parsed {
     expected: "an absolute path of at most 107 octets such as \"/run/adit/aditd.sock\"",
@@ -392,6 +402,8 @@ impl Config {
         let nothing = &mut Section::new(&source, String::new(), 1, None);
         Self {
             identity: None,
+            certificate: None,
+            private_key: None,
             listen: Listen::read(nothing),
             workers: Workers::read(nothing),
             tun: Tun::read(nothing),
@@ -403,6 +415,8 @@ impl Config {
             esp: Esp::read(nothing),
             sizes: Sizes::read(nothing),
             pools: Vec::new(),
+            users: Vec::new(),
+            radius: Vec::new(),
             connections: Vec::new(),
         }
     }
@@ -414,6 +428,8 @@ impl Listen {
             addresses: section.some_list("addresses", &ADDRESS),
             ike_port: section.get("ike_port", &PORT),
             natt_port: section.get("natt_port", &PORT),
+            cisco_udp_port: section.get("cisco_udp_port", &PORT_OR_OFF),
+            native_esp: section.get("native_esp", &YesOrNo),
         }
     }
 }
@@ -515,31 +531,7 @@ impl Pool {
         Self {
             addresses: section.want_list("addresses", &Network),
             dns: section.list("dns", &ADDRESS),
-            line: section.line(),
-            title: section.title().to_owned(),
-            name,
-        }
-    }
-}
-
-impl Connection {
-    fn read(section: &mut Section<'_>) -> Self {
-        let name = section.want("name", &Text("a name such as \"staff\""));
-        if let Some(name) = &name {
-            section.call_it(&name.value);
-        }
-        if !section.has("psk") && !section.has("psk_file") {
-            section.missing("psk", "a pre-shared key in psk, or the path of its file in psk_file".to_owned());
-        }
-        Self {
-            remote_ids: section.want_list("remote_ids", &IdentityPattern),
-            psk: section.get("psk", &SecretText("a pre-shared key in quotes")),
-            psk_file: section.get("psk_file", &Text("the path of a file with a pre-shared key")),
-            pools: section.want_list("pools", &Text("the name of a [[pool]]")),
-            networks: section.want_list("networks", &Network),
-            ike_proposals: section.some_list("ike_proposals", &IKE_PROPOSAL),
-            esp_proposals: section.some_list("esp_proposals", &ESP_PROPOSAL),
-            legacy: section.get("legacy", &YesOrNo),
+            netbios_name_servers: section.list("netbios_name_servers", &V4_ADDRESS),
             line: section.line(),
             title: section.title().to_owned(),
             name,

@@ -1,8 +1,9 @@
 //! Algorithms that nobody should use any more: refused unless the connection says `legacy = true`.
 
-use super::checked::{EspProposal, IkeProposal};
+use super::check_v1::{LEGACY_PHASE_1_PROPOSALS, LEGACY_V1_ESP_PROPOSALS};
+use super::checked::{EspProposal, IkeProposal, Phase1Proposal};
 use super::error::{Problem, Warning};
-use super::file::{Connection, List};
+use super::file::{Connection, List, Version};
 use super::section::Source;
 use adit_crypto::suite::Weakness;
 use std::fmt::Display;
@@ -13,8 +14,9 @@ pub(super) type Weak = (&'static str, Weakness);
 /// Reports every weak algorithm that was not asked for, and warns of those that were.
 pub(super) fn check(source: &Source<'_>, connection: &Connection, warnings: &mut Vec<Warning>) {
     let ike = weak_of("ike_proposals", &connection.ike_proposals, IkeProposal::weak);
+    let phase_1 = weak_of("ike_proposals", &connection.phase_1_proposals, Phase1Proposal::weak);
     let esp = weak_of("esp_proposals", &connection.esp_proposals, EspProposal::weak);
-    let found = ike.into_iter().chain(esp);
+    let found = ike.into_iter().chain(phase_1).chain(esp).chain(taken_by_default(connection));
     match connection.legacy.as_ref().filter(|legacy| legacy.value) {
         None => {
             for Found { key, line, proposal, weak } in found {
@@ -45,6 +47,25 @@ struct Found {
     line: usize,
     proposal: String,
     weak: Vec<Weak>,
+}
+
+/// What `legacy = true` lets IKEv1 clients use where the file names no proposals.
+fn taken_by_default(connection: &Connection) -> Vec<Found> {
+    let Some(legacy) = connection.legacy.as_ref().filter(|legacy| legacy.value) else { return Vec::new() };
+    if connection.ike.as_ref().is_none_or(|ike| ike.value == Version::V2) {
+        return Vec::new();
+    }
+    let found = |key, text: &str, weak| Found { key, line: legacy.line, proposal: text.to_owned(), weak };
+    let mut all = Vec::new();
+    if connection.phase_1_proposals.is_none() {
+        let weak = |text: &&str| Some(found("ike_proposals", text, Phase1Proposal::parse(text).ok()?.weak()));
+        all.extend(LEGACY_PHASE_1_PROPOSALS.iter().filter_map(weak));
+    }
+    if connection.esp_proposals.is_none() {
+        let weak = |text: &&str| Some(found("esp_proposals", text, EspProposal::parse(text).ok()?.weak()));
+        all.extend(LEGACY_V1_ESP_PROPOSALS.iter().filter_map(weak));
+    }
+    all
 }
 
 fn weak_of<P: Display>(key: &'static str, proposals: &List<P>, weak: fn(&P) -> Vec<Weak>) -> Vec<Found> {

@@ -2,10 +2,14 @@
 //! ([`checked::Config`]). All mistakes of a file are reported at once.
 
 mod check;
+mod check_connections;
+mod check_users;
+mod check_v1;
 pub mod checked;
 pub mod error;
 pub mod file;
 mod legacy;
+mod phase_1;
 mod proposal;
 mod psk;
 mod quantity;
@@ -13,7 +17,9 @@ mod section;
 mod shape;
 mod syntax;
 
-pub use check::{DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS, Surroundings};
+pub use check::Surroundings;
+pub use check_connections::{DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS};
+pub use check_v1::{DEFAULT_PHASE_1_PROPOSALS, DEFAULT_V1_ESP_PROPOSALS};
 pub use error::{ConfigError, ConfigErrors, Problem, Warning};
 pub use proposal::ProposalTextError;
 
@@ -55,14 +61,14 @@ pub fn load(path: &Path, cores: Vec<usize>) -> Result<(Config, Vec<Warning>), Co
     opened.by_ref().take(MAX_FILE).read_to_string(&mut text).map_err(|error| unreadable(error.to_string()))?;
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     let (config, mut warnings) = read(&name, &text, &Surroundings { folder, cores })?;
-    if metadata.mode() & 0o044 != 0 && psk_line(&text).is_some() {
-        warnings.push(Warning {
-            file: name,
-            line: psk_line(&text).unwrap_or(1),
-            key: "[[connection]] psk".to_owned(),
-            sentence: "the file holds a pre-shared key and others can read it; run `chmod 600` on it or use psk_file"
-                .to_owned(),
-        });
+    if let Some((line, key)) = secret_line(&text).filter(|_| metadata.mode() & 0o044 != 0) {
+        let (key, what, or) = match key {
+            Secret::Psk => ("[[connection]] psk", "a pre-shared key", " or use psk_file"),
+            Secret::Radius => ("[[radius]] secret", "a shared secret", " or use secret_file"),
+            Secret::Hash => ("[[user]] password_hash", "hashes of passwords", ""),
+        };
+        let sentence = format!("the file holds {what} and others can read it; run `chmod 600` on it{or}");
+        warnings.push(Warning { file: name, line, key: key.to_owned(), sentence });
     }
     Ok((config, warnings))
 }
@@ -85,8 +91,19 @@ pub fn read(name: &str, text: &str, around: &Surroundings) -> Result<(Config, Ve
     }
 }
 
-/// Line of the first `psk = …`.
-fn psk_line(text: &str) -> Option<usize> {
-    let is_psk = |line: &str| line.split_once('=').is_some_and(|(key, _)| key.trim() == "psk");
-    text.lines().position(is_psk).map(|index| index + 1)
+/// What nobody else should read.
+enum Secret {
+    Psk,
+    Radius,
+    Hash,
+}
+
+/// The first line that holds a secret: pre-shared keys before the others.
+fn secret_line(text: &str) -> Option<(usize, Secret)> {
+    let line = |key: &str| {
+        let is_key = |line: &str| line.split_once('=').is_some_and(|(found, _)| found.trim() == key);
+        text.lines().position(is_key).map(|index| index + 1)
+    };
+    let found = [("psk", Secret::Psk), ("secret", Secret::Radius), ("password_hash", Secret::Hash)];
+    found.into_iter().find_map(|(key, secret)| Some((line(key)?, secret)))
 }

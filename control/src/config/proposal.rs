@@ -51,11 +51,14 @@ pub enum ProposalTextError {
     #[error("`{word}` needs a PRF beside it (one of {})", names(&good_prf()), word = .0)]
     MissingPrf(&'static str),
     /// IKE without key exchange.
-    #[error("a key exchange group is missing (one of {})", names(&KexGroup::ALL.map(KexGroup::name)))]
+    #[error("a key exchange group is missing (one of {})", names(&good_groups()))]
     MissingGroup,
     /// IKE carries identities and keys.
     #[error("`{0}` encrypts nothing: it may protect ESP, never IKE")]
     NotSecret(&'static str),
+    /// Phase 1 of IKEv1 has fewer.
+    #[error("`{0}` cannot be said in IKEv1: it has AES-CBC and 3DES, a hash that is its PRF, MODP and ECP groups")]
+    NotInPhase1(&'static str),
     /// ESP derives no keys of its own.
     #[error("`{0}` is a PRF: it belongs in an IKE proposal, ESP takes its keys from there")]
     PrfInEsp(&'static str),
@@ -91,7 +94,7 @@ impl IkeProposal {
     pub(super) fn weak(&self) -> Vec<Weak> {
         let spelled = self.prf.iter().filter(|prf| self.integ.iter().all(|integ| usual_prf(*integ) != **prf));
         let prf = spelled.filter_map(|prf| Some((prf.name(), prf.weakness()?)));
-        weak_encr(&self.encr).chain(weak_integ(&self.integ)).chain(prf).collect()
+        weak_encr(&self.encr).chain(weak_integ(&self.integ)).chain(prf).chain(weak_groups(&self.groups)).collect()
     }
 }
 
@@ -109,7 +112,7 @@ impl EspProposal {
 
     /// What is weak in it.
     pub(super) fn weak(&self) -> Vec<Weak> {
-        weak_encr(&self.encr).chain(weak_integ(&self.integ)).collect()
+        weak_encr(&self.encr).chain(weak_integ(&self.integ)).chain(weak_groups(&self.groups)).collect()
     }
 }
 
@@ -119,6 +122,10 @@ fn weak_encr(list: &[Encr]) -> impl Iterator<Item = Weak> {
 
 fn weak_integ(list: &[Integ]) -> impl Iterator<Item = Weak> {
     list.iter().filter_map(|integ| Some((integ.name(), integ.weakness()?)))
+}
+
+fn weak_groups(list: &[KexGroup]) -> impl Iterator<Item = Weak> {
+    list.iter().filter_map(|group| Some((group.name(), group.weakness()?)))
 }
 
 /// As [`IkeProposal::parse`] reads it.
@@ -223,7 +230,7 @@ impl Words {
 }
 
 /// Other spellings that strongSwan takes.
-const ALIASES: [(&str, &str); 30] = [
+const ALIASES: [(&str, &str); 31] = [
     ("aes", "aes128"),
     ("aes128gcm", "aes128gcm16"),
     ("aes128gcm64", "aes128gcm8"),
@@ -254,6 +261,7 @@ const ALIASES: [(&str, &str); 30] = [
     ("curve25519", "x25519"),
     ("ecp256r1", "ecp256"),
     ("ecp384r1", "ecp384"),
+    ("ecp521r1", "ecp521"),
 ];
 
 /// The PRF that shares its hash with an integrity algorithm.
@@ -297,6 +305,10 @@ fn good_prf() -> Vec<&'static str> {
     PrfId::ALL.into_iter().filter(|prf| prf.weakness().is_none()).map(PrfId::name).collect()
 }
 
+fn good_groups() -> Vec<&'static str> {
+    KexGroup::ALL.into_iter().filter(|group| group.weakness().is_none()).map(KexGroup::name).collect()
+}
+
 fn nearest(word: &str) -> Option<&'static str> {
     let (near, similarity) = all_names()
         .map(|name| (name, strsim::jaro_winkler(word, name)))
@@ -315,7 +327,7 @@ fn names(list: &[&str]) -> String {
     list.join(", ")
 }
 
-fn write_words<'a>(f: &mut fmt::Formatter<'_>, words: impl Iterator<Item = &'a str>) -> fmt::Result {
+pub(super) fn write_words<'a>(f: &mut fmt::Formatter<'_>, words: impl Iterator<Item = &'a str>) -> fmt::Result {
     for (position, word) in words.enumerate() {
         if position > 0 {
             f.write_str("-")?;
@@ -370,8 +382,11 @@ mod tests {
         assert_eq!(ike("3des-aes128-md5-sha1-modp2048"), ["3des", "md5"]);
         assert_eq!(ike("aes128gcm16-prfmd5-prfsha256-x25519"), ["prfmd5"]);
         assert_eq!(ike("aes128-sha256-prfmd5-x25519"), ["prfmd5"]);
+        assert_eq!(ike("aes128-sha256-modp2048-modp1024-modp768"), ["modp1024", "modp768"]);
         assert_eq!(esp("null-aes256-sha1-md5"), ["null", "md5"]);
-        for name in all_names().filter(|name| !["3des", "null", "md5", "prfmd5"].contains(name)) {
+        assert_eq!(esp("aes256-sha1-modp1024-modp1536"), ["modp1024"]);
+        for name in all_names().filter(|name| !["3des", "null", "md5", "prfmd5", "modp1024", "modp768"].contains(name))
+        {
             let weak = |integ| EspProposal::parse(&format!("{name}{integ}")).map(|proposal| proposal.weak());
             for weak in [weak(""), weak("-sha1"), weak("-sha256")].into_iter().flatten() {
                 assert_eq!(weak, [], "{name}");
@@ -428,7 +443,8 @@ mod tests {
         );
         assert_eq!(
             ike("aes128gcm16-prfsha256"),
-            "a key exchange group is missing (one of x25519, ecp256, ecp384, modp2048)"
+            "a key exchange group is missing (one of x25519, ecp256, ecp384, ecp521, modp2048, modp3072, modp4096, \
+             modp1536)"
         );
         assert_eq!(ike("aes128gmac-prfsha256-x25519"), "`aes128gmac` encrypts nothing: it may protect ESP, never IKE");
         assert_eq!(ike("aes128-null-sha256-x25519"), "`null` encrypts nothing: it may protect ESP, never IKE");

@@ -1,6 +1,7 @@
-//! Pre-shared keys as text and in files.
+//! Secrets as text and in files.
 
-use super::error::{SecretFileError, SecretTextError};
+use super::error::{Problem, SecretFileError, SecretTextError};
+use super::section::{Located, Source};
 use adit_crypto::secret::SecretBytes;
 use std::fs::File;
 use std::io::Read;
@@ -20,8 +21,54 @@ pub(super) fn from_text(text: &[u8]) -> Result<SecretBytes, SecretTextError> {
     if key.is_empty() { Err(SecretTextError::Empty) } else { Ok(key) }
 }
 
+/// How the keys of one secret are called.
+pub(super) struct Keys {
+    /// That has the text.
+    pub(super) text: &'static str,
+    /// That names its file.
+    pub(super) file: &'static str,
+    /// In messages: `a pre-shared key`.
+    pub(super) what: &'static str,
+}
+
+/// The secret that stands in one of two keys: its key, its line, itself. `None`: it is missing, or reported already.
+pub(super) fn either(
+    source: &Source<'_>,
+    title: &str,
+    keys: &Keys,
+    (text, file): (Option<&Located<SecretBytes>>, Option<&Located<String>>),
+    folder: &Path,
+) -> Option<(&'static str, usize, SecretBytes)> {
+    match (text, file) {
+        (Some(text), Some(file)) => {
+            let problem = Problem::Both { this: keys.file, other: keys.text, line: text.line };
+            source.error(file.line, format!("{title} {}", keys.file), problem);
+            None
+        }
+        (None, None) => None,
+        (Some(text), None) => Some((keys.text, text.line, text.value.clone())),
+        (None, Some(file)) => {
+            let path = folder.join(&file.value);
+            match from_file(&path) {
+                Ok(secret) => Some((keys.file, file.line, secret)),
+                Err(error) => {
+                    let problem = Problem::SecretFile { what: keys.what, path, error };
+                    source.error(file.line, format!("{title} {}", keys.file), problem);
+                    None
+                }
+            }
+        }
+    }
+}
+
 /// Reads a key's file; white space around the key does not count. Only its owner may be able to read the file.
-pub(super) fn from_file(path: &Path) -> Result<SecretBytes, SecretFileError> {
+fn from_file(path: &Path) -> Result<SecretBytes, SecretFileError> {
+    let text = private_file(path, MAX_TEXT)?;
+    from_text(text.expose().trim_ascii()).map_err(SecretFileError::Content)
+}
+
+/// Reads a file of at most so many octets that only its owner can read.
+pub(super) fn private_file(path: &Path, most: u64) -> Result<SecretBytes, SecretFileError> {
     let unreadable = |error: std::io::Error| SecretFileError::Unreadable(error.to_string());
     // The open file is asked, not the name: what is checked is what is read.
     let mut file = File::open(path).map_err(unreadable)?;
@@ -32,13 +79,13 @@ pub(super) fn from_file(path: &Path) -> Result<SecretBytes, SecretFileError> {
     if metadata.mode() & 0o077 != 0 {
         return Err(SecretFileError::OpenToOthers(metadata.mode() & 0o7777));
     }
-    if metadata.len() > MAX_TEXT {
-        return Err(SecretFileError::TooLong(metadata.len()));
+    if metadata.len() > most {
+        return Err(SecretFileError::TooLong { found: metadata.len(), most });
     }
-    let mut text = Vec::with_capacity(MAX_TEXT as usize);
-    file.by_ref().take(MAX_TEXT).read_to_end(&mut text).map_err(unreadable)?;
-    let text = SecretBytes::new(text);
-    from_text(text.expose().trim_ascii()).map_err(SecretFileError::Content)
+    // With room for all of it: a vector that grows leaves copies behind.
+    let mut text = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
+    file.by_ref().take(most).read_to_end(&mut text).map_err(unreadable)?;
+    Ok(SecretBytes::new(text))
 }
 
 fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
@@ -115,7 +162,7 @@ mod tests {
         assert!(matches!(from_file(&folder.path().join("none")), Err(SecretFileError::Unreadable(_))));
         let path = folder.path().join("psk");
         for (content, error) in [
-            (vec![b'a'; 2000], SecretFileError::TooLong(2000)),
+            (vec![b'a'; 2000], SecretFileError::TooLong { found: 2000, most: 1024 }),
             (b" \n".to_vec(), SecretFileError::Content(SecretTextError::Empty)),
         ] {
             std::fs::write(&path, content).unwrap();

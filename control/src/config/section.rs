@@ -136,6 +136,28 @@ impl<'a> Section<'a> {
         self.some_list(key, shape)
     }
 
+    /// As [`Section::some_list`]; one value may stand without brackets.
+    pub(super) fn one_or_list<S: Shape>(
+        &mut self,
+        key: &'static str,
+        shape: &S,
+    ) -> Option<Located<Vec<Located<S::Value>>>> {
+        let value = self.find(key)?;
+        if value.get_ref().as_array().is_some() {
+            return self.some_list(key, shape);
+        }
+        let one = self.read(key, value, shape)?;
+        Some(Located { line: one.line, value: vec![one] })
+    }
+
+    /// Reports a key that must not be there: it fits only where `needs` says.
+    pub(super) fn refuse(&mut self, key: &'static str, needs: &str, found: &str) {
+        if let Some(value) = self.find(key) {
+            let line = self.source.line(&value.span());
+            self.error(line, key, Problem::Misplaced { needs: needs.to_owned(), found: found.to_owned() });
+        }
+    }
+
     /// Whether the key is there, right or wrong.
     pub(super) fn has(&mut self, key: &'static str) -> bool {
         self.find(key).is_some()

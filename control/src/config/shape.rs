@@ -1,6 +1,10 @@
 //! What a value may look like: its kind, its range, and the words for it.
 
-use super::checked::{EspProposal, IdPattern, IkeProposal};
+mod secret;
+
+pub(super) use secret::{HashText, SecretText};
+
+use super::checked::{EspProposal, IdPattern, IkeProposal, Phase1Proposal};
 use super::error::{Problem, nearest};
 use super::proposal::ProposalTextError;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
@@ -65,26 +69,6 @@ impl Shape for Text {
     }
 }
 
-/// Text that is never shown.
-pub(super) struct SecretText(pub(super) &'static str);
-
-impl Shape for SecretText {
-    type Value = adit_crypto::secret::SecretBytes;
-
-    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, Misfit> {
-        let text = value.as_str().ok_or(Misfit::PLAIN)?;
-        super::psk::from_text(text.as_bytes()).map_err(|error| Misfit::Problem(Problem::SecretText(error)))
-    }
-
-    fn expected(&self) -> String {
-        self.0.to_owned()
-    }
-
-    fn show(&self, value: &DeValue<'_>) -> String {
-        format!("a value of kind {} (not shown: it may be secret)", value.type_str())
-    }
-}
-
 /// Text that something else parses.
 pub(super) struct Parsed<T> {
     pub(super) expected: &'static str,
@@ -101,6 +85,15 @@ impl<T> Shape for Parsed<T> {
     fn expected(&self) -> String {
         self.expected.to_owned()
     }
+}
+
+/// Whether a text is a host's or a domain's name (RFC 1123 section 2.1).
+pub(super) fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        let clean = label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_');
+        (1..=63).contains(&label.len()) && clean && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
 }
 
 /// A switch.
@@ -340,6 +333,9 @@ pub(super) struct ProposalText<T> {
 /// What an IKE SA may be made of.
 pub(super) const IKE_PROPOSAL: ProposalText<IkeProposal> =
     ProposalText { example: "aes256gcm16-prfsha384-ecp384", parse: IkeProposal::parse };
+/// What an ISAKMP SA may be made of.
+pub(super) const PHASE_1_PROPOSAL: ProposalText<Phase1Proposal> =
+    ProposalText { example: "aes256-sha256-modp2048", parse: Phase1Proposal::parse };
 /// What a child SA may be made of.
 pub(super) const ESP_PROPOSAL: ProposalText<EspProposal> =
     ProposalText { example: "aes256gcm16-x25519", parse: EspProposal::parse };
@@ -374,7 +370,8 @@ fn word_at_fault(text: &str, error: &ProposalTextError) -> usize {
         | ProposalTextError::MissingPrf(name)
         | ProposalTextError::PrfInEsp(name)
         | ProposalTextError::NumbersInIke(name)
-        | ProposalTextError::NotSecret(name) => first(name),
+        | ProposalTextError::NotSecret(name)
+        | ProposalTextError::NotInPhase1(name) => first(name),
         ProposalTextError::Empty(_) | ProposalTextError::MissingEncryption => Some(1),
         ProposalTextError::MissingGroup => None,
     };

@@ -9,5 +9,6 @@ pub mod nat;
 pub mod propose;
 pub mod service;
 pub mod sk;
+pub mod v1;
 pub mod v2;
 pub mod wire;

@@ -10,6 +10,7 @@ fn pool(name: &str, v4: Option<&str>, v6: Option<&str>) -> Pool {
         v4: v4.map(|net| net.parse().unwrap()),
         v6: v6.map(|net| net.parse().unwrap()),
         dns: Vec::new(),
+        netbios_name_servers: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use adit_dataplane::time::Instant;
 use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 /// Nanoseconds of CLOCK_MONOTONIC, as the doors read it: the engine's times and the workers' compare.
 pub fn now() -> Instant {
@@ -9,6 +10,14 @@ pub fn now() -> Instant {
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
     Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+}
+
+/// The time of day when [`now`] was zero.
+pub fn unix_at_zero() -> Duration {
+    let time = clock_gettime(ClockId::Realtime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(seconds, nanos).saturating_sub(now().since(Instant::ZERO))
 }
 
 #[cfg(test)]

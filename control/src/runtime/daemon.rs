@@ -1,5 +1,6 @@
 //! The composition root: privileges, doors, workers, IKE thread, API; and the way back out.
 
+use super::aaa_thread::AaaThread;
 use super::api_thread::ApiThread;
 use super::dataplane::{self, StartError, Started};
 use super::ike_thread::IkeThread;
@@ -10,7 +11,7 @@ use crate::api::ask;
 use crate::api::listen::{ApiSocket, SocketError};
 use crate::api::routes::Sources;
 use crate::api::views::StatusView;
-use crate::config::checked::Config;
+use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ike::engine::Engine;
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::Receiver;
@@ -64,7 +65,7 @@ pub enum DaemonError {
 /// See [`DaemonError`].
 pub fn run(config: Config) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
-    for lack in privileges::lacking(&[config.listen.ike_port, config.listen.natt_port]) {
+    for lack in privileges::lacking(&config.listen) {
         tracing::warn!("this process lacks {lack}; run aditd as root, or by its systemd unit");
     }
     // Signals first: from here on every way out is an orderly one.
@@ -89,12 +90,29 @@ pub(super) fn serve(
     let (asker, questions) = ask::channel();
     let cores = config.workers.cores.iter().copied();
     let counters = dataplane.workers.iter().map(|worker| Arc::clone(&worker.counters));
-    let sources = Sources { asker, workers: cores.zip(counters).collect() };
+    let workers = cores.zip(counters).collect();
     let config = Arc::new(config);
-    let engine = Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
+    let aaa = AaaThread::start(Arc::clone(&config)).map_err(system("starting the AAA thread"))?;
+    let sources = Sources { asker, aaa: aaa.window().clone(), workers };
+    let mut engine =
+        Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
+    engine.set_time_of_day(clock::unix_at_zero());
+    let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
     let started = clock::now();
-    let ike = IkeThread { engine, dataplane, questions, wishes, facts, outbox, started, threads, leaving: None };
+    let ike = IkeThread {
+        engine,
+        dataplane,
+        questions,
+        aaa: window,
+        answers,
+        wishes,
+        facts,
+        outbox,
+        started,
+        threads,
+        leaving: None,
+    };
 
     let api = ApiThread::start(socket, sources).map_err(system("starting the API's thread"))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), io, identity = %config.identity, workers = config.workers.cores.len(),
@@ -102,6 +120,8 @@ pub(super) fn serve(
     let thread = std::thread::Builder::new().name("ike".to_owned()).spawn(move || ike.run());
     let ended = thread.map_err(system("starting the IKE thread"))?.join();
     drop(api);
+    // After the IKE thread: its last records are written first.
+    drop(aaa);
     match ended {
         Ok((threads, ended)) => {
             // A worker's own words say more than that it is gone.
@@ -115,9 +135,15 @@ pub(super) fn serve(
 }
 
 fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> StatusView {
-    let ports = [config.listen.ike_port, config.listen.natt_port];
-    let listen = config.listen.addresses.iter();
-    let listen = listen.flat_map(|address| ports.map(|port| SocketAddr::new(*address, port).to_string()));
+    let Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp } = &config.listen;
+    let ports = [Some(*ike_port), Some(*natt_port), *cisco_udp_port].into_iter().flatten();
+    let native = match native_esp {
+        NativeEsp::Carried => Some("native ESP".to_owned()),
+        NativeEsp::Refused => None,
+    };
+    let listen = addresses.iter();
+    let listen = listen.flat_map(|address| ports.clone().map(|port| SocketAddr::new(*address, port).to_string()));
+    let listen = listen.chain(native);
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         identity: config.identity.to_string(),

@@ -57,6 +57,8 @@ fn io_config(config: &Config) -> IoConfig {
         listen: config.listen.addresses.clone(),
         ike_port: config.listen.ike_port,
         natt_port: config.listen.natt_port,
+        cisco_udp_port: config.listen.cisco_udp_port.unwrap_or_default(),
+        transports: config.listen.transports(),
         outer_df: config.sizes.rules.df,
         tun: Some(TunConfig {
             name: config.tun.name.clone(),
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
     use crate::config::checked::Sizes;
     use crate::config::{Surroundings, read};
-    use adit_dataplane::contract::{EcnMode, MssClamp, OuterDf, OuterDscp, TunnelRules};
+    use adit_dataplane::contract::{EcnMode, MssClamp, OuterDf, OuterDscp, Transport, Transports, TunnelRules};
     use adit_dataplane::wire::traffic_class::Dscp;
 
     fn config(more: &str) -> Config {
@@ -127,12 +129,18 @@ mod tests {
     #[test]
     fn the_doors_open_as_configured() {
         let io = io_config(&config(
-            "[listen]\naddresses = [\"192.0.2.1\"]\nike_port = 1500\nnatt_port = 1501\n[tun]\nname = \"vpn\"\n\
+            "[listen]\naddresses = [\"192.0.2.1\"]\nike_port = 1500\nnatt_port = 1501\ncisco_udp_port = 1502\n\
+             native_esp = false\n[tun]\nname = \"vpn\"\n\
              mtu = 1300\n[io]\nbackend = \"system-calls\"\nreceive_buffer = \"1MiB\"\nsend_buffer = \"2MiB\"\n\
              [workers]\nspin = \"7us\"\ncoalesce = \"9us\"",
         ));
         assert_eq!(io.listen, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
-        assert_eq!((io.ike_port, io.natt_port, io.backend), (1500, 1501, Backend::SystemCalls));
+        assert_eq!((io.ike_port, io.natt_port, io.cisco_udp_port), (1500, 1501, 1502));
+        let udp = Transports::NONE.with(Transport::NatT).with(Transport::CiscoUdp);
+        assert_eq!((io.transports, io.backend), (udp, Backend::SystemCalls));
+        assert_eq!(io_config(&config("")).transports, Transports::ALL);
+        let no_cisco = io_config(&config("[listen]\ncisco_udp_port = 0"));
+        assert!(!no_cisco.transports.contains(Transport::CiscoUdp));
         assert_eq!((io.receive_buffer, io.send_buffer), (1 << 20, 2 << 20));
         let micros = std::time::Duration::from_micros;
         assert_eq!((io.spin, io.coalesce), (micros(7), micros(9)));

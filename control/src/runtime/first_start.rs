@@ -224,7 +224,8 @@ mod tests {
         assert_eq!(warnings, []);
         let key = start.new_key().unwrap();
         let [connection] = &config.connections[..] else { panic!("one connection") };
-        assert_eq!(&connection.psk, key);
+        let login = connection.v2().unwrap();
+        assert_eq!(&login.psk, key);
 
         let text = welcome(&config, &start, key, Some(IpAddr::from([192, 0, 2, 7])));
         for line in [
@@ -240,7 +241,7 @@ mod tests {
             line.trim_start_matches(" = ").to_owned()
         };
         let ike = config::checked::IkeProposal::parse(&value("proposals")).unwrap();
-        assert!(connection.ike_proposals.iter().any(|ours| ours.encr.contains(&ike.encr[0])
+        assert!(login.ike_proposals.iter().any(|ours| ours.encr.contains(&ike.encr[0])
             && ours.prf.contains(&ike.prf[0])
             && ours.groups.contains(&ike.groups[0])));
         let esp = config::checked::EspProposal::parse(&value("esp_proposals")).unwrap();

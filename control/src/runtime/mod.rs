@@ -1,5 +1,6 @@
 //! Where the machines meet the world: clock, signals, threads, files. The composition root is [`daemon`].
 
+pub mod aaa_thread;
 pub mod api_thread;
 pub mod clock;
 pub mod daemon;

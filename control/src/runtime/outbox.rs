@@ -123,7 +123,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use adit_dataplane::contract::{Path, Wake, WorkerCounters};
+    use adit_dataplane::contract::{Keepalive, KeepaliveForm, Path, Wake, WorkerCounters};
     use crossbeam_channel::{Receiver, bounded};
     use std::sync::Arc;
 
@@ -139,12 +139,13 @@ mod tests {
     }
 
     fn keepalive(port: u16) -> Command {
-        Command::SendKeepalive(Path { local: ([192, 0, 2, 1], 4500).into(), peer: ([192, 0, 2, 2], port).into() })
+        let path = Path { local: ([192, 0, 2, 1], 4500).into(), peer: ([192, 0, 2, 2], port).into() };
+        Command::SendKeepalive(Keepalive { path, form: KeepaliveForm::NatT })
     }
 
     fn ports(taken: &Receiver<Command>) -> Vec<u16> {
         let port = |command| match command {
-            Command::SendKeepalive(path) => path.peer.port(),
+            Command::SendKeepalive(keepalive) => keepalive.path.peer.port(),
             _ => panic!("only keepalives are sent here"),
         };
         taken.try_iter().map(port).collect()

@@ -1,5 +1,6 @@
 //! What the process may do, and what nobody may do to it.
 
+use crate::config::checked::{Listen, NativeEsp};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 use std::io;
@@ -14,15 +15,21 @@ pub fn keep_memory_private() -> io::Result<()> {
     Ok(())
 }
 
-/// The privileges that a headend on these ports needs and that this process lacks, by name.
-pub(super) fn lacking(ports: &[u16]) -> Vec<&'static str> {
+/// The privileges that a headend needs that listens like this and that this process lacks, by name.
+pub(super) fn lacking(listen: &Listen) -> Vec<&'static str> {
     let Ok(sets) = capabilities(None) else { return Vec::new() };
     let mut lacking = Vec::new();
     if !sets.effective.contains(CapabilitySet::NET_ADMIN) {
         lacking.push("CAP_NET_ADMIN (for the TUN interface)");
     }
-    if ports.iter().any(|port| *port < first_free_port()) && !sets.effective.contains(CapabilitySet::NET_BIND_SERVICE) {
+    let ports = [Some(listen.ike_port), Some(listen.natt_port), listen.cisco_udp_port];
+    if ports.iter().flatten().any(|port| *port < first_free_port())
+        && !sets.effective.contains(CapabilitySet::NET_BIND_SERVICE)
+    {
         lacking.push("CAP_NET_BIND_SERVICE (for ports 500 and 4500)");
+    }
+    if listen.native_esp == NativeEsp::Carried && !sets.effective.contains(CapabilitySet::NET_RAW) {
+        lacking.push("CAP_NET_RAW (for native ESP)");
     }
     lacking
 }

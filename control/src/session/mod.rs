@@ -38,8 +38,12 @@ pub struct SessionView {
     pub id: String,
     /// Where it stands.
     pub state: SessionState,
-    /// The peer's proven identity; empty while connecting.
+    /// By which version of IKE it came: `v1`, `v2`.
+    pub ike: String,
+    /// The peer's proven identity, or the user that XAUTH has proven; empty while connecting.
     pub identity: String,
+    /// What IKEv1's phase 1 has proven before XAUTH: the group, or the peer's own name. Empty for IKEv2.
+    pub group: String,
     /// Name of the `[[connection]]` it matched; empty while connecting.
     pub connection: String,
     /// Inner addresses leased to it.
@@ -48,7 +52,7 @@ pub struct SessionView {
     pub peer: SocketAddr,
     /// The outer address of ours that it talks to.
     pub local: SocketAddr,
-    /// `nat-t`.
+    /// How its ESP comes and goes: `nat-t`, `cisco-udp`, `esp`; empty while there is none.
     pub transport: String,
     /// Whether a NAT was seen in front of the peer.
     pub peer_behind_nat: bool,

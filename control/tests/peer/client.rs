@@ -43,6 +43,15 @@ pub struct Keyed {
     pub nonce_i: Vec<u8>,
     pub nonce_r: Vec<u8>,
     pub sa: Sa,
+    /// What the answer says of the headend.
+    pub headend: Seen,
+}
+
+/// What NAT detection finds of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    AsItIs,
+    BehindNat,
 }
 
 /// An IKE SA, the initiator's side.
@@ -182,7 +191,7 @@ impl Client {
             (source.kind, destination.kind),
             (NotifyKind::NatDetectionSourceIp, NotifyKind::NatDetectionDestinationIp)
         );
-        assert_ne!(source.data, hash(self.headend), "we are made to float to port 4500");
+        let headend = if source.data == hash(self.headend) { Seen::AsItIs } else { Seen::BehindNat };
         assert_eq!(destination.data, hash(self.seen));
         let (_, suite) = choose_ike(proposals, &self.ike).unwrap();
         assert_eq!(ke.group, suite.group.iana());
@@ -190,7 +199,7 @@ impl Client {
         let keys = IkeKeys::derive(suite, &shared, &nonce_i, nonce_r, header.initiator_spi, header.responder_spi);
         let sa = Sa::new(header.initiator_spi, header.responder_spi, keys, 1);
         let nonce_r = nonce_r.clone();
-        Keyed { nonce_r, request, response, nonce_i, sa }
+        Keyed { nonce_r, request, response, nonce_i, sa, headend }
     }
 
     /// IDi, IDr, AUTH, CP, SA, TSi, TSr. Returns our inbound SPI too.

@@ -1,5 +1,6 @@
 //! A dataplane that only remembers what it was told, checks that it makes sense, and gives back what retires.
 
+use adit_control::aaa::{Question, Record};
 use adit_control::ike::engine::Output;
 use adit_crypto::esp_cipher::EspCipher;
 use adit_dataplane::contract::*;
@@ -14,17 +15,23 @@ pub struct Dataplane {
     pub routes: Option<Routes>,
     /// What came home, and moves.
     pub reports: VecDeque<(WorkerId, Event)>,
-    pub keepalives: Vec<Path>,
+    pub keepalives: Vec<Keepalive>,
     /// How often routes were published.
     pub publications: usize,
     /// Inbound SAs in the order in which they came.
     pub added: Vec<Spi>,
+    /// What AAA was asked and has not answered.
+    pub questions: Vec<Question>,
+    /// The books.
+    pub records: Vec<Record>,
     /// Commands in order, by name.
     pub log: Vec<&'static str>,
 }
 
 pub struct Tunnel {
-    pub path: Path,
+    pub path: EspPath,
+    pub following: Following,
+    pub transports: Transports,
     pub inbound: BTreeMap<Spi, InboundSpec>,
     pub outbound: BTreeMap<Lane, OutboundSpec>,
 }
@@ -48,12 +55,22 @@ impl Dataplane {
                 return None;
             }
             Output::Command(worker, command) => (worker, command),
+            Output::Ask(question) => {
+                self.questions.push(question);
+                return None;
+            }
+            Output::Account(record) => {
+                self.records.push(record);
+                return None;
+            }
         };
         match command {
             Command::AddTunnel(spec) => {
                 self.log.push("AddTunnel");
                 assert_eq!(spec.tunnel.worker, worker);
-                let tunnel = Tunnel { path: spec.path, inbound: BTreeMap::new(), outbound: BTreeMap::new() };
+                let TunnelSpec { path, following, transports, .. } = spec;
+                let (inbound, outbound) = (BTreeMap::new(), BTreeMap::new());
+                let tunnel = Tunnel { path, following, transports, inbound, outbound };
                 assert!(self.tunnels.insert(spec.tunnel, tunnel).is_none(), "the slot is taken");
             }
             Command::MoveTunnel(order) => {
@@ -112,7 +129,7 @@ impl Dataplane {
                 self.reports.push_back((worker, Event::Retired(Retired::Tunnel { tunnel: key })));
             }
             Command::SendIke(datagram) => return Some(datagram),
-            Command::SendKeepalive(path) => self.keepalives.push(path),
+            Command::SendKeepalive(keepalive) => self.keepalives.push(keepalive),
             Command::Stop => unreachable!("the engine does not stop workers"),
         }
         None
@@ -178,6 +195,11 @@ pub fn assert_same_keys(sealer: &EspCipher, opener: &EspCipher) {
     body.extend(icv);
     opener.open((&header[..]).into(), &iv, &mut body).expect("same keys");
     assert_eq!(&body[..64], &[0x42; 64]);
+}
+
+/// ESP in UDP 4500.
+pub fn natt(path: Path) -> EspPath {
+    EspPath::new(Transport::NatT, path)
 }
 
 /// For charging traffic in tests.

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod dataplane;
 pub mod line;
+pub mod v1;
 
 use adit_control::config::checked::*;
 use adit_control::ike::engine::Engine;
@@ -27,7 +28,14 @@ pub const ESP: &str = "aes128gcm16";
 pub fn config() -> Config {
     Config {
         identity: Id::parse("headend.rig").unwrap(),
-        listen: Listen { addresses: vec![[0, 0, 0, 0].into()], ike_port: 500, natt_port: 4500 },
+        certificate: None,
+        listen: Listen {
+            addresses: vec![[0, 0, 0, 0].into()],
+            ike_port: 500,
+            natt_port: 4500,
+            cisco_udp_port: Some(10_000),
+            native_esp: NativeEsp::Carried,
+        },
         workers: Workers {
             cores: vec![None, None],
             burst: 64,
@@ -66,19 +74,38 @@ pub fn config() -> Config {
             v4: Some("10.30.0.0/24".parse().unwrap()),
             v6: Some("fd30::/64".parse().unwrap()),
             dns: vec!["10.20.0.53".parse().unwrap(), "fd20::53".parse().unwrap()],
+            netbios_name_servers: Vec::new(),
         }],
+        users: Users::default(),
+        radius: Vec::new(),
         connections: vec![Connection {
             name: "rig".to_owned(),
             remote_ids: vec![IdPattern::parse("*@rig").unwrap()],
-            psk: SecretBytes::from(PSK),
             pools: vec![0],
             networks: vec!["10.20.0.0/24".parse().unwrap(), "fd20::/64".parse().unwrap()],
-            ike_proposals: vec![
-                IkeProposal::parse(IKE).unwrap(),
-                IkeProposal::parse("aes256-sha256-modp2048").unwrap(),
-            ],
             esp_proposals: vec![EspProposal::parse("aes128gcm16-x25519").unwrap(), EspProposal::parse(ESP).unwrap()],
+            transports: Transports::ALL,
+            login: Login::V2(LoginV2 {
+                psk: SecretBytes::from(PSK),
+                ike_proposals: vec![
+                    IkeProposal::parse(IKE).unwrap(),
+                    IkeProposal::parse("aes256-sha256-modp2048").unwrap(),
+                ],
+            }),
         }],
+    }
+}
+
+/// What the first connection has of IKEv2.
+pub fn login(config: &mut Config) -> &mut LoginV2 {
+    login_of(&mut config.connections[0])
+}
+
+/// What a connection has of IKEv2.
+pub fn login_of(connection: &mut Connection) -> &mut LoginV2 {
+    match &mut connection.login {
+        Login::V2(login) => login,
+        Login::V1(_) => panic!("a connection by IKEv2"),
     }
 }
 

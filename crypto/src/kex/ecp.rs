@@ -1,4 +1,4 @@
-//! ECP groups (RFC 5903): P-256 and P-384.
+//! ECP groups (RFC 5903): P-256, P-384 and P-521.
 
 use aws_lc_rs::agreement::{self, Algorithm, PrivateKey, UnparsedPublicKey};
 use zeroize::Zeroizing;
@@ -14,6 +14,7 @@ const UNCOMPRESSED: u8 = 0x04;
 pub(super) enum Curve {
     P256,
     P384,
+    P521,
 }
 
 impl Curve {
@@ -22,6 +23,7 @@ impl Curve {
         match self {
             Self::P256 => 32,
             Self::P384 => 48,
+            Self::P521 => 66,
         }
     }
 
@@ -29,6 +31,15 @@ impl Curve {
         match self {
             Self::P256 => &agreement::ECDH_P256,
             Self::P384 => &agreement::ECDH_P384,
+            Self::P521 => &agreement::ECDH_P521,
+        }
+    }
+
+    /// Bits that the highest octet of a scalar may have: 521 bits leave one.
+    const fn highest_octet(self) -> u8 {
+        match self {
+            Self::P256 | Self::P384 => 0xff,
+            Self::P521 => 0x01,
         }
     }
 }
@@ -40,12 +51,15 @@ pub(super) struct Secret {
 }
 
 /// A scalar in 1..n by rejection (FIPS 186-5 appendix A.2.2): one draw is too large with a probability of 2^-32
-/// for P-256 and 2^-190 for P-384.
+/// for P-256, 2^-190 for P-384 and 2^-260 for P-521.
 #[expect(clippy::expect_used, reason = "a scalar in range has a public value: only a lack of memory can fail")]
 pub(super) fn generate(curve: Curve, random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
     let mut scalar = Zeroizing::new(vec![0; curve.len()]);
     let private = loop {
         random.fill(&mut scalar);
+        if let Some(highest) = scalar.first_mut() {
+            *highest &= curve.highest_octet();
+        }
         if let Ok(private) = PrivateKey::from_private_key(curve.algorithm(), &scalar) {
             break private;
         }

@@ -1,10 +1,11 @@
-//! Key exchange: X25519, ECP-256/384, MODP-2048.
+//! Key exchange: X25519, ECP-256/384/521, MODP-768 to MODP-4096.
 //!
 //! Every secret scalar comes from the [`SecretRandom`] passed in, so that the same seed makes the same run again.
 //! The curves are `aws-lc-rs`', MODP is `crypto-bigint`'s (aws-lc-rs has no finite-field Diffie-Hellman).
 
 mod ecp;
 mod modp;
+mod modp_prime;
 mod x25519;
 
 use crate::random::SecretRandom;
@@ -33,22 +34,19 @@ impl KeyPair {
     /// A fresh pair from `random`.
     pub fn generate(group: KexGroup, random: &mut dyn SecretRandom) -> Self {
         let (secret, public) = match group {
+            KexGroup::Ecp256 => ecp(ecp::Curve::P256, random),
+            KexGroup::Ecp384 => ecp(ecp::Curve::P384, random),
+            KexGroup::Ecp521 => ecp(ecp::Curve::P521, random),
             KexGroup::X25519 => {
                 let (secret, public) = x25519::generate(random);
                 (Secret::X25519(secret), public)
             }
-            KexGroup::Ecp256 => {
-                let (secret, public) = ecp::generate(ecp::Curve::P256, random);
-                (Secret::Ecp(secret), public)
-            }
-            KexGroup::Ecp384 => {
-                let (secret, public) = ecp::generate(ecp::Curve::P384, random);
-                (Secret::Ecp(secret), public)
-            }
-            KexGroup::Modp2048 => {
-                let (secret, public) = modp::generate(random);
-                (Secret::Modp(secret), public)
-            }
+            KexGroup::Modp768 => modp(modp::Prime::Bits768, random),
+            KexGroup::Modp1024 => modp(modp::Prime::Bits1024, random),
+            KexGroup::Modp1536 => modp(modp::Prime::Bits1536, random),
+            KexGroup::Modp2048 => modp(modp::Prime::Bits2048, random),
+            KexGroup::Modp3072 => modp(modp::Prime::Bits3072, random),
+            KexGroup::Modp4096 => modp(modp::Prime::Bits4096, random),
         };
         debug_assert_eq!(public.len(), group.public_len());
         Self { group, public, secret }
@@ -59,14 +57,14 @@ impl KeyPair {
         self.group
     }
 
-    /// The public value as it stands in a KE payload (RFC 7296 section 3.4, RFC 5903, RFC 8031):
+    /// The public value as it stands in a KE payload (RFC 7296 section 3.4, RFC 5903 section 7, RFC 8031):
     /// `group().public_len()` octets.
     pub fn public(&self) -> &[u8] {
         &self.public
     }
 
-    /// g^ir as RFC 7296 section 2.14 wants it: 32 octets for X25519, x alone for the ECP groups (RFC 5903
-    /// section 9), left-padded to the modulus' 256 octets for MODP-2048.
+    /// g^ir as RFC 7296 section 2.14 and RFC 2409 section 5 want it: 32 octets for X25519, x alone for the ECP groups
+    /// (RFC 5903 section 9, for both versions of IKE), left-padded to the length of the modulus for the MODP groups.
     pub fn agree(self, peer: &[u8]) -> Result<SecretBytes, BadPublicValue> {
         let shared = match &self.secret {
             Secret::X25519(secret) => secret.agree(peer),
@@ -75,6 +73,16 @@ impl KeyPair {
         };
         shared.ok_or(BadPublicValue(self.group))
     }
+}
+
+fn ecp(curve: ecp::Curve, random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
+    let (secret, public) = ecp::generate(curve, random);
+    (Secret::Ecp(secret), public)
+}
+
+fn modp(prime: modp::Prime, random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
+    let (secret, public) = modp::generate(prime, random);
+    (Secret::Modp(secret), public)
 }
 
 impl std::fmt::Debug for KeyPair {

@@ -1,75 +1,111 @@
-//! The 2048-bit MODP group, number 14 (RFC 3526 section 3).
+//! The MODP groups (RFC 2409 section 6, RFC 3526): a safe prime each, and the generator 2.
 
-use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams, FixedMontyParams};
-use crypto_bigint::{Odd, U320, U2048};
+use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
+use crypto_bigint::{Odd, U512, U768, U1024, U1536, U2048, U3072, U4096, Uint};
+use std::sync::LazyLock;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::modp_prime::{MODP_768, MODP_1024, MODP_1536, MODP_2048, MODP_3072, MODP_4096};
 use crate::random::SecretRandom;
 use crate::secret::SecretBytes;
 
-/// Octets of the modulus.
-const LEN: usize = 256;
-
-/// Octets of a secret exponent: 320 bits, what RFC 3526 section 8 asks of group 14 at its higher estimate of
-/// strength (160 bits).
-const EXPONENT_LEN: usize = 40;
-
-/// p = 2^2048 - 2^1984 - 1 + 2^64 * ( [2^1918 pi] + 124476 ) (RFC 3526 section 3).
-const PRIME: Odd<U2048> = Odd::<U2048>::from_be_hex(
-    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
-     020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
-     4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
-     EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05\
-     98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
-     9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B\
-     E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718\
-     3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF",
-);
-
-/// The generator (RFC 3526 section 3).
-const GENERATOR: U2048 = U2048::from_u8(2);
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Group14;
-
-impl ConstMontyParams<{ U2048::LIMBS }> for Group14 {
-    const LIMBS: usize = U2048::LIMBS;
-    const PARAMS: FixedMontyParams<{ U2048::LIMBS }> = FixedMontyParams::new_vartime(PRIME);
+/// Which group.
+#[derive(Clone, Copy)]
+pub(super) enum Prime {
+    Bits768,
+    Bits1024,
+    Bits1536,
+    Bits2048,
+    Bits3072,
+    Bits4096,
 }
 
-type Residue = ConstMontyForm<Group14, { U2048::LIMBS }>;
+/// What Montgomery's multiplication wants to know of a prime, worked out when it is first used.
+type Params<const LIMBS: usize> = LazyLock<FixedMontyParams<LIMBS>>;
+
+static PARAMS_768: Params<{ U768::LIMBS }> = LazyLock::new(|| FixedMontyParams::new_vartime(MODP_768));
+static PARAMS_1024: Params<{ U1024::LIMBS }> = LazyLock::new(|| FixedMontyParams::new_vartime(MODP_1024));
+static PARAMS_1536: Params<{ U1536::LIMBS }> = LazyLock::new(|| FixedMontyParams::new_vartime(MODP_1536));
+static PARAMS_2048: Params<{ U2048::LIMBS }> = LazyLock::new(|| FixedMontyParams::new_vartime(MODP_2048));
+static PARAMS_3072: Params<{ U3072::LIMBS }> = LazyLock::new(|| FixedMontyParams::new_vartime(MODP_3072));
+static PARAMS_4096: Params<{ U4096::LIMBS }> = LazyLock::new(|| FixedMontyParams::new_vartime(MODP_4096));
 
 /// A secret exponent, wiped on drop.
-pub(super) struct Secret(Zeroizing<U320>);
+pub(super) struct Secret {
+    prime: Prime,
+    exponent: Zeroizing<U512>,
+}
 
-pub(super) fn generate(random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
-    let mut bytes = Zeroizing::new([0; EXPONENT_LEN]);
-    random.fill(bytes.as_mut());
+pub(super) fn generate(prime: Prime, random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
+    let mut octets = Zeroizing::new([0; U512::BYTES]);
+    let (_, drawn) = octets.split_at_mut(U512::BYTES - prime.exponent_len());
+    random.fill(drawn);
     // The highest bit is always set: an exponent of full length, never 0 or 1.
-    bytes[0] |= 0x80;
-    let secret = Secret(Zeroizing::new(U320::from_be_slice(bytes.as_ref())));
-    let public = secret.raise(&GENERATOR).expose().to_vec();
+    if let Some(highest) = drawn.first_mut() {
+        *highest |= 0x80;
+    }
+    let secret = Secret { prime, exponent: Zeroizing::new(U512::from_be_slice(octets.as_ref())) };
+    let public = secret.public().expose().to_vec();
     (secret, public)
 }
 
+impl Prime {
+    /// Octets of a secret exponent: no fewer bits than RFC 3526 section 8 asks at its higher estimate of strength (240,
+    /// 320, 420 and 480 from the group of 1536 bits upwards).
+    const fn exponent_len(self) -> usize {
+        match self {
+            Self::Bits768 | Self::Bits1024 | Self::Bits1536 => 32,
+            Self::Bits2048 => 40,
+            Self::Bits3072 => 56,
+            Self::Bits4096 => 64,
+        }
+    }
+}
+
 impl Secret {
-    /// `None` unless `peer` is 256 octets with 1 < peer < p - 1 (RFC 6989 section 2.1: p is a safe prime, so the
-    /// values left out are all there is of small order).
-    pub(super) fn agree(&self, peer: &[u8]) -> Option<SecretBytes> {
-        if peer.len() != LEN {
-            return None;
+    /// 2^exponent.
+    fn public(&self) -> SecretBytes {
+        match self.prime {
+            Prime::Bits768 => self.raise(&PARAMS_768, &U768::from_u8(2)),
+            Prime::Bits1024 => self.raise(&PARAMS_1024, &U1024::from_u8(2)),
+            Prime::Bits1536 => self.raise(&PARAMS_1536, &U1536::from_u8(2)),
+            Prime::Bits2048 => self.raise(&PARAMS_2048, &U2048::from_u8(2)),
+            Prime::Bits3072 => self.raise(&PARAMS_3072, &U3072::from_u8(2)),
+            Prime::Bits4096 => self.raise(&PARAMS_4096, &U4096::from_u8(2)),
         }
-        let peer = U2048::from_be_slice(peer);
-        let largest = PRIME.get().wrapping_sub(&U2048::from_u8(2));
-        if peer < U2048::from_u8(2) || peer > largest {
-            return None;
-        }
-        Some(self.raise(&peer))
     }
 
-    /// base^exponent mod p, left-padded to 256 octets, in time that does not depend on the exponent.
-    fn raise(&self, base: &U2048) -> SecretBytes {
-        let mut power = Residue::new(base).pow(&*self.0);
+    /// `None` unless `peer` is as long as the prime p with 1 < peer < p - 1 (RFC 6989 section 2.1: p is a safe prime, so
+    /// the values left out are all there is of small order).
+    pub(super) fn agree(&self, peer: &[u8]) -> Option<SecretBytes> {
+        match self.prime {
+            Prime::Bits768 => self.agree_in(&PARAMS_768, peer),
+            Prime::Bits1024 => self.agree_in(&PARAMS_1024, peer),
+            Prime::Bits1536 => self.agree_in(&PARAMS_1536, peer),
+            Prime::Bits2048 => self.agree_in(&PARAMS_2048, peer),
+            Prime::Bits3072 => self.agree_in(&PARAMS_3072, peer),
+            Prime::Bits4096 => self.agree_in(&PARAMS_4096, peer),
+        }
+    }
+
+    fn agree_in<const LIMBS: usize>(&self, params: &FixedMontyParams<LIMBS>, peer: &[u8]) -> Option<SecretBytes> {
+        if peer.len() != Uint::<LIMBS>::BYTES {
+            return None;
+        }
+        let peer = Uint::<LIMBS>::from_be_slice(peer);
+        let prime: &Odd<Uint<LIMBS>> = params.modulus();
+        let largest = prime.get().wrapping_sub(&Uint::from_u8(2));
+        if peer < Uint::from_u8(2) || peer > largest {
+            return None;
+        }
+        Some(self.raise(params, &peer))
+    }
+
+    /// base^exponent mod p, left-padded to the prime's length (RFC 7296 section 2.14, RFC 2409 section 5), in time that
+    /// depends on the exponent's length alone.
+    fn raise<const LIMBS: usize>(&self, params: &FixedMontyParams<LIMBS>, base: &Uint<LIMBS>) -> SecretBytes {
+        let bits = 8 * self.prime.exponent_len() as u32;
+        let mut power = FixedMontyForm::new(base, params).pow_bounded_exp(&*self.exponent, bits);
         let mut value = Zeroizing::new(power.retrieve());
         power.zeroize();
         let mut octets = value.to_be_bytes();

@@ -1,6 +1,6 @@
 //! What control tells a worker. Applied between bursts, in order.
 
-use super::{IkeDatagram, Lifetime, Path, SaCounters, Selectors, Spi, WorkerId};
+use super::{EspPath, IkeDatagram, Lifetime, Path, SaCounters, Selectors, Spi, Transports, WorkerId};
 use adit_crypto::esp_cipher::EspCipher;
 use adit_crypto::suite::SequenceNumbers;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ pub enum Command {
     },
     /// An IKE message to send.
     SendIke(IkeDatagram),
-    /// A NAT keepalive (one octet 0xFF, RFC 3948 section 4) to send on this path.
-    SendKeepalive(Path),
+    /// A NAT keepalive to send.
+    SendKeepalive(Keepalive),
     /// Send what is queued, close the doors and return.
     Stop,
 }
@@ -54,12 +54,14 @@ pub enum Command {
 pub struct TunnelSpec {
     /// Its name.
     pub tunnel: TunnelKey,
-    /// UDP-encapsulated ESP between these two.
-    pub path: Path,
+    /// To here.
+    pub path: EspPath,
     /// Octets of the largest outer IP packet on this path; [`TunnelSpec::DEFAULT_OUTER_MTU`] if nothing is known.
     pub outer_mtu: u16,
     /// Whether ESP moves it.
     pub following: Following,
+    /// How ESP may stand in its packets after ESP has moved it. What comes otherwise is received and moves nothing.
+    pub transports: Transports,
 }
 
 /// Another path for a tunnel.
@@ -67,9 +69,9 @@ pub struct Move {
     /// Which.
     pub tunnel: TunnelKey,
     /// Where control believes it to be.
-    pub from: Path,
+    pub from: EspPath,
     /// From now on.
-    pub to: Path,
+    pub to: EspPath,
 }
 
 impl TunnelSpec {
@@ -82,8 +84,30 @@ impl TunnelSpec {
 pub enum Following {
     /// To wherever the newest authenticated packet came from: the peer is behind a NAT.
     NewestPacket,
+    /// To other ports and another transport, but to no other address: neither end is behind a NAT.
+    SameHosts,
     /// Only [`Command::MoveTunnel`] moves it.
     CommandOnly,
+}
+
+/// Something that keeps a NAT's mapping alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Between whom.
+    pub path: Path,
+    /// What it looks like.
+    pub form: KeepaliveForm,
+}
+
+/// What a keepalive looks like. Native ESP has none: a NAT that passes it knows no ports to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeepaliveForm {
+    /// One octet 0xFF from port 4500 (RFC 3948 section 4).
+    NatT,
+    /// The same from the port of Cisco's IPsec over UDP.
+    Cisco,
+    /// From that port, behind four zero octets, as Cisco's own clients send it.
+    CiscoMarked,
 }
 
 /// An SA to receive on.

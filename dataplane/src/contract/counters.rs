@@ -1,5 +1,6 @@
 //! Counters: one writer with plain relaxed stores, any number of readers.
 
+use super::Transport;
 use crate::fate::DropReason;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -124,10 +125,25 @@ worker_counters! {
     inner_fragmented,
     /// Times that a tunnel's MTU followed the fragments of authenticated packets.
     mtu_learned,
-    /// Tunnels that followed their peer's ESP to another outer address.
-    tunnels_moved,
+    /// Tunnels that followed their peer's ESP to another outer address or transport: to NAT-T.
+    moved_to_nat_t,
+    /// The same, to Cisco's IPsec over UDP.
+    moved_to_cisco_udp,
+    /// The same, to native ESP.
+    moved_to_esp,
     /// Packets whose tunnel did not follow them: it has moved as often as it may.
     moves_limited,
     /// Commands that did not fit the tables: a mistake of the control plane's.
     commands_refused,
+}
+
+impl WorkerCounters {
+    /// A tunnel followed its peer's ESP there.
+    pub fn moved_to(&self, transport: Transport) {
+        match transport {
+            Transport::NatT => self.moved_to_nat_t(1),
+            Transport::CiscoUdp => self.moved_to_cisco_udp(1),
+            Transport::Esp => self.moved_to_esp(1),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What a worker tells control.
 
-use super::{Direction, Reached, Spi, TunnelKey};
+use super::{Direction, EspPath, Reached, Spi, TunnelKey};
 use adit_crypto::esp_cipher::EspCipher;
 use std::net::SocketAddr;
 
@@ -76,14 +76,14 @@ pub enum Event {
         /// Which limit.
         reached: Reached,
     },
-    /// A tunnel's packets go elsewhere from now on, because its peer's ESP did or because of
+    /// A tunnel's packets go elsewhere from now on, or by another transport, because its peer's ESP did or because of
     /// [`super::Command::MoveTunnel`]. The worker decides which came last: whoever believes its last report agrees
     /// with it.
     Moved {
         /// Which.
         tunnel: TunnelKey,
         /// Where to.
-        path: Path,
+        path: EspPath,
     },
     /// State comes home.
     Retired(Retired),

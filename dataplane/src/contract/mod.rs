@@ -8,9 +8,12 @@ mod lifetime;
 mod selector;
 mod spi;
 mod tables;
+mod transport;
 mod tunnel_rules;
 
-pub use command::{Command, Following, InboundSpec, Lane, Move, OutboundSpec, TunnelKey, TunnelSpec};
+pub use command::{
+    Command, Following, InboundSpec, Keepalive, KeepaliveForm, Lane, Move, OutboundSpec, TunnelKey, TunnelSpec,
+};
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
 pub use inner::InnerLayout;
@@ -18,6 +21,7 @@ pub use lifetime::{Direction, Lifetime, Limits, Reached};
 pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
 pub use tables::{NextHop, Routes};
+pub use transport::{EspPath, Transport, Transports};
 pub use tunnel_rules::{EcnMode, MssClamp, OuterDf, OuterDscp, TunnelRules};
 
 pub use crate::fate::DropReason;

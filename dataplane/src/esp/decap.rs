@@ -4,7 +4,7 @@
 
 use super::meter::Meter;
 use super::{Filter, Geometry, News, ReplayWindow, Tiding, padding};
-use crate::contract::{InboundSpec, Path, SaCounters, SequenceNumbers, Spi, TunnelKey};
+use crate::contract::{EspPath, InboundSpec, SaCounters, SequenceNumbers, Spi, TunnelKey};
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
@@ -25,7 +25,7 @@ pub struct InboundSa {
     replay: ReplayWindow,
     meter: Meter,
     /// Where its tunnel's packets go: a copy, so that a packet from there touches nothing else.
-    path: Path,
+    path: EspPath,
     filter: Filter,
     /// Packets and octets of the burst, not yet charged.
     burst: (u32, u32),
@@ -43,7 +43,7 @@ enum FirstUse {
 
 impl InboundSa {
     /// A fresh SA of a tunnel whose packets go to `path`.
-    pub fn new(spec: InboundSpec, path: Path) -> Self {
+    pub fn new(spec: InboundSpec, path: EspPath) -> Self {
         let InboundSpec { tunnel, spi, cipher, numbers, window, lifetime, selectors, counters } = spec;
         let (geometry, replay) = (Geometry::of(cipher.suite()), ReplayWindow::new(window, numbers));
         let (filter, meter) = (Filter::new(&selectors), Meter::new(lifetime, numbers));
@@ -82,7 +82,7 @@ impl InboundSa {
     }
 
     /// Its tunnel's packets go to `path` now.
-    pub fn move_to(&mut self, path: Path) {
+    pub fn move_to(&mut self, path: EspPath) {
         self.path = path;
     }
 
@@ -118,7 +118,9 @@ impl InboundSa {
         }
         let len = self.inner(&body_and_icv[..body_len]);
         // Newer than all before it: who sent it is there now. A late or repeated packet says nothing of the kind.
-        if number > before && packet.meta.path.is_some_and(|path| path != self.path) {
+        let elsewhere =
+            |from| packet.meta.channel.transport() != Some(self.path.transport()) || from != self.path.path();
+        if number > before && packet.meta.path.is_some_and(elsewhere) {
             self.news.add(Tiding::Elsewhere);
         }
 

@@ -79,7 +79,9 @@ impl Departures {
         if self.used == self.list.len() {
             self.list.push(Departure::default());
         }
-        let open = len > 0 && !self.refused.has(to.path.peer, len);
+        // UDP_SEGMENT is for UDP.
+        let joins = packet.meta.channel != Channel::Esp;
+        let open = joins && len > 0 && !self.refused.has(to.path.peer, len);
         let departure = &mut self.list[self.used];
         departure.packets.push(packet);
         (departure.to, departure.size, departure.len, departure.open) = (Some(to), len, len, open);

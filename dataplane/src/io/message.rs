@@ -4,18 +4,19 @@
 use super::DoorStats;
 use super::ancillary::{Control, NAME_LEN, Source, read_control, read_name, scope, write_name};
 use super::arrival::Arrival;
-use super::departure::Destination;
+use super::departure::{Bound, Destination};
 use super::udp::OuterSocket;
 use crate::contract::Path;
-use crate::packet::PacketBuf;
+use crate::packet::{Channel, PacketBuf};
+use crate::wire::ip::IPV4_HEADER;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
 /// What came, put together from what lies beside it.
-pub(super) fn arrival(outer: &OuterSocket, name: &[u8], control: &[u8], len: usize) -> Option<Arrival> {
+pub(super) fn arrival(bound: &Bound, name: &[u8], control: &[u8], payload: &[u8]) -> Option<Arrival> {
     let beside = read_control(control);
-    let port = outer.bound.address.port();
+    let port = bound.address.port();
     let local = match beside.local {
         Some((ip, interface)) => {
             let mut local = SocketAddr::new(ip, port);
@@ -24,11 +25,23 @@ pub(super) fn arrival(outer: &OuterSocket, name: &[u8], control: &[u8], len: usi
             }
             local
         }
-        None => outer.bound.address,
+        None => bound.address,
     };
     let path = Path { local, peer: read_name(name)? };
     let super::ancillary::Beside { local: _, segment, class, longest_fragment } = beside;
-    Some(Arrival { channel: outer.bound.channel, path, class, longest_fragment, len, segment, done: 0 })
+    let (channel, len) = (bound.channel, payload.len());
+    let done = match (channel, bound.address) {
+        (Channel::Esp, SocketAddr::V4(_)) => ipv4_header_len(payload)?,
+        (Channel::Esp, SocketAddr::V6(_)) | (Channel::Ike | Channel::NatT | Channel::CiscoUdp | Channel::Inner, _) => 0,
+    };
+    Some(Arrival { channel, path, class, longest_fragment, len, segment, done })
+}
+
+/// Octets of the header that the kernel leaves in front of what comes through a raw IPv4 socket.
+fn ipv4_header_len(packet: &[u8]) -> Option<usize> {
+    let first = packet.first().filter(|first| **first >> 4 == 4)?;
+    let len = usize::from(first & 0xf) * 4;
+    (len >= IPV4_HEADER && len <= packet.len()).then_some(len)
 }
 
 /// How a socket says where its datagrams come from.
@@ -92,5 +105,47 @@ pub(super) fn count_refusal(stats: &mut DoorStats, error: &io::Error, packets: u
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => stats.transmit_full += packets,
         _ => stats.transmit_failed += packets,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Burst, OuterFragments, Pool, PoolSizes};
+
+    /// What becomes of these octets, received through a raw socket that is bound to `address`.
+    fn received(address: &str, control: &[u8], bytes: &[u8], pool: &mut Pool) -> Burst {
+        let address: SocketAddr = address.parse().unwrap();
+        let bound = Bound { channel: Channel::Esp, address, fragments: OuterFragments::Allowed };
+        let mut name = [0; NAME_LEN];
+        let len = write_name(&mut name, address);
+        let mut burst = Burst::new();
+        if let Some(mut arrival) = arrival(&bound, &name[..len], control, bytes) {
+            arrival.deliver(bytes, pool, &mut burst, 2);
+        }
+        burst
+    }
+
+    #[test]
+    fn any_octets_from_a_raw_socket_become_what_is_behind_the_header_or_nothing() {
+        let mut pool = Pool::new(PoolSizes { small: 4, small_capacity: 2048, large: 1 });
+        bolero::check!().with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(control, bytes)| {
+            let bytes = &bytes[..bytes.len().min(1500)];
+            // The family of a destination that the kernel tells is the socket's own.
+            let v6 = received("[2001:db8::1]:0", &[], bytes, &mut pool);
+            assert_eq!(v6.iter().map(PacketBuf::bytes).collect::<Vec<_>>(), [bytes]);
+            let v4 = received("192.0.2.1:0", &[], bytes, &mut pool);
+            let behind: Option<&[u8]> = match bytes {
+                [0x45..=0x4f, ..] => bytes.get(usize::from(bytes[0] - 0x40) * 4..),
+                _ => None,
+            };
+            assert_eq!(v4.first().map(PacketBuf::bytes), behind);
+            let any = received("192.0.2.1:0", control, bytes, &mut pool);
+            for packet in v6.into_iter().chain(v4).chain(any) {
+                assert_eq!(packet.meta.channel, Channel::Esp);
+                pool.put(packet);
+            }
+            assert_eq!(pool.free(), (4, 1), "every buffer came home");
+        });
     }
 }

@@ -10,6 +10,7 @@ mod inner;
 mod inner_steer;
 pub mod memory;
 mod message;
+mod native;
 mod netlink;
 mod open;
 mod outgoing;

@@ -6,7 +6,7 @@ use super::udp::{self, OuterSocket};
 use super::uring::{self, UringDoor};
 use super::waker::EventWaker;
 use super::{Door, tun};
-use crate::contract::{OuterDf, SpiLayout, Wake, WorkerId};
+use crate::contract::{OuterDf, SpiLayout, Transports, Wake, WorkerId};
 use crate::offload::JoinKinds;
 use ipnet::IpNet;
 use std::fmt;
@@ -37,6 +37,10 @@ pub struct IoConfig {
     pub ike_port: u16,
     /// UDP port of [`crate::packet::Channel::NatT`].
     pub natt_port: u16,
+    /// UDP port of [`crate::packet::Channel::CiscoUdp`].
+    pub cisco_udp_port: u16,
+    /// How ESP may come; NAT-T may always, for IKE needs its port.
+    pub transports: Transports,
     /// Whether ESP is ever sent with DF set. Must be what [`crate::contract::TunnelRules::df`] is.
     pub outer_df: OuterDf,
     /// The inner network's interface; without one, inner packets end as failed transmissions.
@@ -60,6 +64,8 @@ impl Default for IoConfig {
             listen: vec![IpAddr::from([0; 4]), IpAddr::from([0; 16])],
             ike_port: 500,
             natt_port: 4500,
+            cisco_udp_port: 10_000,
+            transports: Transports::ALL,
             outer_df: OuterDf::default(),
             tun: Some(TunConfig::default()),
             backend: Backend::Auto,
@@ -232,6 +238,17 @@ pub enum OpenError {
     Socket {
         /// Which.
         address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// No right to raw sockets.
+    #[error("native ESP is not permitted: run as root or with CAP_NET_RAW, or do without it (native_esp = false)")]
+    NativeEspNotPermitted,
+    /// Anything else about a raw socket.
+    #[error("opening the socket for native ESP on {address}: {source}")]
+    NativeEsp {
+        /// Which.
+        address: IpAddr,
         /// What the kernel said.
         source: io::Error,
     },

@@ -34,7 +34,7 @@ impl Outgoing {
         for mut packet in burst.drain(..) {
             match (packet.meta.channel, packet.meta.path) {
                 (Channel::Inner, _) if self.inner => self.joiner.push(packet),
-                (channel @ (Channel::Ike | Channel::NatT), Some(path)) => {
+                (channel @ (Channel::Ike | Channel::NatT | Channel::CiscoUdp | Channel::Esp), Some(path)) => {
                     let class = packet.meta.outer_class;
                     match choose(self.sockets.iter(), channel, &path, packet.meta.outer_fragments) {
                         Some(socket) => self.departures.push(packet, Destination { socket, path, class }),
@@ -44,7 +44,7 @@ impl Outgoing {
                         }
                     }
                 }
-                (Channel::Inner, _) | (Channel::Ike | Channel::NatT, None) => {
+                (Channel::Inner, _) | (_, None) => {
                     packet.meta.fate = Fate::Drop(DropReason::TransmitFailed);
                     self.refused.push(packet);
                 }

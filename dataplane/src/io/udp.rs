@@ -1,4 +1,4 @@
-//! The outer sockets: for each address and port one per worker, in one reuseport group whose order is the workers'.
+//! The outer UDP sockets: for each address and port one per worker, in one reuseport group whose order is the workers'.
 //! Where DF is to be set on some datagrams, each worker has one more for those: the kernel knows DF by socket. It
 //! stands behind all others in its group, where the steering program sends nothing.
 #![expect(unsafe_code, reason = "some socket options have no safe door")]
@@ -6,8 +6,8 @@
 use super::ancillary::{IP_RECVFRAGSIZE, IPV6_RECVFRAGSIZE, UDP_GRO};
 use super::departure::Bound;
 use super::open::{IoConfig, Lack, OpenError};
-use super::{clock, holder, steer};
-use crate::contract::{OuterDf, SpiLayout};
+use super::{clock, holder, native, steer};
+use crate::contract::{OuterDf, SpiLayout, Transport};
 use crate::packet::{Channel, OuterFragments};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-/// One worker's socket for one address and port.
+/// One worker's socket for one address and port, or for native ESP to one address.
 pub(super) struct OuterSocket {
     pub(super) socket: OwnedFd,
     pub(super) bound: Bound,
@@ -29,9 +29,11 @@ pub(super) fn open_all(
     lacks: &mut Vec<Lack>,
 ) -> Result<Vec<Vec<OuterSocket>>, OpenError> {
     let listen = without_missing_families(&config.listen, lacks)?;
+    let cisco = config.transports.contains(Transport::CiscoUdp).then_some((Channel::CiscoUdp, config.cisco_udp_port));
+    let ports = [Some((Channel::Ike, config.ike_port)), Some((Channel::NatT, config.natt_port)), cisco];
     let addresses: Vec<Bound> = listen
         .iter()
-        .flat_map(|&ip| [(Channel::Ike, config.ike_port), (Channel::NatT, config.natt_port)].map(|(c, p)| (ip, c, p)))
+        .flat_map(|&ip| ports.into_iter().flatten().map(move |(channel, port)| (ip, channel, port)))
         .map(|(ip, channel, port)| {
             let address = SocketAddr::new(ip, port);
             Bound { channel, address, fragments: OuterFragments::Allowed }
@@ -41,6 +43,11 @@ pub(super) fn open_all(
         try_alone(bound.address)?;
     }
     let mut all: Vec<Vec<OuterSocket>> = std::iter::repeat_with(Vec::new).take(workers).collect();
+    if config.transports.contains(Transport::Esp) {
+        for &ip in &listen {
+            native::open(config, ip, layout, lacks, &mut all)?;
+        }
+    }
     for bound in &addresses {
         let mut first: Option<Socket> = None;
         for sockets in &mut all {
@@ -55,7 +62,7 @@ pub(super) fn open_all(
                 .map_err(|source| OpenError::Steering { address: bound.address, source })?;
         }
         // IKE must pass whatever its size, and IPv6 has no DF.
-        if config.outer_df == OuterDf::Clear || bound.channel != Channel::NatT || bound.address.is_ipv6() {
+        if config.outer_df == OuterDf::Clear || bound.channel.transport().is_none() || bound.address.is_ipv6() {
             continue;
         }
         let bound = Bound { fragments: OuterFragments::Forbidden, ..*bound };
@@ -124,6 +131,17 @@ fn open(config: &IoConfig, bound: Bound, lacks: &mut Vec<Lack>) -> io::Result<So
     let address = bound.address;
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
+    if set(&socket, libc::IPPROTO_UDP, UDP_GRO, 1).is_err() {
+        note(lacks, Lack::NoUdpGro);
+    }
+    set_up(&socket, config, bound, lacks)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// What every outer socket wants: fragments, what stands beside a packet, buffers.
+pub(super) fn set_up(socket: &Socket, config: &IoConfig, bound: Bound, lacks: &mut Vec<Lack>) -> io::Result<()> {
+    let address = bound.address;
     socket.set_nonblocking(true)?;
     let discover = match (address, bound.fragments) {
         // DF is set; what ICMP says is not listened to, for anyone can write it.
@@ -136,35 +154,32 @@ fn open(config: &IoConfig, bound: Bound, lacks: &mut Vec<Lack>) -> io::Result<So
         (SocketAddr::V6(_), _) => libc::IPV6_PMTUDISC_DONT,
     };
     if address.is_ipv4() {
-        set(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discover)?;
-        set(&socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
+        set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discover)?;
+        set(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
     } else {
-        set(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, discover)?;
-        set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, discover)?;
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
     }
     let fragment_sizes = match address {
-        SocketAddr::V4(_) => set(&socket, libc::IPPROTO_IP, IP_RECVFRAGSIZE, 1),
-        SocketAddr::V6(_) => set(&socket, libc::IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1),
+        SocketAddr::V4(_) => set(socket, libc::IPPROTO_IP, IP_RECVFRAGSIZE, 1),
+        SocketAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1),
     };
     if fragment_sizes.is_err() {
         note(lacks, Lack::NoFragmentSizes);
     }
     if address.ip().is_unspecified() {
         match address.ip() {
-            IpAddr::V4(_) => set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
-            IpAddr::V6(_) => set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
+            IpAddr::V4(_) => set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
+            IpAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
         }
-    }
-    if set(&socket, libc::IPPROTO_UDP, UDP_GRO, 1).is_err() {
-        note(lacks, Lack::NoUdpGro);
     }
     for (name, forced, wanted) in [
         (libc::SO_RCVBUF, libc::SO_RCVBUFFORCE, config.receive_buffer),
         (libc::SO_SNDBUF, libc::SO_SNDBUFFORCE, config.send_buffer),
     ] {
         let octets = i32::try_from(wanted / 2).unwrap_or(i32::MAX / 2);
-        if set(&socket, libc::SOL_SOCKET, forced, octets).is_err() {
-            set(&socket, libc::SOL_SOCKET, name, octets)?;
+        if set(socket, libc::SOL_SOCKET, forced, octets).is_err() {
+            set(socket, libc::SOL_SOCKET, name, octets)?;
         }
     }
     let got = socket.recv_buffer_size()?;
@@ -175,8 +190,7 @@ fn open(config: &IoConfig, bound: Bound, lacks: &mut Vec<Lack>) -> io::Result<So
     if got < config.send_buffer / 2 * 2 {
         note(lacks, Lack::SmallSendBuffer { wanted: config.send_buffer, got });
     }
-    socket.bind(&address.into())?;
-    Ok(socket)
+    Ok(())
 }
 
 fn note(lacks: &mut Vec<Lack>, lack: Lack) {

@@ -1,6 +1,6 @@
 //! What is known about a packet while it walks through the stages.
 
-use crate::contract::Path;
+use crate::contract::{EspPath, Path, Transport};
 use crate::fate::Fate;
 use crate::wire::traffic_class::TrafficClass;
 
@@ -11,9 +11,36 @@ pub enum Channel {
     Ike,
     /// UDP port 4500: ESP in UDP, or IKE behind the non-ESP marker.
     NatT,
+    /// UDP port of Cisco's IPsec over UDP: ESP in UDP.
+    CiscoUdp,
+    /// IP protocol 50: ESP.
+    Esp,
     /// The inner network.
     #[default]
     Inner,
+}
+
+impl Channel {
+    /// How ESP stands in what comes and goes here, if it is ESP.
+    #[inline]
+    pub const fn transport(self) -> Option<Transport> {
+        match self {
+            Self::NatT => Some(Transport::NatT),
+            Self::CiscoUdp => Some(Transport::CiscoUdp),
+            Self::Esp => Some(Transport::Esp),
+            Self::Ike | Self::Inner => None,
+        }
+    }
+}
+
+impl From<Transport> for Channel {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::NatT => Self::NatT,
+            Transport::CiscoUdp => Self::CiscoUdp,
+            Transport::Esp => Self::Esp,
+        }
+    }
 }
 
 /// A super-packet's inside: the kernel's segmentation offload (virtio_net_hdr).
@@ -84,4 +111,12 @@ pub struct Meta {
     pub tunnel: Option<crate::contract::TunnelKey>,
     /// The lane of that tunnel, once its selectors were looked at.
     pub lane: crate::contract::Lane,
+}
+
+impl Meta {
+    /// Where an ESP packet came from, and how.
+    #[inline]
+    pub fn esp_path(&self) -> Option<EspPath> {
+        Some(EspPath::new(self.channel.transport()?, self.path?))
+    }
 }

@@ -13,7 +13,7 @@
 //! * Every move, whoever wanted it, is reported in order. The worker has the last word and control believes it: once
 //!   control has read its last report both have the same path.
 
-use crate::contract::{Following, Path, Spi};
+use crate::contract::{EspPath, Following, Spi, Transports};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Pace {
 pub enum Followed {
     /// The tunnel is there now.
     Moved,
-    /// It stays: the packet may be a late one, or this peer is not followed.
+    /// It stays: the packet may be a late one, or this peer is not followed there.
     Stays,
     /// It stays: it has moved as often as it may.
     Limited,
@@ -54,6 +54,7 @@ pub enum Followed {
 /// One tunnel's.
 pub(super) struct Follower {
     following: Following,
+    transports: Transports,
     left: Option<Left>,
     /// A token bucket.
     tokens: u32,
@@ -62,7 +63,7 @@ pub(super) struct Follower {
 
 /// The path before the last move.
 struct Left {
-    path: Path,
+    path: EspPath,
     by: Source,
     at: Instant,
 }
@@ -74,20 +75,24 @@ enum Source {
 }
 
 impl Follower {
-    pub(super) fn new(following: Following, pace: Pace) -> Self {
-        Self { following, left: None, tokens: pace.most, counted: Instant::ZERO }
+    pub(super) fn new(following: Following, transports: Transports, pace: Pace) -> Self {
+        Self { following, transports, left: None, tokens: pace.most, counted: Instant::ZERO }
     }
 
     /// Control moved the tunnel.
-    pub(super) fn ordered(&mut self, now: Instant, from: Path) {
+    pub(super) fn ordered(&mut self, now: Instant, from: EspPath) {
         self.left = Some(Left { path: from, by: Source::Ike, at: now });
     }
 
     /// The newest authenticated packet on `spi` came by `to`; the tunnel's packets go by `from`.
-    pub(super) fn follow(&mut self, now: Instant, pace: Pace, spi: Spi, from: Path, to: Path) -> Followed {
-        match self.following {
-            Following::NewestPacket => {}
-            Following::CommandOnly => return Followed::Stays,
+    pub(super) fn follow(&mut self, now: Instant, pace: Pace, spi: Spi, from: EspPath, to: EspPath) -> Followed {
+        let may_go = match self.following {
+            Following::NewestPacket => true,
+            Following::SameHosts => to.is_between_the_hosts_of(from),
+            Following::CommandOnly => false,
+        };
+        if !may_go || !self.transports.contains(to.transport()) {
+            return Followed::Stays;
         }
         let source = Source::Sa(spi);
         let may_be_late = |left: &Left| left.path == to && left.by != source && now.since(left.at) < UNDER_WAY;
@@ -119,13 +124,18 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::{Path, Transport};
 
     fn spi(value: u32) -> Spi {
         Spi::new(value).unwrap()
     }
 
-    fn path(port: u16) -> Path {
-        Path { local: "192.0.2.1:4500".parse().unwrap(), peer: ([198, 51, 100, 1], port).into() }
+    fn path(port: u16) -> EspPath {
+        by(Transport::NatT, [198, 51, 100, 1], port)
+    }
+
+    fn by(transport: Transport, peer: [u8; 4], port: u16) -> EspPath {
+        EspPath::new(transport, Path { local: "192.0.2.1:4500".parse().unwrap(), peer: (peer, port).into() })
     }
 
     fn at(millis: u64) -> Instant {
@@ -135,7 +145,7 @@ mod tests {
     #[test]
     fn within_one_sa_the_numbers_decide_there_and_back() {
         let pace = Pace::per_minute(60);
-        let mut follower = Follower::new(Following::NewestPacket, pace);
+        let mut follower = Follower::new(Following::NewestPacket, Transports::ALL, pace);
         for (from, to) in [(1, 2), (2, 1), (1, 2)] {
             assert_eq!(follower.follow(at(5), pace, spi(1000), path(from), path(to)), Followed::Moved);
         }
@@ -145,12 +155,12 @@ mod tests {
     fn what_another_source_has_just_left_is_not_gone_back_to() {
         let pace = Pace::per_minute(60);
         let moved_by_ike = || {
-            let mut follower = Follower::new(Following::NewestPacket, pace);
+            let mut follower = Follower::new(Following::NewestPacket, Transports::ALL, pace);
             follower.ordered(at(5000), path(1));
             follower
         };
         let moved_by_esp = || {
-            let mut follower = Follower::new(Following::NewestPacket, pace);
+            let mut follower = Follower::new(Following::NewestPacket, Transports::ALL, pace);
             assert_eq!(follower.follow(at(5000), pace, spi(1000), path(1), path(2)), Followed::Moved);
             follower
         };
@@ -166,7 +176,7 @@ mod tests {
     #[test]
     fn moves_are_limited_and_earned_again() {
         let pace = Pace::per_minute(60);
-        let mut follower = Follower::new(Following::NewestPacket, pace);
+        let mut follower = Follower::new(Following::NewestPacket, Transports::ALL, pace);
         let mut moves = |from: u64, to: u64, step: usize| {
             (from..to)
                 .step_by(step)
@@ -181,10 +191,39 @@ mod tests {
     #[test]
     fn a_peer_that_is_not_to_be_followed_is_not() {
         let pace = Pace::per_minute(60);
-        let mut follower = Follower::new(Following::CommandOnly, pace);
+        let mut follower = Follower::new(Following::CommandOnly, Transports::ALL, pace);
         assert_eq!(follower.follow(at(5), pace, spi(1000), path(1), path(2)), Followed::Stays);
         let never = Pace::per_minute(0);
-        let mut follower = Follower::new(Following::NewestPacket, never);
+        let mut follower = Follower::new(Following::NewestPacket, Transports::ALL, never);
         assert_eq!(follower.follow(at(u64::MAX / 1_000_000), never, spi(1000), path(1), path(2)), Followed::Limited);
+    }
+
+    #[test]
+    fn a_peer_is_followed_by_the_transports_that_it_may_use_and_no_other() {
+        let pace = Pace::per_minute(60);
+        let host = [198, 51, 100, 1];
+        for bits in 0..8_u8 {
+            let allowed: Transports =
+                Transport::ALL.into_iter().filter(|transport| bits & 1 << *transport as u8 != 0).collect();
+            for (from, to) in Transport::ALL.into_iter().flat_map(|from| Transport::ALL.map(|to| (from, to))) {
+                let mut follower = Follower::new(Following::NewestPacket, allowed, pace);
+                let (from, to) = (by(from, host, 1), by(to, host, 2));
+                let moved = follower.follow(at(5), pace, spi(1000), from, to) == Followed::Moved;
+                assert_eq!(moved, from != to && allowed.contains(to.transport()), "{from:?} {to:?} {allowed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_behind_no_nat_may_change_ports_and_transport_but_not_its_address() {
+        let pace = Pace::per_minute(60);
+        let from = path(4500);
+        for transport in Transport::ALL {
+            let mut follower = Follower::new(Following::SameHosts, Transports::ALL, pace);
+            let elsewhere = by(transport, [198, 51, 100, 2], 4500);
+            assert_eq!(follower.follow(at(5), pace, spi(1000), from, elsewhere), Followed::Stays);
+            let here = by(transport, [198, 51, 100, 1], 4501);
+            assert_eq!(follower.follow(at(5), pace, spi(1000), from, here), Followed::Moved);
+        }
     }
 }

@@ -8,7 +8,7 @@ pub use follow::Followed;
 pub use tunnel::Tunnel;
 
 use crate::contract::{
-    InboundSpec, Lane, Move, OutboundSpec, Path, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    EspPath, InboundSpec, Lane, Move, OutboundSpec, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
 };
 use crate::esp::{InboundSa, IvSpace, OutboundSa};
 use crate::time::Instant;
@@ -120,7 +120,7 @@ impl Sad {
     }
 
     /// [`crate::contract::Command::MoveTunnel`]. The path it has now, if it moved.
-    pub fn move_tunnel(&mut self, now: Instant, order: &Move) -> Result<Option<Path>, Misfit> {
+    pub fn move_tunnel(&mut self, now: Instant, order: &Move) -> Result<Option<EspPath>, Misfit> {
         let tunnel = self.ours(order.tunnel)?;
         if tunnel.path() != order.from {
             return Ok(None);
@@ -131,7 +131,7 @@ impl Sad {
     }
 
     /// The newest authenticated packet of the SA in this slot came by `path`, which is not its tunnel's.
-    pub fn follow(&mut self, now: Instant, slot: u32, path: Path) -> Followed {
+    pub fn follow(&mut self, now: Instant, slot: u32, path: EspPath) -> Followed {
         let pace = self.pace;
         let Some(sa) = self.inbound_mut(slot) else { return Followed::Stays };
         let (spi, key) = (sa.spi(), sa.tunnel());

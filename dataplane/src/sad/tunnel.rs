@@ -2,7 +2,7 @@
 
 use super::follow::{Followed, Follower, Pace};
 use super::outbound::Outbound;
-use crate::contract::{Lane, Path, Spi, TunnelSpec};
+use crate::contract::{EspPath, Lane, Spi, Transport, TunnelSpec};
 use crate::esp::OutboundSa;
 use crate::mtu::{Moved, PathMtu};
 use crate::time::Instant;
@@ -10,7 +10,7 @@ use crate::wire::ip::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 
 /// A peer's tunnel.
 pub struct Tunnel {
-    path: Path,
+    path: EspPath,
     path_mtu: PathMtu,
     inner_mtu: u16,
     follower: Follower,
@@ -22,15 +22,15 @@ pub struct Tunnel {
 
 impl Tunnel {
     pub(super) fn new(spec: &TunnelSpec, pace: Pace) -> Self {
-        let &TunnelSpec { tunnel: _, path, outer_mtu, following } = spec;
-        let (path_mtu, follower) = (PathMtu::new(outer_mtu), Follower::new(following, pace));
+        let &TunnelSpec { tunnel: _, path, outer_mtu, following, transports } = spec;
+        let (path_mtu, follower) = (PathMtu::new(outer_mtu), Follower::new(following, transports, pace));
         let (outbound, inbound) = (Outbound::default(), Vec::new());
         Self { path, path_mtu, inner_mtu: 0, follower, outbound, inbound }
     }
 
-    /// Outer addresses.
+    /// Where its packets go.
     #[inline]
-    pub fn path(&self) -> Path {
+    pub fn path(&self) -> EspPath {
         self.path
     }
 
@@ -70,13 +70,13 @@ impl Tunnel {
     }
 
     /// Control wants it moved.
-    pub(super) fn order(&mut self, now: Instant, to: Path) {
+    pub(super) fn order(&mut self, now: Instant, to: EspPath) {
         self.follower.ordered(now, self.path);
         self.move_to(to);
     }
 
     /// The newest authenticated packet on `spi` came from elsewhere.
-    pub(super) fn follow(&mut self, now: Instant, pace: Pace, spi: Spi, to: Path) -> Followed {
+    pub(super) fn follow(&mut self, now: Instant, pace: Pace, spi: Spi, to: EspPath) -> Followed {
         let followed = self.follower.follow(now, pace, spi, self.path, to);
         if followed == Followed::Moved {
             self.move_to(to);
@@ -84,7 +84,7 @@ impl Tunnel {
         followed
     }
 
-    fn move_to(&mut self, path: Path) {
+    fn move_to(&mut self, path: EspPath) {
         self.path = path;
         self.path_mtu.forget();
         self.refit();
@@ -97,8 +97,12 @@ impl Tunnel {
     }
 }
 
-/// What the outer IP header and UDP's (RFC 3948 section 2.1) leave.
-fn esp_room(path: Path, outer_mtu: u16) -> usize {
-    let ip = if path.peer.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
-    usize::from(outer_mtu).saturating_sub(ip + UDP_HEADER)
+/// What the outer IP header and, where there is one, UDP's (RFC 3948 section 2.1) leave.
+fn esp_room(path: EspPath, outer_mtu: u16) -> usize {
+    let ip = if path.path().peer.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
+    let udp = match path.transport() {
+        Transport::NatT | Transport::CiscoUdp => UDP_HEADER,
+        Transport::Esp => 0,
+    };
+    usize::from(outer_mtu).saturating_sub(ip + udp)
 }

@@ -1,4 +1,4 @@
-//! ESP's header (RFC 4303 section 2), and what else UDP 4500 carries (RFC 3948 section 2).
+//! ESP's header (RFC 4303 section 2), and what else comes where ESP comes (RFC 3948 section 2 on UDP 4500).
 
 /// Octets of SPI and sequence number.
 pub const HEADER_LEN: usize = 8;
@@ -76,9 +76,77 @@ impl NatT {
     }
 }
 
+/// What a datagram to the port of Cisco's IPsec over UDP is. IKE stays on port 500, so there is no marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CiscoUdp {
+    /// One octet 0xFF, alone or behind four zero octets.
+    Keepalive,
+    /// An SPI that ESP may have stands first.
+    Esp,
+    /// An SPI of the reserved range 0 to 255 (RFC 4303 section 2.1).
+    Reserved,
+    /// Too short for any of them.
+    TooShort,
+}
+
+impl CiscoUdp {
+    /// Looks at the first four octets.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [KEEPALIVE] | [0, 0, 0, 0, KEEPALIVE] => Self::Keepalive,
+            [0, 0, 0, _, ..] => Self::Reserved,
+            [_, _, _, _, ..] => Self::Esp,
+            [] | [_] | [_, _] | [_, _, _] => Self::TooShort,
+        }
+    }
+}
+
+/// What a packet of IP protocol 50 is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NativeEsp {
+    /// An SPI that ESP may have stands first.
+    Esp,
+    /// An SPI of the reserved range 0 to 255 (RFC 4303 section 2.1).
+    Reserved,
+    /// Too short for an SPI.
+    TooShort,
+}
+
+impl NativeEsp {
+    /// Looks at the first four octets.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [0, 0, 0, _, ..] => Self::Reserved,
+            [_, _, _, _, ..] => Self::Esp,
+            [] | [_] | [_, _] | [_, _, _] => Self::TooShort,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn on_ciscos_port_and_as_protocol_50_there_is_no_ike() {
+        for (bytes, cisco, native) in [
+            (&[][..], CiscoUdp::TooShort, NativeEsp::TooShort),
+            (&[0xff], CiscoUdp::Keepalive, NativeEsp::TooShort),
+            (&[0xfe], CiscoUdp::TooShort, NativeEsp::TooShort),
+            (&[0, 0, 0], CiscoUdp::TooShort, NativeEsp::TooShort),
+            (&[0, 0, 0, 0], CiscoUdp::Reserved, NativeEsp::Reserved),
+            (&[0, 0, 0, 0, 0xff], CiscoUdp::Keepalive, NativeEsp::Reserved),
+            (&[0, 0, 0, 0, 0xfe], CiscoUdp::Reserved, NativeEsp::Reserved),
+            (&[0, 0, 0, 0, 0xff, 0], CiscoUdp::Reserved, NativeEsp::Reserved),
+            (&[0, 0, 0, 255], CiscoUdp::Reserved, NativeEsp::Reserved),
+            (&[0, 0, 1, 0], CiscoUdp::Esp, NativeEsp::Esp),
+            (&[255; 8], CiscoUdp::Esp, NativeEsp::Esp),
+        ] {
+            assert_eq!((CiscoUdp::of(bytes), NativeEsp::of(bytes)), (cisco, native), "{bytes:?}");
+        }
+    }
 
     #[test]
     fn four_octets_tell_what_a_datagram_is() {

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::report::Reports;
-use crate::contract::{Command, Event, IkeDatagram, IkeFraming, Path};
+use crate::contract::{Command, Event, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path};
 use crate::fate::{DropReason, Fate};
 use crate::io::Door;
 use crate::packet::{Channel, Meta, PacketBuf, Pool};
@@ -59,8 +59,8 @@ impl<D: Door> Worker<D> {
                     }
                     Ok(())
                 }
-                Command::SendKeepalive(path) => {
-                    match write(pool, Channel::NatT, path, &[], &[KEEPALIVE]) {
+                Command::SendKeepalive(keepalive) => {
+                    match write_keepalive(keepalive, pool) {
                         Ok(packet) => replies.push(packet),
                         Err(reason) => counters.dropped(reason, 1),
                     }
@@ -88,6 +88,15 @@ fn write_ike(datagram: &IkeDatagram, pool: &mut Pool) -> Result<PacketBuf, DropR
         IkeFraming::Bare => write(pool, Channel::Ike, datagram.path, &[], &datagram.bytes),
         IkeFraming::NonEspMarker => write(pool, Channel::NatT, datagram.path, &NON_ESP_MARKER, &datagram.bytes),
     }
+}
+
+fn write_keepalive(Keepalive { path, form }: Keepalive, pool: &mut Pool) -> Result<PacketBuf, DropReason> {
+    let (channel, front): (_, &[u8]) = match form {
+        KeepaliveForm::NatT => (Channel::NatT, &[]),
+        KeepaliveForm::Cisco => (Channel::CiscoUdp, &[]),
+        KeepaliveForm::CiscoMarked => (Channel::CiscoUdp, &NON_ESP_MARKER),
+    };
+    write(pool, channel, path, front, &[KEEPALIVE])
 }
 
 fn write(pool: &mut Pool, channel: Channel, path: Path, front: &[u8], bytes: &[u8]) -> Result<PacketBuf, DropReason> {

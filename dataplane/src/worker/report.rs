@@ -2,7 +2,7 @@
 //!
 //! IKE datagrams are dropped when it is full (the peer sends again); what carries state waits here for its turn.
 
-use crate::contract::{Direction, Event, IkeDatagram, IkeFraming, Path, Reached, Spi, TunnelKey, WorkerId};
+use crate::contract::{Direction, EspPath, Event, IkeDatagram, IkeFraming, Reached, Spi, TunnelKey, WorkerId};
 use crate::esp::{News, Tiding};
 use crate::fate::DropReason;
 use crate::packet::{Channel, PacketBuf};
@@ -55,7 +55,7 @@ impl Reports {
     }
 
     /// A tunnel's packets go elsewhere. A move that control has not taken yet gives way to the next one.
-    pub(super) fn moved(&mut self, moved: TunnelKey, to: Path) {
+    pub(super) fn moved(&mut self, moved: TunnelKey, to: EspPath) {
         let held = self.held.iter_mut().find_map(|event| match event {
             Event::Moved { tunnel, path } if *tunnel == moved => Some(path),
             Event::Moved { .. }
@@ -91,7 +91,7 @@ impl Reports {
         let framing = match packet.meta.channel {
             Channel::Ike => IkeFraming::Bare,
             Channel::NatT => IkeFraming::NonEspMarker,
-            Channel::Inner => return Err(DropReason::Malformed),
+            Channel::CiscoUdp | Channel::Esp | Channel::Inner => return Err(DropReason::Malformed),
         };
         if self.events.is_full() {
             return Err(DropReason::ControlBusy);

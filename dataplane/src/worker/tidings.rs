@@ -1,7 +1,7 @@
 //! What happens when a packet leaves its SA with something to tell.
 
 use super::report::Reports;
-use crate::contract::{Direction, Path, WorkerCounters};
+use crate::contract::{Direction, EspPath, WorkerCounters};
 use crate::esp::{News, Tiding};
 use crate::sad::{Followed, Sad};
 use crate::time::Instant;
@@ -12,7 +12,7 @@ pub(super) fn tell(
     news: News,
     sad: &mut Sad,
     slot: u32,
-    path: Option<Path>,
+    path: Option<EspPath>,
     reports: &mut Reports,
     counters: &WorkerCounters,
     now: Instant,
@@ -26,7 +26,7 @@ pub(super) fn tell(
     if let Some(path) = path.filter(|_| news.holds(Tiding::Elsewhere)) {
         match sad.follow(now, slot, path) {
             Followed::Moved => {
-                counters.tunnels_moved(1);
+                counters.moved_to(path.transport());
                 reports.moved(tunnel, path);
             }
             Followed::Limited => counters.moves_limited(1),

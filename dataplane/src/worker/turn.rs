@@ -21,7 +21,7 @@ use crate::offload;
 use crate::packet::{Burst, Channel, Origin, OuterFragments, PacketBuf, Segments};
 use crate::sad::{Found, Sad};
 use crate::time::Instant;
-use crate::wire::esp::{EspHeader, IKE_HEADER_LEN, KEEPALIVE, MAX_IKE_LEN, NON_ESP_MARKER, NatT};
+use crate::wire::esp::{CiscoUdp, EspHeader, IKE_HEADER_LEN, KEEPALIVE, MAX_IKE_LEN, NON_ESP_MARKER, NatT, NativeEsp};
 use crate::wire::ip::{Hops, IpPacket, take_hop};
 use crate::wire::traffic_class::TrafficClass;
 use std::io;
@@ -155,7 +155,7 @@ pub(super) fn settle(packet: &mut PacketBuf, verdict: Result<Fate, DropReason>) 
     packet.meta.fate = verdict.unwrap_or_else(Fate::Drop);
 }
 
-/// Outer packets: keepalive, IKE or ESP (RFC 3948 section 2.2). Inner ones pass.
+/// Outer packets: keepalive, IKE or ESP. Inner ones pass.
 fn classify(burst: &mut Burst) {
     for packet in forwarded(burst) {
         let verdict = match packet.meta.channel {
@@ -172,6 +172,17 @@ fn classify(burst: &mut Burst) {
                 }
                 NatT::Reserved => Err(DropReason::Unsolicited),
                 NatT::TooShort => Err(DropReason::TooShort),
+            },
+            Channel::CiscoUdp => match CiscoUdp::of(packet.bytes()) {
+                CiscoUdp::Esp => continue,
+                CiscoUdp::Keepalive => Err(DropReason::Keepalive),
+                CiscoUdp::Reserved => Err(DropReason::Unsolicited),
+                CiscoUdp::TooShort => Err(DropReason::TooShort),
+            },
+            Channel::Esp => match NativeEsp::of(packet.bytes()) {
+                NativeEsp::Esp => continue,
+                NativeEsp::Reserved => Err(DropReason::Unsolicited),
+                NativeEsp::TooShort => Err(DropReason::TooShort),
             },
         };
         settle(packet, verdict);
@@ -198,7 +209,7 @@ fn decapsulate(
 ) {
     used.clear();
     for packet in forwarded(burst) {
-        if packet.meta.channel != Channel::NatT {
+        if packet.meta.channel.transport().is_none() {
             continue;
         }
         let verdict = match EspHeader::parse(packet.bytes()).map(|header| sad.find(header.spi)) {
@@ -215,7 +226,7 @@ fn decapsulate(
                     }
                     let (tunnel, news) = (sa.tunnel().slot, sa.take_news());
                     if !news.is_empty() {
-                        tell(news, sad, slot, packet.meta.path, reports, counters, now);
+                        tell(news, sad, slot, packet.meta.esp_path(), reports, counters, now);
                     }
                     opened.and_then(|()| arrive(packet, sad.tunnel_mut(tunnel), rules, counters, now)).map(|()| {
                         packet.meta.channel = Channel::Inner;
@@ -320,8 +331,8 @@ fn seal(
     if uncharged == 0 {
         used.push(slot);
     }
-    packet.meta.channel = Channel::NatT;
-    packet.meta.path = Some(path);
+    packet.meta.channel = path.transport().into();
+    packet.meta.path = Some(path.path());
     packet.meta.outer_class = class;
     packet.meta.outer_fragments = fragments;
     Ok(Fate::Forward)

@@ -7,8 +7,9 @@ use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr};
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, DropReason, Event, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec,
-    Path, Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
+    ClusterSlot, Command, Dataplane, DropReason, EspPath, Event, Following, InboundSpec, Lane, Lifetime, NextHop,
+    OutboundSpec, Path, Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, Transport,
+    Transports, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::io::memory::{Departed, MemoryDoor, MemoryPeer, pair};
 use adit_dataplane::packet::{Channel, PoolSizes};
@@ -144,6 +145,11 @@ pub fn path_v6(client: u8) -> Path {
     Path { local: "[2001:db8:1::1]:4500".parse().unwrap(), peer: (peer, 4500).into() }
 }
 
+/// ESP in UDP 4500.
+pub fn natt(path: Path) -> EspPath {
+    EspPath::new(Transport::NatT, path)
+}
+
 pub fn whole_world() -> Vec<Selector> {
     let v4 = Ipv4Addr::UNSPECIFIED.into()..=Ipv4Addr::BROADCAST.into();
     let v6 = Ipv6Addr::UNSPECIFIED.into()..=Ipv6Addr::from([0xff; 16]).into();
@@ -158,6 +164,7 @@ pub fn only(address: IpAddr) -> Selector {
 pub struct Client {
     pub tunnel: TunnelKey,
     pub path: Path,
+    pub transport: Transport,
     pub suite: CipherSuite,
     /// The headend's.
     pub spi: Spi,
@@ -186,6 +193,7 @@ impl Client {
         Self {
             tunnel: TunnelKey { worker: WorkerId(worker), slot },
             path: path_v4(slot as u8),
+            transport: Transport::NatT,
             suite,
             spi: spi(worker, slot),
             own_spi: 0xc000_0000 + slot,
@@ -204,12 +212,17 @@ impl Client {
         }
     }
 
+    pub fn esp_path(&self) -> EspPath {
+        EspPath::new(self.transport, self.path)
+    }
+
     pub fn tunnel_spec(&self) -> TunnelSpec {
         TunnelSpec {
             tunnel: self.tunnel,
-            path: self.path,
+            path: self.esp_path(),
             outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
             following: Following::NewestPacket,
+            transports: Transports::ALL,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What both versions of IKE share: the node and its timers, who arrives, and what a session has in the dataplane.
 
+mod aggressive_budget;
 mod arrivals;
 mod child;
 mod error_budget;
@@ -14,6 +15,7 @@ mod role;
 mod source;
 pub mod timers;
 mod tunnel;
+mod views;
 
 pub use arrivals::CookiesAsked;
 pub(crate) use arrivals::{Arrival, Arrivals, Toll};
@@ -27,3 +29,4 @@ pub use patience::{Patience, Retry};
 pub(crate) use peer::{Origin, Peer};
 pub(crate) use role::Role;
 pub(crate) use tunnel::{FORMER, Traffic, Tunnel, Wanted};
+pub(crate) use views::{IkeShown, connecting, sas, view};

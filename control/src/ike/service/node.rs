@@ -1,10 +1,12 @@
 //! What all sessions of this node share, lent to whichever is being worked on.
 
+use super::aggressive_budget::AggressiveBudget;
 use super::error_budget::ErrorBudget;
 use super::farewell::{Farewell, Farewells, LINGER};
 use super::patience::Patience;
 use super::timers::Timers;
-use crate::config::checked::{Config, Connection, IkeProposal};
+use crate::aaa::QuestionId;
+use crate::config::checked::{Config, Connection, IkeProposal, LoginV2};
 use crate::ike::counters::{EngineCounters, Ignored};
 use crate::ike::v2::Cookies;
 use crate::ike::wire::{IkeSpi, NotifyKind, clear_answer, messages};
@@ -18,6 +20,7 @@ use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Path, WorkerId}
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who waits for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +35,8 @@ pub(crate) enum TimerKey {
 pub(crate) struct Node {
     pub(crate) config: Arc<Config>,
     pub(crate) random: Box<dyn SecretRandom>,
+    /// The time of day when the engine's clock was zero: certificates have a time.
+    pub(crate) unix_at_zero: Duration,
     pub(crate) installer: Installer,
     pub(crate) leases: Leases,
     pub(crate) counters: EngineCounters,
@@ -39,6 +44,9 @@ pub(crate) struct Node {
     pub(crate) farewells: Farewells,
     pub(crate) log_budget: LogBudget,
     pub(crate) error_budget: ErrorBudget,
+    pub(crate) aggressive_budget: AggressiveBudget,
+    questions: BTreeMap<QuestionId, SessionId>,
+    next_question: u64,
     pub(crate) cookies: Cookies,
     /// Every connection's, in order: before IKE_AUTH nobody knows whose the client is.
     pub(crate) ike_proposals: Vec<IkeProposal>,
@@ -54,7 +62,7 @@ impl Node {
         random.fill(&mut nobodys_psk);
         let nobodys_psk = SecretBytes::new(nobodys_psk);
         let mut ike_proposals = Vec::new();
-        for proposal in config.connections.iter().flat_map(|connection| &connection.ike_proposals) {
+        for proposal in config.connections.iter().filter_map(Connection::v2).flat_map(|login| &login.ike_proposals) {
             if !ike_proposals.contains(proposal) {
                 ike_proposals.push(proposal.clone());
             }
@@ -65,11 +73,15 @@ impl Node {
             cookies: Cookies::new(&mut *random),
             config,
             random,
+            unix_at_zero: Duration::ZERO,
             installer,
             counters: EngineCounters::default(),
             timers: Timers::default(),
             log_budget: LogBudget::default(),
             error_budget: ErrorBudget::default(),
+            aggressive_budget: AggressiveBudget::default(),
+            questions: BTreeMap::new(),
+            next_question: 1,
             ike_proposals,
             nobodys_psk,
             spis: BTreeMap::new(),
@@ -85,6 +97,17 @@ impl Node {
     /// A connection of the configuration's.
     pub(crate) fn connection(&self, index: usize) -> Option<&Connection> {
         self.config.connections.get(index)
+    }
+
+    /// A connection by IKEv2, with what only that version has.
+    pub(crate) fn connection_v2(&self, index: usize) -> Option<(&Connection, &LoginV2)> {
+        let connection = self.connection(index)?;
+        Some((connection, connection.v2()?))
+    }
+
+    /// What an IKE SA of this connection may be made of.
+    pub(crate) fn ike_proposals_of(&self, index: usize) -> &[IkeProposal] {
+        self.connection_v2(index).map(|(_, login)| &login.ike_proposals[..]).unwrap_or_default()
     }
 
     /// An SPI of ours for one more IKE SA of this session: random, not zero, no other's (RFC 7296 section 3.1).
@@ -108,6 +131,31 @@ impl Node {
     /// Whose IKE SA this is.
     pub(crate) fn session_of(&self, spi: IkeSpi) -> Option<SessionId> {
         self.spis.get(&spi).copied()
+    }
+
+    /// The IKE SA with this SPI of ours belongs to another session from now on.
+    pub(crate) fn hand_over_spi(&mut self, spi: IkeSpi, session: SessionId) {
+        if let Some(owner) = self.spis.get_mut(&spi) {
+            *owner = session;
+        }
+    }
+
+    /// A name for one more question of this session's.
+    pub(crate) fn new_question(&mut self, session: SessionId) -> QuestionId {
+        let id = QuestionId(self.next_question);
+        self.next_question += 1;
+        self.questions.insert(id, session);
+        id
+    }
+
+    /// Who asked; a question is answered once.
+    pub(crate) fn asker(&mut self, question: QuestionId) -> Option<SessionId> {
+        self.questions.remove(&question)
+    }
+
+    /// How many questions are unanswered.
+    pub(crate) fn questions(&self) -> usize {
+        self.questions.len()
     }
 
     /// How many IKE SAs there are.

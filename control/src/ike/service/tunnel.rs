@@ -5,7 +5,7 @@ use super::inner::Inner;
 use super::node::Node;
 use super::role::Role;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, Following, Lane, Path, Selectors, Spi, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{Command, EspPath, Following, Lane, Selectors, Spi, Transports, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub(crate) const FORMER: Duration = Duration::from_secs(60);
 pub(crate) struct Tunnel {
     session: SessionId,
     pub(crate) key: TunnelKey,
+    /// Where its packets go: what the worker said last, or what it was asked for since.
+    pub(crate) path: EspPath,
     pub(crate) inner: Inner,
     pub(crate) children: Vec<Child>,
     /// Child SAs that are to be made, the oldest wish first.
@@ -58,20 +60,21 @@ impl Tunnel {
         node: &mut Node,
         session: SessionId,
         key: TunnelKey,
-        path: Path,
+        path: EspPath,
         following: Following,
+        transports: Transports,
         inner: Inner,
     ) -> Self {
         for network in inner.routes() {
             node.installer.route(network, key);
         }
-        node.installer.command(
-            key.worker,
-            Command::AddTunnel(TunnelSpec { tunnel: key, path, outer_mtu: node.config.sizes.path_mtu, following }),
-        );
+        let outer_mtu = node.config.sizes.path_mtu;
+        let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports };
+        node.installer.command(key.worker, Command::AddTunnel(spec));
         Self {
             session,
             key,
+            path,
             inner,
             children: Vec::new(),
             wanted: Vec::new(),

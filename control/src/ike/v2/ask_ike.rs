@@ -49,9 +49,9 @@ fn ask_with(now: Instant, node: &mut Node, session: &mut Established, group: Kex
     let spi = node.new_ike_spi(session.peer.id);
     let nonce = node.random_bytes(32);
     let pair = KeyPair::generate(group, &mut *node.random);
-    let proposals = node.connection(session.peer.connection).map(|connection| &connection.ike_proposals[..]);
+    let proposals = node.ike_proposals_of(session.peer.connection);
     let payloads = [
-        Payload::Sa(offer_ike(proposals.unwrap_or_default(), &spi.0.to_be_bytes())),
+        Payload::Sa(offer_ike(proposals, &spi.0.to_be_bytes())),
         Payload::Nonce(nonce.clone()),
         Payload::Ke(KeyExchange { group: group.iana(), public: pair.public().to_vec() }),
     ];
@@ -116,8 +116,8 @@ fn refused(now: Instant, node: &mut Node, session: &mut Established, asked: &Ike
         NotifyKind::TemporaryFailure => Refused::ForNow,
         NotifyKind::InvalidKePayload if asked.group == GroupTold::No => {
             let wanted = <[u8; 2]>::try_from(told.data.as_slice()).ok().map(u16::from_be_bytes);
-            let proposals = node.connection(session.peer.connection).into_iter().flat_map(|c| &c.ike_proposals);
-            let mut groups = proposals.flat_map(|proposal| &proposal.groups).copied();
+            let proposals = node.ike_proposals_of(session.peer.connection);
+            let mut groups = proposals.iter().flat_map(|proposal| &proposal.groups).copied();
             if let Some(group) = groups.find(|group| Some(group.iana()) == wanted) {
                 return ask_with(now, node, session, group, GroupTold::Yes);
             }
@@ -148,8 +148,8 @@ pub(super) fn make(
 ) -> Result<(IkeSa, Vec<u8>), Unusable> {
     let IkeAsked { spi, nonce, pair, group: _ } = asked;
     let (answer, nonce_r, ke) = (shape::sa(payloads)?, shape::nonce(payloads)?, shape::ke(payloads)?);
-    let proposals = node.connection(connection).map(|connection| &connection.ike_proposals[..]);
-    let (chosen, suite) = match (answer, choose_ike(answer, proposals.unwrap_or_default())) {
+    let proposals = node.ike_proposals_of(connection);
+    let (chosen, suite) = match (answer, choose_ike(answer, proposals)) {
         ([_one], Ok(chosen)) => chosen,
         (_, Ok(_)) => return Err(Unusable(Cause::NoIkeProposal, "more than one proposal".to_owned())),
         (_, Err(none)) => return Err(Unusable(Cause::NoIkeProposal, none.to_string())),

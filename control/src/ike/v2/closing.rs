@@ -143,7 +143,7 @@ impl Closing {
             .iter()
             .any(|payload| matches!(payload, Payload::Delete(delete) if delete.protocol == Protocol::Ike));
         if deleted && incoming.header.exchange == Exchange::Informational {
-            let farewell = Farewell { spi: self.ike.spi(), request: incoming.bytes.to_vec(), answer: bytes };
+            let farewell = Farewell::to_request(self.ike.spi(), incoming.bytes.to_vec(), bytes);
             return Verdict::Gone(self.cause, Some(farewell));
         }
         Verdict::Stay

@@ -11,7 +11,7 @@ use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
-use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Move, Path, Spi, TunnelKey};
+use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Move, Spi, Transport, TunnelKey};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -250,28 +250,32 @@ impl Established {
         }
         tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, by = "IKE", "peer moved");
         node.counters.moves_by_ike += 1;
-        let from = std::mem::replace(&mut self.peer.path, datagram.path);
+        self.peer.path = datagram.path;
         self.peer.framing = datagram.framing;
-        match &self.service {
-            Service::Tunnel(tunnel) => {
-                let order = Move { tunnel: tunnel.key, from, to: datagram.path };
-                node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
-            }
-            Service::Childless { .. } => {}
+        let Service::Tunnel(tunnel) = &mut self.service else { return };
+        let Some(to) = tunnel.path.beside(datagram.path) else { return };
+        let from = std::mem::replace(&mut tunnel.path, to);
+        if from != to {
+            let order = Move { tunnel: tunnel.key, from, to };
+            node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
         }
     }
 
     /// The worker says where packets go now. It has the last word: what it reports last is where they go, whether
-    /// ESP moved the tunnel or we asked for it.
-    pub(crate) fn moved(&mut self, node: &mut Node, tunnel: TunnelKey, path: Path) {
-        let ours = matches!(&self.service, Service::Tunnel(ours) if ours.key == tunnel);
-        if !ours || path == self.peer.path {
+    /// ESP moved the tunnel or we asked for it. IKE on port 4500 shares its NAT's mapping with ESP there, so it goes
+    /// along; anything else says nothing about where IKE is.
+    pub(crate) fn moved(&mut self, node: &mut Node, key: TunnelKey, path: EspPath) {
+        let Service::Tunnel(tunnel) = &mut self.service else { return };
+        if tunnel.key != key || tunnel.path == path {
             return;
         }
-        tracing::info!(from = %self.peer.path.peer, to = %path.peer, by = "ESP", "peer moved");
+        let from = std::mem::replace(&mut tunnel.path, path);
+        tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
+            transport = %path.transport(), by = "ESP", "peer moved");
         node.counters.moves_by_esp += 1;
-        self.peer.path = path;
-        self.peer.framing = IkeFraming::NonEspMarker;
+        if (path.transport(), self.peer.framing) == (Transport::NatT, IkeFraming::NonEspMarker) {
+            self.peer.path = path.path();
+        }
     }
 
     /// The peer has used one of our SAs for the first time.
@@ -386,5 +390,5 @@ impl Established {
 }
 
 pub(super) fn farewell(ike: &IkeSa, incoming: &Incoming<'_>, answer: Vec<u8>) -> Farewell {
-    Farewell { spi: ike.spi(), request: incoming.bytes.to_vec(), answer }
+    Farewell::to_request(ike.spi(), incoming.bytes.to_vec(), answer)
 }

@@ -8,7 +8,7 @@
 use super::calling::Contact;
 use super::half_open::HalfOpen;
 use super::shape::{self, Misshapen, notify};
-use crate::config::checked::{Connection, IkeProposal, IkeSuite};
+use crate::config::checked::{Connection, IkeProposal, IkeSuite, LoginV2};
 use crate::ike::keys::{AuthInput, psk_auth};
 use crate::ike::service::Node;
 use crate::ike::wire::{ConfigPayload, Id, NotifyKind, Payload, Proposal};
@@ -106,7 +106,7 @@ pub(crate) fn prove<'a>(
     // The same work and the same answer whether the identity is known or not; the comparison takes constant time.
     let proven = psk_auth(suite.prf, psk, &input) == SecretBytes::from(proof);
     let failed = |cause| LoginRefused::new(cause, NotifyKind::AuthenticationFailed);
-    let Some((index, connection)) = connection else {
+    let Some((index, connection, login)) = connection else {
         return Err(Box::new(failed(Cause::UnknownIdentity).of(identity, identity, known_ids(node))));
     };
     if method != METHOD_PSK {
@@ -128,8 +128,8 @@ pub(crate) fn prove<'a>(
         return Err(Box::new(failed(Cause::WrongResponderIdentity).of(identity, offered, wanted)));
     }
     // IKE_SA_INIT had to allow what any connection allows; now we know whose it is.
-    if !connection.ike_proposals.iter().any(|proposal| allows(proposal, suite)) {
-        let wanted: Vec<String> = connection.ike_proposals.iter().map(ToString::to_string).collect();
+    if !login.ike_proposals.iter().any(|proposal| allows(proposal, suite)) {
+        let wanted: Vec<String> = login.ike_proposals.iter().map(ToString::to_string).collect();
         let refused = LoginRefused::new(Cause::NoIkeProposal, NotifyKind::NoProposalChosen);
         return Err(Box::new(refused.of(identity, suite, wanted.join(", "))));
     }
@@ -141,7 +141,7 @@ pub(crate) fn prove<'a>(
         identity,
         connection: index,
         contact,
-        ours: ours(half, node, connection),
+        ours: ours(half, node, login),
         configuration: shape::maybe_configuration(payloads)?,
         child: child_offer(payloads)?,
     })
@@ -162,20 +162,24 @@ fn child_offer(payloads: &[Payload]) -> Result<Option<ChildOffer<'_>>, Misshapen
     }
 }
 
-fn ours(half: &HalfOpen, node: &Node, connection: &Connection) -> [Payload; 2] {
+fn ours(half: &HalfOpen, node: &Node, login: &LoginV2) -> [Payload; 2] {
     let id = &node.config.identity;
     let input = AuthInput { first_message: &half.response, nonce_other: &half.nonce_i, sk_p: &half.ike.keys.sk_pr, id };
-    let proof = psk_auth(half.ike.suite().prf, &connection.psk, &input);
+    let proof = psk_auth(half.ike.suite().prf, &login.psk, &input);
     // The proof is meant to be seen by the peer: SK protects it on the way.
     [Payload::IdResponder(id.clone()), Payload::Auth(METHOD_PSK, proof.expose().to_vec())]
 }
 
+/// Index, the connection, and what only IKEv2 has of it.
+type Found<'a> = (usize, &'a Connection, &'a LoginV2);
+
 /// The first connection for this identity, and a key to compute with in any case.
-fn key_for<'a>(node: &'a Node, identity: &Id) -> (Option<(usize, &'a Connection)>, &'a SecretBytes) {
-    let mut connections = node.config.connections.iter().enumerate();
+fn key_for<'a>(node: &'a Node, identity: &Id) -> (Option<Found<'a>>, &'a SecretBytes) {
+    let connections = node.config.connections.iter().enumerate();
+    let mut connections = connections.filter_map(|(index, connection)| Some((index, connection, connection.v2()?)));
     let found =
-        connections.find(|(_, connection)| connection.remote_ids.iter().any(|pattern| pattern.matches(identity)));
-    let psk = found.map_or(&node.nobodys_psk, |(_, connection)| &connection.psk);
+        connections.find(|(_, connection, _)| connection.remote_ids.iter().any(|pattern| pattern.matches(identity)));
+    let psk = found.map_or(&node.nobodys_psk, |(_, _, login)| &login.psk);
     (found, psk)
 }
 
@@ -191,6 +195,7 @@ fn allows(proposal: &IkeProposal, suite: IkeSuite) -> bool {
 }
 
 fn known_ids(node: &Node) -> String {
-    let ids = node.config.connections.iter().flat_map(|connection| &connection.remote_ids);
+    let connections = node.config.connections.iter().filter(|connection| connection.v2().is_some());
+    let ids = connections.flat_map(|connection| &connection.remote_ids);
     ids.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

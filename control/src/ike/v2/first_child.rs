@@ -16,7 +16,7 @@ use crate::ike::service::{Child, ChildParts, Inner, Node, Role, Tunnel, addresse
 use crate::ike::wire::{NotifyKind, Payload};
 use crate::lease::{Lease, Want};
 use crate::session::Cause;
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, TunnelKey, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, Lane, Selector, Selectors, Spi, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
 use std::sync::Arc;
 
@@ -53,11 +53,11 @@ pub(super) fn grant(
             String::new(),
         ));
     };
-    // ESP needs UDP port 4500 and what the peer shows there; from port 500 nothing can be carried.
-    if datagram.framing == IkeFraming::Bare {
+    let transports = connection.transports.and(config.listen.transports());
+    let Some(path) = half.nat.esp_path(datagram, transports) else {
         let (offered, wanted) = ("IKE_AUTH on port 500".to_owned(), "port 4500".to_owned());
         return Err(ChildRefused::new(Cause::NoUdpEncapsulation, NotifyKind::NoProposalChosen, offered, wanted));
-    }
+    };
     let choice = choose_esp(offer.proposals, &connection.esp_proposals, ChildExchange::IkeAuth).map_err(|none| {
         ChildRefused::new(Cause::NoChildProposal, NotifyKind::NoProposalChosen, none.offered, none.wanted)
     })?;
@@ -93,7 +93,7 @@ pub(super) fn grant(
     payloads.push(Payload::TsResponder(selectors.local.clone()));
 
     let inner = Inner::Lent(lease);
-    let mut tunnel = Tunnel::set_up(node, half.id, key, datagram.path, half.nat.following(), inner);
+    let mut tunnel = Tunnel::set_up(node, half.id, key, path, half.nat.following(), transports, inner);
     let keys = half.ike.keys.child_keymat(cipher, None, &half.nonce_i, &half.nonce_r);
     let role = Role::Responder;
     let parts = ChildParts {

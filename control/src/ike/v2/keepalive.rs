@@ -3,7 +3,7 @@
 
 use super::established::{Established, Service};
 use crate::ike::service::{Behind, Node};
-use adit_dataplane::contract::Command;
+use adit_dataplane::contract::{Command, IkeFraming, Keepalive, KeepaliveForm};
 use adit_dataplane::time::Instant;
 
 /// When nothing has been sent for long enough.
@@ -13,9 +13,9 @@ pub(super) fn due(node: &Node, session: &Established) -> Option<Instant> {
         Service::Tunnel(tunnel) => session.peer.sent.max(tunnel.last_sent()),
         Service::Childless { .. } => session.peer.sent,
     };
-    match session.peer.nat.us {
-        Behind::Nat if !interval.is_zero() => Some(sent + interval),
-        Behind::Nat | Behind::Nothing => None,
+    match (session.peer.nat.us, session.peer.framing) {
+        (Behind::Nat, IkeFraming::NonEspMarker) if !interval.is_zero() => Some(sent + interval),
+        (Behind::Nat | Behind::Nothing, IkeFraming::Bare | IkeFraming::NonEspMarker) => None,
     }
 }
 
@@ -25,5 +25,6 @@ pub(super) fn send_if_quiet(now: Instant, node: &mut Node, session: &mut Establi
         return;
     }
     session.peer.sent = now;
-    node.installer.command(session.peer.worker, Command::SendKeepalive(session.peer.path));
+    let keepalive = Keepalive { path: session.peer.path, form: KeepaliveForm::NatT };
+    node.installer.command(session.peer.worker, Command::SendKeepalive(keepalive));
 }

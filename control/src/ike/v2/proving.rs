@@ -5,7 +5,7 @@
 //! responder <-- HDR, SK {IDr, AUTH, CP(CFG_REPLY), SAr2, TSi, TSr}
 //! ```
 
-use super::calling::{Call, CallFailed, Called, Contact, Held};
+use super::calling::{Answered, Call, CallFailed, Called, Calling, Contact, Held};
 use super::closing::Closing;
 use super::configuration;
 use super::established::{Established, Service};
@@ -14,7 +14,7 @@ use super::ike_sa::IkeSa;
 use super::message_id::Response;
 use super::purpose::Purpose;
 use super::shape::{self, Misshapen, notify};
-use crate::config::checked::Connection;
+use crate::config::checked::{Connection, LoginV2};
 use crate::ike::counters::Ignored;
 use crate::ike::keys::{AuthInput, psk_auth};
 use crate::ike::narrow::{narrow, selector_of_net};
@@ -25,7 +25,7 @@ use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
 use crate::lease::Ask;
 use crate::session::{Cause, SessionId};
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, WorkerId};
+use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, Transport, WorkerId};
 use adit_dataplane::time::Instant;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -41,6 +41,8 @@ pub(super) struct Keyed {
     pub(super) nonce_r: Vec<u8>,
     /// Our first message, whole: our AUTH covers it.
     pub(super) request: Vec<u8>,
+    /// Whether it is that for the peer's.
+    pub(super) answered: Answered,
     /// The peer's: its AUTH covers it.
     pub(super) response: Vec<u8>,
 }
@@ -63,11 +65,11 @@ impl Proving {
         let Some(spi_in) = node.installer.take_spi(keyed.worker, keyed.id) else {
             return Called::Failed(held, CallFailed::new(Cause::DataplaneFull, "no slot for the SA"));
         };
-        let Some(connection) = node.connection(keyed.call.connection) else {
+        let Some((connection, login)) = node.connection_v2(keyed.call.connection) else {
             let held = Held { esp: Some(spi_in), ..held };
             return Called::Failed(held, CallFailed::new(Cause::UnknownIdentity, "no such connection"));
         };
-        let payloads = request(&keyed, connection, spi_in);
+        let payloads = request(&keyed, connection, login, spi_in);
         let asked = keyed.ike.ask(now, node, Purpose::Login, &payloads);
         if let Ok(bytes) = asked {
             node.send_ike(keyed.worker, keyed.call.natt, IkeFraming::NonEspMarker, bytes);
@@ -152,7 +154,12 @@ impl Proving {
             Ok(authentic) => authentic,
             Err(failed) if shape::maybe_auth(payloads).is_ok_and(|auth| auth.is_none()) => {
                 // RFC 7296 section 2.21.2: the responder has refused and keeps no IKE SA.
-                return Called::Failed(self.held(), failed);
+                return match self.keyed.answered {
+                    Answered::OneOfSeveral if shape::says(payloads, NotifyKind::AuthenticationFailed) => {
+                        self.call_again(now, node, failed)
+                    }
+                    Answered::OneOfSeveral | Answered::TheOnlyOne => Called::Failed(self.held(), failed),
+                };
             }
             Err(failed) => return self.close(now, node, datagram, None, &failed),
         };
@@ -167,6 +174,20 @@ impl Proving {
                 Called::Up(Box::new(Established::of(peer, keyed.ike, service)))
             }
             Err(failed) => self.close(now, node, datagram, Some(authentic), &failed),
+        }
+    }
+
+    /// Our AUTH covers the last of our first messages (RFC 7296 section 2.15). If the responder has answered an earlier
+    /// one, it can only refuse, and we begin anew.
+    fn call_again(self: Box<Self>, now: Instant, node: &mut Node, failed: CallFailed) -> Called {
+        tracing::info!(why = failed.why, "refused after several first messages: calling again");
+        let held = self.held();
+        match Calling::begin_again(now, node, held.id, self.keyed.call) {
+            Some(calling) => {
+                held.let_go(node);
+                Called::Waits(Box::new(calling))
+            }
+            None => Called::Failed(held, failed),
         }
     }
 
@@ -199,12 +220,12 @@ impl Proving {
             return Err(CallFailed::new(Cause::Refused, why));
         };
         let identity = shape::id_responder(payloads)?;
-        let Some(connection) = node.connection(call.connection) else {
+        let Some((connection, login)) = node.connection_v2(call.connection) else {
             return Err(CallFailed::new(Cause::UnknownIdentity, "no such connection"));
         };
         let input = AuthInput { first_message: response, nonce_other: nonce_i, sk_p: &ike.keys.sk_pr, id: identity };
         // The comparison takes constant time.
-        let proven = psk_auth(ike.suite().prf, &connection.psk, &input) == SecretBytes::from(proof);
+        let proven = psk_auth(ike.suite().prf, &login.psk, &input) == SecretBytes::from(proof);
         if method != METHOD_PSK {
             return Err(CallFailed::new(Cause::WrongAuthMethod, format!("method {method}")));
         }
@@ -254,14 +275,16 @@ impl Proving {
         if selectors.local.is_empty() || selectors.remote.is_empty() {
             return Err(CallFailed::new(Cause::TsUnacceptable, "nothing of what we offered"));
         }
-        let networks = connection.networks.clone();
+        let (networks, transports) = (connection.networks.clone(), connection.transports);
         let key = node
             .installer
             .take_tunnel(*worker, *id)
             .ok_or_else(|| CallFailed::new(Cause::DataplaneFull, "no slot for the tunnel"))?;
         let keys = ike.keys.child_keymat(choice.cipher, None, nonce_i, nonce_r);
         let inner = Inner::Given { addresses, networks };
-        let mut tunnel = Tunnel::set_up(node, *id, key, datagram.path, nat.following(), inner);
+        // We made the responder see a NAT: see `calling`.
+        let path = EspPath::new(Transport::NatT, datagram.path);
+        let mut tunnel = Tunnel::set_up(node, *id, key, path, nat.following(), transports, inner);
         let parts = ChildParts {
             tunnel: key,
             lane: Lane::FIRST,
@@ -291,10 +314,10 @@ impl From<Misshapen> for CallFailed {
     }
 }
 
-fn request(keyed: &Keyed, connection: &Connection, spi_in: Spi) -> Vec<Payload> {
+fn request(keyed: &Keyed, connection: &Connection, login: &LoginV2, spi_in: Spi) -> Vec<Payload> {
     let Keyed { call, ike, nonce_r, request, .. } = keyed;
     let input = AuthInput { first_message: request, nonce_other: nonce_r, sk_p: &ike.keys.sk_pi, id: &call.identity };
-    let proof = psk_auth(ike.suite().prf, &connection.psk, &input);
+    let proof = psk_auth(ike.suite().prf, &login.psk, &input);
     let contact = match call.contact {
         Contact::Initial => Some(notify(NotifyKind::InitialContact, Vec::new())),
         Contact::Further => None,

@@ -13,6 +13,7 @@ use super::message_id::MessageIds;
 use super::purpose::Purpose;
 use super::sa_init::{agree, nonce_len};
 use super::shape::{self, Misshapen};
+use crate::config::checked::Connection;
 use crate::ike::keys::IkeKeys;
 use crate::ike::propose::choose_ike;
 use crate::ike::service::{Node, Role};
@@ -44,8 +45,8 @@ pub(super) fn answer(
     let (proposals, nonce_i) = (shape::sa(payloads)?, shape::nonce(payloads)?);
     let ke = shape::ke(payloads)?;
     let config = Arc::clone(&node.config);
-    let connection = config.connections.get(session.peer.connection);
-    let allowed = connection.map(|connection| &connection.ike_proposals[..]).unwrap_or_default();
+    let login = config.connections.get(session.peer.connection).and_then(Connection::v2);
+    let allowed = login.map(|login| &login.ike_proposals[..]).unwrap_or_default();
     let (mut chosen, suite) = match choose_ike(proposals, allowed) {
         Ok(choice) => choice,
         Err(none) => {

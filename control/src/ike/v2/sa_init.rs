@@ -27,9 +27,9 @@ use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, N
 use crate::session::{Cause, SessionId};
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, Path, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, Path, Transport, WorkerId};
 use adit_dataplane::time::Instant;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 /// No IKE SA comes of it.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub(crate) fn respond(
     let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
     let fragmentation = fragmentation(node, incoming);
     let public = KeyExchange { group: ke.group, public };
-    let response = answer(incoming, spi_r, chosen, public, &nonce_r, datagram.path, fragmentation);
+    let response = answer(incoming, spi_r, chosen, public, &nonce_r, shown(node, datagram.path), fragmentation);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
     let spis = IkeSpis { initiator: header.initiator_spi, responder: spi_r };
     let ike = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(1, 0));
@@ -171,16 +171,12 @@ fn answer(
     chosen: Proposal,
     ke: KeyExchange,
     nonce_r: &[u8],
-    path: Path,
+    shown: Path,
     fragmentation: Fragmentation,
 ) -> Vec<u8> {
     let header = request.header;
-    // Native ESP is not carried yet, so every client has to wrap its ESP in UDP. The hash of an address that nobody
-    // has says that we are behind a NAT, and the client floats to port 4500 (RFC 7296 section 2.23).
-    // DEVIATES: it is not our address, as with strongSwan's `encap = yes`.
-    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let source = nat_detection_hash(header.initiator_spi, spi_r, nowhere);
-    let destination = nat_detection_hash(header.initiator_spi, spi_r, path.peer);
+    let source = nat_detection_hash(header.initiator_spi, spi_r, shown.local);
+    let destination = nat_detection_hash(header.initiator_spi, spi_r, shown.peer);
     let mut payloads = vec![
         Payload::Sa(vec![chosen]),
         Payload::Ke(ke),
@@ -197,6 +193,19 @@ fn answer(
     payloads.push(notify(NotifyKind::ChildlessIkev2Supported, Vec::new()));
     let with = build(&header, &payloads);
     if with.len() <= request.bytes.len() { with } else { without }
+}
+
+/// What the client's NAT detection is to find. If some client may not use native ESP every client has to wrap its ESP in
+/// UDP, for nobody knows yet whose the client is: the hash of an address that nobody has says that we are behind a NAT, and the client floats to port 4500 (RFC 7296
+/// section 2.23).
+///
+/// DEVIATES: then it is not our address, as with strongSwan's `encap = yes`.
+fn shown(node: &Node, path: Path) -> Path {
+    let mut connections = node.config.connections.iter().filter(|connection| connection.v2().is_some());
+    match connections.all(|connection| connection.transports.contains(Transport::Esp)) {
+        true => path,
+        false => Path { local: (Ipv4Addr::UNSPECIFIED, 0).into(), ..path },
+    }
 }
 
 /// Octets of an IPv6 header, a UDP header and the non-ESP marker; over IPv4 it is 20 less.

@@ -58,7 +58,7 @@ impl Receiver {
         for (index, message) in messages.iter().take(usize::try_from(got).unwrap_or(0)).enumerate() {
             let name = &self.names[index][..(message.msg_hdr.msg_namelen as usize).min(NAME_LEN)];
             let control = &self.controls[index].0[..message.msg_hdr.msg_controllen.min(CONTROL_LEN)];
-            if let Some(arrival) = arrival(outer, name, control, message.msg_len as usize) {
+            if let Some(arrival) = arrival(&outer.bound, name, control, self.payload(index, message.msg_len as usize)) {
                 arrived.push_back((index, arrival));
             }
         }

@@ -164,7 +164,7 @@ impl Incoming {
         }
         let payload = message.payload_data();
         let start = bytes.len() - payload.len();
-        let arrival = arrival(outer?, message.name_data(), message.control_data(), payload.len())?;
+        let arrival = arrival(&outer?.bound, message.name_data(), message.control_data(), payload)?;
         Some((start, arrival))
     }
 

@@ -1,0 +1,224 @@
+//! Open books: for each session the records that no server has taken yet, one after the other.
+//!
+//! A record is sent to one server at a time and is done with the first answer. What is repeated is the same packet, so
+//! a server that has it already can tell (RFC 2866 section 3, RFC 5080 section 2.2.2); another server gets a packet of
+//! its own with the same Acct-Session-Id and Event-Timestamp. A record that one server has written and not answered in
+//! time may so be with two servers: the protocol cannot do better.
+
+use super::super::radius::{Good, Line, Made, accounting_request};
+use super::super::{Account, AccountId, Moment, Record};
+use super::view::LineView;
+use super::{Port, Room};
+use crate::config::checked::{Config, RadiusServer, UserSource};
+use adit_dataplane::time::Instant;
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Accounts that may have something to be written.
+const MOST_ACCOUNTS: usize = 131_072;
+/// After all servers were asked in vain.
+const REST: Duration = Duration::from_secs(10);
+/// A record that nobody took for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// All open books.
+pub(super) struct Books {
+    accounts: BTreeMap<AccountId, Book>,
+    resting: BTreeSet<(Instant, AccountId)>,
+    desks: Vec<Option<Desk>>,
+    written: u64,
+    lost: u64,
+}
+
+/// The line to a server that keeps books, and who waits for an identifier on it.
+struct Desk {
+    line: Line<AccountId>,
+    queue: VecDeque<AccountId>,
+}
+
+/// What is still to be written for one session. The first record is under way.
+struct Book {
+    account: Arc<Account>,
+    first: Entry,
+    more: VecDeque<Entry>,
+    /// Servers asked already about the first.
+    tried: Vec<usize>,
+}
+
+struct Entry {
+    moment: Moment,
+    at: Instant,
+}
+
+impl Books {
+    pub(super) fn new(config: &Config) -> Self {
+        let desk = |server: &RadiusServer| {
+            let line = Line::new(server.acct()?, server.clone());
+            Some(Desk { line, queue: VecDeque::new() })
+        };
+        Self {
+            accounts: BTreeMap::new(),
+            resting: BTreeSet::new(),
+            desks: config.radius.iter().map(desk).collect(),
+            written: 0,
+            lost: 0,
+        }
+    }
+
+    pub(super) fn write(&mut self, now: Instant, room: &mut Room, record: Record) {
+        let Record { account, moment } = record;
+        let users =
+            room.connection(account.connection).and_then(|one| one.v1()?.auth.xauth()).map(|xauth| &xauth.users);
+        let wanted = users.is_some_and(|users| users.contains(&UserSource::Radius));
+        if !wanted || self.desks.iter().all(Option::is_none) {
+            return;
+        }
+        let full = self.accounts.len() >= MOST_ACCOUNTS;
+        let id = account.id;
+        match self.accounts.entry(id) {
+            Slot::Occupied(mut book) => return book.get_mut().append(now, moment),
+            Slot::Vacant(_) if full => {
+                self.lost += 1;
+                return tracing::error!(session = %account.session, "too many records wait for RADIUS; one is lost");
+            }
+            Slot::Vacant(slot) => {
+                let first = Entry { moment, at: now };
+                slot.insert(Book { account, first, more: VecDeque::new(), tried: Vec::new() });
+            }
+        }
+        self.go_on(now, room, id);
+    }
+
+    pub(super) fn receive(&mut self, now: Instant, room: &mut Room, server: usize, octets: &[u8]) {
+        let Some(Some(desk)) = self.desks.get_mut(server) else { return };
+        let Some((id, _response)) = desk.line.receive(now, octets, |_, _| Good::Yes) else { return };
+        self.written += 1;
+        self.turn_over(now, room, id);
+        self.serve_queue(now, room, server);
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, room: &mut Room) {
+        while let Some((at, id)) = self.resting.first().copied().filter(|(at, _)| *at <= now) {
+            self.resting.remove(&(at, id));
+            self.go_on(now, room, id);
+        }
+        for server in 0..self.desks.len() {
+            let Some(Some(desk)) = self.desks.get_mut(server) else { continue };
+            let over = desk.line.handle_timeout(now, |octets| room.send(server, Port::Books, octets));
+            let queue = if desk.line.is_dead(now) { std::mem::take(&mut desk.queue) } else { VecDeque::new() };
+            for id in over.into_iter().chain(queue) {
+                self.go_on(now, room, id);
+            }
+            self.serve_queue(now, room, server);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let lines = self.desks.iter().flatten().filter_map(|desk| desk.line.poll_timeout());
+        lines.chain(self.resting.first().map(|(at, _)| *at)).min()
+    }
+
+    pub(super) fn doors(&self) -> impl Iterator<Item = (usize, SocketAddr)> {
+        let desks = self.desks.iter().enumerate();
+        desks.filter_map(|(server, desk)| Some((server, desk.as_ref()?.line.to)))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.accounts.len()
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    pub(super) fn views(&self, now: Instant) -> impl Iterator<Item = LineView> {
+        self.desks.iter().flatten().map(move |desk| LineView::new(now, &desk.line, "accounting"))
+    }
+
+    /// Asks the next server to take the first record.
+    fn go_on(&mut self, now: Instant, room: &mut Room, id: AccountId) {
+        let Some(book) = self.accounts.get_mut(&id) else { return };
+        match next_server(now, &self.desks, &book.tried) {
+            Some(server) => {
+                book.tried.push(server);
+                self.ask_server(now, room, id, server);
+            }
+            None if now.since(book.first.at) >= PATIENCE => {
+                self.lost += 1;
+                tracing::error!(
+                    session = %book.account.session, account = %book.account.id, user = %book.account.user,
+                    "no RADIUS server took a record of this session; it is lost"
+                );
+                self.turn_over(now, room, id);
+            }
+            None => {
+                book.tried.clear();
+                self.resting.insert((now + REST, id));
+            }
+        }
+    }
+
+    /// The first record is done.
+    fn turn_over(&mut self, now: Instant, room: &mut Room, id: AccountId) {
+        let Some(book) = self.accounts.get_mut(&id) else { return };
+        match book.more.pop_front() {
+            Some(next) => {
+                book.first = next;
+                book.tried.clear();
+                self.go_on(now, room, id);
+            }
+            None => drop(self.accounts.remove(&id)),
+        }
+    }
+
+    fn ask_server(&mut self, now: Instant, room: &mut Room, id: AccountId, server: usize) {
+        let (Some(book), Some(Some(desk))) = (self.accounts.get(&id), self.desks.get_mut(server)) else { return };
+        let Some(identifier) = desk.line.identifier() else {
+            return desk.queue.push_back(id);
+        };
+        let Book { account, first, .. } = book;
+        let made = Made { unix: room.unix(first.at), ago: now.since(first.at) };
+        let connection = room.connection(account.connection).map_or("", |one| one.name.as_str());
+        let names = (room.name.as_str(), connection);
+        let request = accounting_request(account, first.moment, names, made, desk.line.server(), identifier);
+        let octets = desk.line.send(now, identifier, id, request);
+        room.send(server, Port::Books, octets);
+    }
+
+    /// Identifiers may have become free.
+    fn serve_queue(&mut self, now: Instant, room: &mut Room, server: usize) {
+        while let Some(Some(desk)) = self.desks.get_mut(server)
+            && desk.line.has_room()
+            && let Some(id) = desk.queue.pop_front()
+        {
+            self.ask_server(now, room, id, server);
+        }
+    }
+}
+
+impl Book {
+    /// An interim that nobody has seen yet is told again by any later record.
+    fn append(&mut self, now: Instant, moment: Moment) {
+        self.more.retain(|entry| !matches!(entry.moment, Moment::Interim(_)));
+        self.more.push_back(Entry { moment, at: now });
+    }
+}
+
+/// As for logins: the first that is not known to be dead, or else the first.
+fn next_server(now: Instant, desks: &[Option<Desk>], tried: &[usize]) -> Option<usize> {
+    let lines = desks.iter().enumerate().filter_map(|(server, desk)| Some((server, &desk.as_ref()?.line)));
+    let mut untried = lines.filter(|(server, _)| !tried.contains(server));
+    let first = untried.clone().next();
+    untried.find(|(_, line)| !line.is_dead(now)).or(first).map(|(server, _)| server)
+}

@@ -1,0 +1,445 @@
+//! The desk with its users and servers, in virtual time.
+
+use super::super::radius::tests::{Sign, respond};
+use super::super::testing::{caller, question, server, user};
+use super::super::*;
+use super::*;
+use crate::config::checked::*;
+use crate::session::SessionId;
+use adit_crypto::random::SeededRandom;
+use std::collections::BTreeMap;
+
+const START: Instant = Instant::from_nanos(1_000_000_000_000);
+const UNIX_AT_ZERO: Duration = Duration::from_secs(1_800_000_000);
+
+/// A configuration whose one connection asks `users`, with so many servers.
+fn config(users: Vec<UserSource>, servers: u8) -> Config {
+    let text = "[node]\nidentity = \"headend.rig\"\n[[pool]]\nname = \"p\"\naddresses = [\"10.30.0.0/16\"]\n\
+                [[connection]]\nname = \"ezvpn\"\nremote_ids = [\"*\"]\npsk = \"a key that is long enough\"\n\
+                pools = [\"p\"]\nnetworks = [\"0.0.0.0/0\"]\n";
+    let around = crate::config::Surroundings { folder: std::path::PathBuf::new(), cores: vec![0] };
+    let (mut config, _) = crate::config::read("test", text, &around).unwrap();
+    let secret = b"a group's secret".as_slice().into();
+    let xauth = Xauth { users, prompt: String::new(), max_logins: None, interim: Some(Duration::from_secs(600)) };
+    config.connections[0].login = Login::V1(Box::new(LoginV1 {
+        auth: AuthV1::XauthPsk { secret, xauth },
+        modes: Modes::Both,
+        ike_proposals: Vec::new(),
+        pfs: Pfs::Optional,
+        unity: Unity::default(),
+        limits: Limits::default(),
+        aggressive_limit: std::num::NonZeroU32::MIN,
+    }));
+    for (name, access) in [("alice", Access::Open), ("mallory", Access::Locked)] {
+        config.users.0.insert(UserName::new(name.as_bytes()).unwrap(), user("alice-pass", access));
+    }
+    config.radius =
+        (0..servers).map(|index| RadiusServer { address: [192, 0, 2, 9 + index].into(), ..server() }).collect();
+    config
+}
+
+/// A desk, and what it has given out so far.
+struct World {
+    desk: Desk,
+    now: Instant,
+    sent: Vec<(Instant, Door, Vec<u8>)>,
+    answers: BTreeMap<QuestionId, Vec<(Instant, Verdict)>>,
+}
+
+impl World {
+    fn new(users: &[UserSource], servers: u8) -> Self {
+        let config = Arc::new(config(users.to_vec(), servers));
+        let desk = Desk::new(config, UNIX_AT_ZERO, Box::new(SeededRandom::new(5)));
+        Self { desk, now: START, sent: Vec::new(), answers: BTreeMap::new() }
+    }
+
+    fn ask(&mut self, question: Question) {
+        self.desk.handle_question(self.now, question);
+        self.take();
+    }
+
+    fn take(&mut self) {
+        while let Some(output) = self.desk.poll_output() {
+            match output {
+                Output::Send(door, octets) => self.sent.push((self.now, door, octets)),
+                Output::Check(check) => self.desk.handle_checked(self.now, check.run()),
+                Output::Answer(Answer { id, verdict }) => {
+                    self.answers.entry(id).or_default().push((self.now, verdict));
+                }
+            }
+        }
+    }
+
+    /// The last packet through a door.
+    fn last(&self, door: Door) -> Vec<u8> {
+        self.sent.iter().rev().find(|(_, through, _)| *through == door).expect("something was sent").2.clone()
+    }
+
+    fn count(&self, door: Door) -> usize {
+        self.sent.iter().filter(|(_, through, _)| *through == door).count()
+    }
+
+    fn reply(&mut self, door: Door, to: &[u8], code: u8, attributes: &[(u8, &[u8])]) {
+        let octets = respond(to, code, attributes, Sign::Yes, &server().secret);
+        self.desk.handle_packet(self.now, door, &octets);
+        self.take();
+    }
+
+    /// Time passes, deadline by deadline.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut turns = 0;
+        while let Some(at) = self.desk.poll_timeout().filter(|at| *at <= end) {
+            turns += 1;
+            assert!(turns < 100_000, "the desk asks to be called without end");
+            self.now = self.now.max(at);
+            self.desk.handle_timeout(self.now);
+            self.take();
+        }
+        self.now = end;
+    }
+
+    fn verdict(&self, id: u64) -> &Verdict {
+        let answers = self.answers.get(&QuestionId(id)).expect("an answer");
+        assert_eq!(answers.len(), 1, "one answer to each question");
+        &answers[0].1
+    }
+
+    fn why(&self, id: u64) -> Why {
+        match self.verdict(id) {
+            Verdict::Reject(rejection) => rejection.why,
+            other => panic!("a rejection, not {other:?}"),
+        }
+    }
+
+    fn source(&self, id: u64) -> Source {
+        match self.verdict(id) {
+            Verdict::Accept(profile) => profile.source,
+            other => panic!("a welcome, not {other:?}"),
+        }
+    }
+}
+
+const fn logins(server: usize) -> Door {
+    Door { server, port: Port::Logins }
+}
+
+const fn books(server: usize) -> Door {
+    Door { server, port: Port::Books }
+}
+
+#[test]
+fn local_users_are_known_by_their_password_alone() {
+    let mut world = World::new(&[UserSource::Local], 0);
+    for (id, name, password) in
+        [(1, "alice", "alice-pass"), (2, "alice", "wrong"), (3, "mallory", "alice-pass"), (4, "bob", "alice-pass")]
+    {
+        world.ask(question(id, name, password));
+    }
+    assert_eq!(world.source(1), Source::Local);
+    assert_eq!((world.why(2), world.why(3), world.why(4)), (Why::WrongPassword, Why::Locked, Why::UnknownUser));
+    let chap = Proof::Chap { identifier: 1, challenge: vec![1; 16], response: [2; 16] };
+    world.ask(Question { proof: chap.clone(), ..question(5, "alice", "") });
+    world.ask(Question { proof: chap, ..question(6, "bob", "") });
+    assert_eq!((world.why(5), world.why(6)), (Why::NeedsPassword, Why::UnknownUser));
+    assert_eq!(world.desk.poll_timeout(), None, "nothing is left to wait for");
+}
+
+#[test]
+fn whom_the_table_does_not_know_the_server_is_asked_about() {
+    let mut world = World::new(&[UserSource::Local, UserSource::Radius], 1);
+    world.ask(question(1, "alice", "alice-pass"));
+    world.ask(question(2, "alice", "wrong"));
+    assert_eq!(world.sent.len(), 0);
+    world.ask(question(3, "bob", "bob-pass"));
+    let request = world.last(logins(0));
+    world.reply(logins(0), &request, 2, &[(27, &[0, 0, 0, 60])]);
+    assert_eq!((world.source(1), world.source(3)), (Source::Local, Source::Radius(0)));
+    assert_eq!(world.why(2), Why::WrongPassword);
+}
+
+#[test]
+fn the_table_serves_while_no_server_answers() {
+    let mut world = World::new(&[UserSource::Radius, UserSource::Local], 1);
+    world.ask(question(1, "alice", "alice-pass"));
+    world.ask(question(2, "bob", "bob-pass"));
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.source(1), Source::Local);
+    assert_eq!(world.verdict(2), &Verdict::Unavailable, "bob may exist: the server could not say");
+    world.ask(question(3, "alice", "alice-pass"));
+    let request = world.last(logins(0));
+    world.reply(logins(0), &request, 3, &[(18, b"no")]);
+    assert_eq!(world.why(3), Why::Server);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_passed_over_for_a_while() {
+    let mut world = World::new(&[UserSource::Radius], 2);
+    world.ask(question(1, "alice", "x"));
+    assert_eq!((world.count(logins(0)), world.count(logins(1))), (1, 0));
+    world.pass(server().timeout * 3);
+    assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 1));
+    let request = world.last(logins(1));
+    world.reply(logins(1), &request, 2, &[]);
+    assert_eq!(world.source(1), Source::Radius(1));
+    world.ask(question(2, "alice", "x"));
+    assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 2), "the second is asked at once");
+    let request = world.last(logins(1));
+    world.reply(logins(1), &request, 2, &[]);
+    let states: Vec<String> = world.desk.view(world.now).servers.into_iter().map(|one| one.state).collect();
+    assert_eq!(states, ["dead", "ready", "ready", "ready"]);
+    world.pass(server().dead_time);
+    world.ask(question(3, "alice", "x"));
+    assert_eq!(world.count(logins(0)), 4, "the first gets another chance");
+}
+
+#[test]
+fn questions_under_way_leave_a_dead_server_with_their_next_try() {
+    let mut world = World::new(&[UserSource::Radius], 2);
+    world.ask(question(1, "alice", "x"));
+    world.pass(server().timeout * 2);
+    world.ask(question(2, "bob", "x"));
+    world.pass(server().timeout);
+    // The first was given up right now; the second has its next try due at the same time or later.
+    world.pass(server().timeout);
+    let to_second = world.sent.iter().filter(|(_, door, _)| *door == logins(1)).count();
+    assert!(to_second >= 2, "both went on to the second server, not {to_second}");
+    assert!(world.answers.is_empty());
+}
+
+#[test]
+fn every_question_is_answered_once_and_in_time_though_nobody_answers() {
+    let mut world = World::new(&[UserSource::Radius], 3);
+    for id in 0..600 {
+        world.ask(question(id, "alice", "x"));
+    }
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.answers.len(), 600);
+    for id in 0..600 {
+        assert_eq!(world.verdict(id), &Verdict::Unavailable);
+    }
+    let latest = world.answers.values().map(|answers| answers[0].0).max().unwrap();
+    assert!(latest <= START + Duration::from_secs(30), "{:?}", latest.since(START));
+    assert_eq!(world.desk.poll_timeout(), None);
+    assert_eq!(world.desk.view(world.now).questions, 0);
+}
+
+#[test]
+fn more_questions_than_identifiers_wait_for_their_turn() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    for id in 0..300 {
+        world.ask(question(id, "alice", "x"));
+    }
+    assert_eq!(world.count(logins(0)), 256);
+    let mut next = 0;
+    while next < world.sent.len() {
+        let request = world.sent[next].2.clone();
+        world.reply(logins(0), &request, 2, &[]);
+        next += 1;
+    }
+    assert_eq!(world.answers.len(), 300);
+    for id in 0..300 {
+        assert_eq!(world.source(id), Source::Radius(0));
+    }
+}
+
+#[test]
+fn a_question_too_many_is_answered_at_once() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    for id in 0..4097 {
+        world.ask(question(id, "alice", "x"));
+    }
+    assert_eq!(world.answers.len(), 1);
+    assert_eq!(world.verdict(4096), &Verdict::Unavailable);
+}
+
+#[test]
+fn a_challenge_comes_back_to_the_server_that_made_it() {
+    let mut world = World::new(&[UserSource::Local, UserSource::Radius], 2);
+    world.ask(question(1, "bob", "x"));
+    world.pass(server().timeout * 3);
+    let request = world.last(logins(1));
+    world.reply(logins(1), &request, 11, &[(18, b"passcode?"), (24, b"round 2")]);
+    let Verdict::Challenge(challenge) = world.verdict(1).clone() else { panic!("a challenge") };
+    assert_eq!(challenge.message.as_deref(), Some("passcode?"));
+    world.pass(server().dead_time);
+    world.ask(Question { state: Some(challenge.state.clone()), ..question(2, "bob", "123456") });
+    let request = world.last(logins(1));
+    assert!(request.windows(9).any(|window| window == b"\x18\x09round 2"));
+    world.reply(logins(1), &request, 2, &[]);
+    assert_eq!(world.source(2), Source::Radius(1));
+    // Nobody else knows what that state means.
+    let before = world.count(logins(0));
+    world.ask(Question { state: Some(challenge.state), ..question(3, "bob", "123456") });
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.verdict(3), &Verdict::Unavailable);
+    assert_eq!(world.count(logins(0)), before);
+}
+
+#[test]
+fn forged_answers_let_nobody_in_and_leave_the_question_open() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    world.ask(question(1, "bob", "x"));
+    let request = world.last(logins(0));
+    let other_secret = respond(&request, 2, &[], Sign::Yes, &b"guess"[..].into());
+    let unsigned = respond(&request, 2, &[], Sign::No, &server().secret);
+    for forged in [&other_secret[..], &unsigned, &[], &request, &[2; 19]] {
+        world.desk.handle_packet(world.now, logins(0), forged);
+        world.take();
+    }
+    assert!(world.answers.is_empty());
+    world.reply(logins(0), &request, 3, &[]);
+    assert_eq!(world.why(1), Why::Server);
+    world.reply(logins(0), &request, 2, &[]);
+    assert_eq!(world.why(1), Why::Server, "an answer counts once");
+}
+
+fn account(id: u64) -> Arc<Account> {
+    Arc::new(Account {
+        id: AccountId(id),
+        session: SessionId(1),
+        connection: 0,
+        user: UserName::new(b"alice").unwrap(),
+        caller: caller(),
+        addresses: Vec::new(),
+        class: Vec::new(),
+    })
+}
+
+fn status(octets: &[u8]) -> u8 {
+    assert_eq!(octets[20..25], [40, 6, 0, 0, 0]);
+    octets[25]
+}
+
+const USED: Usage = Usage { time: Duration::from_secs(9), octets_in: 1, octets_out: 2, packets_in: 3, packets_out: 4 };
+const STOP: Moment = Moment::Stop(USED, Terminated::UserRequest);
+
+#[test]
+fn records_of_a_session_are_written_one_after_the_other_each_once() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    for moment in [Moment::Start, Moment::Interim(USED), STOP] {
+        world.desk.handle_record(world.now, Record { account: account(7), moment });
+    }
+    world.take();
+    let mut written = Vec::new();
+    while !world.desk.books_are_written() {
+        let request = world.last(books(0));
+        written.push(status(&request));
+        world.reply(books(0), &request, 5, &[]);
+    }
+    assert_eq!(written, [1, 2], "a stop tells all that the interim in between would have told");
+    assert_eq!(world.count(books(0)), 2);
+    world.pass(Duration::from_secs(3600));
+    assert_eq!(world.count(books(0)), 2, "what was answered is not sent again");
+}
+
+#[test]
+fn interims_on_their_own_are_all_written() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    for moment in [Moment::Start, Moment::Interim(USED), Moment::Interim(USED), STOP] {
+        world.desk.handle_record(world.now, Record { account: account(7), moment });
+        world.take();
+        let request = world.last(books(0));
+        world.reply(books(0), &request, 5, &[]);
+    }
+    let written: Vec<u8> = world.sent.iter().map(|(_, _, octets)| status(octets)).collect();
+    assert_eq!(written, [1, 3, 3, 2]);
+    assert!(world.desk.books_are_written());
+}
+
+#[test]
+fn a_record_is_repeated_as_it_was_and_goes_to_the_next_server_with_its_age() {
+    let mut world = World::new(&[UserSource::Radius], 2);
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.take();
+    world.pass(server().timeout * 3);
+    let first: Vec<_> = world.sent.iter().filter(|(_, door, _)| *door == books(0)).map(|(_, _, o)| o).collect();
+    assert_eq!(first.len(), 3);
+    assert!(first.iter().all(|octets| *octets == first[0]));
+    let second = world.last(books(1));
+    let has = |octets: &[u8], attribute: &[u8]| octets.windows(attribute.len()).any(|window| window == attribute);
+    let name = b"\x2c\x120000000000000007";
+    let time = [&[55, 6][..], &1_800_001_000_u32.to_be_bytes()].concat();
+    for octets in [first[0], &second] {
+        assert!(has(octets, name), "Acct-Session-Id is the same everywhere");
+        assert!(has(octets, &time), "Event-Timestamp, too");
+    }
+    assert!(has(first[0], &[41, 6, 0, 0, 0, 0]));
+    assert!(has(&second, &[41, 6, 0, 0, 0, 6]));
+    world.reply(books(1), &second, 5, &[]);
+    assert!(world.desk.books_are_written());
+}
+
+#[test]
+fn records_wait_for_servers_that_come_back_and_are_given_up_in_the_end() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.desk.handle_record(world.now, Record { account: account(8), moment: Moment::Start });
+    world.take();
+    world.pass(Duration::from_secs(300));
+    assert_eq!(world.desk.view(world.now).accounts, 2);
+    while world.desk.view(world.now).servers[1].waiting == 0 {
+        world.pass(Duration::from_secs(1));
+    }
+    let request = world.last(books(0));
+    world.reply(books(0), &request, 5, &[]);
+    assert_eq!(world.desk.view(world.now).accounts, 1);
+    world.pass(Duration::from_secs(330));
+    let view = world.desk.view(world.now);
+    assert_eq!((view.accounts, view.records_written, view.records_lost), (0, 1, 1));
+    assert_eq!(world.desk.poll_timeout(), None);
+}
+
+#[test]
+fn connections_without_radius_keep_no_books() {
+    let mut world = World::new(&[UserSource::Local], 1);
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.take();
+    assert!(world.sent.is_empty() && world.desk.books_are_written());
+}
+
+#[test]
+fn more_accounts_than_identifiers_are_all_written() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    for id in 0..1000 {
+        world.desk.handle_record(world.now, Record { account: account(id), moment: Moment::Start });
+    }
+    world.take();
+    let mut next = 0;
+    while next < world.sent.len() {
+        let request = world.sent[next].2.clone();
+        world.reply(books(0), &request, 5, &[]);
+        next += 1;
+    }
+    assert_eq!(world.desk.view(world.now).records_written, 1000);
+    assert!(world.desk.books_are_written());
+}
+
+/// Any mix of questions, answers, forgeries and time: each question gets exactly one answer, and nothing is left.
+#[test]
+fn whatever_happens_each_question_gets_one_answer() {
+    bolero::check!().with_type::<(u64, Vec<(u8, u8)>)>().with_max_len(256).for_each(|(_seed, steps)| {
+        let mut world = World::new(&[UserSource::Radius], 2);
+        let mut asked = 0;
+        for (what, value) in steps {
+            match what % 4 {
+                0 => {
+                    world.ask(question(asked, "bob", "x"));
+                    asked += 1;
+                }
+                1 => world.pass(Duration::from_millis(u64::from(*value) * 20)),
+                2 | 3 => {
+                    let Some((_, door, octets)) = world.sent.get(usize::from(*value)).cloned() else { continue };
+                    world.reply(door, &octets, [2, 3, 11, 5][usize::from(*value) % 4], &[]);
+                }
+                _never => {}
+            }
+        }
+        world.pass(Duration::from_secs(60));
+        for id in 0..asked {
+            world.verdict(id);
+        }
+        assert_eq!(world.desk.view(world.now).questions, 0);
+        assert_eq!(world.desk.poll_timeout(), None);
+    });
+}

@@ -1,0 +1,62 @@
+//! The desk as others see it: copied, no secrets.
+
+use super::super::radius::Line;
+use adit_dataplane::time::Instant;
+use serde::{Deserialize, Serialize};
+
+/// The desk, copied for the API.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeskView {
+    /// Questions without an answer yet.
+    pub questions: usize,
+    /// Passwords of local users that wait for their check.
+    pub checks: usize,
+    /// Sessions with a record that no server has taken yet.
+    pub accounts: usize,
+    /// Records that a server has taken.
+    pub records_written: u64,
+    /// Records that were given up.
+    pub records_lost: u64,
+    /// Every port of every server.
+    pub servers: Vec<LineView>,
+}
+
+/// One port of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineView {
+    /// Address and port.
+    pub server: String,
+    /// `logins` or `accounting`.
+    pub port: String,
+    /// `ready`, or `dead`: it did not answer and is passed over for a while.
+    pub state: String,
+    /// Requests under way.
+    pub waiting: usize,
+    /// Requests so far.
+    pub requests: u64,
+    /// Requests sent again.
+    pub repeats: u64,
+    /// Answers.
+    pub answers: u64,
+    /// Requests that no answer came to.
+    pub unanswered: u64,
+    /// Packets that were no good answers.
+    pub ignored: u64,
+}
+
+impl LineView {
+    pub(super) fn new<J>(now: Instant, line: &Line<J>, port: &str) -> Self {
+        let counters = line.counters;
+        Self {
+            server: line.to.to_string(),
+            port: port.to_owned(),
+            state: if line.is_dead(now) { "dead" } else { "ready" }.to_owned(),
+            waiting: line.waiting(),
+            requests: counters.requests,
+            repeats: counters.repeats,
+            answers: counters.answers,
+            unanswered: counters.unanswered,
+            ignored: counters.ignored,
+        }
+    }
+}
