@@ -2,36 +2,27 @@
 
 use super::asked::Asked;
 use super::books::Books;
-use super::dpd::{self, Dpd, Freshness, Silence};
+use super::dpd::{Dpd, Freshness};
 use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::login::LoggedIn;
 use super::nat_seen::Traversal;
-use super::phase_1::{Contact, Proven, login_of};
+use super::phase_1::{Contact, Proven};
 use super::quick_mode::{Agreed, Answered};
-use super::wire::{Body, Delete, Exchange, Incoming, NotifyKind, Payload, Vendor, mode_config_number, parse};
+use super::wire::{Body, Exchange, Incoming, Payload, parse};
 use super::{informational, mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Child, FORMER, Farewell, Node, Origin, Peer, Retry, Traffic, Tunnel};
+use crate::ike::service::{Farewell, Node, Origin, Peer, Traffic, Tunnel};
 use crate::ike::wire::Id;
-use crate::lease::Ask;
 use crate::session::Cause;
-use adit_dataplane::contract::{
-    Command, Direction, EspPath, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, Transport, TunnelKey,
-};
+use adit_dataplane::contract::{IkeDatagram, Spi};
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// How long a session may be without an ESP SA. Adit's own choice: IKEv1 clients make the next one when they need it,
-/// or after they have typed a password.
-const CHILDLESS: Duration = Duration::from_secs(60);
-/// How long a client may be silent after login before it is told its address unasked (mode config, push).
+/// How long a client may be silent before it is told its address unasked (mode config, push).
 const PULL: Duration = Duration::from_secs(2);
-/// So many ISAKMP SAs that were taken over may wait for their deletes.
-const MOST_FORMER: usize = 2;
-
 /// In service.
 pub(crate) struct Established {
     pub(crate) peer: Peer,
@@ -39,7 +30,7 @@ pub(crate) struct Established {
     pub(crate) group: Id,
     pub(super) user: Option<Box<LoggedIn>>,
     pub(super) sa: IsakmpSa,
-    former: Vec<Former>,
+    pub(super) former: Vec<Former>,
     pub(super) traversal: Traversal,
     pub(super) contact: Contact,
     pub(super) service: Service,
@@ -49,10 +40,10 @@ pub(crate) struct Established {
     pub(super) asked: Option<Asked>,
     /// What each ESP SA was made of, by our SPI: a rekey offers just that.
     pub(super) agreed: BTreeMap<Spi, Agreed>,
-    dpd: Dpd,
-    books: Books,
-    limits: Limits,
-    push_at: Option<Instant>,
+    pub(super) dpd: Dpd,
+    pub(super) books: Books,
+    pub(super) limits: Limits,
+    pub(super) push_at: Option<Instant>,
 }
 
 /// What the dataplane does for it.
@@ -64,9 +55,9 @@ pub(super) enum Service {
 }
 
 /// An ISAKMP SA that another has taken the session over from. It answers, and makes nothing new.
-struct Former {
-    sa: IsakmpSa,
-    until: Instant,
+pub(super) struct Former {
+    pub(super) sa: IsakmpSa,
+    pub(super) until: Instant,
 }
 
 /// What becomes of a session.
@@ -101,7 +92,7 @@ impl Established {
         let worker = node.installer.least_loaded();
         node.installer.session_came(worker);
         let identity = user.as_ref().map_or_else(|| group.clone(), |user| user.identity());
-        let limits = limits(node, connection, user.as_deref());
+        let limits = super::time::limits(node, connection, user.as_deref());
         let peer = Peer {
             id,
             identity,
@@ -132,60 +123,6 @@ impl Established {
             limits,
             push_at: Some(now + PULL),
         }
-    }
-
-    /// What a message is about to claim for a session without an address; nothing changes. `None`: it claims nothing.
-    pub(crate) fn claim(&self, datagram: &IkeDatagram) -> Option<Claim> {
-        let Service::Nothing { .. } = self.service else { return None };
-        let incoming = parse(&datagram.bytes).ok()?;
-        let Ok(Arrived::New(opened)) = self.sa.open(&incoming) else { return None };
-        let chain = opened.chain().ok()?;
-        if Cookies::of(&incoming.header) != self.sa.cookies()
-            || !self.sa.vouches(incoming.header.message_id, &chain, Hashed::One)
-        {
-            return None;
-        }
-        match incoming.header.exchange {
-            Exchange::Transaction => chain.iter().find_map(|payload| match payload {
-                Payload::ModeConfig(config) if config.find(mode_config_number::IP4_ADDRESS).is_some() => {
-                    match super::given::want(config).v4 {
-                        Ask::Rather(address) => Some(Claim::Address(address)),
-                        Ask::Any => Some(Claim::Any),
-                        Ask::Nothing => None,
-                    }
-                }
-                _another => None,
-            }),
-            Exchange::QuickMode => quick_mode::client_address(&chain).map(Claim::Address),
-            Exchange::Informational | Exchange::MainMode | Exchange::Aggressive => None,
-        }
-    }
-
-    /// Another phase 1 of the same user's has come for this session: it goes on under that. The older one stays for a
-    /// while, for what is under way and for its delete.
-    pub(crate) fn take_over(&mut self, now: Instant, node: &mut Node, newer: Self) {
-        let Self { peer, user, sa, traversal, .. } = newer;
-        node.installer.session_left(peer.worker);
-        node.hand_over_spi(sa.spi(), self.peer.id);
-        let before = std::mem::replace(&mut self.sa, sa);
-        if let Some(asked) = self.asked.take() {
-            asked.let_go(node);
-        }
-        self.answered.clear();
-        self.former.push(Former { sa: before, until: now + FORMER });
-        if self.former.len() > MOST_FORMER {
-            let Former { sa, .. } = self.former.remove(0);
-            node.forget_ike_spi(sa.spi());
-        }
-        self.user = user;
-        self.traversal = traversal;
-        self.peer.nat = traversal.nat;
-        self.dpd = Dpd::new(node);
-        self.peer.heard = now;
-        self.peer.framing = peer.framing;
-        self.relocate(node, peer.path, "another phase 1");
-        tracing::info!(identity = %self.peer.identity, peer = %self.peer.path.peer, ike = %self.sa.suite(),
-            "the client has re-authenticated: another phase 1 takes the session over");
     }
 
     /// A datagram for one of its ISAKMP SAs.
@@ -316,37 +253,6 @@ impl Established {
         }
     }
 
-    /// A message that cannot be an old one: the peer lives, and is where it came from.
-    pub(super) fn fresh(&mut self, now: Instant, node: &mut Node, datagram: &IkeDatagram) {
-        self.peer.heard = now;
-        self.dpd.heard();
-        let may_move = match self.peer.nat.peer {
-            Behind::Nat => datagram.framing == IkeFraming::NonEspMarker || self.peer.framing == IkeFraming::Bare,
-            Behind::Nothing => false,
-        };
-        if may_move && datagram.path != self.peer.path {
-            node.counters.moves_by_ike += 1;
-            self.peer.framing = datagram.framing;
-            self.relocate(node, datagram.path, "IKE");
-        }
-    }
-
-    /// IKE goes there from now on, and the tunnel with it.
-    fn relocate(&mut self, node: &mut Node, to: Path, by: &str) {
-        if to == self.peer.path {
-            return;
-        }
-        tracing::info!(from = %self.peer.path.peer, to = %to.peer, by, "peer moved");
-        self.peer.path = to;
-        let Service::Tunnel(tunnel) = &mut self.service else { return };
-        let Some(to) = tunnel.path.beside(to) else { return };
-        let from = std::mem::replace(&mut tunnel.path, to);
-        if from != to {
-            let order = Move { tunnel: tunnel.key, from, to };
-            node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
-        }
-    }
-
     /// The peer has ended one of its ISAKMP SAs.
     fn deleted(&mut self, node: &mut Node, which: Which) -> Verdict {
         match which {
@@ -370,128 +276,6 @@ impl Established {
         let message_id = self.sa.new_message_id(node);
         let bytes = self.sa.say(node, Exchange::Informational, message_id, Hashed::One, &[payload]);
         self.send(now, node, bytes);
-    }
-
-    /// What is to be done after anything has happened.
-    fn go_on(&mut self, now: Instant, node: &mut Node) {
-        quick_mode::expire(now, node, self);
-        rekey::switch_if_time(now, node, self);
-        let Service::Tunnel(tunnel) = &mut self.service else { return };
-        tunnel.sweep(now, node);
-        let doomed = tunnel.take_doomed();
-        if !doomed.is_empty() {
-            // IKEv1 has no answer to a delete (RFC 2408 section 3.15): said is done.
-            tunnel.deleted(&doomed, now + node.config.ike.rekey_grace);
-            let spis = doomed.iter().map(|spi| spi.get()).collect();
-            self.inform(now, node, Payload::Delete(Delete::Esp(spis)));
-        }
-        let Service::Tunnel(tunnel) = &self.service else { return };
-        self.agreed.retain(|spi, _| tunnel.children.iter().any(|child| child.spi_in == *spi));
-        let in_use = tunnel.children.iter().any(Child::is_active);
-        if in_use && !self.books.is_open() {
-            self.open_books(now, node);
-        }
-        rekey::ask_if_time(now, node, self);
-    }
-
-    /// Its time has come.
-    pub(crate) fn timeout(&mut self, now: Instant, node: &mut Node) -> Verdict {
-        self.go_on(now, node);
-        if let Some(cause) = self.over(now) {
-            return self.close(node, cause);
-        }
-        for at in (0..self.former.len()).rev() {
-            if self.former.get(at).is_some_and(|former| former.until <= now) {
-                let Former { sa, .. } = self.former.remove(at);
-                node.forget_ike_spi(sa.spi());
-            }
-        }
-        if self.push_at.is_some_and(|at| at <= now) {
-            self.push_at = None;
-            if let Err(cause) = mode_config::push(now, node, self) {
-                return self.close(node, cause);
-            }
-        }
-        let patience = node.patience();
-        match self.asked.as_mut().map(|asked| asked.retry(now, &patience)) {
-            None | Some(Retry::NotYet) => {}
-            Some(Retry::Again(bytes)) => {
-                let bytes = bytes.to_vec();
-                node.counters.asked_again += 1;
-                self.send(now, node, bytes);
-            }
-            Some(Retry::Dead) => {
-                if let Some(asked) = self.asked.take() {
-                    asked.let_go(node);
-                }
-                if self.sa.client.is(Vendor::Dpd) {
-                    rekey::put_off(now, node, self);
-                } else {
-                    return Verdict::Gone(Cause::PeerDead, None);
-                }
-            }
-        }
-        let traffic = self.traffic();
-        self.books.look(now, node, traffic);
-        self.ask_if_quiet(now, node)
-    }
-
-    fn ask_if_quiet(&mut self, now: Instant, node: &mut Node) -> Verdict {
-        if !self.sa.client.is(Vendor::Dpd) {
-            return Verdict::Stay;
-        }
-        let (heard, delay, patience) = (self.heard(), node.config.ike.dpd_delay, node.patience());
-        match self.dpd.look(now, heard, delay, &patience) {
-            Silence::NotYet => Verdict::Stay,
-            Silence::Dead => Verdict::Gone(Cause::PeerDead, None),
-            Silence::Ask(number) => {
-                tracing::debug!("asking whether the peer lives");
-                let question = dpd::payload(NotifyKind::RUThere, self.sa.cookies(), number);
-                self.inform(now, node, question);
-                Verdict::Stay
-            }
-        }
-    }
-
-    /// Why it is to end now, if it is.
-    fn over(&self, now: Instant) -> Option<Cause> {
-        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if passed(self.limits.session.map(|most| self.peer.login + most)) {
-            return Some(Cause::SessionTimeout);
-        }
-        if passed(self.limits.idle.map(|most| self.used() + most)) {
-            return Some(Cause::IdleTimeout);
-        }
-        if passed(self.sa.end) {
-            return Some(Cause::Expired);
-        }
-        passed(self.empty_since().map(|since| since + CHILDLESS)).then_some(Cause::Childless)
-    }
-
-    /// When [`Established::timeout`] has something to do.
-    pub(crate) fn deadline(&self, node: &Node) -> Option<Instant> {
-        let tunnel = match &self.service {
-            Service::Tunnel(tunnel) => tunnel.deadline(),
-            Service::Nothing { .. } => None,
-        };
-        let dpd =
-            self.sa.client.is(Vendor::Dpd).then(|| self.dpd.due(self.heard(), node.config.ike.dpd_delay)).flatten();
-        let deadlines = [
-            tunnel,
-            dpd,
-            self.empty_since().map(|since| since + CHILDLESS),
-            self.limits.session.map(|most| self.peer.login + most),
-            self.limits.idle.map(|most| self.used() + most),
-            self.sa.end,
-            self.former.iter().map(|former| former.until).min(),
-            self.answered.iter().map(|answered| answered.until).min(),
-            self.push_at,
-            self.asked.as_ref().map(Asked::due),
-            rekey::due(self),
-            rekey::switch_due(self),
-            self.books.due(),
-        ];
-        deadlines.into_iter().flatten().min()
     }
 
     /// Ends it: the peer is told, once; who asks again is told again for a while.
@@ -538,77 +322,6 @@ impl Established {
         traffic
     }
 
-    /// The peer has used one of our SAs for the first time.
-    pub(crate) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
-        if let Service::Tunnel(tunnel) = &mut self.service {
-            tunnel.first_use(now, node, spi);
-        }
-        // Its third message may be under way still: a worker tells of a first packet before it hands over what came
-        // with it.
-        self.go_on(now, node);
-    }
-
-    /// An SA has reached a limit of its lifetime.
-    pub(crate) fn lifetime(
-        &mut self,
-        now: Instant,
-        node: &mut Node,
-        pair: Spi,
-        direction: Direction,
-        reached: Reached,
-    ) {
-        let Service::Tunnel(tunnel) = &mut self.service else { return };
-        let Some(index) = tunnel.child_from(pair) else { return };
-        tracing::info!(spi_in = %pair, ?direction, ?reached, "child SA has reached a limit");
-        if let Some(child) = tunnel.children.get_mut(index) {
-            child.life.rekey = Some(now);
-        }
-        match reached {
-            Reached::Soft => {}
-            Reached::Hard => tunnel.doom(now, node, index),
-        }
-        self.go_on(now, node);
-    }
-
-    /// The worker says where packets go now. It has the last word. IKE on port 4500 shares its NAT's mapping with ESP
-    /// there, so it goes along; anything else says nothing about where IKE is.
-    pub(crate) fn moved(&mut self, node: &mut Node, key: TunnelKey, path: EspPath) {
-        let Service::Tunnel(tunnel) = &mut self.service else { return };
-        if tunnel.key != key || tunnel.path == path {
-            return;
-        }
-        let from = std::mem::replace(&mut tunnel.path, path);
-        tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
-            transport = %path.transport(), by = "ESP", "peer moved");
-        node.counters.moves_by_esp += 1;
-        if (path.transport(), self.peer.framing) == (Transport::NatT, IkeFraming::NonEspMarker) {
-            self.peer.path = path.path();
-        }
-    }
-
-    /// When an authenticated packet last came, IKE or ESP.
-    pub(super) fn heard(&self) -> Instant {
-        match &self.service {
-            Service::Tunnel(tunnel) => self.peer.heard.max(tunnel.last_received()),
-            Service::Nothing { .. } => self.peer.heard,
-        }
-    }
-
-    /// When the client last sent an inner packet; its login if it never did.
-    fn used(&self) -> Instant {
-        match &self.service {
-            Service::Tunnel(tunnel) => self.peer.login.max(tunnel.last_received()),
-            Service::Nothing { .. } => self.peer.login,
-        }
-    }
-
-    fn empty_since(&self) -> Option<Instant> {
-        match &self.service {
-            Service::Tunnel(tunnel) => tunnel.empty_since(),
-            Service::Nothing { since } => Some(*since),
-        }
-    }
-
     /// All traffic so far.
     pub(crate) fn traffic(&self) -> Traffic {
         match &self.service {
@@ -640,7 +353,7 @@ impl Established {
         self.push_at = None;
     }
 
-    fn open_books(&mut self, now: Instant, node: &mut Node) {
+    pub(super) fn open_books(&mut self, now: Instant, node: &mut Node) {
         let (Some(user), Service::Tunnel(tunnel)) = (&self.user, &self.service) else { return };
         let account = user.account(node, &self.peer, &self.group, tunnel.inner.addresses());
         let interim = user.profile.interim;
@@ -685,11 +398,4 @@ enum Expected {
     First,
     Second { nonce_i: Vec<u8> },
     Third { hash: adit_crypto::secret::SecretBytes },
-}
-
-/// The user's own limits, where the server has some, else the connection's.
-fn limits(node: &Node, connection: usize, user: Option<&LoggedIn>) -> Limits {
-    let of_connection = login_of(node, connection).map(|login| login.limits).unwrap_or_default();
-    let own = user.map(|user| user.profile.limits).unwrap_or_default();
-    Limits { session: own.session.or(of_connection.session), idle: own.idle.or(of_connection.idle) }
 }

@@ -32,6 +32,7 @@ mod main_mode;
 mod mode_config;
 pub mod nat;
 mod nat_seen;
+mod news;
 mod phase_1;
 mod proof;
 mod quick_choice;
@@ -41,6 +42,8 @@ mod repeated;
 mod respond;
 mod signature;
 pub mod suite;
+mod take_over;
+mod time;
 mod views;
 pub mod wire;
 
