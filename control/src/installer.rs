@@ -1,6 +1,7 @@
 //! Everything that goes to the dataplane goes through here: commands in order, slots of tunnels and SAs, inner
 //! routes, and which worker a session lives on.
 
+use crate::aaa::{Question, Record};
 use crate::ike::engine::Output;
 use crate::session::SessionId;
 use adit_dataplane::contract::{Command, InnerLayout, NextHop, Retired, Routes, Spi, SpiLayout, TunnelKey, WorkerId};
@@ -13,7 +14,7 @@ pub(crate) struct Installer {
     workers: Vec<Books>,
     routes: Routes,
     published: Published,
-    queue: VecDeque<(WorkerId, Command)>,
+    queue: VecDeque<Output>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -138,7 +139,17 @@ impl Installer {
 
     /// To be done after all that was asked before.
     pub(crate) fn command(&mut self, worker: WorkerId, command: Command) {
-        self.queue.push_back((worker, command));
+        self.queue.push_back(Output::Command(worker, command));
+    }
+
+    /// AAA is asked, in the same order.
+    pub(crate) fn ask(&mut self, question: Question) {
+        self.queue.push_back(Output::Ask(question));
+    }
+
+    /// A line for the books, in the same order.
+    pub(crate) fn account(&mut self, record: Record) {
+        self.queue.push_back(Output::Account(record));
     }
 
     /// The next thing for the runtime to do. Routes go first and once, however many changed: a thousand logins
@@ -149,7 +160,7 @@ impl Installer {
                 self.published = Published::Yes;
                 Some(Output::Routes(self.routes.clone()))
             }
-            Published::Yes => self.queue.pop_front().map(|(worker, command)| Output::Command(worker, command)),
+            Published::Yes => self.queue.pop_front(),
         }
     }
 

@@ -95,6 +95,8 @@ fn session() -> SessionView {
     SessionView {
         id: "s7".to_owned(),
         state: SessionState::Up,
+        ike: "v2".to_owned(),
+        group: String::new(),
         identity: "alice@rig.example.org".to_owned(),
         connection: "staff".to_owned(),
         addresses: vec!["10.30.0.2".parse().unwrap(), "fd30::2".parse().unwrap()],

@@ -5,7 +5,7 @@ mod peer;
 
 use adit_control::config::checked::{Config, IkeProposal};
 use adit_control::ike::counters::Ignored;
-use adit_control::ike::v2::CookiesAsked;
+use adit_control::ike::service::CookiesAsked;
 use adit_control::ike::wire::*;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;

@@ -100,6 +100,7 @@ impl Dataplane {
                 return Ok(Errand::Nothing);
             }
             Output::Command(worker, command) => (worker, command),
+            Output::Ask(_) | Output::Account(_) => return Ok(Errand::Nothing),
         };
         match command {
             Command::AddTunnel(spec) => self.add_tunnel(&spec)?,

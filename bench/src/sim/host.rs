@@ -80,7 +80,7 @@ impl Host {
                 let tunnel = self.machine.as_ref().and_then(|machine| machine.dataplane.tunnels.get(&spec.tunnel));
                 tunnel.is_none_or(|tunnel| !tunnel.has_lane(spec.lane))
             }
-            (Some(_) | None, Output::Routes(_) | Output::Command(..)) => true,
+            (Some(_) | None, Output::Routes(_) | Output::Command(..) | Output::Ask(_) | Output::Account(_)) => true,
         }
     }
 

@@ -128,7 +128,9 @@ impl From<Cause> for Terminated {
         match cause {
             Cause::PeerDeleted => Self::UserRequest,
             Cause::PeerDead => Self::LostCarrier,
-            Cause::InitialContact => Self::Preempted,
+            Cause::InitialContact | Cause::TakenOver => Self::Preempted,
+            Cause::IdleTimeout => Self::IdleTimeout,
+            Cause::SessionTimeout => Self::SessionTimeout,
             Cause::Asked => Self::AdminReset,
             Cause::ShutDown => Self::AdminReboot,
             Cause::Childless | Cause::Expired | Cause::InvalidSyntax | Cause::UnsupportedCritical => Self::NasRequest,
@@ -147,6 +149,19 @@ impl From<Cause> for Terminated {
             | Cause::ChildLimit
             | Cause::SessionLimit
             | Cause::DataplaneFull
+            | Cause::UnknownUser
+            | Cause::WrongPassword
+            | Cause::UserLocked
+            | Cause::UserNeedsPassword
+            | Cause::ServerRefused
+            | Cause::AaaUnavailable
+            | Cause::XauthGivenUp
+            | Cause::XauthTimeout
+            | Cause::LoginLimit
+            | Cause::NoCertificate
+            | Cause::UntrustedCertificate
+            | Cause::WrongCertificate
+            | Cause::WrongSignature
             | Cause::Refused
             | Cause::HalfOpenTimeout => Self::NasError,
         }

@@ -27,7 +27,7 @@ macro_rules! ignored {
 }
 
 ignored! {
-    Malformed "malformed" "not an IKEv2 message",
+    Malformed "malformed" "not an IKE message",
     TooLong "too_long" "a first message far longer than any client's",
     UnknownSpi "unknown_spi" "no IKE SA has these SPIs",
     WrongDirection "wrong_direction" "says it comes from the end that we are",
@@ -47,6 +47,11 @@ ignored! {
     FragmentMisfit "fragment_misfit" "a fragment that does not fit those before it",
     FragmentRepeated "fragment_repeated" "a fragment that is here already",
     FragmentsTooMany "fragments_too_many" "more fragments or octets than a message may have",
+    NotProtected "not_protected" "in the clear where only protected messages count (IKEv1)",
+    BadHash "bad_hash" "the hash inside is not right (IKEv1)",
+    ModeNotTaken "mode_not_taken" "main or aggressive mode, which no connection takes (IKEv1)",
+    BadPublicValue "bad_public_value" "a key exchange value that no honest peer sends",
+    AggressiveTooOften "aggressive_too_often" "more aggressive modes from one source in a second than the configuration allows",
     UnreadableResponse "unreadable_response" "an authenticated response that cannot be read",
 }
 

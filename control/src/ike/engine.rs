@@ -6,15 +6,18 @@ mod first_contact;
 mod fragment;
 mod login;
 mod orders;
+mod v1;
 
+use self::v1::UserKey;
 pub use calling::CannotCall;
 
 use super::counters::{EngineCounters, Ignored};
-use super::v2::{
-    Arrivals, Calling, Closing, CookiesAsked, Established, HalfOpen, IkeSa, Node, Proving, TimerKey, Verdict,
-};
+use super::service::{Arrivals, CookiesAsked, Node, TimerKey};
+use super::v1 as ikev1;
 pub use super::v2::{Call, Contact, NoRoom};
+use super::v2::{Calling, Closing, Established, HalfOpen, IkeSa, Proving, Verdict};
 use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, parse, parse_header};
+use crate::aaa::{Question, Record};
 use crate::config::checked::Config;
 use crate::installer::Installer;
 use crate::session::{Cause, SaView, SessionId, SessionState, SessionView};
@@ -24,6 +27,7 @@ use adit_dataplane::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the engine wants done. Taken in order.
 pub enum Output {
@@ -31,6 +35,10 @@ pub enum Output {
     Command(WorkerId, Command),
     /// Publish these inner routes, before any later command.
     Routes(Routes),
+    /// Ask AAA; the answer comes back by [`Engine::handle_answer`], exactly once.
+    Ask(Question),
+    /// Write this into the books.
+    Account(Record),
 }
 
 /// What is held right now: for metrics, and for tests that nothing is left behind.
@@ -44,7 +52,7 @@ pub struct Holdings {
     pub sessions: usize,
     /// IKE SAs, half-open ones too.
     pub ike_sas: usize,
-    /// Identities with a session.
+    /// Identities and users with a session.
     pub identities: usize,
     /// SPIs and addresses of living IKE_SA_INITs.
     pub arrivals: usize,
@@ -58,6 +66,8 @@ pub struct Holdings {
     pub routes: usize,
     /// Last answers kept for retransmissions.
     pub farewells: usize,
+    /// Questions to AAA that are unanswered.
+    pub questions: usize,
     /// Deadlines, those of the last answers too.
     pub timers: usize,
 }
@@ -68,6 +78,7 @@ pub struct Engine {
     arrivals: Arrivals,
     sessions: BTreeMap<SessionId, Stage>,
     by_identity: BTreeMap<Id, BTreeSet<SessionId>>,
+    by_user: BTreeMap<UserKey, BTreeSet<SessionId>>,
     next_id: u32,
     door: Door,
 }
@@ -86,6 +97,15 @@ enum Stage {
     Proving(Box<Proving>),
     Established(Box<Established>),
     Closing(Box<Closing>),
+    /// By IKEv1.
+    V1(StageV1),
+}
+
+/// Where a session by IKEv1 stands.
+enum StageV1 {
+    HalfOpen(Box<ikev1::HalfOpen>),
+    Login(Box<ikev1::Login>),
+    Established(Box<ikev1::Established>),
 }
 
 impl Engine {
@@ -97,6 +117,7 @@ impl Engine {
             node: Node::new(config, installer, random),
             sessions: BTreeMap::new(),
             by_identity: BTreeMap::new(),
+            by_user: BTreeMap::new(),
             next_id: 1,
             door: Door::Open,
         }
@@ -107,21 +128,37 @@ impl Engine {
         &self.node.config
     }
 
+    /// The time of day when the clock that `now` is taken from was zero. Until it is told, no certificate is good.
+    pub fn set_time_of_day(&mut self, unix_at_zero: Duration) {
+        self.node.unix_at_zero = unix_at_zero;
+    }
+
     /// A worker reports (IKE datagrams among that).
     pub fn handle_event(&mut self, now: Instant, worker: WorkerId, event: Event) {
         match event {
             Event::Ike(datagram) => self.datagram(now, worker, &datagram),
             Event::FirstUse { spi } => {
                 let Some(id) = self.node.installer.owner(spi) else { return };
-                self.in_service(id, |session, node| session.first_use(now, node, spi));
+                match self.is_v1(id) {
+                    true => self.in_service_v1(id, |session, node| session.first_use(now, node, spi)),
+                    false => self.in_service(id, |session, node| session.first_use(now, node, spi)),
+                };
             }
             Event::Lifetime { pair, direction, reached } => {
                 let Some(id) = self.node.installer.owner(pair) else { return };
-                self.in_service(id, |session, node| session.lifetime(now, node, pair, direction, reached));
+                match self.is_v1(id) {
+                    true => {
+                        self.in_service_v1(id, |session, node| session.lifetime(now, node, pair, direction, reached))
+                    }
+                    false => self.in_service(id, |session, node| session.lifetime(now, node, pair, direction, reached)),
+                };
             }
             Event::Moved { tunnel, path } => {
                 let Some(id) = self.node.installer.tunnel_owner(tunnel) else { return };
-                self.in_service(id, |session, node| session.moved(node, tunnel, path));
+                match self.is_v1(id) {
+                    true => self.in_service_v1(id, |session, node| session.moved(node, tunnel, path)),
+                    false => self.in_service(id, |session, node| session.moved(node, tunnel, path)),
+                };
             }
             Event::Retired(retired) => self.node.installer.retired(&retired),
         }
@@ -162,6 +199,7 @@ impl Engine {
                 Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
                 Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
                 Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(Cause::ShutDown)),
+                Some(Stage::V1(stage)) => self.close_v1(now, stage, Cause::ShutDown),
                 Some(closing @ Stage::Closing(_)) => {
                     self.sessions.insert(id, closing);
                 }
@@ -183,6 +221,9 @@ impl Engine {
             Stage::Proving(proving) => proving.view(now),
             Stage::Established(session) => session.view(now, &self.node),
             Stage::Closing(closing) => closing.view(now, &self.node),
+            Stage::V1(StageV1::HalfOpen(half)) => half.view(now),
+            Stage::V1(StageV1::Login(login)) => login.view(now),
+            Stage::V1(StageV1::Established(session)) => session.view(now, &self.node),
         };
         self.sessions.values().map(view).collect()
     }
@@ -191,7 +232,8 @@ impl Engine {
     pub fn state(&self, id: SessionId) -> Option<SessionState> {
         Some(match self.sessions.get(&id)? {
             Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) => SessionState::Connecting,
-            Stage::Established(_) => SessionState::Up,
+            Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_)) => SessionState::Connecting,
+            Stage::Established(_) | Stage::V1(StageV1::Established(_)) => SessionState::Up,
             Stage::Closing(_) => SessionState::Closing,
         })
     }
@@ -200,7 +242,12 @@ impl Engine {
     pub fn sas(&self, now: Instant) -> Vec<SaView> {
         let sas = |stage: &Stage| match stage {
             Stage::Established(session) => session.sas(now),
-            Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_) => Vec::new(),
+            Stage::V1(StageV1::Established(session)) => session.sas(now),
+            Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_))
+            | Stage::HalfOpen(_)
+            | Stage::Calling(_)
+            | Stage::Proving(_)
+            | Stage::Closing(_) => Vec::new(),
         };
         self.sessions.values().flat_map(sas).collect()
     }
@@ -226,19 +273,23 @@ impl Engine {
             calls,
             sessions: self.sessions.len() - half_open - calls,
             ike_sas: self.node.ike_sas(),
-            identities: self.by_identity.len(),
+            identities: self.by_identity.len() + self.by_user.len(),
             arrivals,
             leases: self.node.leases.in_use(),
             spis,
             tunnels,
             routes,
             farewells: self.node.farewells.len(),
+            questions: self.node.questions(),
             timers: self.node.timers.waiting(),
         }
     }
 
     fn datagram(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram) {
         self.node.counters.received += 1;
+        if is_v1(&datagram.bytes) {
+            return self.datagram_v1(now, worker, datagram);
+        }
         let header = match parse_header(&datagram.bytes) {
             Ok(header) => header,
             // RFC 7296 section 2.5: who speaks a later version is told that there is none here.
@@ -291,9 +342,19 @@ impl Engine {
                 let verdict = closing.handle(now, &mut self.node, datagram, incoming);
                 self.settle_closing(now, closing, verdict);
             }
+            Some(stage @ Stage::V1(_)) => {
+                self.sessions.insert(id, stage);
+                self.node.ignore(Ignored::OtherVersion);
+            }
             None => self.node.ignore(Ignored::UnknownSpi),
         }
     }
+}
+
+/// Where both versions of IKE have their version (RFC 2408 section 3.1, RFC 7296 section 3.1).
+fn is_v1(bytes: &[u8]) -> bool {
+    const VERSION_AT: usize = 17;
+    bytes.get(VERSION_AT).is_some_and(|version| version >> 4 == 1)
 }
 
 impl Stage {
@@ -301,7 +362,7 @@ impl Stage {
     fn ike_sa(&mut self, header: &Header) -> Option<&mut IkeSa> {
         let sa = match self {
             Self::HalfOpen(half) => Some(&mut half.ike),
-            Self::Calling(_) => None,
+            Self::Calling(_) | Self::V1(_) => None,
             Self::Proving(proving) => Some(proving.ike_sa()),
             Self::Established(session) => session.ike_sa(header),
             Self::Closing(closing) => Some(&mut closing.ike),

@@ -7,6 +7,7 @@ pub mod keys;
 pub mod narrow;
 pub mod nat;
 pub mod propose;
+pub mod service;
 pub mod sk;
 pub mod v1;
 pub mod v2;

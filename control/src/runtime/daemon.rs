@@ -94,10 +94,25 @@ pub(super) fn serve(
     let config = Arc::new(config);
     let aaa = AaaThread::start(Arc::clone(&config)).map_err(system("starting the AAA thread"))?;
     let sources = Sources { asker, aaa: aaa.window().clone(), workers };
-    let engine = Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
+    let mut engine =
+        Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
+    engine.set_time_of_day(clock::unix_at_zero());
+    let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
     let started = clock::now();
-    let ike = IkeThread { engine, dataplane, questions, wishes, facts, outbox, started, threads, leaving: None };
+    let ike = IkeThread {
+        engine,
+        dataplane,
+        questions,
+        aaa: window,
+        answers,
+        wishes,
+        facts,
+        outbox,
+        started,
+        threads,
+        leaving: None,
+    };
 
     let api = ApiThread::start(socket, sources).map_err(system("starting the API's thread"))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), io, identity = %config.identity, workers = config.workers.cores.len(),

@@ -3,6 +3,8 @@
 use super::clock;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
+use crate::aaa::Answer;
+use crate::aaa::window::Window;
 use crate::api::ask::Question;
 use crate::api::views::{IkeView, StatusView};
 use crate::ike::engine::{Engine, Output};
@@ -29,6 +31,10 @@ pub(super) struct IkeThread {
     pub(super) engine: Engine,
     pub(super) dataplane: Dataplane,
     pub(super) questions: Receiver<Question>,
+    /// Where AAA is asked.
+    pub(super) aaa: Window,
+    /// What AAA answers.
+    pub(super) answers: Receiver<Answer>,
     pub(super) wishes: Receiver<Wish>,
     /// What does not change while the daemon runs.
     pub(super) facts: StatusView,
@@ -91,6 +97,11 @@ impl IkeThread {
                 // The API thread is gone: nobody will ask again.
                 Err(_gone) => self.questions = never(),
             },
+            recv(self.answers) -> answer => match answer {
+                Ok(answer) => self.engine.handle_answer(clock::now(), answer),
+                // The AAA thread is gone: whoever asks at its window hears so.
+                Err(_gone) => self.answers = never(),
+            },
             recv(self.wishes) -> wish => match wish {
                 Ok(wish) => self.obey(wish),
                 Err(_gone) => self.wishes = never(),
@@ -117,6 +128,12 @@ impl IkeThread {
                     self.outbox.send(now, &self.dataplane.workers, worker, command)?;
                 }
                 Output::Routes(routes) => self.dataplane.routes.store(Arc::new(routes)),
+                Output::Ask(question) => {
+                    if let Some(answer) = self.aaa.ask(question) {
+                        self.engine.handle_answer(now, answer);
+                    }
+                }
+                Output::Account(record) => self.aaa.write(record),
             }
         }
         Ok(())

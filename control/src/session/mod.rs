@@ -38,8 +38,12 @@ pub struct SessionView {
     pub id: String,
     /// Where it stands.
     pub state: SessionState,
-    /// The peer's proven identity; empty while connecting.
+    /// By which version of IKE it came: `v1`, `v2`.
+    pub ike: String,
+    /// The peer's proven identity, or the user that XAUTH has proven; empty while connecting.
     pub identity: String,
+    /// What IKEv1's phase 1 has proven before XAUTH: the group, or the peer's own name. Empty for IKEv2.
+    pub group: String,
     /// Name of the `[[connection]]` it matched; empty while connecting.
     pub connection: String,
     /// Inner addresses leased to it.

@@ -1,5 +1,6 @@
 //! A dataplane that only remembers what it was told, checks that it makes sense, and gives back what retires.
 
+use adit_control::aaa::{Question, Record};
 use adit_control::ike::engine::Output;
 use adit_crypto::esp_cipher::EspCipher;
 use adit_dataplane::contract::*;
@@ -19,6 +20,10 @@ pub struct Dataplane {
     pub publications: usize,
     /// Inbound SAs in the order in which they came.
     pub added: Vec<Spi>,
+    /// What AAA was asked and has not answered.
+    pub questions: Vec<Question>,
+    /// The books.
+    pub records: Vec<Record>,
     /// Commands in order, by name.
     pub log: Vec<&'static str>,
 }
@@ -50,6 +55,14 @@ impl Dataplane {
                 return None;
             }
             Output::Command(worker, command) => (worker, command),
+            Output::Ask(question) => {
+                self.questions.push(question);
+                return None;
+            }
+            Output::Account(record) => {
+                self.records.push(record);
+                return None;
+            }
         };
         match command {
             Command::AddTunnel(spec) => {

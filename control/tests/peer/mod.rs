@@ -7,6 +7,7 @@
 pub mod client;
 pub mod dataplane;
 pub mod line;
+pub mod v1;
 
 use adit_control::config::checked::*;
 use adit_control::ike::engine::Engine;

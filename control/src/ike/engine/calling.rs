@@ -1,7 +1,8 @@
 //! Sessions that we start.
 
 use super::{Door, Engine, Stage};
-use crate::ike::v2::{Call, CallFailed, Called, Calling, Held, TimerKey, Verdict};
+use crate::ike::service::TimerKey;
+use crate::ike::v2::{Call, CallFailed, Called, Calling, Held, Verdict};
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
 

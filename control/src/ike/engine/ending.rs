@@ -1,7 +1,8 @@
 //! How sessions go on and how they end.
 
 use super::{Engine, Stage};
-use crate::ike::v2::{Closing, Established, Farewell, Origin, Peer, TimerKey, Traffic, Verdict};
+use crate::ike::service::{Farewell, Origin, Peer, TimerKey, Traffic};
+use crate::ike::v2::{Closing, Established, Verdict};
 use crate::ike::wire::Id;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::time::Instant;
@@ -71,6 +72,7 @@ impl Engine {
                 let verdict = session.timeout(now, &mut self.node);
                 self.settle(now, session, verdict);
             }
+            Some(Stage::V1(stage)) => self.timeout_v1(now, stage),
             Some(Stage::Closing(mut closing)) => {
                 let verdict = closing.timeout(now, &mut self.node);
                 self.settle_closing(now, closing, verdict);
@@ -94,12 +96,21 @@ impl Engine {
                 Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
                 Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
                 Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
+                // They are known by their users.
+                Some(Stage::V1(stage)) => self.close_v1(now, stage, Cause::InitialContact),
                 None => {}
             }
         }
     }
 
-    fn gone(&mut self, now: Instant, peer: &Peer, cause: Cause, traffic: Traffic, farewell: Option<Farewell>) {
+    pub(super) fn gone(
+        &mut self,
+        now: Instant,
+        peer: &Peer,
+        cause: Cause,
+        traffic: Traffic,
+        farewell: Option<Farewell>,
+    ) {
         self.node.installer.session_left(peer.worker);
         self.node.timers.set(TimerKey::Session(peer.id), None);
         self.node.timers.set(TimerKey::Reassembly(peer.id), None);

@@ -2,7 +2,8 @@
 
 use super::{Door, Engine, Stage};
 use crate::ike::counters::Ignored;
-use crate::ike::v2::{Arrival, Refused, Toll, ask_for_cookie, respond, unsupported_critical};
+use crate::ike::service::{Arrival, Toll};
+use crate::ike::v2::{Refused, ask_for_cookie, respond, unsupported_critical};
 use crate::ike::wire::{Exchange, Header, IkeSpi, NotifyKind, WireError, limits, parse};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeDatagram, WorkerId};

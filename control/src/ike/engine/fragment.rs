@@ -2,7 +2,8 @@
 
 use super::{Engine, Stage};
 use crate::ike::counters::Ignored;
-use crate::ike::v2::{Taken, TimerKey};
+use crate::ike::service::TimerKey;
+use crate::ike::v2::Taken;
 use crate::ike::wire::{Incoming, SkfPayload};
 use crate::session::SessionId;
 use adit_dataplane::contract::IkeDatagram;
@@ -46,7 +47,7 @@ impl Engine {
                     self.node.answer_again(worker, proven, datagram, bytes);
                 }
                 // It has answered nothing in its IKE SA yet.
-                Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_)) | None => {
+                Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::V1(_)) | None => {
                     self.node.ignore(Ignored::OldMessageId);
                 }
             },
@@ -61,7 +62,7 @@ impl Engine {
             Some(Stage::Proving(proving)) => proving.ike_sa().forget_fragments(),
             Some(Stage::Established(session)) => session.forget_fragments(),
             Some(Stage::Closing(closing)) => closing.ike.forget_fragments(),
-            Some(Stage::Calling(_)) | None => {}
+            Some(Stage::Calling(_) | Stage::V1(_)) | None => {}
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What the operator, or a test, wants of a session.
 
 use super::{Engine, Stage};
-use crate::ike::v2::{Established, NoRoom, Node, TimerKey, Verdict};
+use crate::ike::service::{Node, TimerKey};
+use crate::ike::v2::{Established, NoRoom, Verdict};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{Selectors, Spi};
 use adit_dataplane::time::Instant;
@@ -15,6 +16,7 @@ impl Engine {
             Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
             Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
             Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(Cause::Asked)),
+            Some(Stage::V1(stage)) => self.close_v1(now, stage, Cause::Asked),
             Some(closing @ Stage::Closing(_)) => {
                 self.sessions.insert(id, closing);
             }
@@ -29,7 +31,10 @@ impl Engine {
 
     /// Replaces a session's child SAs as soon as it can, one after the other.
     pub fn rekey_children(&mut self, now: Instant, id: SessionId) {
-        self.in_service(id, |session, node| session.rekey_children(now, node));
+        match self.is_v1(id) {
+            true => self.in_service_v1(id, |session, node| session.rekey_children(now, node)),
+            false => self.in_service(id, |session, node| session.rekey_children(now, node)),
+        };
     }
 
     /// Ends the child SA with this inbound SPI.
@@ -55,7 +60,8 @@ impl Engine {
                 self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
                 Some(done)
             }
-            Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_)) | None => None,
+            Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_) | Stage::V1(_))
+            | None => None,
         }
     }
 }

@@ -1,7 +1,54 @@
 //! IKEv1 (RFC 2407, 2408, 2409): the dialect of Cisco's clients, over the same sessions, leases and SAs as IKEv2.
+//!
+//! ```text
+//!            first message        phase 1's proof is good          the user may in
+//!  nothing ───────────────▶ HalfOpen ─────────────────▶ Login ────────────────────▶ Established ──▶ nothing
+//!        main, aggressive    │   │     (XAUTH)            │  refused: told so           ▲   │  delete, dead, …
+//!                   too slow │   └── no XAUTH ────────────┼─────────────────────────────┘   │
+//!                            ▼                            ▼                                 └─▶ mode config, quick
+//!                         nothing                      nothing                                  modes, DPD
+//! ```
+//! A client that starts another phase 1 for the same user, and asks for the address that it has, takes its session over
+//! ([`Established::take_over`]): lease, tunnel and ESP SAs stay.
 
+mod aggressive;
+mod asked;
+mod books;
+mod choose;
 pub mod cipher;
+mod client;
+mod dpd;
+mod established;
+mod fragments;
+mod given;
+mod grant;
+mod group;
+mod half_open;
+mod informational;
+mod isakmp_sa;
 pub mod keys;
+mod login;
+mod main_mode;
+mod mode_config;
 pub mod nat;
+mod nat_seen;
+mod news;
+mod phase_1;
+mod proof;
+mod quick_choice;
+mod quick_mode;
+mod rekey;
+mod repeated;
+mod respond;
+mod signature;
 pub mod suite;
+mod take_over;
+mod time;
+mod views;
 pub mod wire;
+
+pub(crate) use established::{Claim, Established, Verdict};
+pub(crate) use half_open::{Asked, HalfOpen, Step};
+pub(crate) use login::{Login, LoginStep, Rest};
+pub(crate) use phase_1::{Proven, Refused, User};
+pub(crate) use respond::{respond, tell_refused};

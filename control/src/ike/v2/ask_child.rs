@@ -8,16 +8,12 @@
 //! Who answers receives on it already, so we send on it at once. If the peer has rekeyed the same child SA meanwhile,
 //! the one made with the lowest of the four nonces is too many, and whoever made it deletes it (section 2.8.1).
 
-use super::child::{Child, ChildParts};
 use super::established::{Established, Service, Verdict};
-use super::ike_sa::Role;
-use super::life::{self, Refused};
-use super::node::Node;
 use super::purpose::Purpose;
 use super::shape::{self, Misshapen};
-use super::tunnel::Wanted;
 use crate::ike::narrow::narrow;
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp, offer_esp};
+use crate::ike::service::{Child, ChildParts, Node, Refused, Role, Wanted, pause};
 use crate::ike::wire::{KeyExchange, Notify, NotifyKind, Payload, Protocol};
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
@@ -164,7 +160,7 @@ fn refused(now: Instant, node: &mut Node, session: &mut Established, asked: Chil
             }
         }
         NotifyKind::TemporaryFailure if replaces.is_none() => {
-            let at = now + life::pause(&mut *node.random, Refused::ForNow);
+            let at = now + pause(&mut *node.random, Refused::ForNow);
             if let Service::Tunnel(tunnel) = &mut session.service {
                 tunnel.wanted.push(Wanted { lane, selectors: offered, at });
             }

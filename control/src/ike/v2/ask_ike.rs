@@ -9,14 +9,13 @@
 //! the four nonces is too many, and whoever made it deletes it (section 2.8.2).
 
 use super::established::{Established, Verdict};
-use super::ike_sa::{IkeSa, IkeSpis, Role};
-use super::life::Refused;
+use super::ike_sa::{IkeSa, IkeSpis};
 use super::message_id::MessageIds;
-use super::node::Node;
 use super::purpose::Purpose;
 use super::shape::{self, Misshapen};
 use crate::ike::keys::IkeKeys;
 use crate::ike::propose::{choose_ike, offer_ike};
+use crate::ike::service::{Node, Refused, Role};
 use crate::ike::wire::{IkeSpi, KeyExchange, Notify, NotifyKind, Payload};
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;

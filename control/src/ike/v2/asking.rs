@@ -2,11 +2,10 @@
 
 use super::established::{Established, Service, Verdict};
 use super::message_id::Response;
-use super::node::Node;
 use super::purpose::Purpose;
-use super::tunnel::Wanted;
 use super::{ask_child, ask_ike};
 use crate::ike::counters::Ignored;
+use crate::ike::service::{Node, Wanted};
 use crate::ike::wire::{Delete, Payload, Protocol};
 use crate::session::Cause;
 use adit_dataplane::contract::{Direction, Lane, Reached, Selectors, Spi};

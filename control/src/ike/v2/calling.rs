@@ -11,9 +11,8 @@
 
 use super::closing::Closing;
 use super::established::Established;
-use super::ike_sa::{IkeSa, IkeSpis, Role};
-use super::message_id::{MessageIds, Retry};
-use super::node::Node;
+use super::ike_sa::{IkeSa, IkeSpis};
+use super::message_id::MessageIds;
 use super::proving::{Keyed, Proving};
 use super::sa_init::{detect, fragmentation};
 use super::shape::{self, notify};
@@ -22,6 +21,7 @@ use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
 use crate::ike::nat::nat_detection_hash;
 use crate::ike::propose::{choose_ike, offer_ike};
+use crate::ike::service::{Node, Retry, Role};
 use crate::ike::wire::{Exchange, Flags, Header, Id, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, build};
 use crate::lease::Want;
 use crate::session::{Cause, SessionId};

@@ -3,15 +3,12 @@
 
 use super::ask_ike::{self, IkeAsked};
 use super::established::{Established, Verdict};
-use super::farewell::Farewell;
 use super::ike_sa::IkeSa;
-use super::message_id::{Request, Response, Retry};
-use super::node::Node;
-use super::peer::Peer;
+use super::message_id::{Request, Response};
 use super::purpose::Purpose;
 use super::shape::notify;
-use super::tunnel::Traffic;
 use crate::ike::counters::Ignored;
+use crate::ike::service::{Farewell, Node, Peer, Retry, Traffic};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Delete, Exchange, Incoming, NotifyKind, Payload, Protocol};
 use crate::session::Cause;
@@ -146,7 +143,7 @@ impl Closing {
             .iter()
             .any(|payload| matches!(payload, Payload::Delete(delete) if delete.protocol == Protocol::Ike));
         if deleted && incoming.header.exchange == Exchange::Informational {
-            let farewell = Farewell { spi: self.ike.spi(), request: incoming.bytes.to_vec(), answer: bytes };
+            let farewell = Farewell::to_request(self.ike.spi(), incoming.bytes.to_vec(), bytes);
             return Verdict::Gone(self.cause, Some(farewell));
         }
         Verdict::Stay

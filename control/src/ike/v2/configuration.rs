@@ -1,7 +1,7 @@
 //! Configuration payloads (RFC 7296 section 3.15): who asks is answered what it asked for and nothing else.
 
-use super::node::Node;
 use crate::config::checked::Connection;
+use crate::ike::service::Node;
 use crate::ike::wire::{Attribute, ConfigKind, ConfigPayload};
 use crate::lease::{Ask, Lease, Want};
 use ipnet::IpNet;

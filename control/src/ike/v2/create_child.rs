@@ -2,10 +2,10 @@
 
 use super::established::{Established, Which};
 use super::ike_sa::IkeSa;
-use super::node::Node;
 use super::purpose::Purpose;
 use super::shape::{self, Misshapen, notify};
 use super::{new_child, rekey_child, rekey_ike};
+use crate::ike::service::Node;
 use crate::ike::wire::{NotifyKind, Payload, Protocol};
 use adit_dataplane::time::Instant;
 

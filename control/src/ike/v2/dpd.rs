@@ -2,8 +2,8 @@
 //! while, IKE or ESP. An answer proves life, silence to all retransmissions proves death.
 
 use super::established::Established;
-use super::node::Node;
 use super::purpose::Purpose;
+use crate::ike::service::Node;
 use adit_dataplane::time::Instant;
 
 /// When the peer has been quiet for long enough. Never while a request is under way: that one will tell.

@@ -1,17 +1,13 @@
 //! A session in service: identity proven, requests answered one after the other (RFC 7296 sections 1.3, 1.4, 2.2).
 
 use super::create_child::NextIkeSa;
-use super::farewell::Farewell;
-use super::half_open::Behind;
 use super::ike_sa::IkeSa;
-use super::message_id::{Request, Retry};
-use super::node::Node;
+use super::message_id::Request;
 use super::other_ike::Others;
-use super::peer::Peer;
 use super::shape::notify;
-use super::tunnel::{Traffic, Tunnel};
 use super::{create_child, dpd, informational, keepalive};
 use crate::ike::counters::Ignored;
+use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
@@ -394,5 +390,5 @@ impl Established {
 }
 
 pub(super) fn farewell(ike: &IkeSa, incoming: &Incoming<'_>, answer: Vec<u8>) -> Farewell {
-    Farewell { spi: ike.spi(), request: incoming.bytes.to_vec(), answer }
+    Farewell::to_request(ike.spi(), incoming.bytes.to_vec(), answer)
 }

@@ -7,10 +7,10 @@
 
 use super::calling::Contact;
 use super::half_open::HalfOpen;
-use super::node::Node;
 use super::shape::{self, Misshapen, notify};
 use crate::config::checked::{Connection, IkeProposal, IkeSuite, LoginV2};
 use crate::ike::keys::{AuthInput, psk_auth};
+use crate::ike::service::Node;
 use crate::ike::wire::{ConfigPayload, Id, NotifyKind, Payload, Proposal};
 use crate::session::Cause;
 use adit_crypto::secret::SecretBytes;

@@ -5,18 +5,14 @@
 //! responder <-- HDR, SK {IDr, AUTH, N(why there is no child)}        (the IKE SA is there all the same, 1.2)
 //! ```
 
-use super::child::{Child, ChildParts};
 use super::configuration;
 use super::expect_auth::{ChildOffer, Proven};
 use super::half_open::HalfOpen;
-use super::ike_sa::Role;
-use super::inner::{Inner, addresses};
-use super::node::Node;
 use super::shape::notify;
-use super::tunnel::Tunnel;
 use crate::config::checked::Connection;
 use crate::ike::narrow::{Shown, narrow, selector_of_address, selector_of_net};
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
+use crate::ike::service::{Child, ChildParts, Inner, Node, Role, Tunnel, addresses};
 use crate::ike::wire::{NotifyKind, Payload};
 use crate::lease::{Lease, Want};
 use crate::session::Cause;
@@ -57,7 +53,7 @@ pub(super) fn grant(
             String::new(),
         ));
     };
-    let transports = connection.transports;
+    let transports = connection.transports.and(config.listen.transports());
     let Some(path) = half.nat.esp_path(datagram, transports) else {
         let (offered, wanted) = ("IKE_AUTH on port 500".to_owned(), "port 4500".to_owned());
         return Err(ChildRefused::new(Cause::NoUdpEncapsulation, NotifyKind::NoProposalChosen, offered, wanted));

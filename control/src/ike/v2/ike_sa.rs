@@ -1,27 +1,17 @@
 //! One IKE SA: two SPIs, keys, its message IDs and its lifetime. Which end we are decides whose SPI comes first, the
 //! flag in the header and which keys are ours (RFC 7296 sections 2.14 and 3.1).
 
-use super::life::{Life, Times};
 use super::message_id::{Busy, MessageIds, Request};
-use super::node::Node;
 use super::purpose::Purpose;
 use super::reassembly::{Reassembly, WholeMessage};
 use crate::config::checked::IkeSuite;
 use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
+use crate::ike::service::{Life, Node, Role, Times};
 use crate::ike::sk::{SkCipher, SkError};
 use crate::ike::wire::{Flags, Header, IkeSpi, Incoming, Payload, SkfPayload};
 use adit_crypto::esp_cipher::BadKeyLength;
 use adit_dataplane::time::Instant;
-
-/// Who started the exchange that made an SA.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// We did.
-    Initiator,
-    /// The peer did.
-    Responder,
-}
 
 /// The original initiator's and responder's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +192,7 @@ impl IkeSa {
         Ok(bytes)
     }
 
-    /// One message, or its fragments one after the other: [`Node::send_ike`](super::node::Node::send_ike) takes them
+    /// One message, or its fragments one after the other: [`Node::send_ike`](crate::ike::service::Node::send_ike) takes them
     /// apart. Kept as they are, for what is repeated must be the same octets (RFC 7383 section 2.6.1).
     fn seal(&mut self, header: &Header, payloads: &[Payload]) -> Vec<u8> {
         match self.fragmentation {

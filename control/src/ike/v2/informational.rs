@@ -2,7 +2,7 @@
 //! notifications that mean nothing to us are ignored.
 
 use super::established::{Established, Service};
-use super::node::Node;
+use crate::ike::service::Node;
 use crate::ike::wire::{Delete, Payload, Protocol};
 use adit_dataplane::contract::Spi;
 use adit_dataplane::time::Instant;

@@ -2,8 +2,7 @@
 //! its mapping alive.
 
 use super::established::{Established, Service};
-use super::half_open::Behind;
-use super::node::Node;
+use crate::ike::service::{Behind, Node};
 use adit_dataplane::contract::{Command, IkeFraming, Keepalive, KeepaliveForm};
 use adit_dataplane::time::Instant;
 

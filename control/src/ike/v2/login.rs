@@ -2,11 +2,9 @@
 
 use super::established::{Established, Service, farewell};
 use super::expect_auth::{LoginRefused, Proven};
-use super::farewell::Farewell;
 use super::first_child;
 use super::half_open::HalfOpen;
-use super::node::Node;
-use super::peer::{Origin, Peer};
+use crate::ike::service::{Farewell, Node, Origin, Peer};
 use crate::ike::wire::{Incoming, Payload};
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;

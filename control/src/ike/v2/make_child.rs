@@ -7,14 +7,12 @@
 //! ```
 //! We receive on the new SA before the answer goes out.
 
-use super::child::{Child, ChildParts};
 use super::create_child::Made;
 use super::established::{Established, Service};
-use super::ike_sa::Role;
-use super::node::Node;
 use super::shape::{self, Misshapen};
 use crate::ike::narrow::narrow;
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
+use crate::ike::service::{Child, ChildParts, Node, Role};
 use crate::ike::wire::{KeyExchange, NotifyKind, Payload};
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;

@@ -3,6 +3,7 @@
 //! One value keeps both directions of one IKE SA: which request of the peer comes next with the answer to its last,
 //! and our own request under way with its timer.
 
+use crate::ike::service::{Patience, Retry};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -26,28 +27,6 @@ pub enum Response<P> {
     Answer(P),
     /// Nobody asked, or it was answered already.
     NotAsked,
-}
-
-/// What a timer makes of our request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry<'a> {
-    /// Nothing is due.
-    NotYet,
-    /// Send these octets again.
-    Again(&'a [u8]),
-    /// The last try went unanswered: the peer counts as dead (RFC 7296 section 2.4).
-    Dead,
-}
-
-/// How our own requests are repeated.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Patience {
-    /// Wait before the first retransmission.
-    pub initial: Duration,
-    /// Each next wait is so many times as long.
-    pub factor: f64,
-    /// Retransmissions before giving up.
-    pub tries: u32,
 }
 
 /// A request of ours is still unanswered: with a window of one there is no room for another.
@@ -166,19 +145,13 @@ impl<P> MessageIds<P> {
                     return Retry::Dead;
                 }
                 *tries += 1;
-                *wait = longer(*wait, patience.factor);
+                *wait = patience.next(*wait);
                 *due = now + *wait;
                 Retry::Again(bytes)
             }
             Asked::Waiting { .. } | Asked::Nothing => Retry::NotYet,
         }
     }
-}
-
-/// At most a day, whatever the factor: a duration must not overflow.
-fn longer(wait: Duration, factor: f64) -> Duration {
-    const LONGEST: Duration = Duration::from_secs(86_400);
-    Duration::try_from_secs_f64(wait.as_secs_f64() * factor).unwrap_or(LONGEST).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -283,11 +256,5 @@ mod tests {
         assert_eq!(ids.response(0), Response::Answer(()));
         assert_eq!(ids.due(), None);
         assert_eq!(ids.retry(at(1000), &PATIENCE), Retry::NotYet);
-    }
-
-    #[test]
-    fn waits_grow_no_further_than_a_day() {
-        assert_eq!(longer(Duration::from_secs(80_000), 1e300), Duration::from_secs(86_400));
-        assert_eq!(longer(Duration::from_secs(10), f64::NAN), Duration::from_secs(86_400));
     }
 }

@@ -3,8 +3,8 @@
 use super::create_child::Made;
 use super::established::{Established, Service};
 use super::make_child::{self, Place};
-use super::node::Node;
 use super::shape::Misshapen;
+use crate::ike::service::Node;
 use crate::ike::wire::{NotifyKind, Payload};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;

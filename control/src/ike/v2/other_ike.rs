@@ -2,15 +2,10 @@
 //! too many (RFC 7296 sections 2.8 and 2.8.2).
 
 use super::ike_sa::IkeSa;
-use super::message_id::Retry;
-use super::node::Node;
 use super::purpose::Purpose;
+use crate::ike::service::{FORMER, Node, Retry};
 use crate::ike::wire::{Delete, Payload, Protocol};
 use adit_dataplane::time::Instant;
-use std::time::Duration;
-
-/// How long the peer may take to delete what is its task to delete. Adit's own choice.
-pub(super) const FORMER: Duration = Duration::from_secs(60);
 
 /// So many may wait for the peer's delete; an older one is forgotten.
 const MOST_FORMER: usize = 2;

@@ -6,25 +6,20 @@
 //! ```
 
 use super::calling::{Answered, Call, CallFailed, Called, Calling, Contact, Held};
-use super::child::{Child, ChildParts};
 use super::closing::Closing;
 use super::configuration;
 use super::established::{Established, Service};
 use super::expect_auth::METHOD_PSK;
-use super::half_open::Nat;
-use super::ike_sa::{IkeSa, Role};
-use super::inner::Inner;
-use super::message_id::{Response, Retry};
-use super::node::Node;
-use super::peer::{Origin, Peer};
+use super::ike_sa::IkeSa;
+use super::message_id::Response;
 use super::purpose::Purpose;
 use super::shape::{self, Misshapen, notify};
-use super::tunnel::Tunnel;
 use crate::config::checked::{Connection, LoginV2};
 use crate::ike::counters::Ignored;
 use crate::ike::keys::{AuthInput, psk_auth};
 use crate::ike::narrow::{narrow, selector_of_net};
 use crate::ike::propose::{ChildExchange, choose_esp, offer_esp};
+use crate::ike::service::{Child, ChildParts, Inner, Nat, Node, Origin, Peer, Retry, Role, Tunnel};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
 use crate::lease::Ask;

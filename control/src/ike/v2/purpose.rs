@@ -2,7 +2,7 @@
 
 use super::ask_child::ChildAsked;
 use super::ask_ike::IkeAsked;
-use super::node::Node;
+use crate::ike::service::Node;
 use crate::ike::wire::Exchange;
 use adit_dataplane::contract::Spi;
 

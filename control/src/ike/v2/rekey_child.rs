@@ -4,14 +4,12 @@
 //! lost. If we are rekeying the same child SA ourselves, both are made, and the nonces decide (section 2.8.1).
 
 use super::ask_child::Rival;
-use super::child::{Child, ChildStage};
 use super::create_child::Made;
 use super::established::{Established, Service};
 use super::make_child::{self, Place};
-use super::node::Node;
 use super::purpose::Purpose;
 use super::shape::Misshapen;
-use super::tunnel::Tunnel;
+use crate::ike::service::{Child, ChildStage, Node, Tunnel};
 use crate::ike::wire::{Notify, NotifyKind, Payload, Protocol};
 use adit_dataplane::contract::Selectors;
 use adit_dataplane::time::Instant;

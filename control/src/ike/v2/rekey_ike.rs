@@ -8,15 +8,15 @@
 
 use super::create_child::{Made, NextIkeSa};
 use super::established::Established;
-use super::ike_sa::{IkeSa, IkeSpis, Role};
+use super::ike_sa::{IkeSa, IkeSpis};
 use super::message_id::MessageIds;
-use super::node::Node;
 use super::purpose::Purpose;
 use super::sa_init::{agree, nonce_len};
 use super::shape::{self, Misshapen};
 use crate::config::checked::Connection;
 use crate::ike::keys::IkeKeys;
 use crate::ike::propose::choose_ike;
+use crate::ike::service::{Node, Role};
 use crate::ike::wire::{IkeSpi, KeyExchange, NotifyKind, Payload};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;

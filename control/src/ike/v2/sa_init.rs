@@ -13,16 +13,16 @@
 //! take fragments is an answer to the same notification; that we do without a child SA is said where there is room.
 
 use super::cookie::Asker;
-use super::half_open::{Arrival, Behind, HalfOpen, Nat};
-use super::ike_sa::{Fragmentation, IkeSa, IkeSpis, Role};
+use super::half_open::HalfOpen;
+use super::ike_sa::{Fragmentation, IkeSa, IkeSpis};
 use super::message_id::MessageIds;
-use super::node::Node;
 use super::shape::{self, Misshapen, notify};
 use crate::config::checked::IkeSuite;
 use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
 use crate::ike::nat::nat_detection_hash;
 use crate::ike::propose::choose_ike;
+use crate::ike::service::{Arrival, Behind, Nat, Node, Role};
 use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, Proposal, build};
 use crate::session::{Cause, SessionId};
 use adit_crypto::kex::KeyPair;

@@ -2,8 +2,8 @@
 
 use super::established::{Established, Verdict, Which, farewell};
 use super::ike_sa::IkeSa;
-use super::node::Node;
 use super::purpose::Purpose;
+use crate::ike::service::Node;
 use crate::ike::wire::Incoming;
 use crate::session::Cause;
 use adit_dataplane::time::Instant;

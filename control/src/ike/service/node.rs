@@ -1,12 +1,14 @@
 //! What all sessions of this node share, lent to whichever is being worked on.
 
-use super::cookie::Cookies;
+use super::aggressive_budget::AggressiveBudget;
 use super::error_budget::ErrorBudget;
 use super::farewell::{Farewell, Farewells, LINGER};
-use super::message_id::Patience;
+use super::patience::Patience;
 use super::timers::Timers;
+use crate::aaa::QuestionId;
 use crate::config::checked::{Config, Connection, IkeProposal, LoginV2};
 use crate::ike::counters::{EngineCounters, Ignored};
+use crate::ike::v2::Cookies;
 use crate::ike::wire::{IkeSpi, NotifyKind, clear_answer, messages};
 use crate::installer::Installer;
 use crate::lease::Leases;
@@ -18,6 +20,7 @@ use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Path, WorkerId}
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who waits for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +35,8 @@ pub(crate) enum TimerKey {
 pub(crate) struct Node {
     pub(crate) config: Arc<Config>,
     pub(crate) random: Box<dyn SecretRandom>,
+    /// The time of day when the engine's clock was zero: certificates have a time.
+    pub(crate) unix_at_zero: Duration,
     pub(crate) installer: Installer,
     pub(crate) leases: Leases,
     pub(crate) counters: EngineCounters,
@@ -39,11 +44,14 @@ pub(crate) struct Node {
     pub(crate) farewells: Farewells,
     pub(crate) log_budget: LogBudget,
     pub(crate) error_budget: ErrorBudget,
-    pub(super) cookies: Cookies,
+    pub(crate) aggressive_budget: AggressiveBudget,
+    questions: BTreeMap<QuestionId, SessionId>,
+    next_question: u64,
+    pub(crate) cookies: Cookies,
     /// Every connection's, in order: before IKE_AUTH nobody knows whose the client is.
     pub(crate) ike_proposals: Vec<IkeProposal>,
     /// What an unknown identity is computed with: nobody has it.
-    pub(super) nobodys_psk: SecretBytes,
+    pub(crate) nobodys_psk: SecretBytes,
     /// Our SPIs of all IKE SAs.
     spis: BTreeMap<IkeSpi, SessionId>,
 }
@@ -65,11 +73,15 @@ impl Node {
             cookies: Cookies::new(&mut *random),
             config,
             random,
+            unix_at_zero: Duration::ZERO,
             installer,
             counters: EngineCounters::default(),
             timers: Timers::default(),
             log_budget: LogBudget::default(),
             error_budget: ErrorBudget::default(),
+            aggressive_budget: AggressiveBudget::default(),
+            questions: BTreeMap::new(),
+            next_question: 1,
             ike_proposals,
             nobodys_psk,
             spis: BTreeMap::new(),
@@ -77,29 +89,29 @@ impl Node {
     }
 
     /// How our own requests are repeated.
-    pub(super) fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> Patience {
         let ike = &self.config.ike;
         Patience { initial: ike.retransmit_initial, factor: ike.retransmit_factor, tries: ike.retransmit_tries }
     }
 
     /// A connection of the configuration's.
-    pub(super) fn connection(&self, index: usize) -> Option<&Connection> {
+    pub(crate) fn connection(&self, index: usize) -> Option<&Connection> {
         self.config.connections.get(index)
     }
 
     /// A connection by IKEv2, with what only that version has.
-    pub(super) fn connection_v2(&self, index: usize) -> Option<(&Connection, &LoginV2)> {
+    pub(crate) fn connection_v2(&self, index: usize) -> Option<(&Connection, &LoginV2)> {
         let connection = self.connection(index)?;
         Some((connection, connection.v2()?))
     }
 
     /// What an IKE SA of this connection may be made of.
-    pub(super) fn ike_proposals_of(&self, index: usize) -> &[IkeProposal] {
+    pub(crate) fn ike_proposals_of(&self, index: usize) -> &[IkeProposal] {
         self.connection_v2(index).map(|(_, login)| &login.ike_proposals[..]).unwrap_or_default()
     }
 
     /// An SPI of ours for one more IKE SA of this session: random, not zero, no other's (RFC 7296 section 3.1).
-    pub(super) fn new_ike_spi(&mut self, session: SessionId) -> IkeSpi {
+    pub(crate) fn new_ike_spi(&mut self, session: SessionId) -> IkeSpi {
         loop {
             let mut bytes = [0; 8];
             self.random.fill(&mut bytes);
@@ -121,13 +133,38 @@ impl Node {
         self.spis.get(&spi).copied()
     }
 
+    /// The IKE SA with this SPI of ours belongs to another session from now on.
+    pub(crate) fn hand_over_spi(&mut self, spi: IkeSpi, session: SessionId) {
+        if let Some(owner) = self.spis.get_mut(&spi) {
+            *owner = session;
+        }
+    }
+
+    /// A name for one more question of this session's.
+    pub(crate) fn new_question(&mut self, session: SessionId) -> QuestionId {
+        let id = QuestionId(self.next_question);
+        self.next_question += 1;
+        self.questions.insert(id, session);
+        id
+    }
+
+    /// Who asked; a question is answered once.
+    pub(crate) fn asker(&mut self, question: QuestionId) -> Option<SessionId> {
+        self.questions.remove(&question)
+    }
+
+    /// How many questions are unanswered.
+    pub(crate) fn questions(&self) -> usize {
+        self.questions.len()
+    }
+
     /// How many IKE SAs there are.
     pub(crate) fn ike_sas(&self) -> usize {
         self.spis.len()
     }
 
     /// Secret random octets.
-    pub(super) fn random_bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn random_bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.random.fill(&mut bytes);
         bytes

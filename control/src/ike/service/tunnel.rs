@@ -1,24 +1,27 @@
 //! What a session has in the dataplane: inner addresses, routes, a tunnel, and the child SAs in it.
 
 use super::child::{Child, ChildStage};
-use super::ike_sa::Role;
 use super::inner::Inner;
 use super::node::Node;
-use super::other_ike::FORMER;
+use super::role::Role;
 use crate::session::SessionId;
 use adit_dataplane::contract::{Command, EspPath, Following, Lane, Selectors, Spi, Transports, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
+use std::time::Duration;
+
+/// How long the peer may take to delete what is its task to delete. Adit's own choice.
+pub(crate) const FORMER: Duration = Duration::from_secs(60);
 
 /// All of it.
-pub(super) struct Tunnel {
+pub(crate) struct Tunnel {
     session: SessionId,
-    pub(super) key: TunnelKey,
+    pub(crate) key: TunnelKey,
     /// Where its packets go: what the worker said last, or what it was asked for since.
-    pub(super) path: EspPath,
-    pub(super) inner: Inner,
-    pub(super) children: Vec<Child>,
+    pub(crate) path: EspPath,
+    pub(crate) inner: Inner,
+    pub(crate) children: Vec<Child>,
     /// Child SAs that are to be made, the oldest wish first.
-    pub(super) wanted: Vec<Wanted>,
+    pub(crate) wanted: Vec<Wanted>,
     empty_since: Option<Instant>,
     /// Of child SAs that are no more.
     gone: Traffic,
@@ -26,11 +29,11 @@ pub(super) struct Tunnel {
 
 /// A child SA that is to be made.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    pub(super) lane: Lane,
-    pub(super) selectors: Selectors,
+pub(crate) struct Wanted {
+    pub(crate) lane: Lane,
+    pub(crate) selectors: Selectors,
     /// Not before.
-    pub(super) at: Instant,
+    pub(crate) at: Instant,
 }
 
 /// Inner packets and octets, both ways.
@@ -53,7 +56,7 @@ impl std::ops::AddAssign for Traffic {
 
 impl Tunnel {
     /// A tunnel without child SAs.
-    pub(super) fn set_up(
+    pub(crate) fn set_up(
         node: &mut Node,
         session: SessionId,
         key: TunnelKey,
@@ -81,7 +84,7 @@ impl Tunnel {
     }
 
     /// Everything goes: no route before no tunnel, so that nobody is sent into the void for long.
-    pub(super) fn take_down(self, node: &mut Node) -> Traffic {
+    pub(crate) fn take_down(self, node: &mut Node) -> Traffic {
         let total = self.traffic();
         for network in self.inner.routes() {
             node.installer.unroute(&network, self.key);
@@ -95,24 +98,24 @@ impl Tunnel {
     }
 
     /// The child SA that the peer knows by this SPI of its own, unless it is deleted already.
-    pub(super) fn child_to(&self, spi_out: u32) -> Option<usize> {
+    pub(crate) fn child_to(&self, spi_out: u32) -> Option<usize> {
         self.children.iter().position(|child| child.spi_out == spi_out && !child.is_draining())
     }
 
     /// The child SA that we know by this SPI of ours, unless it is deleted already.
-    pub(super) fn child_from(&self, spi_in: Spi) -> Option<usize> {
+    pub(crate) fn child_from(&self, spi_in: Spi) -> Option<usize> {
         self.children.iter().position(|child| child.spi_in == spi_in && !child.is_draining())
     }
 
     /// The peer has used the SA that it sends to `spi` on: so it has it, and gets ours on it from now on.
-    pub(super) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
+    pub(crate) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
         let Some(used) = self.children.iter().position(|child| child.spi_in == spi) else { return };
         self.switch_to(now, node, used);
     }
 
     /// Sends on the `index`th child SA; the one before it in its lane is superseded. Whoever started the rekey deletes
     /// that (RFC 7296 section 2.8).
-    pub(super) fn switch_to(&mut self, now: Instant, node: &mut Node, index: usize) {
+    pub(crate) fn switch_to(&mut self, now: Instant, node: &mut Node, index: usize) {
         let Some(fresh) = self.children.get(index).filter(|child| child.is_fresh()) else { return };
         let (lane, role) = (fresh.lane, fresh.role);
         for child in self.children.iter_mut().filter(|child| child.lane == lane && child.is_active()) {
@@ -127,7 +130,7 @@ impl Tunnel {
     }
 
     /// It has lost a collision (RFC 7296 section 2.8.1): whoever made it deletes it, and nothing is sent on it.
-    pub(super) fn lose(&mut self, now: Instant, index: usize) {
+    pub(crate) fn lose(&mut self, now: Instant, index: usize) {
         let Some(child) = self.children.get_mut(index) else { return };
         match child.stage {
             ChildStage::Fresh(_) | ChildStage::Active => {
@@ -142,7 +145,7 @@ impl Tunnel {
     }
 
     /// It is for us to delete it.
-    pub(super) fn doom(&mut self, now: Instant, node: &mut Node, index: usize) {
+    pub(crate) fn doom(&mut self, now: Instant, node: &mut Node, index: usize) {
         let Some(child) = self.children.get_mut(index) else { return };
         match child.stage {
             ChildStage::Fresh(_) | ChildStage::Active | ChildStage::Superseded { .. } => {
@@ -155,7 +158,7 @@ impl Tunnel {
     }
 
     /// What is for us to delete, by our SPIs; from now on the peer is being asked.
-    pub(super) fn take_doomed(&mut self) -> Vec<Spi> {
+    pub(crate) fn take_doomed(&mut self) -> Vec<Spi> {
         let doomed = self.children.iter_mut().filter(|child| matches!(child.stage, ChildStage::Doomed));
         doomed
             .map(|child| {
@@ -166,7 +169,7 @@ impl Tunnel {
     }
 
     /// The peer has answered our delete. What is under way may come in until `until`.
-    pub(super) fn deleted(&mut self, spis: &[Spi], until: Instant) {
+    pub(crate) fn deleted(&mut self, spis: &[Spi], until: Instant) {
         for child in self.children.iter_mut().filter(|child| spis.contains(&child.spi_in)) {
             if matches!(child.stage, ChildStage::Deleting) {
                 child.stage = ChildStage::Draining { until };
@@ -176,14 +179,14 @@ impl Tunnel {
 
     /// The peer deletes the child SA that it knows by `spi_out` (RFC 7296 section 1.4.1). Returns our SPI of the
     /// pair for the answer, but not of one that we are deleting ourselves (section 2.25.1).
-    pub(super) fn delete(&mut self, now: Instant, node: &mut Node, spi_out: u32) -> Option<Spi> {
+    pub(crate) fn delete(&mut self, now: Instant, node: &mut Node, spi_out: u32) -> Option<Spi> {
         let index = self.child_to(spi_out)?;
         let (spi_in, before) = self.end(now, node, index)?;
         (before != Before::Deleting).then_some(spi_in)
     }
 
     /// The peer has it no more: it only drains. Tells our SPI, and what it was.
-    pub(super) fn end(&mut self, now: Instant, node: &mut Node, index: usize) -> Option<(Spi, Before)> {
+    pub(crate) fn end(&mut self, now: Instant, node: &mut Node, index: usize) -> Option<(Spi, Before)> {
         let until = now + node.config.ike.rekey_grace;
         let child = self.children.get_mut(index)?;
         let (spi_in, lane, before) = (child.spi_in, child.lane, Before::of(child));
@@ -208,7 +211,7 @@ impl Tunnel {
     }
 
     /// Room for one more inbound SA in this lane, if need be by cutting short what only waits for its end.
-    pub(super) fn make_room(&mut self, node: &mut Node, lane: Lane) -> Result<(), Full> {
+    pub(crate) fn make_room(&mut self, node: &mut Node, lane: Lane) -> Result<(), Full> {
         let here = || self.children.iter().enumerate().filter(|(_, child)| child.lane == lane);
         if here().count() < Lane::INBOUND {
             return Ok(());
@@ -227,7 +230,7 @@ impl Tunnel {
     }
 
     /// A lane for one more child SA, at most `limit` in all. `asked` is being filled.
-    pub(super) fn free_lane(&self, limit: usize, asked: Option<Lane>) -> Option<Lane> {
+    pub(crate) fn free_lane(&self, limit: usize, asked: Option<Lane>) -> Option<Lane> {
         let taken = |lane: Lane| {
             let living = self.children.iter().any(|child| child.lane == lane && !child.is_draining());
             living || asked == Some(lane) || self.wanted.iter().any(|wanted| wanted.lane == lane)
@@ -239,7 +242,7 @@ impl Tunnel {
     }
 
     /// Deletes what is too old, or was to be deleted by the peer, and ends what has drained.
-    pub(super) fn sweep(&mut self, now: Instant, node: &mut Node) {
+    pub(crate) fn sweep(&mut self, now: Instant, node: &mut Node) {
         for index in 0..self.children.len() {
             let Some(child) = self.children.get(index) else { continue };
             let over = match child.stage {
@@ -263,7 +266,7 @@ impl Tunnel {
     }
 
     /// When [`Tunnel::sweep`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let ends = self.children.iter().filter_map(|child| match child.stage {
             ChildStage::Fresh(_) | ChildStage::Active => child.life.end,
             ChildStage::Superseded { until } | ChildStage::Draining { until } => Some(until),
@@ -273,7 +276,7 @@ impl Tunnel {
     }
 
     /// Child SAs that are to be replaced, with the time for it. None while its replacement is there already.
-    pub(super) fn rekeys(&self) -> impl Iterator<Item = (Instant, usize)> {
+    pub(crate) fn rekeys(&self) -> impl Iterator<Item = (Instant, usize)> {
         let replaced = |lane| self.children.iter().any(|child| child.lane == lane && child.is_fresh());
         self.children
             .iter()
@@ -283,23 +286,23 @@ impl Tunnel {
     }
 
     /// Whether the peer replaces it, or it is what the peer replaces another with.
-    pub(super) fn is_being_replaced(&self, index: usize) -> bool {
+    pub(crate) fn is_being_replaced(&self, index: usize) -> bool {
         let lane = self.children.get(index).map(|child| child.lane);
         self.children.iter().any(|child| Some(child.lane) == lane && child.is_fresh())
     }
 
     /// Whether anything but leftovers is in it, or is to be.
-    pub(super) fn in_service(&self) -> bool {
+    pub(crate) fn in_service(&self) -> bool {
         !self.wanted.is_empty() || self.children.iter().any(|child| !child.is_draining())
     }
 
     /// Since when nothing is.
-    pub(super) fn empty_since(&self) -> Option<Instant> {
+    pub(crate) fn empty_since(&self) -> Option<Instant> {
         self.empty_since
     }
 
     /// All its traffic so far.
-    pub(super) fn traffic(&self) -> Traffic {
+    pub(crate) fn traffic(&self) -> Traffic {
         let mut total = self.gone;
         for child in &self.children {
             total += child.traffic();
@@ -308,13 +311,13 @@ impl Tunnel {
     }
 
     /// When an authenticated packet last came; the epoch if none did.
-    pub(super) fn last_received(&self) -> Instant {
+    pub(crate) fn last_received(&self) -> Instant {
         let used = self.children.iter().map(|child| child.received.totals().last_used);
         Instant::from_nanos(used.max().unwrap_or_default())
     }
 
     /// When a packet last went out; the epoch if none did.
-    pub(super) fn last_sent(&self) -> Instant {
+    pub(crate) fn last_sent(&self) -> Instant {
         let used = self.children.iter().map(|child| child.sent.totals().last_used);
         Instant::from_nanos(used.max().unwrap_or_default())
     }
@@ -328,7 +331,7 @@ impl Tunnel {
 
 /// What a child SA was before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Before {
+pub(crate) enum Before {
     /// It was sent on.
     InUse,
     /// We were deleting it.
@@ -351,4 +354,4 @@ impl Before {
 
 /// As many SAs as the dataplane takes are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full;
+pub(crate) struct Full;

@@ -16,8 +16,29 @@ pub(crate) const LINGER: Duration = Duration::from_secs(15);
 pub(crate) struct Farewell {
     /// Ours, of the IKE SA that is over.
     pub(crate) spi: IkeSpi,
-    pub(crate) request: Vec<u8>,
+    pub(crate) to: To,
     pub(crate) answer: Vec<u8>,
+}
+
+/// What it answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum To {
+    /// Exactly this request.
+    Request(Vec<u8>),
+    /// Whatever comes: IKEv1 does not acknowledge a delete, so who goes on has not heard it.
+    Anything,
+}
+
+impl Farewell {
+    /// IKEv2's: the last request and its answer.
+    pub(crate) fn to_request(spi: IkeSpi, request: Vec<u8>, answer: Vec<u8>) -> Self {
+        Self { spi, to: To::Request(request), answer }
+    }
+
+    /// IKEv1's: our delete.
+    pub(crate) fn to_anything(spi: IkeSpi, answer: Vec<u8>) -> Self {
+        Self { spi, to: To::Anything, answer }
+    }
 }
 
 /// All of them, by our SPI; never more than a limit, the oldest goes first.
@@ -29,12 +50,12 @@ pub(crate) struct Farewells {
 }
 
 impl Farewells {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { limit, by_spi: BTreeMap::new(), order: VecDeque::new() }
     }
 
     /// Keeps one more. If another had to make place, its SPI comes back.
-    pub(super) fn keep(&mut self, farewell: Farewell) -> Option<IkeSpi> {
+    pub(crate) fn keep(&mut self, farewell: Farewell) -> Option<IkeSpi> {
         let spi = farewell.spi;
         if self.by_spi.insert(spi, farewell).is_none() {
             self.order.push_back(spi);
@@ -47,10 +68,14 @@ impl Farewells {
         Some(oldest)
     }
 
-    /// The answer to exactly this request.
+    /// The answer to this request, if it has one.
     pub(crate) fn answer(&self, spi: IkeSpi, request: &[u8]) -> Option<&[u8]> {
         let farewell = self.by_spi.get(&spi)?;
-        (farewell.request == request).then_some(&farewell.answer[..])
+        let fits = match &farewell.to {
+            To::Request(last) => last == request,
+            To::Anything => true,
+        };
+        fits.then_some(&farewell.answer[..])
     }
 
     /// Whether an IKE SA with this SPI has ended here not long ago.
@@ -59,7 +84,7 @@ impl Farewells {
     }
 
     /// Its time is over.
-    pub(super) fn forget(&mut self, spi: IkeSpi) {
+    pub(crate) fn forget(&mut self, spi: IkeSpi) {
         self.by_spi.remove(&spi);
         // Expiry comes in the order of keeping, so this is the front but for those that had to make place.
         if self.order.front() == Some(&spi) {
@@ -80,7 +105,7 @@ mod tests {
     use super::*;
 
     fn farewell(n: u8) -> Farewell {
-        Farewell { spi: IkeSpi(n.into()), request: vec![n], answer: vec![n, n] }
+        Farewell::to_request(IkeSpi(n.into()), vec![n], vec![n, n])
     }
 
     #[test]

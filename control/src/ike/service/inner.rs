@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// Whose inner addresses they are, and what leads into the tunnel.
-pub(super) enum Inner {
+pub(crate) enum Inner {
     /// The peer's, out of our pools: they lead into the tunnel.
     Lent(Lease),
     /// Ours, given by the peer; the networks behind it lead into the tunnel. Where several tunnels go to one network,
@@ -18,7 +18,7 @@ pub(super) enum Inner {
 
 impl Inner {
     /// IPv4 first.
-    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         match self {
             Self::Lent(lease) => addresses(lease),
             Self::Given { addresses, networks: _ } => addresses.clone(),
@@ -26,7 +26,7 @@ impl Inner {
     }
 
     /// What a child SA may carry: what is behind us and what is behind the peer.
-    pub(super) fn selectors(&self, connection: &Connection) -> Selectors {
+    pub(crate) fn selectors(&self, connection: &Connection) -> Selectors {
         let addresses = self.addresses();
         let has = |network: &&IpNet| match network {
             IpNet::V4(_) => addresses.iter().any(IpAddr::is_ipv4),
@@ -41,7 +41,7 @@ impl Inner {
     }
 
     /// What leads into the tunnel.
-    pub(super) fn routes(&self) -> Vec<IpNet> {
+    pub(crate) fn routes(&self) -> Vec<IpNet> {
         match self {
             Self::Lent(lease) => addresses(lease).into_iter().map(IpNet::from).collect(),
             Self::Given { addresses: _, networks } => networks.clone(),
@@ -50,7 +50,7 @@ impl Inner {
 }
 
 /// The addresses of a lease, IPv4 first.
-pub(super) fn addresses(lease: &Lease) -> Vec<IpAddr> {
+pub(crate) fn addresses(lease: &Lease) -> Vec<IpAddr> {
     let v4 = lease.v4.map(|leased| IpAddr::V4(leased.address));
     let v6 = lease.v6.map(|leased| IpAddr::V6(leased.address));
     [v4, v6].into_iter().flatten().collect()

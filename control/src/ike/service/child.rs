@@ -10,9 +10,9 @@
 //!                                                      ▲──────────────────────────────────────────────────┘
 //! ```
 
-use super::ike_sa::Role;
 use super::life::{Life, Times};
 use super::node::Node;
+use super::role::Role;
 use super::tunnel::Traffic;
 use crate::config::checked::{Esp, Rekey};
 use crate::ike::keys::ChildKeys;
@@ -26,26 +26,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Both directions. The keys are with the worker.
-pub(super) struct Child {
-    pub(super) spi_in: Spi,
-    pub(super) spi_out: u32,
-    pub(super) lane: Lane,
+pub(crate) struct Child {
+    pub(crate) spi_in: Spi,
+    pub(crate) spi_out: u32,
+    pub(crate) lane: Lane,
     /// Who started the exchange that made it.
-    pub(super) role: Role,
-    pub(super) suite: CipherSuite,
-    pub(super) numbers: SequenceNumbers,
+    pub(crate) role: Role,
+    pub(crate) suite: CipherSuite,
+    pub(crate) numbers: SequenceNumbers,
     /// Which library encrypts.
-    pub(super) library: Backend,
-    pub(super) selectors: Arc<Selectors>,
-    pub(super) received: Arc<SaCounters>,
-    pub(super) sent: Arc<SaCounters>,
-    pub(super) since: Instant,
-    pub(super) life: Life,
-    pub(super) stage: ChildStage,
+    pub(crate) library: Backend,
+    pub(crate) selectors: Arc<Selectors>,
+    pub(crate) received: Arc<SaCounters>,
+    pub(crate) sent: Arc<SaCounters>,
+    pub(crate) since: Instant,
+    pub(crate) life: Life,
+    pub(crate) stage: ChildStage,
 }
 
 /// How far it is.
-pub(super) enum ChildStage {
+pub(crate) enum ChildStage {
     /// We receive on it; it is not known whether the peer does (RFC 7296 section 2.8 on loss of the response).
     Fresh(Box<OutboundSpec>),
     /// We send on it.
@@ -61,20 +61,20 @@ pub(super) enum ChildStage {
 }
 
 /// What it is made of.
-pub(super) struct ChildParts {
-    pub(super) tunnel: TunnelKey,
-    pub(super) lane: Lane,
-    pub(super) spi_in: Spi,
-    pub(super) spi_out: u32,
-    pub(super) suite: CipherSuite,
-    pub(super) numbers: SequenceNumbers,
-    pub(super) selectors: Selectors,
-    pub(super) role: Role,
+pub(crate) struct ChildParts {
+    pub(crate) tunnel: TunnelKey,
+    pub(crate) lane: Lane,
+    pub(crate) spi_in: Spi,
+    pub(crate) spi_out: u32,
+    pub(crate) suite: CipherSuite,
+    pub(crate) numbers: SequenceNumbers,
+    pub(crate) selectors: Selectors,
+    pub(crate) role: Role,
 }
 
 impl Child {
     /// Receives from now on; sends when it is switched to.
-    pub(super) fn install(
+    pub(crate) fn install(
         now: Instant,
         node: &mut Node,
         parts: ChildParts,
@@ -123,7 +123,7 @@ impl Child {
     }
 
     /// Sends on it from now on, if it did not before.
-    pub(super) fn switch_to(&mut self, node: &mut Node, tunnel: TunnelKey) {
+    pub(crate) fn switch_to(&mut self, node: &mut Node, tunnel: TunnelKey) {
         match std::mem::replace(&mut self.stage, ChildStage::Active) {
             ChildStage::Fresh(outbound) => {
                 node.installer.command(tunnel.worker, Command::SwitchOutbound(outbound));
@@ -137,7 +137,7 @@ impl Child {
     }
 
     /// So far.
-    pub(super) fn traffic(&self) -> Traffic {
+    pub(crate) fn traffic(&self) -> Traffic {
         let (received, sent) = (self.received.totals(), self.sent.totals());
         Traffic {
             packets_in: received.packets,
@@ -148,7 +148,7 @@ impl Child {
     }
 
     /// As config spells it.
-    pub(super) fn algorithms(&self) -> String {
+    pub(crate) fn algorithms(&self) -> String {
         match self.numbers {
             SequenceNumbers::Plain => self.suite.to_string(),
             SequenceNumbers::Extended => format!("{}-{}", self.suite, self.numbers.name()),
@@ -156,7 +156,7 @@ impl Child {
     }
 
     /// The word for the API.
-    pub(super) fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         match self.stage {
             ChildStage::Fresh(_) => "new",
             ChildStage::Active => "active",
@@ -167,17 +167,17 @@ impl Child {
     }
 
     /// It is not known yet whether the peer has it.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         matches!(self.stage, ChildStage::Fresh(_))
     }
 
     /// We send on it.
-    pub(super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         matches!(self.stage, ChildStage::Active)
     }
 
     /// Both ends know that it is no more.
-    pub(super) fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         matches!(self.stage, ChildStage::Draining { .. })
     }
 }

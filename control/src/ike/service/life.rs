@@ -6,20 +6,20 @@ use std::time::Duration;
 
 /// The configured times of one kind of SA; zero is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Times {
+pub(crate) struct Times {
     /// After which it is to be replaced.
-    pub(super) rekey: Duration,
+    pub(crate) rekey: Duration,
     /// After that: what the replacing may take.
-    pub(super) over: Duration,
+    pub(crate) over: Duration,
 }
 
 /// One SA's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Life {
+pub(crate) struct Life {
     /// Replace it from now on; `None`: never.
-    pub(super) rekey: Option<Instant>,
+    pub(crate) rekey: Option<Instant>,
     /// It ends now.
-    pub(super) end: Option<Instant>,
+    pub(crate) end: Option<Instant>,
 }
 
 /// An SA is replaced up to a tenth of its time early, so that two ends with the same configuration seldom start at
@@ -33,7 +33,7 @@ const LONG_PAUSE: Duration = Duration::from_secs(30);
 
 /// How a peer refused a rekey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// TEMPORARY_FAILURE.
     ForNow,
     /// Anything else.
@@ -42,7 +42,7 @@ pub(super) enum Refused {
 
 impl Life {
     /// Begins now.
-    pub(super) fn new(now: Instant, random: &mut dyn SecretRandom, time: Times) -> Self {
+    pub(crate) fn new(now: Instant, random: &mut dyn SecretRandom, time: Times) -> Self {
         if time.rekey.is_zero() {
             return Self { rekey: None, end: None };
         }
@@ -51,23 +51,23 @@ impl Life {
     }
 
     /// The peer refused to replace it: not again before a pause.
-    pub(super) fn put_off(&mut self, now: Instant, random: &mut dyn SecretRandom, refused: Refused) {
+    pub(crate) fn put_off(&mut self, now: Instant, random: &mut dyn SecretRandom, refused: Refused) {
         self.rekey = Some(now + pause(random, refused));
     }
 
     /// It is to be replaced now.
-    pub(super) fn is_old(&self, now: Instant) -> bool {
+    pub(crate) fn is_old(&self, now: Instant) -> bool {
         self.rekey.is_some_and(|rekey| rekey <= now)
     }
 
     /// It is over.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
         self.end.is_some_and(|end| end <= now)
     }
 }
 
 /// How long to wait before asking again.
-pub(super) fn pause(random: &mut dyn SecretRandom, refused: Refused) -> Duration {
+pub(crate) fn pause(random: &mut dyn SecretRandom, refused: Refused) -> Duration {
     let pause = match refused {
         Refused::ForNow => PAUSE,
         Refused::Altogether => LONG_PAUSE,

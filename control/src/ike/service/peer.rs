@@ -1,6 +1,7 @@
 //! Who is at the other end of a session.
 
-use super::half_open::{Arrival, Nat};
+use super::arrivals::Arrival;
+use super::nat::Nat;
 use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{IkeFraming, Path, WorkerId};
@@ -10,17 +11,17 @@ use adit_dataplane::time::Instant;
 pub(crate) struct Peer {
     pub(crate) id: SessionId,
     pub(crate) identity: Id,
-    pub(super) connection: usize,
+    pub(crate) connection: usize,
     pub(crate) origin: Origin,
-    pub(super) nat: Nat,
+    pub(crate) nat: Nat,
     pub(crate) worker: WorkerId,
     pub(crate) path: Path,
-    pub(super) framing: IkeFraming,
+    pub(crate) framing: IkeFraming,
     pub(crate) login: Instant,
     /// When an authenticated IKE message last came.
-    pub(super) heard: Instant,
+    pub(crate) heard: Instant,
     /// When an IKE message last went out.
-    pub(super) sent: Instant,
+    pub(crate) sent: Instant,
 }
 
 /// How it came to be.

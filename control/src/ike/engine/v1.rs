@@ -1,0 +1,386 @@
+//! Sessions by IKEv1.
+
+use super::{Door, Engine, Stage, StageV1};
+use crate::aaa::Answer;
+use crate::ike::counters::Ignored;
+use crate::ike::service::{Arrival, Farewell, Node, Origin, TimerKey};
+use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
+use crate::ike::v1::{
+    Asked, Claim, Established, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
+    tell_refused,
+};
+use crate::ike::wire::{Id, IkeSpi, limits};
+use crate::session::{Cause, SessionId};
+use adit_dataplane::contract::{IkeDatagram, WorkerId};
+use adit_dataplane::time::Instant;
+
+/// Whose a session by IKEv1 is: the connection, the group, and the user in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct UserKey {
+    connection: usize,
+    group: Id,
+    user: Id,
+}
+
+impl UserKey {
+    fn of(session: &Established) -> Self {
+        let (connection, group, user) = (session.peer.connection, session.group.clone(), session.peer.identity.clone());
+        Self { connection, group, user }
+    }
+}
+
+impl Engine {
+    /// AAA has answered.
+    pub fn handle_answer(&mut self, now: Instant, answer: Answer) {
+        let Some(id) = self.node.asker(answer.id) else { return };
+        let _span = tracing::info_span!("session", session = %id).entered();
+        // Otherwise it has given up meanwhile.
+        if let Some(Stage::V1(StageV1::Login(login))) = self.sessions.get_mut(&id) {
+            login.judged(now, &mut self.node, answer);
+            self.node.timers.set(TimerKey::Session(id), Some(login.deadline()));
+        }
+    }
+
+    /// A datagram with major version 1.
+    pub(super) fn datagram_v1(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram) {
+        let Ok(header) = parse_header(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
+        if header.responder_cookie == IkeSpi::default() {
+            return self.first_contact_v1(now, worker, datagram, header);
+        }
+        // Nothing in the header says who is who: ours is the one that we have given out.
+        let ours = [header.responder_cookie, header.initiator_cookie];
+        let Some(id) = ours.into_iter().find_map(|cookie| self.node.session_of(cookie)) else {
+            return self.after_the_end_v1(worker, datagram, ours);
+        };
+        let _span = tracing::info_span!("session", session = %id).entered();
+        match self.sessions.remove(&id) {
+            Some(Stage::V1(StageV1::HalfOpen(half))) => {
+                let step = half.handle(now, &mut self.node, datagram);
+                self.settle_step(now, step);
+            }
+            Some(Stage::V1(StageV1::Login(login))) => {
+                let step = login.handle(now, &mut self.node, datagram);
+                self.settle_login(now, step, Some(datagram));
+            }
+            Some(Stage::V1(StageV1::Established(session))) => self.message_v1(now, session, datagram),
+            Some(
+                other @ (Stage::HalfOpen(_)
+                | Stage::Calling(_)
+                | Stage::Proving(_)
+                | Stage::Established(_)
+                | Stage::Closing(_)),
+            ) => {
+                self.sessions.insert(id, other);
+                self.node.ignore(Ignored::OtherVersion);
+            }
+            None => self.node.ignore(Ignored::UnknownSpi),
+        }
+    }
+
+    fn first_contact_v1(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram, header: Header) {
+        match header.exchange {
+            Exchange::MainMode | Exchange::Aggressive => {}
+            Exchange::Informational | Exchange::Transaction | Exchange::QuickMode => {
+                return self.node.ignore(Ignored::UnexpectedExchange);
+            }
+        }
+        if datagram.bytes.len() > limits::MAX_FIRST_MESSAGE {
+            return self.node.ignore(Ignored::TooLong);
+        }
+        if self.door == Door::Shut {
+            return self.node.ignore(Ignored::ShuttingDown);
+        }
+        let arrival = Arrival { spi_i: header.initiator_cookie, source: datagram.path.peer };
+        if let Some(id) = self.arrivals.find(&arrival) {
+            // The same question gets the same answer, and makes no second state.
+            let asked = match self.sessions.get_mut(&id) {
+                Some(Stage::V1(StageV1::HalfOpen(half))) => half.repeat(&mut self.node, datagram),
+                Some(_) | None => Asked::New,
+            };
+            return match asked {
+                Asked::Before => {}
+                Asked::New => self.node.ignore(Ignored::SpiTaken),
+            };
+        }
+        if let Err(full) = self.arrivals.room(datagram.path.peer.ip()) {
+            return self.node.ignore(full);
+        }
+        let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
+        let id = SessionId(self.next_id);
+        let _span = tracing::info_span!("session", session = %id).entered();
+        match respond(now, &mut self.node, id, worker, datagram, arrival, &incoming) {
+            Ok(half) => {
+                tracing::debug!(peer = %datagram.path.peer, exchange = header.exchange.name(), "half-open");
+                self.next_id = self.unused_id(self.next_id);
+                self.arrivals.came(arrival, id);
+                self.keep_half_open_v1(Box::new(half));
+            }
+            Err(Refused::Silence(reason)) => self.node.ignore(reason),
+            Err(Refused::Answer { cause, kind, offered, wanted }) => {
+                let bytes = tell_refused(&incoming, kind);
+                match self.node.error_budget.take(now, datagram.path.peer.ip()) {
+                    Ok(()) if bytes.len() <= datagram.bytes.len() => {
+                        self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+                    }
+                    Ok(()) => self.node.ignore(Ignored::WouldAmplify),
+                    Err(_spent) => self.node.ignore(Ignored::Unanswered),
+                }
+                self.node.counters.refusals += 1;
+                if let Some(unsaid) = self.node.log_budget.take(now) {
+                    tracing::warn!(cause = cause.name(), peer = %datagram.path.peer, offered, wanted, ike = "v1", unsaid,
+                        "login refused: {}", cause.sentence());
+                }
+            }
+        }
+    }
+
+    /// A delete of ours may have been lost; who goes on is told again.
+    fn after_the_end_v1(&mut self, worker: WorkerId, datagram: &IkeDatagram, cookies: [IkeSpi; 2]) {
+        let answers = |cookie: &IkeSpi| self.node.farewells.answer(*cookie, &datagram.bytes).map(<[u8]>::to_vec);
+        match cookies.iter().find_map(answers) {
+            Some(bytes) if bytes.len() <= datagram.bytes.len() => {
+                self.node.counters.answered_again += 1;
+                self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
+            }
+            Some(_) => self.node.ignore(Ignored::WouldAmplify),
+            None => self.node.ignore(Ignored::UnknownSpi),
+        }
+    }
+
+    fn keep_half_open_v1(&mut self, half: Box<HalfOpen>) {
+        let deadline = half.begun.since + self.node.config.ike.half_open_timeout;
+        self.node.timers.set(TimerKey::Session(half.begun.id), Some(deadline));
+        self.sessions.insert(half.begun.id, Stage::V1(StageV1::HalfOpen(half)));
+    }
+
+    /// After every message in phase 1.
+    fn settle_step(&mut self, now: Instant, step: Step) {
+        let proven = match step {
+            Step::Waits(half) => return self.keep_half_open_v1(half),
+            Step::Proven(proven) => *proven,
+        };
+        self.arrivals.no_longer_half_open(&proven.arrival);
+        let (half_open, _, _) = self.arrivals.counts();
+        let limit = self.node.config.ike.session_limit;
+        if self.sessions.len().saturating_sub(half_open) >= limit {
+            self.node.counters.refusals += 1;
+            tracing::warn!(cause = Cause::SessionLimit.name(), identity = %proven.identity, wanted = limit,
+                "login refused: {}", Cause::SessionLimit.sentence());
+            return self.proven_ends(&proven);
+        }
+        match proven.user {
+            User::Asked => match Login::begin(now, &mut self.node, proven) {
+                Ok(login) => self.settle_login(now, LoginStep::Waits(Box::new(login)), None),
+                Err(proven) => self.proven_ends(&proven),
+            },
+            User::NotAsked => {
+                let session = Established::begin(now, &mut self.node, proven, None);
+                self.begin_v1(now, session);
+            }
+        }
+    }
+
+    /// After every event in a user's login. `datagram` is what made it.
+    fn settle_login(&mut self, now: Instant, step: LoginStep, datagram: Option<&IkeDatagram>) {
+        match step {
+            LoginStep::Waits(login) => {
+                let id = login.proven.id;
+                self.node.timers.set(TimerKey::Session(id), Some(login.deadline()));
+                self.sessions.insert(id, Stage::V1(StageV1::Login(login)));
+            }
+            LoginStep::In(proven, user, rest) => {
+                let id = proven.id;
+                let session = Established::begin(now, &mut self.node, *proven, Some(user));
+                self.begin_v1(now, session);
+                if let (Rest::ForSession, Some(datagram)) = (rest, datagram)
+                    && let Some(Stage::V1(StageV1::Established(session))) = self.sessions.remove(&id)
+                {
+                    self.message_v1(now, session, datagram);
+                }
+            }
+            LoginStep::Over(login, cause, goodbye) => {
+                tracing::info!(cause = cause.name(), peer = %login.proven.path.peer,
+                    identity = %login.proven.identity, "login failed: {}", cause.sentence());
+                self.login_ends(now, &login, goodbye);
+            }
+        }
+    }
+
+    fn login_ends(&mut self, now: Instant, login: &Login, goodbye: Option<Vec<u8>>) {
+        let spi = login.proven.sa.spi();
+        self.proven_ends(&login.proven);
+        if let Some(bytes) = goodbye {
+            self.node.keep_farewell(now, Farewell::to_anything(spi, bytes));
+        }
+    }
+
+    fn proven_ends(&mut self, proven: &Proven) {
+        self.arrivals.left(&proven.arrival);
+        self.node.forget_ike_spi(proven.sa.spi());
+        self.node.timers.set(TimerKey::Session(proven.id), None);
+    }
+
+    fn begin_v1(&mut self, now: Instant, session: Established) {
+        self.by_user.entry(UserKey::of(&session)).or_default().insert(session.peer.id);
+        self.settle_v1(now, Box::new(session), Verdict::Stay);
+    }
+
+    /// A message for a session in service.
+    fn message_v1(&mut self, now: Instant, mut session: Box<Established>, datagram: &IkeDatagram) {
+        if let Some(claim) = session.claim(datagram) {
+            let key = UserKey::of(&session);
+            match (self.claimed(&key, &session, claim), claim) {
+                // Another phase 1 of a session that is here: that one goes on.
+                (Some(older), Claim::Address(_)) => {
+                    if let Some(Stage::V1(StageV1::Established(mut older))) = self.sessions.remove(&older) {
+                        self.hand_over(now, &key, &mut older, *session);
+                        let verdict = older.handle(now, &mut self.node, datagram);
+                        return self.settle_v1(now, older, verdict);
+                    }
+                    return;
+                }
+                (Some(lost), Claim::Any) if session.is_initial() => {
+                    if let Some(Stage::V1(StageV1::Established(lost))) = self.sessions.remove(&lost) {
+                        self.settle_v1(now, lost, Verdict::Gone(Cause::InitialContact, None));
+                    }
+                }
+                (Some(_) | None, Claim::Address(_) | Claim::Any) => {}
+            }
+            if self.too_many_logins(&key) {
+                let verdict = session.refuse(now, &mut self.node, Cause::LoginLimit);
+                return self.settle_v1(now, session, verdict);
+            }
+        }
+        let verdict = session.handle(now, &mut self.node, datagram);
+        self.settle_v1(now, session, verdict);
+    }
+
+    /// The session of the same user's that a claim is about: the one with that address, or the one that comes along the
+    /// very same path.
+    fn claimed(&self, key: &UserKey, newer: &Established, claim: Claim) -> Option<SessionId> {
+        let others = self.by_user.get(key)?.iter().filter(|id| **id != newer.peer.id);
+        let fits = |id: &&SessionId| match self.sessions.get(id) {
+            Some(Stage::V1(StageV1::Established(older))) => match claim {
+                Claim::Address(address) => older.has_address(address),
+                Claim::Any => older.has_service() && older.peer.path == newer.peer.path,
+            },
+            Some(_) | None => false,
+        };
+        others.copied().find(|id| fits(&id))
+    }
+
+    /// The newer one's ISAKMP SA is the older session's from now on.
+    fn hand_over(&mut self, now: Instant, key: &UserKey, older: &mut Established, newer: Established) {
+        let id = newer.peer.id;
+        if let Some(ids) = self.by_user.get_mut(key) {
+            ids.remove(&id);
+        }
+        self.node.timers.set(TimerKey::Session(id), None);
+        if let Origin::Came(arrival) = std::mem::replace(&mut older.peer.origin, newer.peer.origin) {
+            self.arrivals.left(&arrival);
+        }
+        let _span = tracing::info_span!(parent: None, "session", session = %older.peer.id).entered();
+        older.take_over(now, &mut self.node, newer);
+    }
+
+    /// Whether the user has as many sessions as the connection allows, without the one that is about to begin.
+    fn too_many_logins(&self, key: &UserKey) -> bool {
+        let connection = self.node.config.connections.get(key.connection).and_then(|connection| connection.v1());
+        let Some(most) = connection.and_then(|login| login.auth.xauth()).and_then(|xauth| xauth.max_logins) else {
+            return false;
+        };
+        let in_service = |id: &&SessionId| match self.sessions.get(id) {
+            Some(Stage::V1(StageV1::Established(session))) => session.has_service(),
+            Some(_) | None => false,
+        };
+        let sessions = self.by_user.get(key).map_or(0, |ids| ids.iter().filter(in_service).count());
+        usize::try_from(most.get()).is_ok_and(|most| sessions >= most)
+    }
+
+    /// After every event in a session's life.
+    fn settle_v1(&mut self, now: Instant, mut session: Box<Established>, verdict: Verdict) {
+        match verdict {
+            Verdict::Stay => {
+                let id = session.peer.id;
+                self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
+                self.sessions.insert(id, Stage::V1(StageV1::Established(session)));
+            }
+            Verdict::Gone(cause, farewell) => {
+                let key = UserKey::of(&session);
+                if let Some(ids) = self.by_user.get_mut(&key) {
+                    ids.remove(&session.peer.id);
+                    if ids.is_empty() {
+                        self.by_user.remove(&key);
+                    }
+                }
+                let traffic = session.stop_service(now, &mut self.node, cause);
+                self.gone(now, &session.peer, cause, traffic, farewell);
+            }
+        }
+    }
+
+    /// A deadline has come.
+    pub(super) fn timeout_v1(&mut self, now: Instant, stage: StageV1) {
+        match stage {
+            StageV1::HalfOpen(half) => {
+                let said = half.begun.is_refused();
+                self.half_open_ends_v1(&half);
+                if let (false, Some(unsaid)) = (said, self.node.log_budget.take(now)) {
+                    tracing::info!(cause = Cause::HalfOpenTimeout.name(), peer = %half.begun.path.peer, ike = "v1", unsaid,
+                        "login failed: {}", Cause::HalfOpenTimeout.sentence());
+                }
+            }
+            StageV1::Login(login) => {
+                let step = login.timeout(now, &mut self.node);
+                self.settle_login(now, step, None);
+            }
+            StageV1::Established(mut session) => {
+                let verdict = match !session.has_service() && self.too_many_logins(&UserKey::of(&session)) {
+                    true => session.refuse(now, &mut self.node, Cause::LoginLimit),
+                    false => session.timeout(now, &mut self.node),
+                };
+                self.settle_v1(now, session, verdict);
+            }
+        }
+    }
+
+    /// It is to end.
+    pub(super) fn close_v1(&mut self, now: Instant, stage: StageV1, cause: Cause) {
+        match stage {
+            StageV1::HalfOpen(half) => self.half_open_ends_v1(&half),
+            StageV1::Login(mut login) => {
+                let goodbye = login.goodbye(&mut self.node);
+                self.login_ends(now, &login, Some(goodbye));
+            }
+            StageV1::Established(mut session) => {
+                let verdict = session.close(&mut self.node, cause);
+                self.settle_v1(now, session, verdict);
+            }
+        }
+    }
+
+    fn half_open_ends_v1(&mut self, half: &HalfOpen) {
+        self.arrivals.no_longer_half_open(&half.begun.arrival);
+        self.arrivals.left(&half.begun.arrival);
+        self.node.forget_ike_spi(half.begun.cookies.responder);
+        self.node.timers.set(TimerKey::Session(half.begun.id), None);
+    }
+
+    /// Whether this session came by IKEv1.
+    pub(super) fn is_v1(&self, id: SessionId) -> bool {
+        matches!(self.sessions.get(&id), Some(Stage::V1(_)))
+    }
+
+    /// Something happens to a session that is up; then it wants to be called at another time, perhaps.
+    pub(super) fn in_service_v1<T>(
+        &mut self,
+        id: SessionId,
+        act: impl FnOnce(&mut Established, &mut Node) -> T,
+    ) -> Option<T> {
+        let _span = tracing::info_span!("session", session = %id).entered();
+        let Some(Stage::V1(StageV1::Established(session))) = self.sessions.get_mut(&id) else { return None };
+        let done = act(session, &mut self.node);
+        self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
+        Some(done)
+    }
+}

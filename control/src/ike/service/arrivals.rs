@@ -1,0 +1,206 @@
+//! Who came in by a first message and is still here; how many of them have proven nothing (RFC 7296 section 2.6 on what
+//! that invites).
+
+use super::source::Source;
+use crate::config::checked as config;
+use crate::ike::counters::Ignored;
+use crate::ike::wire::IkeSpi;
+use crate::session::SessionId;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// What makes one IKE_SA_INIT the same as another (RFC 7296 section 2.1): the initiator's SPI and its address. If
+/// these are the same and the octets are not, it is neither a retransmission nor a second state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Arrival {
+    pub(crate) spi_i: IkeSpi,
+    pub(crate) source: SocketAddr,
+}
+
+/// Who came in by IKE_SA_INIT and is still here, and how many of them are unproven.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    limits: Limits,
+    here: BTreeMap<Arrival, SessionId>,
+    half_open: usize,
+    by_source: BTreeMap<Source, usize>,
+}
+
+/// How many half-open SAs there may be.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// In all.
+    most: usize,
+    /// From one source: many clients may share a NAT.
+    most_per_source: usize,
+    /// From this number on, everybody is asked for a cookie.
+    cookies: usize,
+    /// From this number on, the source that has them is asked for a cookie.
+    cookies_per_source: usize,
+}
+
+/// What a first message has to bring along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Toll {
+    /// A cookie (RFC 7296 section 2.6).
+    Cookie,
+    /// Nothing more.
+    Nothing,
+}
+
+/// Of whom cookies are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CookiesAsked {
+    /// Of nobody: no threshold is passed.
+    OfNobody,
+    /// Of so many addresses (IPv6: /64 networks), which have too many half-open SAs.
+    OfSources(usize),
+    /// Of everybody: there are too many half-open SAs in all.
+    OfEverybody,
+}
+
+impl fmt::Display for CookiesAsked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OfNobody => f.write_str("nobody"),
+            Self::OfSources(1) => f.write_str("1 source"),
+            Self::OfSources(sources) => write!(f, "{sources} sources"),
+            Self::OfEverybody => f.write_str("everybody"),
+        }
+    }
+}
+
+impl Arrivals {
+    pub(crate) fn new(ike: &config::Ike) -> Self {
+        let limits = Limits {
+            most: ike.half_open_limit,
+            most_per_source: ike.half_open_limit_per_source,
+            cookies: ike.cookie_threshold,
+            cookies_per_source: ike.cookie_threshold_per_source,
+        };
+        Self { limits, here: BTreeMap::new(), half_open: 0, by_source: BTreeMap::new() }
+    }
+
+    /// Whoever came with this SPI from this address and is still here.
+    pub(crate) fn find(&self, arrival: &Arrival) -> Option<SessionId> {
+        self.here.get(arrival).copied()
+    }
+
+    /// Is there room for one more from there?
+    pub(crate) fn room(&self, address: IpAddr) -> Result<(), Ignored> {
+        if self.half_open >= self.limits.most {
+            return Err(Ignored::HalfOpenFull);
+        }
+        if self.of_source(address) >= self.limits.most_per_source {
+            return Err(Ignored::SourceFull);
+        }
+        Ok(())
+    }
+
+    /// What one more from there has to bring along.
+    pub(crate) fn toll(&self, address: IpAddr) -> Toll {
+        let many = self.half_open >= self.limits.cookies;
+        if many || self.of_source(address) >= self.limits.cookies_per_source { Toll::Cookie } else { Toll::Nothing }
+    }
+
+    /// Of whom cookies are asked now.
+    pub(crate) fn cookies_asked(&self) -> CookiesAsked {
+        if self.half_open >= self.limits.cookies {
+            return CookiesAsked::OfEverybody;
+        }
+        match self.by_source.values().filter(|count| **count >= self.limits.cookies_per_source).count() {
+            0 => CookiesAsked::OfNobody,
+            sources => CookiesAsked::OfSources(sources),
+        }
+    }
+
+    fn of_source(&self, address: IpAddr) -> usize {
+        self.by_source.get(&Source::of(address)).copied().unwrap_or_default()
+    }
+
+    /// One more half-open SA.
+    pub(crate) fn came(&mut self, arrival: Arrival, session: SessionId) {
+        self.here.insert(arrival, session);
+        self.half_open += 1;
+        *self.by_source.entry(Source::of(arrival.source.ip())).or_default() += 1;
+    }
+
+    /// Half-open no more: proven, refused or too slow.
+    pub(crate) fn no_longer_half_open(&mut self, arrival: &Arrival) {
+        self.half_open = self.half_open.saturating_sub(1);
+        let source = Source::of(arrival.source.ip());
+        if let Some(count) = self.by_source.get_mut(&source) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+    }
+
+    /// Not here any more.
+    pub(crate) fn left(&mut self, arrival: &Arrival) {
+        self.here.remove(arrival);
+    }
+
+    /// Half-open SAs, all arrivals, sources with half-open SAs.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        (self.half_open, self.here.len(), self.by_source.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival(n: u64, host: u8) -> Arrival {
+        Arrival { spi_i: IkeSpi(n), source: SocketAddr::from(([192, 0, 2, host], 500)) }
+    }
+
+    fn arrivals(most: usize, most_per_source: usize, cookies: usize, cookies_per_source: usize) -> Arrivals {
+        let limits = Limits { most, most_per_source, cookies, cookies_per_source };
+        Arrivals { limits, here: BTreeMap::new(), half_open: 0, by_source: BTreeMap::new() }
+    }
+
+    #[test]
+    fn there_is_room_for_the_limit_and_for_one_source_up_to_its_own() {
+        let mut arrivals = arrivals(80, 20, 80, 80);
+        for n in 0..20 {
+            assert_eq!(arrivals.room([192, 0, 2, 1].into()), Ok(()));
+            arrivals.came(arrival(n, 1), SessionId(n as u32));
+        }
+        assert_eq!(arrivals.room([192, 0, 2, 1].into()), Err(Ignored::SourceFull));
+        for n in 20..80 {
+            assert_eq!(arrivals.room([192, 0, 2, n as u8].into()), Ok(()));
+            arrivals.came(arrival(n, n as u8), SessionId(n as u32));
+        }
+        assert_eq!(arrivals.room([192, 0, 2, 200].into()), Err(Ignored::HalfOpenFull));
+        assert_eq!(arrivals.find(&arrival(7, 1)), Some(SessionId(7)));
+        for n in 0..80 {
+            let arrival = arrival(n, if n < 20 { 1 } else { n as u8 });
+            arrivals.no_longer_half_open(&arrival);
+            arrivals.left(&arrival);
+        }
+        assert_eq!(arrivals.counts(), (0, 0, 0));
+    }
+
+    #[test]
+    fn cookies_are_asked_of_a_busy_source_then_of_everybody_and_then_of_nobody_again() {
+        let mut arrivals = arrivals(80, 80, 5, 3);
+        let toll = |arrivals: &Arrivals, host| arrivals.toll([192, 0, 2, host].into());
+        for n in 0..3 {
+            assert_eq!((toll(&arrivals, 1), arrivals.cookies_asked()), (Toll::Nothing, CookiesAsked::OfNobody));
+            arrivals.came(arrival(n, 1), SessionId(n as u32));
+        }
+        assert_eq!((toll(&arrivals, 1), toll(&arrivals, 2)), (Toll::Cookie, Toll::Nothing));
+        assert_eq!(arrivals.cookies_asked(), CookiesAsked::OfSources(1));
+        for n in 3..5 {
+            arrivals.came(arrival(n, n as u8), SessionId(n as u32));
+        }
+        assert_eq!((toll(&arrivals, 2), arrivals.cookies_asked()), (Toll::Cookie, CookiesAsked::OfEverybody));
+        for n in 0..3 {
+            arrivals.no_longer_half_open(&arrival(n, 1));
+        }
+        assert_eq!((toll(&arrivals, 1), arrivals.cookies_asked()), (Toll::Nothing, CookiesAsked::OfNobody));
+    }
+}

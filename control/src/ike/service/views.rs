@@ -1,0 +1,102 @@
+//! Copied views of sessions and their child SAs, for the API: what both versions of IKE have.
+
+use super::child::Child;
+use super::nat::Behind;
+use super::node::Node;
+use super::peer::Peer;
+use super::tunnel::{Traffic, Tunnel};
+use crate::ike::narrow::Shown;
+use crate::ike::wire::IkeSpi;
+use crate::session::{SaView, SessionId, SessionState, SessionView};
+use adit_dataplane::contract::{Path, Selector, WorkerId};
+use adit_dataplane::time::Instant;
+
+/// What is shown of an IKE SA.
+pub(crate) struct IkeShown {
+    /// `v1`, `v2`.
+    pub(crate) version: &'static str,
+    /// As config spells them; empty before they are agreed.
+    pub(crate) algorithms: String,
+    /// The initiator's and the responder's SPI, or cookie.
+    pub(crate) spis: [IkeSpi; 2],
+}
+
+/// A session of somebody proven; whether it is in service is for the caller to say.
+pub(crate) fn view(now: Instant, node: &Node, ike: IkeShown, peer: &Peer, traffic: Traffic) -> SessionView {
+    SessionView {
+        state: SessionState::Closing,
+        identity: peer.identity.to_string(),
+        connection: node.connection(peer.connection).map(|connection| connection.name.clone()).unwrap_or_default(),
+        peer_behind_nat: peer.nat.peer == Behind::Nat,
+        idle_seconds: now.since(peer.heard).as_secs(),
+        bytes_in: traffic.bytes_in,
+        bytes_out: traffic.bytes_out,
+        packets_in: traffic.packets_in,
+        packets_out: traffic.packets_out,
+        ..connecting(now, ike, peer.id, peer.path, peer.worker, peer.login)
+    }
+}
+
+/// Nobody has proven anything yet.
+pub(crate) fn connecting(
+    now: Instant,
+    ike: IkeShown,
+    id: SessionId,
+    path: Path,
+    worker: WorkerId,
+    since: Instant,
+) -> SessionView {
+    let [initiator, responder] = ike.spis;
+    SessionView {
+        id: id.to_string(),
+        state: SessionState::Connecting,
+        ike: ike.version.to_owned(),
+        identity: String::new(),
+        group: String::new(),
+        connection: String::new(),
+        addresses: Vec::new(),
+        peer: path.peer,
+        local: path.local,
+        transport: String::new(),
+        peer_behind_nat: false,
+        ike_algorithms: ike.algorithms,
+        ike_spis: format!("{initiator:?}_{responder:?}"),
+        worker: worker.0,
+        up_seconds: now.since(since).as_secs(),
+        idle_seconds: now.since(since).as_secs(),
+        bytes_in: 0,
+        bytes_out: 0,
+        packets_in: 0,
+        packets_out: 0,
+    }
+}
+
+/// Its child SAs, oldest first.
+pub(crate) fn sas(now: Instant, peer: &Peer, tunnel: &Tunnel) -> Vec<SaView> {
+    let view = |child: &Child| {
+        let traffic = child.traffic();
+        SaView {
+            session: peer.id.to_string(),
+            identity: peer.identity.to_string(),
+            spi_in: child.spi_in.to_string(),
+            spi_out: format!("{:#010x}", child.spi_out),
+            algorithms: child.algorithms(),
+            library: child.library.name().to_owned(),
+            state: child.state().to_owned(),
+            worker: tunnel.key.worker.0,
+            local: shown(&child.selectors.local),
+            remote: shown(&child.selectors.remote),
+            age_seconds: now.since(child.since).as_secs(),
+            bytes_in: traffic.bytes_in,
+            bytes_out: traffic.bytes_out,
+            packets_in: traffic.packets_in,
+            packets_out: traffic.packets_out,
+            inner_mtu: child.sent.totals().inner_mtu,
+        }
+    };
+    tunnel.children.iter().map(view).collect()
+}
+
+fn shown(selectors: &[Selector]) -> Vec<String> {
+    selectors.iter().map(|selector| Shown(selector).to_string()).collect()
+}

@@ -1,0 +1,48 @@
+//! An exchange of ours under way: one at a time.
+
+use super::rekey::QuickAsked;
+use super::repeated::Repeated;
+use crate::ike::service::{Node, Patience, Retry};
+use adit_dataplane::time::Instant;
+
+/// What for.
+pub(super) enum Asked {
+    /// An ESP SA in place of another.
+    Quick(Box<QuickAsked>),
+    /// The client is told its address (mode config, push).
+    Push { message_id: u32, repeated: Repeated },
+}
+
+impl Asked {
+    /// Our nonce, if this is a quick mode with this message ID.
+    pub(super) fn quick_nonce(&self, message_id: u32) -> Option<Vec<u8>> {
+        match self {
+            Self::Quick(quick) if quick.message_id == message_id => Some(quick.nonce.clone()),
+            Self::Quick(_) | Self::Push { .. } => None,
+        }
+    }
+
+    /// When [`Asked::retry`] has something to say.
+    pub(super) fn due(&self) -> Instant {
+        match self {
+            Self::Quick(quick) => quick.repeated.due(),
+            Self::Push { repeated, .. } => repeated.due(),
+        }
+    }
+
+    /// Is it to be asked again?
+    pub(super) fn retry(&mut self, now: Instant, patience: &Patience) -> Retry<'_> {
+        match self {
+            Self::Quick(quick) => quick.repeated.retry(now, patience),
+            Self::Push { repeated, .. } => repeated.retry(now, patience),
+        }
+    }
+
+    /// Nothing will come of it: what was taken for it is given back.
+    pub(super) fn let_go(self, node: &mut Node) {
+        match self {
+            Self::Quick(quick) => node.installer.give_back_spi(quick.spi_in),
+            Self::Push { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! A session in service: who it is has been proven, its ISAKMP SA answers and asks.
+
+use super::asked::Asked;
+use super::books::Books;
+use super::dpd::{Dpd, Freshness};
+use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
+use super::login::LoggedIn;
+use super::nat_seen::Traversal;
+use super::phase_1::{Contact, Proven};
+use super::quick_mode::{Agreed, Answered};
+use super::wire::{Body, Exchange, Incoming, Payload, parse};
+use super::{informational, mode_config, quick_mode, rekey};
+use crate::aaa::Limits;
+use crate::ike::counters::Ignored;
+use crate::ike::service::{Farewell, Node, Origin, Peer, Traffic, Tunnel};
+use crate::ike::wire::Id;
+use crate::session::Cause;
+use adit_dataplane::contract::{IkeDatagram, Spi};
+use adit_dataplane::time::Instant;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// How long a client may be silent before it is told its address unasked (mode config, push).
+const PULL: Duration = Duration::from_secs(2);
+/// In service.
+pub(crate) struct Established {
+    pub(crate) peer: Peer,
+    /// What phase 1 has proven: the group, or the peer itself.
+    pub(crate) group: Id,
+    pub(super) user: Option<Box<LoggedIn>>,
+    pub(super) sa: IsakmpSa,
+    pub(super) former: Vec<Former>,
+    pub(super) traversal: Traversal,
+    pub(super) contact: Contact,
+    pub(super) service: Service,
+    /// Quick modes of the peer's whose third message is awaited.
+    pub(super) answered: Vec<Answered>,
+    /// Our own exchange under way.
+    pub(super) asked: Option<Asked>,
+    /// What each ESP SA was made of, by our SPI: a rekey offers just that.
+    pub(super) agreed: BTreeMap<Spi, Agreed>,
+    pub(super) dpd: Dpd,
+    pub(super) books: Books,
+    pub(super) limits: Limits,
+    pub(super) push_at: Option<Instant>,
+}
+
+/// What the dataplane does for it.
+pub(super) enum Service {
+    /// It has an address, and carries packets as soon as there is an ESP SA.
+    Tunnel(Box<Tunnel>),
+    /// It has no address yet.
+    Nothing { since: Instant },
+}
+
+/// An ISAKMP SA that another has taken the session over from. It answers, and makes nothing new.
+pub(super) struct Former {
+    pub(super) sa: IsakmpSa,
+    pub(super) until: Instant,
+}
+
+/// What becomes of a session.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It goes on.
+    Stay,
+    /// It is over.
+    Gone(Cause, Option<Farewell>),
+}
+
+/// What a session without an address is about to claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// This address, if it may.
+    Address(Ipv4Addr),
+    /// Any address.
+    Any,
+}
+
+/// Which of its ISAKMP SAs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Current,
+    Former(usize),
+}
+
+impl Established {
+    /// In service from now on.
+    pub(crate) fn begin(now: Instant, node: &mut Node, proven: Proven, user: Option<Box<LoggedIn>>) -> Self {
+        let Proven { id, arrival, connection, identity: group, path, framing, sa, traversal, contact, .. } = proven;
+        let worker = node.installer.least_loaded();
+        node.installer.session_came(worker);
+        let identity = user.as_ref().map_or_else(|| group.clone(), |user| user.identity());
+        let limits = super::time::limits(node, connection, user.as_deref());
+        let peer = Peer {
+            id,
+            identity,
+            connection,
+            origin: Origin::Came(arrival),
+            nat: traversal.nat,
+            worker,
+            path,
+            framing,
+            login: now,
+            heard: now,
+            sent: now,
+        };
+        Self {
+            peer,
+            group,
+            user,
+            sa,
+            former: Vec::new(),
+            traversal,
+            contact,
+            service: Service::Nothing { since: now },
+            answered: Vec::new(),
+            asked: None,
+            agreed: BTreeMap::new(),
+            dpd: Dpd::new(node),
+            books: Books::default(),
+            limits,
+            push_at: Some(now + PULL),
+        }
+    }
+
+    /// A datagram for one of its ISAKMP SAs.
+    pub(crate) fn handle(&mut self, now: Instant, node: &mut Node, datagram: &IkeDatagram) -> Verdict {
+        let Ok(incoming) = parse(&datagram.bytes) else {
+            node.ignore(Ignored::Malformed);
+            return Verdict::Stay;
+        };
+        let cookies = Cookies::of(&incoming.header);
+        let Some(which) = self.which(cookies) else {
+            node.ignore(Ignored::UnknownSpi);
+            return Verdict::Stay;
+        };
+        let Body::Fragment(fragment) = &incoming.body else {
+            return self.message(now, node, which, datagram, &incoming);
+        };
+        let whole = match self.sa_mut(which).map(|sa| sa.fragments.add(now, fragment)) {
+            Some(Ok(Some(whole))) => whole,
+            Some(Ok(None)) | None => return Verdict::Stay,
+            Some(Err(reason)) => {
+                node.ignore(reason);
+                return Verdict::Stay;
+            }
+        };
+        node.counters.messages_joined += 1;
+        match parse(&whole) {
+            Ok(incoming) if Cookies::of(&incoming.header) == cookies => {
+                self.message(now, node, which, datagram, &incoming)
+            }
+            Ok(_) | Err(_) => {
+                node.ignore(Ignored::Malformed);
+                Verdict::Stay
+            }
+        }
+    }
+
+    /// A whole message. Until its hash is right, nothing changes.
+    fn message(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        which: Which,
+        datagram: &IkeDatagram,
+        incoming: &Incoming<'_>,
+    ) -> Verdict {
+        let stays = |node: &mut Node, reason| {
+            node.ignore(reason);
+            Verdict::Stay
+        };
+        let Some(sa) = self.sa_mut(which) else { return Verdict::Stay };
+        let opened = match sa.open(incoming) {
+            Ok(Arrived::New(opened)) => opened,
+            Ok(Arrived::Again(answer)) if answer.is_empty() => return stays(node, Ignored::OldMessageId),
+            Ok(Arrived::Again(answer)) => {
+                // No proof of life and no move: whoever recorded the question can send it again from anywhere.
+                node.answer_again(self.peer.worker, self.peer.path, datagram, answer);
+                return Verdict::Stay;
+            }
+            Err(reason) => return stays(node, reason),
+        };
+        let Ok(chain) = opened.chain() else { return stays(node, Ignored::BadHash) };
+        let message_id = incoming.header.message_id;
+        let expected = match which {
+            Which::Current => self.expected_hash(message_id),
+            Which::Former(_) => Expected::First,
+        };
+        let Some(sa) = self.sa_mut(which) else { return Verdict::Stay };
+        let right = match &expected {
+            Expected::First => sa.vouches(message_id, &chain, Hashed::One),
+            Expected::Second { nonce_i } => sa.vouches(message_id, &chain, Hashed::Two { nonce_i }),
+            Expected::Third { hash } => chain.hash().is_some_and(|said| *hash == said.into()),
+        };
+        if !right {
+            return stays(node, Ignored::BadHash);
+        }
+        sa.accept(incoming, &opened);
+        let verdict = match (incoming.header.exchange, &expected) {
+            (Exchange::QuickMode, Expected::Third { .. }) => {
+                self.fresh(now, node, datagram);
+                quick_mode::finish(now, node, self, message_id);
+                Verdict::Stay
+            }
+            (Exchange::QuickMode, Expected::Second { .. }) => {
+                self.fresh(now, node, datagram);
+                rekey::answered(now, node, self, &chain);
+                Verdict::Stay
+            }
+            (Exchange::QuickMode, Expected::First) if which == Which::Current => {
+                self.fresh(now, node, datagram);
+                quick_mode::answer(now, node, self, message_id, &chain);
+                Verdict::Stay
+            }
+            (Exchange::Transaction, Expected::First) if which == Which::Current => {
+                self.fresh(now, node, datagram);
+                mode_config::obey(now, node, self, message_id, &chain)
+            }
+            (Exchange::Informational, Expected::First) => {
+                match informational::obey(now, node, self, Cookies::of(&incoming.header), datagram, &chain) {
+                    informational::SaFate::Stays => Verdict::Stay,
+                    informational::SaFate::Deleted => self.deleted(node, which),
+                }
+            }
+            (
+                Exchange::QuickMode
+                | Exchange::Transaction
+                | Exchange::Informational
+                | Exchange::MainMode
+                | Exchange::Aggressive,
+                Expected::First | Expected::Second { .. } | Expected::Third { .. },
+            ) => stays(node, Ignored::UnexpectedExchange),
+        };
+        match verdict {
+            Verdict::Stay => self.go_on(now, node),
+            Verdict::Gone(..) => {}
+        }
+        verdict
+    }
+
+    /// Which hash stands in the next message with this ID.
+    fn expected_hash(&self, message_id: u32) -> Expected {
+        if let Some(answered) = self.answered.iter().find(|answered| answered.message_id == message_id) {
+            let hash = self.sa.keys().hash_3(message_id, &answered.nonce_i, &answered.nonce_r);
+            return Expected::Third { hash };
+        }
+        match self.asked.as_ref().and_then(|asked| asked.quick_nonce(message_id)) {
+            Some(nonce_i) => Expected::Second { nonce_i },
+            None => Expected::First,
+        }
+    }
+
+    /// The peer has ended one of its ISAKMP SAs.
+    fn deleted(&mut self, node: &mut Node, which: Which) -> Verdict {
+        match which {
+            Which::Current => Verdict::Gone(Cause::PeerDeleted, None),
+            Which::Former(at) => {
+                let Former { sa, .. } = self.former.remove(at);
+                node.forget_ike_spi(sa.spi());
+                Verdict::Stay
+            }
+        }
+    }
+
+    /// Sends on the current ISAKMP SA.
+    pub(super) fn send(&mut self, now: Instant, node: &mut Node, bytes: Vec<u8>) {
+        self.peer.sent = now;
+        node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+    }
+
+    /// An informational message of ours.
+    pub(super) fn inform(&mut self, now: Instant, node: &mut Node, payload: Payload) {
+        let message_id = self.sa.new_message_id(node);
+        let bytes = self.sa.say(node, Exchange::Informational, message_id, Hashed::One, &[payload]);
+        self.send(now, node, bytes);
+    }
+
+    /// Ends it: the peer is told, once; who asks again is told again for a while.
+    pub(crate) fn close(&mut self, node: &mut Node, cause: Cause) -> Verdict {
+        let bytes = self.sa.goodbye(node);
+        node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes.clone());
+        Verdict::Gone(cause, Some(Farewell::to_anything(self.sa.spi(), bytes)))
+    }
+
+    /// It has proven everything and may not in all the same.
+    pub(crate) fn refuse(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Verdict {
+        node.counters.refusals += 1;
+        if let Some(unsaid) = node.log_budget.take(now) {
+            tracing::warn!(cause = cause.name(), identity = %self.peer.identity, group = %self.group,
+                peer = %self.peer.path.peer, unsaid, "login refused: {}", cause.sentence());
+        }
+        self.close(node, cause)
+    }
+
+    /// Its ESP SAs are replaced as soon as they can be.
+    pub(crate) fn rekey_children(&mut self, now: Instant, node: &mut Node) {
+        if let Service::Tunnel(tunnel) = &mut self.service {
+            for child in tunnel.children.iter_mut().filter(|child| child.is_active()) {
+                child.life.rekey = Some(now);
+            }
+        }
+        self.go_on(now, node);
+    }
+
+    /// The dataplane lets go of it, and the books are closed.
+    pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Traffic {
+        if let Some(asked) = self.asked.take() {
+            asked.let_go(node);
+        }
+        let traffic = match std::mem::replace(&mut self.service, Service::Nothing { since: now }) {
+            Service::Tunnel(tunnel) => tunnel.take_down(node),
+            Service::Nothing { .. } => Traffic::default(),
+        };
+        self.books.close(now, node, traffic, cause);
+        node.forget_ike_spi(self.sa.spi());
+        for Former { sa, .. } in self.former.drain(..) {
+            node.forget_ike_spi(sa.spi());
+        }
+        traffic
+    }
+
+    /// All traffic so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        match &self.service {
+            Service::Tunnel(tunnel) => tunnel.traffic(),
+            Service::Nothing { .. } => Traffic::default(),
+        }
+    }
+
+    /// Whether it has this inner address.
+    pub(crate) fn has_address(&self, address: Ipv4Addr) -> bool {
+        match &self.service {
+            Service::Tunnel(tunnel) => tunnel.inner.addresses().contains(&address.into()),
+            Service::Nothing { .. } => false,
+        }
+    }
+
+    /// Whether an address has been given to it.
+    pub(crate) fn has_service(&self) -> bool {
+        matches!(self.service, Service::Tunnel(_))
+    }
+
+    /// Whether the client says that it has lost whatever it had.
+    pub(crate) fn is_initial(&self) -> bool {
+        self.contact == Contact::Initial
+    }
+
+    /// An address has been asked for, or given: nothing need be pushed.
+    pub(super) fn forget_push(&mut self) {
+        self.push_at = None;
+    }
+
+    pub(super) fn open_books(&mut self, now: Instant, node: &mut Node) {
+        let (Some(user), Service::Tunnel(tunnel)) = (&self.user, &self.service) else { return };
+        let account = user.account(node, &self.peer, &self.group, tunnel.inner.addresses());
+        let interim = user.profile.interim;
+        self.books = Books::open(now, node, account, interim);
+    }
+
+    /// The peer asks with this number whether we live.
+    pub(super) fn dpd_asked(&mut self, number: u32) -> Freshness {
+        self.dpd.asked_with(number)
+    }
+
+    /// The peer lives, says an answer with this number.
+    pub(super) fn dpd_answered(&mut self, number: u32) -> Freshness {
+        self.dpd.answered_with(number)
+    }
+
+    /// An informational message of ours on the ISAKMP SA with these cookies.
+    pub(super) fn inform_on(&mut self, now: Instant, node: &mut Node, cookies: Cookies, payload: Payload) {
+        let Some(sa) = self.which(cookies).and_then(|which| self.sa_mut(which)) else { return };
+        let message_id = sa.new_message_id(node);
+        let bytes = sa.say(node, Exchange::Informational, message_id, Hashed::One, &[payload]);
+        self.send(now, node, bytes);
+    }
+
+    fn which(&self, cookies: Cookies) -> Option<Which> {
+        if self.sa.cookies() == cookies {
+            return Some(Which::Current);
+        }
+        self.former.iter().position(|former| former.sa.cookies() == cookies).map(Which::Former)
+    }
+
+    fn sa_mut(&mut self, which: Which) -> Option<&mut IsakmpSa> {
+        match which {
+            Which::Current => Some(&mut self.sa),
+            Which::Former(at) => self.former.get_mut(at).map(|former| &mut former.sa),
+        }
+    }
+}
+
+/// Which hash is to stand in a message.
+enum Expected {
+    First,
+    Second { nonce_i: Vec<u8> },
+    Third { hash: adit_crypto::secret::SecretBytes },
+}

@@ -1,0 +1,127 @@
+//! The inner address of a session, and the tunnel that goes with it. No ESP SA is in it yet.
+
+use super::established::{Established, Service};
+use super::login::LoggedIn;
+use super::phase_1::login_of;
+use super::wire::Encapsulation;
+use crate::aaa::{Account, AccountId, Caller};
+use crate::ike::service::{Inner, Node, Peer, Tunnel};
+use crate::ike::wire::{Id, IdKind};
+use crate::lease::{Ask, Want};
+use crate::session::Cause;
+use adit_dataplane::contract::{EspPath, IkeFraming, Path, Transport, Transports};
+use adit_dataplane::time::Instant;
+use std::net::IpAddr;
+
+/// Gives one, if it has none yet.
+pub(super) fn grant(
+    now: Instant,
+    node: &mut Node,
+    session: &mut Established,
+    want: Want,
+    wish: CiscoUdp,
+) -> Result<(), Cause> {
+    if let Service::Tunnel(_) = session.service {
+        return Ok(());
+    }
+    let Some(connection) = node.config.connections.get(session.peer.connection) else {
+        return Err(Cause::UnknownIdentity);
+    };
+    let pools = connection.pools.clone();
+    let transports = connection.transports.and(node.config.listen.transports());
+    let path = esp_path(node, session, transports, wish).ok_or(Cause::NoUdpEncapsulation)?;
+    let own = session.user.as_ref().and_then(|user| user.profile.address);
+    let want = Want { v4: own.map_or(want.v4, Ask::Rather), ..want };
+    let Peer { id, worker: before, .. } = session.peer;
+    let known_by = lease_identity(session);
+    let lease = node.leases.take(&pools, id, &known_by, want, before).map_err(|empty| {
+        tracing::warn!(cause = Cause::PoolEmpty.name(), identity = %session.peer.identity, %empty,
+            "no inner address: {}", Cause::PoolEmpty.sentence());
+        Cause::PoolEmpty
+    })?;
+    let worker = node.leases.worker(&lease).unwrap_or(before);
+    let Some(key) = node.installer.take_tunnel(worker, id) else {
+        node.leases.give_back(id, lease);
+        return Err(Cause::DataplaneFull);
+    };
+    node.installer.session_left(before);
+    node.installer.session_came(worker);
+    session.peer.worker = worker;
+    let following = session.peer.nat.following();
+    let tunnel = Tunnel::set_up(node, id, key, path, following, transports, Inner::Lent(lease));
+    node.counters.logins += 1;
+    let name = node.config.connections.get(session.peer.connection).map(|connection| connection.name.as_str());
+    let auth = login_of(node, session.peer.connection).map(|login| login.auth.name());
+    tracing::info!(identity = %session.peer.identity, group = %session.group, connection = name, auth,
+        addresses = ?tunnel.inner.addresses(), peer = %session.peer.path.peer, worker = worker.0,
+        ike = %session.sa.suite(), "login");
+    session.service = Service::Tunnel(Box::new(tunnel));
+    session.peer.login = now;
+    session.forget_push();
+    Ok(())
+}
+
+/// Whether a client asks for Cisco's IPsec-over-UDP, by asking for its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CiscoUdp {
+    Asked,
+    NotAsked,
+}
+
+/// Where ESP goes at first, if it can go anywhere: in UDP beside IKE if IKE has floated to port 4500, in Cisco's if the
+/// client asks for that, else as it is. The port that Cisco's comes from is only known when the first packet has come;
+/// clients that are behind no NAT take our own.
+fn esp_path(node: &Node, session: &Established, carried: Transports, wish: CiscoUdp) -> Option<EspPath> {
+    let ike = session.peer.path;
+    if session.peer.framing == IkeFraming::NonEspMarker {
+        return carried.contains(Transport::NatT).then(|| EspPath::new(Transport::NatT, ike));
+    }
+    match (wish, node.config.listen.cisco_udp_port) {
+        (CiscoUdp::Asked, Some(port)) if carried.contains(Transport::CiscoUdp) => {
+            let Path { mut local, mut peer } = ike;
+            local.set_port(port);
+            peer.set_port(port);
+            Some(EspPath::new(Transport::CiscoUdp, Path { local, peer }))
+        }
+        (CiscoUdp::Asked | CiscoUdp::NotAsked, Some(_) | None) => {
+            carried.contains(Transport::Esp).then(|| EspPath::new(Transport::Esp, ike))
+        }
+    }
+}
+
+/// How ESP is to stand in its packets, as quick mode says it: in UDP where a NAT was seen or IKE has floated. Cisco's
+/// IPsec-over-UDP says "tunnel", for mode config has agreed on it.
+pub(super) fn encapsulation(session: &Established) -> Encapsulation {
+    match (session.peer.framing, session.traversal.numbers()) {
+        (IkeFraming::NonEspMarker, Some(numbers)) => Encapsulation::UdpTunnel(numbers),
+        (IkeFraming::NonEspMarker | IkeFraming::Bare, _) => Encapsulation::Tunnel,
+    }
+}
+
+/// Whose lease it is, so that the same user in the same group gets the same address again. No IKEv2 identity looks
+/// like that.
+fn lease_identity(session: &Established) -> Id {
+    let bytes = [&session.group.bytes[..], &[0], &session.peer.identity.bytes].concat();
+    Id { kind: IdKind::KeyId, bytes }
+}
+
+impl LoggedIn {
+    /// The user's name as the session's identity.
+    pub(super) fn identity(&self) -> Id {
+        let text = self.name.as_str();
+        Id::parse(text).unwrap_or_else(|_no_plain_name| Id { kind: IdKind::KeyId, bytes: text.as_bytes().to_vec() })
+    }
+
+    /// What the books say of a session of this user's.
+    pub(super) fn account(&self, node: &mut Node, peer: &Peer, group: &Id, addresses: Vec<IpAddr>) -> Account {
+        Account {
+            id: AccountId::new(&mut *node.random),
+            session: peer.id,
+            connection: peer.connection,
+            user: self.name.clone(),
+            caller: Caller { peer: peer.path.peer, local: peer.path.local, group: group.to_string() },
+            addresses,
+            class: self.profile.class.clone(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Informational exchanges (RFC 2409 section 5.7): deletes, DPD, and what else is said without an answer.
+
+use super::asked::Asked;
+use super::dpd::{self, Freshness};
+use super::established::{Established, Service};
+use super::isakmp_sa::Cookies;
+use super::rekey;
+use super::wire::{Chain, Delete, Notify, NotifyKind, Payload};
+use crate::ike::service::Node;
+use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::time::Instant;
+
+/// What becomes of an ISAKMP SA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SaFate {
+    Stays,
+    Deleted,
+}
+
+/// Does what it says.
+pub(super) fn obey(
+    now: Instant,
+    node: &mut Node,
+    session: &mut Established,
+    cookies: Cookies,
+    datagram: &IkeDatagram,
+    chain: &Chain<'_>,
+) -> SaFate {
+    let mut fate = SaFate::Stays;
+    for payload in chain.iter() {
+        match payload {
+            Payload::Delete(Delete::Esp(spis)) => delete_esp(now, node, session, spis),
+            Payload::Delete(Delete::Isakmp(sas)) if sas.contains(&(cookies.initiator, cookies.responder)) => {
+                fate = SaFate::Deleted;
+            }
+            Payload::Notify(notify) => heard(now, node, session, cookies, datagram, notify),
+            _says_nothing_here => {}
+        }
+    }
+    fate
+}
+
+/// SAs that the peer receives on no more (RFC 2408 section 3.15).
+fn delete_esp(now: Instant, node: &mut Node, session: &mut Established, spis: &[u32]) {
+    let Service::Tunnel(tunnel) = &mut session.service else { return };
+    for spi in spis {
+        match tunnel.delete(now, node, *spi) {
+            Some(spi_in) => tracing::info!(spi_in = %spi_in, by = "the peer", "child SA deleted"),
+            None => tracing::debug!(spi_out = format_args!("{spi:#010x}"), "a delete for no SA of ours"),
+        }
+    }
+}
+
+fn heard(
+    now: Instant,
+    node: &mut Node,
+    session: &mut Established,
+    cookies: Cookies,
+    datagram: &IkeDatagram,
+    notify: &Notify,
+) {
+    match notify.kind {
+        NotifyKind::RUThere => {
+            let Some(number) = dpd::number(notify, cookies) else { return };
+            // The answer goes where the question came from, if that cannot be an old one.
+            if session.dpd_asked(number) == Freshness::Fresh {
+                session.fresh(now, node, datagram);
+            }
+            session.inform_on(now, node, cookies, dpd::payload(NotifyKind::RUThereAck, cookies, number));
+        }
+        NotifyKind::RUThereAck => {
+            let number = dpd::number(notify, cookies);
+            match number.map_or(Freshness::MaybeOld, |number| session.dpd_answered(number)) {
+                Freshness::Fresh => session.fresh(now, node, datagram),
+                Freshness::MaybeOld => {}
+            }
+        }
+        kind if kind.is_error() => {
+            tracing::info!(told = ?kind, "the peer says that something is wrong");
+            // It names no exchange: if we have asked for something, it is about that.
+            if let Some(asked) = session.asked.take_if(|asked| matches!(asked, Asked::Quick(_))) {
+                asked.let_go(node);
+                rekey::put_off(now, node, session);
+            }
+        }
+        _of_no_consequence => {}
+    }
+}

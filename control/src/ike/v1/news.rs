@@ -1,0 +1,89 @@
+//! What the dataplane tells of a session, and where the peer is.
+
+use super::established::{Established, Service};
+use crate::ike::service::{Behind, Node};
+use adit_dataplane::contract::{
+    Command, Direction, EspPath, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, Transport, TunnelKey,
+};
+use adit_dataplane::time::Instant;
+
+impl Established {
+    /// A message that cannot be an old one: the peer lives, and is where it came from.
+    pub(super) fn fresh(&mut self, now: Instant, node: &mut Node, datagram: &IkeDatagram) {
+        self.peer.heard = now;
+        self.dpd.heard();
+        let may_move = match self.peer.nat.peer {
+            Behind::Nat => datagram.framing == IkeFraming::NonEspMarker || self.peer.framing == IkeFraming::Bare,
+            Behind::Nothing => false,
+        };
+        if may_move && datagram.path != self.peer.path {
+            node.counters.moves_by_ike += 1;
+            self.peer.framing = datagram.framing;
+            self.relocate(node, datagram.path, "IKE");
+        }
+    }
+
+    /// IKE goes there from now on, and the tunnel with it.
+    pub(super) fn relocate(&mut self, node: &mut Node, to: Path, by: &str) {
+        if to == self.peer.path {
+            return;
+        }
+        tracing::info!(from = %self.peer.path.peer, to = %to.peer, by, "peer moved");
+        self.peer.path = to;
+        let Service::Tunnel(tunnel) = &mut self.service else { return };
+        let Some(to) = tunnel.path.beside(to) else { return };
+        let from = std::mem::replace(&mut tunnel.path, to);
+        if from != to {
+            let order = Move { tunnel: tunnel.key, from, to };
+            node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
+        }
+    }
+
+    /// The peer has used one of our SAs for the first time.
+    pub(crate) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
+        if let Service::Tunnel(tunnel) = &mut self.service {
+            tunnel.first_use(now, node, spi);
+        }
+        // Its third message may be under way still: a worker tells of a first packet before it hands over what came
+        // with it.
+        self.go_on(now, node);
+    }
+
+    /// An SA has reached a limit of its lifetime.
+    pub(crate) fn lifetime(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        pair: Spi,
+        direction: Direction,
+        reached: Reached,
+    ) {
+        let Service::Tunnel(tunnel) = &mut self.service else { return };
+        let Some(index) = tunnel.child_from(pair) else { return };
+        tracing::info!(spi_in = %pair, ?direction, ?reached, "child SA has reached a limit");
+        if let Some(child) = tunnel.children.get_mut(index) {
+            child.life.rekey = Some(now);
+        }
+        match reached {
+            Reached::Soft => {}
+            Reached::Hard => tunnel.doom(now, node, index),
+        }
+        self.go_on(now, node);
+    }
+
+    /// The worker says where packets go now. It has the last word. IKE on port 4500 shares its NAT's mapping with ESP
+    /// there, so it goes along; anything else says nothing about where IKE is.
+    pub(crate) fn moved(&mut self, node: &mut Node, key: TunnelKey, path: EspPath) {
+        let Service::Tunnel(tunnel) = &mut self.service else { return };
+        if tunnel.key != key || tunnel.path == path {
+            return;
+        }
+        let from = std::mem::replace(&mut tunnel.path, path);
+        tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
+            transport = %path.transport(), by = "ESP", "peer moved");
+        node.counters.moves_by_esp += 1;
+        if (path.transport(), self.peer.framing) == (Transport::NatT, IkeFraming::NonEspMarker) {
+            self.peer.path = path.path();
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What main and aggressive mode have in common: refusals, nonces, vendor IDs, and what a good proof leads to.
+
+use super::client::Client;
+use super::isakmp_sa::{Cookies, IsakmpSa, clear};
+use super::nat_seen::Traversal;
+use super::wire::{AuthMethod, Chain, Exchange, Id, NotifyKind, Payload, Vendor};
+use crate::config::checked::LoginV1;
+use crate::ike::counters::Ignored;
+use crate::ike::propose::NoProposal;
+use crate::ike::service::{Arrival, Node};
+use crate::session::{Cause, SessionId};
+use adit_dataplane::contract::{IkeFraming, Path, WorkerId};
+use adit_dataplane::time::Instant;
+use std::time::Duration;
+
+/// Why a first message led to nothing.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Nobody is told.
+    Silence(Ignored),
+    /// The log says why, and the peer that it was refused.
+    Answer { cause: Cause, kind: NotifyKind, offered: String, wanted: String },
+}
+
+impl Refused {
+    /// Nothing that was offered is allowed.
+    pub(super) fn no_proposal(none: &NoProposal) -> Self {
+        let (offered, wanted) = (none.offered.clone(), none.wanted.clone());
+        Self::Answer { cause: Cause::NoIkeProposal, kind: NotifyKind::NoProposalChosen, offered, wanted }
+    }
+}
+
+/// Somebody has proven what phase 1 asks for: the group, or more.
+pub(crate) struct Proven {
+    pub(crate) id: SessionId,
+    pub(crate) arrival: Arrival,
+    pub(crate) connection: usize,
+    /// The group, or the peer itself.
+    pub(crate) identity: Id,
+    pub(crate) path: Path,
+    pub(super) framing: IkeFraming,
+    pub(crate) worker: WorkerId,
+    pub(crate) sa: IsakmpSa,
+    pub(super) traversal: Traversal,
+    pub(super) contact: Contact,
+    pub(super) since: Instant,
+    pub(crate) user: User,
+}
+
+/// Whether a user has to be proven too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum User {
+    /// By XAUTH.
+    Asked,
+    /// Phase 1 was enough.
+    NotAsked,
+}
+
+/// Whether the peer says that it has lost whatever sessions it had (RFC 2407 section 4.6.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contact {
+    Initial,
+    Further,
+}
+
+impl Contact {
+    /// As a protected message says.
+    pub(super) fn of(chain: &Chain<'_>) -> Self {
+        match chain.notifications().any(|notify| notify.kind == NotifyKind::InitialContact) {
+            true => Self::Initial,
+            false => Self::Further,
+        }
+    }
+}
+
+/// A connection's part that only IKEv1 has.
+pub(super) fn login_of(node: &Node, connection: usize) -> Option<&LoginV1> {
+    node.config.connections.get(connection)?.v1()
+}
+
+/// A nonce of ours no longer than the peer's, so that the answer is not longer for it: 8 to 32 octets (RFC 2409
+/// section 5 allows 8 to 256).
+pub(super) fn nonce_for(node: &mut Node, theirs: &[u8]) -> Vec<u8> {
+    node.random_bytes(theirs.len().clamp(8, 32))
+}
+
+/// What we say about ourselves: nothing that the peer has not said first. The most needed comes first.
+pub(super) fn vendor_ids(client: &Client, method: AuthMethod) -> Vec<Payload> {
+    let xauth = match method {
+        AuthMethod::XauthInitPsk
+        | AuthMethod::XauthRespPsk
+        | AuthMethod::XauthInitRsa
+        | AuthMethod::XauthRespRsa
+        | AuthMethod::HybridInitRsa
+        | AuthMethod::HybridRespRsa => Some(Vendor::Xauth),
+        AuthMethod::Psk | AuthMethod::Rsa => None,
+    };
+    let others = [Vendor::Dpd, Vendor::Unity, Vendor::Fragmentation];
+    let known = xauth.into_iter().chain(others).filter(|vendor| client.is(*vendor));
+    known.map(|vendor| Payload::VendorId(vendor.octets())).collect()
+}
+
+/// The vendor ID of the NAT traversal that was chosen.
+pub(super) fn traversal_id(traversal: &Traversal) -> Option<Payload> {
+    traversal.version.map(|version| Payload::VendorId(Vendor::NatTraversal(version).octets()))
+}
+
+/// A message in the clear that is to be no longer than `most`: what can be missed is left out from the end. If that
+/// does not help, nothing is left out, and the answer has to wait.
+pub(super) fn clear_within(
+    most: usize,
+    cookies: Cookies,
+    exchange: Exchange,
+    needed: &[Payload],
+    more: &[Payload],
+) -> Vec<u8> {
+    let with = |count: usize| {
+        let payloads: Vec<Payload> = needed.iter().chain(more.iter().take(count)).cloned().collect();
+        clear(cookies, exchange, &payloads)
+    };
+    (0..=more.len()).rev().map(with).find(|bytes| bytes.len() <= most).unwrap_or_else(|| with(more.len()))
+}
+
+/// How long an SA that was offered for so many seconds may live. What is not said is 28800 seconds (RFC 2407 section
+/// 4.5), and it ends a little later than agreed, for the peer is to replace it in time.
+pub(super) fn end_of(now: Instant, node: &Node, seconds: Option<u64>) -> Option<Instant> {
+    /// Longer than any session; keeps the sum far from the clock's end.
+    const LONGEST: u64 = 10 * 365 * 86_400;
+    let seconds = seconds.unwrap_or(28_800).min(LONGEST);
+    Some(now + Duration::from_secs(seconds) + node.config.ike.over_time)
+}

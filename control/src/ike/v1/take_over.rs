@@ -1,0 +1,70 @@
+//! A client that logs in again keeps its session.
+
+use super::dpd::Dpd;
+use super::established::{Claim, Established, Former, Service};
+use super::isakmp_sa::{Arrived, Cookies, Hashed};
+use super::quick_mode;
+use super::wire::{Exchange, Payload, mode_config_number, parse};
+use crate::ike::service::{FORMER, Node};
+use crate::lease::Ask;
+use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::time::Instant;
+
+/// So many ISAKMP SAs that were taken over may wait for their deletes.
+const MOST_FORMER: usize = 2;
+
+impl Established {
+    /// What a message is about to claim for a session without an address; nothing changes. `None`: it claims nothing.
+    pub(crate) fn claim(&self, datagram: &IkeDatagram) -> Option<Claim> {
+        let Service::Nothing { .. } = self.service else { return None };
+        let incoming = parse(&datagram.bytes).ok()?;
+        let Ok(Arrived::New(opened)) = self.sa.open(&incoming) else { return None };
+        let chain = opened.chain().ok()?;
+        if Cookies::of(&incoming.header) != self.sa.cookies()
+            || !self.sa.vouches(incoming.header.message_id, &chain, Hashed::One)
+        {
+            return None;
+        }
+        match incoming.header.exchange {
+            Exchange::Transaction => chain.iter().find_map(|payload| match payload {
+                Payload::ModeConfig(config) if config.find(mode_config_number::IP4_ADDRESS).is_some() => {
+                    match super::given::want(config).v4 {
+                        Ask::Rather(address) => Some(Claim::Address(address)),
+                        Ask::Any => Some(Claim::Any),
+                        Ask::Nothing => None,
+                    }
+                }
+                _another => None,
+            }),
+            Exchange::QuickMode => quick_mode::client_address(&chain).map(Claim::Address),
+            Exchange::Informational | Exchange::MainMode | Exchange::Aggressive => None,
+        }
+    }
+
+    /// Another phase 1 of the same user's has come for this session: it goes on under that. The older one stays for a
+    /// while, for what is under way and for its delete.
+    pub(crate) fn take_over(&mut self, now: Instant, node: &mut Node, newer: Self) {
+        let Self { peer, user, sa, traversal, .. } = newer;
+        node.installer.session_left(peer.worker);
+        node.hand_over_spi(sa.spi(), self.peer.id);
+        let before = std::mem::replace(&mut self.sa, sa);
+        if let Some(asked) = self.asked.take() {
+            asked.let_go(node);
+        }
+        self.answered.clear();
+        self.former.push(Former { sa: before, until: now + FORMER });
+        if self.former.len() > MOST_FORMER {
+            let Former { sa, .. } = self.former.remove(0);
+            node.forget_ike_spi(sa.spi());
+        }
+        self.user = user;
+        self.traversal = traversal;
+        self.peer.nat = traversal.nat;
+        self.dpd = Dpd::new(node);
+        self.peer.heard = now;
+        self.peer.framing = peer.framing;
+        self.relocate(node, peer.path, "another phase 1");
+        tracing::info!(identity = %self.peer.identity, peer = %self.peer.path.peer, ike = %self.sa.suite(),
+            "the client has re-authenticated: another phase 1 takes the session over");
+    }
+}

@@ -1,0 +1,172 @@
+//! What a session does when something has happened or its time has come: who is asked, what is replaced, what is over.
+
+use super::asked::Asked;
+use super::dpd::{self, Silence};
+use super::established::{Established, Former, Service, Verdict};
+use super::login::LoggedIn;
+use super::phase_1::login_of;
+use super::wire::{Delete, NotifyKind, Payload, Vendor};
+use super::{mode_config, quick_mode, rekey};
+use crate::aaa::Limits;
+use crate::ike::service::{Child, Node, Retry};
+use crate::session::Cause;
+use adit_dataplane::time::Instant;
+use std::time::Duration;
+
+/// How long a session may be without an ESP SA. Adit's own choice: IKEv1 clients make the next one when they need it,
+/// or after they have typed a password.
+const CHILDLESS: Duration = Duration::from_secs(60);
+
+impl Established {
+    /// What is to be done after anything has happened.
+    pub(super) fn go_on(&mut self, now: Instant, node: &mut Node) {
+        quick_mode::expire(now, node, self);
+        rekey::switch_if_time(now, node, self);
+        let Service::Tunnel(tunnel) = &mut self.service else { return };
+        tunnel.sweep(now, node);
+        let doomed = tunnel.take_doomed();
+        if !doomed.is_empty() {
+            // IKEv1 has no answer to a delete (RFC 2408 section 3.15): said is done.
+            tunnel.deleted(&doomed, now + node.config.ike.rekey_grace);
+            let spis = doomed.iter().map(|spi| spi.get()).collect();
+            self.inform(now, node, Payload::Delete(Delete::Esp(spis)));
+        }
+        let Service::Tunnel(tunnel) = &self.service else { return };
+        self.agreed.retain(|spi, _| tunnel.children.iter().any(|child| child.spi_in == *spi));
+        let in_use = tunnel.children.iter().any(Child::is_active);
+        if in_use && !self.books.is_open() {
+            self.open_books(now, node);
+        }
+        rekey::ask_if_time(now, node, self);
+    }
+
+    /// Its time has come.
+    pub(crate) fn timeout(&mut self, now: Instant, node: &mut Node) -> Verdict {
+        self.go_on(now, node);
+        if let Some(cause) = self.over(now) {
+            return self.close(node, cause);
+        }
+        for at in (0..self.former.len()).rev() {
+            if self.former.get(at).is_some_and(|former| former.until <= now) {
+                let Former { sa, .. } = self.former.remove(at);
+                node.forget_ike_spi(sa.spi());
+            }
+        }
+        if self.push_at.is_some_and(|at| at <= now) {
+            self.push_at = None;
+            if let Err(cause) = mode_config::push(now, node, self) {
+                return self.close(node, cause);
+            }
+        }
+        let patience = node.patience();
+        match self.asked.as_mut().map(|asked| asked.retry(now, &patience)) {
+            None | Some(Retry::NotYet) => {}
+            Some(Retry::Again(bytes)) => {
+                let bytes = bytes.to_vec();
+                node.counters.asked_again += 1;
+                self.send(now, node, bytes);
+            }
+            Some(Retry::Dead) => {
+                if let Some(asked) = self.asked.take() {
+                    asked.let_go(node);
+                }
+                if self.sa.client.is(Vendor::Dpd) {
+                    rekey::put_off(now, node, self);
+                } else {
+                    return Verdict::Gone(Cause::PeerDead, None);
+                }
+            }
+        }
+        let traffic = self.traffic();
+        self.books.look(now, node, traffic);
+        self.ask_if_quiet(now, node)
+    }
+
+    fn ask_if_quiet(&mut self, now: Instant, node: &mut Node) -> Verdict {
+        if !self.sa.client.is(Vendor::Dpd) {
+            return Verdict::Stay;
+        }
+        let (heard, delay, patience) = (self.heard(), node.config.ike.dpd_delay, node.patience());
+        match self.dpd.look(now, heard, delay, &patience) {
+            Silence::NotYet => Verdict::Stay,
+            Silence::Dead => Verdict::Gone(Cause::PeerDead, None),
+            Silence::Ask(number) => {
+                tracing::debug!("asking whether the peer lives");
+                let question = dpd::payload(NotifyKind::RUThere, self.sa.cookies(), number);
+                self.inform(now, node, question);
+                Verdict::Stay
+            }
+        }
+    }
+
+    /// Why it is to end now, if it is.
+    fn over(&self, now: Instant) -> Option<Cause> {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if passed(self.limits.session.map(|most| self.peer.login + most)) {
+            return Some(Cause::SessionTimeout);
+        }
+        if passed(self.limits.idle.map(|most| self.used() + most)) {
+            return Some(Cause::IdleTimeout);
+        }
+        if passed(self.sa.end) {
+            return Some(Cause::Expired);
+        }
+        passed(self.empty_since().map(|since| since + CHILDLESS)).then_some(Cause::Childless)
+    }
+
+    /// When [`Established::timeout`] has something to do.
+    pub(crate) fn deadline(&self, node: &Node) -> Option<Instant> {
+        let tunnel = match &self.service {
+            Service::Tunnel(tunnel) => tunnel.deadline(),
+            Service::Nothing { .. } => None,
+        };
+        let dpd =
+            self.sa.client.is(Vendor::Dpd).then(|| self.dpd.due(self.heard(), node.config.ike.dpd_delay)).flatten();
+        let deadlines = [
+            tunnel,
+            dpd,
+            self.empty_since().map(|since| since + CHILDLESS),
+            self.limits.session.map(|most| self.peer.login + most),
+            self.limits.idle.map(|most| self.used() + most),
+            self.sa.end,
+            self.former.iter().map(|former| former.until).min(),
+            self.answered.iter().map(|answered| answered.until).min(),
+            self.push_at,
+            self.asked.as_ref().map(Asked::due),
+            rekey::due(self),
+            rekey::switch_due(self),
+            self.books.due(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// When an authenticated packet last came, IKE or ESP.
+    pub(super) fn heard(&self) -> Instant {
+        match &self.service {
+            Service::Tunnel(tunnel) => self.peer.heard.max(tunnel.last_received()),
+            Service::Nothing { .. } => self.peer.heard,
+        }
+    }
+
+    /// When the client last sent an inner packet; its login if it never did.
+    fn used(&self) -> Instant {
+        match &self.service {
+            Service::Tunnel(tunnel) => self.peer.login.max(tunnel.last_received()),
+            Service::Nothing { .. } => self.peer.login,
+        }
+    }
+
+    fn empty_since(&self) -> Option<Instant> {
+        match &self.service {
+            Service::Tunnel(tunnel) => tunnel.empty_since(),
+            Service::Nothing { since } => Some(*since),
+        }
+    }
+}
+
+/// The user's own limits, where the server has some, else the connection's.
+pub(super) fn limits(node: &Node, connection: usize, user: Option<&LoggedIn>) -> Limits {
+    let of_connection = login_of(node, connection).map(|login| login.limits).unwrap_or_default();
+    let own = user.map(|user| user.profile.limits).unwrap_or_default();
+    Limits { session: own.session.or(of_connection.session), idle: own.idle.or(of_connection.idle) }
+}

@@ -1,0 +1,66 @@
+//! Copied views of sessions and their ESP SAs, for the API.
+
+use super::established::{Established, Service};
+use super::half_open::HalfOpen;
+use super::isakmp_sa::Cookies;
+use super::login::Login;
+use super::suite::Suite;
+use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
+use crate::session::{SaView, SessionState, SessionView};
+use adit_dataplane::time::Instant;
+
+impl HalfOpen {
+    /// Nothing is proven yet.
+    pub(crate) fn view(&self, now: Instant) -> SessionView {
+        let begun = &self.begun;
+        let ike = shown(begun.cookies, Suite::from(begun.offer));
+        SessionView {
+            peer_behind_nat: begun.traversal.nat.peer == Behind::Nat,
+            ..connecting(now, ike, begun.id, begun.path, begun.worker, begun.since)
+        }
+    }
+}
+
+impl Login {
+    /// The group is proven, the user is not.
+    pub(crate) fn view(&self, now: Instant) -> SessionView {
+        let proven = &self.proven;
+        let ike = shown(proven.sa.cookies(), proven.sa.suite());
+        SessionView {
+            peer_behind_nat: proven.traversal.nat.peer == Behind::Nat,
+            group: proven.identity.to_string(),
+            ..connecting(now, ike, proven.id, proven.path, proven.worker, proven.since)
+        }
+    }
+}
+
+impl Established {
+    /// In service.
+    pub(crate) fn view(&self, now: Instant, node: &Node) -> SessionView {
+        let (addresses, transport) = match &self.service {
+            Service::Tunnel(tunnel) => (tunnel.inner.addresses(), tunnel.path.transport().name().to_owned()),
+            Service::Nothing { .. } => (Vec::new(), String::new()),
+        };
+        let ike = shown(self.sa.cookies(), self.sa.suite());
+        SessionView {
+            state: SessionState::Up,
+            group: self.group.to_string(),
+            addresses,
+            transport,
+            idle_seconds: now.since(self.heard()).as_secs(),
+            ..view(now, node, ike, &self.peer, self.traffic())
+        }
+    }
+
+    /// Its ESP SAs, oldest first.
+    pub(crate) fn sas(&self, now: Instant) -> Vec<SaView> {
+        match &self.service {
+            Service::Tunnel(tunnel) => sas(now, &self.peer, tunnel),
+            Service::Nothing { .. } => Vec::new(),
+        }
+    }
+}
+
+fn shown(cookies: Cookies, suite: Suite) -> IkeShown {
+    IkeShown { version: "v1", algorithms: suite.to_string(), spis: [cookies.initiator, cookies.responder] }
+}
