@@ -11,12 +11,12 @@ build="gcc libc6-dev make"
 # Namespaces, NAT, captures, traffic.
 rig="iproute2 nftables procps iputils-ping tcpdump socat iperf3 jq tshark python3"
 # strongSwan without its service: charon-systemd runs by hand, with ESP in user space.
-strongswan="charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins"
-# The other end of AAA; it needs no service either.
-radius="freeradius"
+strongswan="charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins libcharon-extauth-plugins"
+# Cisco's side of the world, and who knows its users: vpnc, a prober, a RADIUS server, certificates for them.
+cisco="vpnc ike-scan freeradius openssl"
 
 missing=()
-for package in $build $rig $strongswan $radius; do
+for package in $build $rig $strongswan $cisco; do
   state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$state" = installed ] || missing+=("$package")
 done

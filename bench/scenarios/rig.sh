@@ -15,6 +15,12 @@ SCENARIOS=$(dirname "${BASH_SOURCE[0]}")
 . "$SCENARIOS/../../deploy/rig/topology.sh"
 # shellcheck source=../../deploy/rig/strongswan.sh
 . "$SCENARIOS/../../deploy/rig/strongswan.sh"
+# shellcheck source=../../deploy/rig/vpnc.sh
+. "$SCENARIOS/../../deploy/rig/vpnc.sh"
+# shellcheck source=../../deploy/rig/freeradius.sh
+. "$SCENARIOS/../../deploy/rig/freeradius.sh"
+# shellcheck source=../../deploy/rig/pki.sh
+. "$SCENARIOS/../../deploy/rig/pki.sh"
 
 # ---- what must hold -------------------------------------------------------------------------------------------------
 
@@ -119,6 +125,37 @@ hold_logout() {
   hold "nothing is left" within 5 nothing_left
 }
 
+# hold_vpnc [OPTIONS]: vpnc logs in on c1 with <scenario>/vpnc.conf, has been told what the operator wrote, and moves 100 MB
+# each way.
+hold_vpnc() {
+  hold "vpnc logs in" vpnc_connect c1 "$ADIT_SCENARIO/vpnc.conf" "$@"
+  hold "one session with one SA pair" answers "1 sessions, 1 SAs" service
+  hold "an address from the pool" vpnc_told_like INTERNAL_IP4_ADDRESS '^10\.30\.[0-9]+\.[0-9]+$'
+  hold "the banner arrives" answers "Welcome to the rig" vpnc_told c1 CISCO_BANNER
+  hold "the name server" answers "10.20.0.2" vpnc_told c1 INTERNAL_IP4_DNS
+  hold "the default domain" answers "rig.example" vpnc_told c1 CISCO_DEF_DOMAIN
+  hold "the network behind the headend, and no other" answers "1 10.20.0.0/24" split_routes
+  hold "the inner server answers" reaches c1 "$SERVER4"
+  hold "100 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 100
+  hold "100 MB arrive unchanged from server to client" transfers s c1 "$(vpnc_told c1 INTERNAL_IP4_ADDRESS)" 100
+}
+split_routes() {
+  echo "$(vpnc_told c1 CISCO_SPLIT_INC) $(vpnc_told c1 CISCO_SPLIT_INC_0_ADDR)/$(vpnc_told c1 CISCO_SPLIT_INC_0_MASKLEN)"
+}
+vpnc_told_like() { vpnc_told c1 "$1" | grep -E "$2" || { printf 'expected: %s\ngot: %s\n' "$2" "$(vpnc_told c1 "$1")"; return 1; }; }
+
+# hold_vpnc_goodbye: vpnc says goodbye, and the headend has forgotten it.
+hold_vpnc_goodbye() {
+  vpnc_stop c1 || true
+  hold "nothing is left" within 5 nothing_left
+}
+
+# transport: how the only session's ESP travels.
+transport() { ctl sessions --json | jq -r '.[].transport'; }
+
+# on_wire FILTER: the capture has packets like this (tshark's display filter), so far.
+on_wire() { tshark -r "$RIG_DIR/wan.pcap" -Y "$1" -c 1 2>/dev/null | grep -q .; }
+
 # ---- up ------------------------------------------------------------------------------------------------------------
 
 # rig_up: the network as the settings describe it, a capture on the router's outer side, the headend.
@@ -153,7 +190,7 @@ headend_start() {
       retransmit_timeout = 1.0' strongswan_start h "$conf"
     return
   fi
-  sed "s#/run/adit/aditd.sock#$RIG_DIR/h/aditd.sock#" "${1:-$ADIT_SCENARIO/aditd.toml}" >"$RIG_DIR/h/aditd.toml"
+  sed "s#/run/adit/aditd.sock#$RIG_DIR/h/aditd.sock#; s#@RIG_DIR@#$RIG_DIR#" "${1:-$ADIT_SCENARIO/aditd.toml}" >"$RIG_DIR/h/aditd.toml"
   ADIT_STATE_DIR=$RIG_DIR/h/state ip netns exec "$RIG-h" "$ADITD" --config "$RIG_DIR/h/aditd.toml" >>"$RIG_DIR/h/aditd.log" 2>&1 &
   HEADEND_PID=$!
   until_true 10 serves_or_ended

@@ -5,7 +5,8 @@
 # An instance is a folder: $RIG_DIR/<host> with swanctl.conf put there by the caller.
 
 STRONGSWAN_PLUGINS="random nonce drbg openssl aesni aes sha1 sha2 md5 gcrypt hmac kdf gcm ccm ctr chapoly curve25519 \
-pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default vici resolve attr"
+pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default vici resolve attr \
+xauth-generic unity"
 
 # strongswan_start HOST SWANCTL_CONF [LOG_LEVELS]: starts charon and loads the configuration.
 # LOG_LEVELS are lines of a filelog section, "chd = 4" for one.

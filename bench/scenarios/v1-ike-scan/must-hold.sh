@@ -1,0 +1,40 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+
+rig_up
+# scan OPTIONS: one probe, no retries.
+scan() { in_ns c1 ike-scan --retry=1 --timeout=1500 -M "$@" $HEADEND4 | tee -a "$RIG_DIR/ike-scan.log"; }
+handshake() { scan "$@" | grep -E 'Handshake returned'; }
+
+# Encryption/key length, hash (2 SHA-1, 4 SHA-256), authentication (65001 XAUTHInitPreShared), group.
+configured=7/128,2,65001,14
+hold "main mode: a configured proposal gets a handshake" handshake --trans=$configured
+hold "with the transform that was asked for" eval "scan --trans=$configured | grep -E 'Enc=AES.*KeyLength=128.*Hash=SHA1.*Group=14.*Auth=(XAUTH|65001)'"
+for other in 5,2,65001,2 5,1,65001,14 7/128,2,65001,2 7/256,2,65001,14 7/128,2,1,14 7/128,2,3,14 7/128,2,64221,14 1,1,1,1; do
+  hold "main mode: $other gets none" not handshake --trans=$other
+done
+
+aggressive() { scan -A --id="$1" --idtype=11 --dhgroup=14 --trans=$configured --nat-t --vendor=12f5f28c457168a9702d9fe274cc0100 --vendor=09002689dfd6b712 --vendor=afcad71368a1f1c96b8696fc77570100; }
+# shape GROUP: what came back, without what is random.
+shape() { aggressive "$1" | grep -vE '^(Starting|Ending)|CKY-R' | sed -E 's/[0-9a-f]{40,}/…/g; s/\([0-9]+ bytes\)/(n bytes)/; s/^.*Aggressive/Aggressive/'; }
+hold "aggressive mode: what a known group gets and what an unknown one gets look alike" answers "$(shape riggroup)" shape nosuchgroup
+hold "an unknown group is in the log" says "$(headend_log)" 'cause="?unknown_(group|identity)'
+
+capture_end
+# octets FILTER: of the UDP payloads.
+octets() { tshark -r "$RIG_DIR/wan.pcap" -Y "$1" -T fields -e udp.length 2>/dev/null | awk '{sum += $1 - 8} END {print sum + 0}'; }
+datagrams() { tshark -r "$RIG_DIR/wan.pcap" -Y "$1" 2>/dev/null | wc -l; }
+asked=$(octets "udp.dstport == 500 && ip.dst == $HEADEND4") told=$(octets "udp.srcport == 500 && ip.src == $HEADEND4")
+echo "asked with $asked octets, told $told" | tee -a "$RIG_DIR/speeds"
+hold "probes were answered" test "$told" -gt 500
+hold "with fewer octets than they had" test "$told" -le "$asked"
+# longer: answers that are longer than the longest question of the same cookie.
+longer() {
+  tshark -r "$RIG_DIR/wan.pcap" -Y "isakmp" -T fields -e isakmp.ispi -e ip.src -e udp.length 2>/dev/null |
+    awk -v h=$HEADEND4 '$2 != h {if ($3 > asked[$1]) asked[$1] = $3} $2 == h {if ($3 > asked[$1]) print $1, $3, asked[$1]}'
+}
+hold "each of them" answers "" longer
+# again: answers that came more than once.
+again() { tshark -r "$RIG_DIR/wan.pcap" -Y "isakmp && ip.src == $HEADEND4" -T fields -e isakmp.ispi -e isakmp.exchangetype 2>/dev/null | sort | uniq -d; }
+hold "none of them twice" answers "" again
+hold "nothing is left" within 35 nothing_left

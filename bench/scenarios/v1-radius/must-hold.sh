@@ -1,0 +1,53 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+
+topology_up 1 none
+ip -n "$RIG-h" link set lo up
+freeradius_start first 127.0.0.2 "$ADIT_SCENARIO/users"
+freeradius_start second 127.0.0.3 "$ADIT_SCENARIO/users"
+headend_start
+
+# records SERVER: how many starts and stops it has written.
+records() { echo "$(radius_records "$1" Start) starts, $(radius_records "$1" Stop) stops"; }
+
+hold "accept: vpnc logs in" vpnc_connect c1 "$ADIT_SCENARIO/alice.conf"
+hold "with the address that the server gave" answers 10.30.7.7 vpnc_told c1 INTERNAL_IP4_ADDRESS
+hold "the inner server answers" reaches c1 "$SERVER4"
+hold "accounting has begun" within 3 answers "1 starts, 0 stops" records first
+vpnc_stop c1 || true
+hold "nothing is left" within 5 nothing_left
+hold "accounting has ended, once" within 3 answers "1 starts, 1 stops" records first
+
+hold "reject: a wrong password is refused" not vpnc_connect c1 "$ADIT_SCENARIO/wrong.conf"
+hold "the log says why" says "$(headend_log)" 'cause="?(wrong_password|user_refused)'
+hold "the server has seen it" says "$RIG_DIR/radius-first/log" 'Login incorrect'
+hold "no accounting for it" answers "1 starts, 1 stops" records first
+
+hold "challenge: the token's code is asked for and taken" vpnc_connect c1 "$ADIT_SCENARIO/carol.conf" --xauth-inter --password-helper "$ADIT_SCENARIO/token.sh"
+hold "the inner server answers" reaches c1 "$SERVER4"
+vpnc_stop c1 || true
+hold "nothing is left" within 5 nothing_left
+
+hold "session timeout: bob logs in" vpnc_connect c1 "$ADIT_SCENARIO/bob.conf"
+hold "and is out after the four seconds that the server gave" within 8 nothing_left
+hold "the log says so" says "$(headend_log)" 'logout: .*cause="?session_timeout'
+hold "each session was accounted for once" within 3 answers "3 starts, 3 stops" records first
+
+freeradius_stalls first
+hold "failover: alice logs in by the second server" vpnc_connect c1 "$ADIT_SCENARIO/alice.conf"
+hold "the log reports the first one" says "$(headend_log)" 'RADIUS.*127\.0\.0\.2.*(silent|dead|answer)'
+hold "the second accounts for it" within 6 answers "1 starts, 0 stops" records second
+vpnc_stop c1 || true
+hold "nothing is left" within 5 nothing_left
+hold "to the end" within 6 answers "1 starts, 1 stops" records second
+freeradius_goes_on first
+
+sleep 1
+hold "what the first one slept through was not told twice" answers "3 starts, 3 stops" records first
+freeradius_stalls first
+freeradius_stalls second
+hold "no server: nobody gets in" not vpnc_connect c1 "$ADIT_SCENARIO/alice.conf"
+hold "the log says why" says "$(headend_log)" 'cause="?(aaa|radius|no_answer)'
+freeradius_goes_on first
+freeradius_goes_on second
+hold "nothing is left" within 35 nothing_left
