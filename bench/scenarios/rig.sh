@@ -154,7 +154,7 @@ hold_vpnc_goodbye() {
 transport() { ctl sessions --json | jq -r '.[].transport'; }
 
 # on_wire FILTER: the capture has packets like this (tshark's display filter), so far.
-on_wire() { tshark -r "$RIG_DIR/wan.pcap" -Y "$1" -c 1 2>/dev/null | grep -q .; }
+on_wire() { [ -n "$(tshark -r "$RIG_DIR/wan.pcap" -Y "$1" 2>/dev/null | head -1)" ]; }
 
 # ---- up ------------------------------------------------------------------------------------------------------------
 

@@ -110,8 +110,20 @@ server rig {
         update reply {
           &Reply-Message := "Code from your token"
           &State := 0x726967
+          &Message-Authenticator := 0x00
         }
         handled
+      }
+    }
+  }
+  post-auth {
+    # FreeRADIUS signs its answers only if it is told to.
+    update reply {
+      &Message-Authenticator := 0x00
+    }
+    Post-Auth-Type REJECT {
+      update reply {
+        &Message-Authenticator := 0x00
       }
     }
   }

@@ -14,10 +14,10 @@ done
 hold "a wrong group and a wrong secret sound alike" cmp "$RIG_DIR/heard-group" "$RIG_DIR/heard-secret"
 hold "a wrong user and a wrong password sound alike" cmp "$RIG_DIR/heard-user" "$RIG_DIR/heard-password"
 hold "a locked user and a wrong password sound alike" cmp "$RIG_DIR/heard-locked" "$RIG_DIR/heard-password"
-hold "a refusal by XAUTH is heard as one" says "$RIG_DIR/heard-user" '[Aa]uth'
+hold "a refused user is asked once more" says "$RIG_DIR/heard-user" 'password'
 log=$(headend_log)
-hold "the log names the group" says "$log" 'cause="?unknown_group.*nosuchgroup'
-hold "the secret" within 8 says "$log" 'cause="?(wrong_psk|half_open_timeout)'
+hold "the log names the group" within 8 says "$log" 'cause="?unknown_identity.*nosuchgroup'
+hold "the secret, as far as the client lets it be known" within 8 says "$log" 'cause="?(wrong_psk|half_open_timeout).*riggroup'
 hold "the user" says "$log" 'cause="?unknown_user'
 hold "the password" says "$log" 'cause="?wrong_password'
 hold "the lock" says "$log" 'cause="?user_locked'

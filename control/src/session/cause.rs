@@ -56,7 +56,7 @@ causes! {
     WrongCertificate "wrong_certificate" "the client's certificate is not for the identity that it claims",
     WrongSignature "wrong_signature" "the client's signature is not by its certificate's key",
     Refused "refused" "the peer refused",
-    HalfOpenTimeout "half_open_timeout" "the client did not go on after IKE_SA_INIT",
+    HalfOpenTimeout "half_open_timeout" "the client did not go on after our first answer",
     // A session ends.
     PeerDeleted "peer_deleted" "the client said goodbye",
     PeerDead "peer_dead" "the client did not answer",

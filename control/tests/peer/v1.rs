@@ -342,7 +342,7 @@ impl ClientV1 {
         let sa_payload = self.sa_payload();
         let payloads: Vec<Payload> = std::iter::once(sa_payload.clone()).chain(self.vendor_ids()).collect();
         let first = build(&header((cookie_i, IkeSpi(0)), Exchange::MainMode, 0), &payloads);
-        let answer = self.one(world, self.on_500(first));
+        let answer = self.one(world, &self.on_500(first));
         let incoming = parse(&answer).unwrap();
         let Body::Clear(chain) = &incoming.body else { panic!() };
         let cookies = (cookie_i, incoming.header.responder_cookie);
@@ -361,7 +361,7 @@ impl ClientV1 {
         payloads.extend(version.into_iter().flat_map(|version| self.nat_d(cookies, version.numbers())));
         self.floats = floats;
         let third = build(&header(cookies, Exchange::MainMode, 0), &payloads);
-        let answer = self.one(world, self.on_500(third));
+        let answer = self.one(world, &self.on_500(third));
         let incoming = parse(&answer).unwrap();
         let Body::Clear(chain) = &incoming.body else { panic!() };
         let (public_r, nonce_r) = (chain.ke().unwrap(), chain.nonce().unwrap());
@@ -397,8 +397,8 @@ impl ClientV1 {
 
     /// One message, one answer that is no longer.
     #[track_caller]
-    fn one(&self, world: &mut World, datagram: IkeDatagram) -> Vec<u8> {
-        let mut sent = world.deliver(&datagram);
+    fn one(&self, world: &mut World, datagram: &IkeDatagram) -> Vec<u8> {
+        let mut sent = world.deliver(datagram);
         assert_eq!(sent.len(), 1, "one answer");
         let answer = sent.remove(0);
         assert!(answer.bytes.len() <= datagram.bytes.len());

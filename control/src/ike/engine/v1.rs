@@ -326,8 +326,10 @@ impl Engine {
                 let said = half.begun.is_refused();
                 self.half_open_ends_v1(&half);
                 if let (false, Some(unsaid)) = (said, self.node.log_budget.take(now)) {
-                    tracing::info!(cause = Cause::HalfOpenTimeout.name(), peer = %half.begun.path.peer, ike = "v1", unsaid,
-                        "login failed: {}", Cause::HalfOpenTimeout.sentence());
+                    let (cause, identity) = half.silence();
+                    let identity = identity.map(tracing::field::display);
+                    tracing::info!(cause = cause.name(), peer = %half.begun.path.peer, identity, ike = "v1", unsaid,
+                        "login failed: {}", cause.sentence());
                 }
             }
             StageV1::Login(login) => {

@@ -119,6 +119,18 @@ pub(crate) enum Step {
 }
 
 impl HalfOpen {
+    /// Why it led to nothing, if the peer says no more, with whom it claimed to be. Who hears a group's answer and falls
+    /// silent has another secret, or none: only it knows which.
+    pub(crate) fn silence(&self) -> (Cause, Option<&Id>) {
+        match &self.expects {
+            Expects::AggressiveProof(expects) if expects.connection.is_none() => {
+                (Cause::UnknownIdentity, Some(&expects.identity))
+            }
+            Expects::AggressiveProof(expects) => (Cause::HalfOpenTimeout, Some(&expects.identity)),
+            Expects::KeyExchange | Expects::MainProof(_) => (Cause::HalfOpenTimeout, None),
+        }
+    }
+
     /// The first message again, perhaps.
     pub(crate) fn repeat(&mut self, node: &mut Node, datagram: &IkeDatagram) -> Asked {
         let worker = self.begun.worker;

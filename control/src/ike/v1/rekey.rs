@@ -5,8 +5,9 @@
 //! peer <-- HDR*, HASH(2), SA, Nr, [KE,] IDci, IDcr
 //! we   --> HDR*, HASH(3)
 //! ```
-//! vpnc wants exactly what is running: one proposal with one transform, the same PFS, a nonce of 20 octets. We send on
-//! the new SA when the peer has used it, or when it has had time to get the third message.
+//! vpnc wants exactly what is running: one proposal with one transform, the same PFS, a nonce of 20 octets. It has one SA
+//! at a time and forgets the old one with its answer, so we send on the new SA right behind the third message: what is
+//! under way at that moment is all that is lost.
 //!
 //! IKEv1 has no rule for two ends that start at once. Who started phase 1 goes first: its quick mode is answered and
 //! ours is given up, or, if that was us, the peer's is refused.
@@ -22,13 +23,9 @@ use crate::ike::service::{Child, ChildParts, Node, Refused, Role};
 use adit_crypto::kex::KeyPair;
 use adit_dataplane::contract::{Selectors, Spi};
 use adit_dataplane::time::Instant;
-use std::time::Duration;
 
 /// What vpnc copies of a nonce, whatever its length.
 const NONCE: usize = 20;
-/// How long the third message may take to arrive before the new SA is sent on. Adit's own choice; until then the old
-/// one carries everything.
-const ARRIVES: Duration = Duration::from_secs(2);
 
 /// Our quick mode under way.
 pub(super) struct QuickAsked {
@@ -99,6 +96,11 @@ pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established,
     };
     let bytes = session.sa.say_hash_3(node, message_id, &nonce_i, &nonce_r);
     session.send(now, node, bytes);
+    if let Service::Tunnel(tunnel) = &mut session.service
+        && let Some(index) = tunnel.child_from(spi_in)
+    {
+        tunnel.switch_to(now, node, index);
+    }
     tracing::info!(spi_in = %spi_in, by = "us", "child SA rekeyed");
 }
 
@@ -144,22 +146,6 @@ fn install(
     tunnel.children.push(child);
     session.agreed.insert(spi_in, agreed);
     Some((nonce, nonce_r.to_vec()))
-}
-
-/// When [`switch_if_time`] has something to do.
-pub(super) fn switch_due(session: &Established) -> Option<Instant> {
-    let Service::Tunnel(tunnel) = &session.service else { return None };
-    let ours = |child: &&Child| child.is_fresh() && child.role == Role::Initiator;
-    tunnel.children.iter().filter(ours).map(|child| child.since + ARRIVES).min()
-}
-
-/// Sends on what the peer must have by now.
-pub(super) fn switch_if_time(now: Instant, node: &mut Node, session: &mut Established) {
-    let Service::Tunnel(tunnel) = &mut session.service else { return };
-    let ready = |child: &Child| child.is_fresh() && child.role == Role::Initiator && child.since + ARRIVES <= now;
-    while let Some(index) = tunnel.children.iter().position(ready) {
-        tunnel.switch_to(now, node, index);
-    }
 }
 
 /// The old one is tried again later.

@@ -21,7 +21,6 @@ impl Established {
     /// What is to be done after anything has happened.
     pub(super) fn go_on(&mut self, now: Instant, node: &mut Node) {
         quick_mode::expire(now, node, self);
-        rekey::switch_if_time(now, node, self);
         let Service::Tunnel(tunnel) = &mut self.service else { return };
         tunnel.sweep(now, node);
         let doomed = tunnel.take_doomed();
@@ -134,7 +133,6 @@ impl Established {
             self.push_at,
             self.asked.as_ref().map(Asked::due),
             rekey::due(self),
-            rekey::switch_due(self),
             self.books.due(),
         ];
         deadlines.into_iter().flatten().min()
