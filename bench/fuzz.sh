@@ -31,28 +31,30 @@ case $file in
   *) program=(--test "$(basename "$file" .rs)") ;;
 esac
 
-# What cargo-bolero passes, but for the depth of the stack: that links only where libFuzzer is, and adit has programs without it.
-coverage="--cfg fuzzing --cfg fuzzing_libfuzzer -Cpasses=sancov-module"
+{ command -v jq && command -v g++; } >/dev/null || apt-get install --yes --no-install-recommends jq g++ >&2
+
+# Programs without a target are built along and never run: what they lack of libFuzzer may stay unresolved.
+coverage="--cfg fuzzing --cfg fuzzing_libfuzzer -Cpasses=sancov-module -Clink-arg=-Wl,--unresolved-symbols=ignore-all"
 for what in level=4 inline-8bit-counters pc-table trace-compares; do
   coverage+=" -Cllvm-args=-sanitizer-coverage-$what"
 done
 # Naming the host keeps the flags away from build scripts and procedural macros.
 host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/adit/target}/fuzz
-builds=$(RUSTFLAGS="$coverage" BOLERO_FUZZER=libfuzzer cargo test --no-run --workspace "${program[@]}" --target "$host" \
+built=$(RUSTFLAGS="$coverage" BOLERO_FUZZER=libfuzzer cargo test --no-run --workspace "${program[@]}" --target "$host" \
   --profile fuzz --message-format json-render-diagnostics |
-  jq -r 'select(.profile.test and .executable and (.manifest_path | contains("/'"${file%%/*}"'/"))) | .executable')
+  jq -r 'select(.profile.test and .executable and (.manifest_path | endswith("/'"${file%%/*}"'/Cargo.toml"))) | .executable')
 
 # The names of tests in a library say where they stand.
-test=$("$builds" --list | sed -n "s/^\(\(.*::\)\?$name\): test$/\1/p")
-folder=$(CARGO_BOLERO_SELECT=one "$builds" "$test" --exact --nocapture | grep -a __bolero_target | jq -r .work_dir)
+test=$("$built" --list | sed -n "s/^\(\(.*::\)\?$name\): test$/\1/p")
+folder=$(CARGO_BOLERO_SELECT=one "$built" "$test" --exact --nocapture | grep -a __bolero_target | jq -r .work_dir)
 found=$CARGO_TARGET_DIR/found/$(basename "$folder")
 mkdir -p "$found" "$folder/corpus"
 
 # libFuzzer OPTION...
 fuzz() {
   BOLERO_TEST_NAME=$test BOLERO_LIBTEST_HARNESS=1 BOLERO_LIBFUZZER_ARGS="-rss_limit_mb=2048 -timeout=10 $*" \
-    "$builds" "$test" --exact --nocapture --quiet --test-threads 1
+    "$built" "$test" --exact --nocapture --quiet --test-threads 1
 }
 
 if [ -n "$MERGE" ]; then

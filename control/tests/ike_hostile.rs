@@ -14,12 +14,13 @@ use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{Event, IkeDatagram};
 use bolero::{TypeGenerator, check};
 use peer::client::*;
-use peer::{World, config};
+use peer::{World, config, log_to_nowhere};
 use std::time::Duration;
 
 /// A session, a half-open SA, and any octets: as they are, or with a header that finds the one or the other.
 #[test]
 fn any_octets_from_anywhere_change_no_session() {
+    log_to_nowhere();
     check!(name = "engine_octets").for_each(|input: &[u8]| {
         let Some((&how, octets)) = input.split_first() else { return };
         let mut world = World::new(config());
@@ -152,6 +153,7 @@ struct Hostile {
 
 #[test]
 fn any_order_of_good_and_spoilt_messages_leaves_nothing_behind() {
+    log_to_nowhere();
     check!(name = "engine_steps").with_type::<Vec<Step>>().with_max_len(512).for_each(|steps| {
         let mut config = config();
         config.ike.half_open_limit = 5;

@@ -15,7 +15,7 @@ use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{Event, IkeDatagram, Selectors};
 use bolero::check;
 use peer::client::*;
-use peer::{ESP, World, config};
+use peer::{ESP, World, config, log_to_nowhere};
 use std::time::Duration;
 
 /// The types of an encrypted payload and of a fragment of one (RFC 7383 section 2.5).
@@ -282,6 +282,7 @@ fn seal(sa: &Sa, counter: u64, header: &Header, first: u8, part: Option<(u16, u1
 
 #[test]
 fn any_payloads_of_a_peer_with_the_keys_leave_nothing_behind() {
+    log_to_nowhere();
     check!(name = "engine_sealed").for_each(|input: &[u8]| {
         let mut story = Story::new();
         story.tell(&input[..input.len().min(8192)]);
@@ -355,6 +356,7 @@ fn stories() -> Vec<(&'static str, Vec<Vec<u8>>, [usize; 4])> {
     };
     let create = |payloads: &[Payload]| step(kind::CREATE_CHILD_SA, payloads);
     let inform = |payloads: &[Payload]| step(kind::INFORMATIONAL, payloads);
+    let no = |kind, data: &[u8]| step(kind::ANSWER, &[notify(kind, data.to_vec())]);
     let grace = || written(kind::TIME, 6, &[]);
     let (first, delete) = plain(&[delete_esp(child)]);
     vec![
@@ -381,6 +383,19 @@ fn stories() -> Vec<(&'static str, Vec<Vec<u8>>, [usize; 4])> {
         ("our rekey of a child", vec![order(1), step(kind::ANSWER, &answer())], [1, 1, 2, 1]),
         ("our one more child", vec![order(3), step(kind::ANSWER, &answer())], [1, 1, 2, 1]),
         ("our rekey of an IKE SA", vec![order(0), step(kind::ANSWER, &next_ike(1))], [1, 1, 1, 2]),
+        ("our rekey of a child put off", vec![order(1), no(NotifyKind::TemporaryFailure, &[])], [1, 1, 1, 1]),
+        ("our rekey of a child refused", vec![order(1), no(NotifyKind::NoAdditionalSas, &[])], [1, 1, 1, 1]),
+        (
+            "our rekey of a child in another group",
+            vec![order(1), no(NotifyKind::InvalidKePayload, &[0, 31]), step(kind::ANSWER, &answer())],
+            [1, 1, 2, 1],
+        ),
+        (
+            "our rekey of a child that is gone",
+            vec![order(1), no(NotifyKind::ChildSaNotFound, &[]), step(kind::ANSWER, &answer())],
+            [1, 1, 2, 1],
+        ),
+        ("our rekey of an IKE SA put off", vec![order(0), no(NotifyKind::TemporaryFailure, &[])], [1, 1, 1, 1]),
         (
             "both rekey the IKE SA",
             vec![order(0), create(&next_ike(0)), step(kind::ANSWER, &next_ike(255))],

@@ -82,6 +82,13 @@ pub fn config() -> Config {
     }
 }
 
+/// Every line is written out, so that what a peer sent is shown as it would be, and goes nowhere.
+pub fn log_to_nowhere() {
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(std::io::sink);
+    // Another test has done it already, perhaps.
+    let _ = subscriber.try_init();
+}
+
 /// The engine, its dataplane and the time.
 pub struct World {
     pub engine: Engine,
