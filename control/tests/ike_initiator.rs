@@ -152,6 +152,44 @@ fn a_cookie_is_brought_back_in_front_of_the_same_message() {
     assert_eq!(line.ends[CALLER].engine.holdings().calls, 1);
 }
 
+// initiator --> HDR(A, 0), SAi1, KEi, Ni                the network doubles it
+// responder <-- HDR(A, 0), N(COOKIE)                    to one of the two
+// initiator --> HDR(A, 0), N(COOKIE), SAi1, KEi, Ni
+// responder <-- HDR(A, B), SAr1, KEr, Nr                to the other, which came when no cookies were asked for any more
+// initiator --> HDR(A, B), SK {IDi, AUTH, ...}          over the message with the cookie
+// responder <-- HDR(A, B), SK {N(AUTHENTICATION_FAILED)}
+// initiator --> HDR(C, 0), SAi1, KEi, Ni
+#[test]
+fn a_call_is_made_once_more_if_the_responder_has_answered_another_first_message_than_the_last() {
+    let other_key = SecretBytes::from(&b"another-key"[..]);
+    for (key, state) in [(None, Some(SessionState::Up)), (Some(other_key), None)] {
+        let mut headend = config();
+        headend.connections[0].psk = key.unwrap_or(headend.connections[0].psk.clone());
+        let mut line = Line::new(caller_config(&config()), headend);
+        let id = line.call(call("alice@rig"));
+        let spis = line.ends[CALLER].engine.sessions(line.now)[0].ike_spis.clone();
+        let spi = u64::from_str_radix(spis.split('_').next().unwrap(), 16).unwrap();
+        let header = Header { flags: Flags { initiator: false, response: true }, ..init_header(IkeSpi(spi)) };
+        let bytes = build(&header, &[notify(NotifyKind::Cookie, vec![7; 16])]);
+        let asks = IkeDatagram { path: call("alice@rig").path, framing: IkeFraming::Bare, bytes };
+        line.at(CALLER, |engine, now| engine.handle_event(now, WorkerId(0), Event::Ike(asks)));
+        line.pass(Duration::from_secs(5));
+        assert_eq!(line.ends[CALLER].engine.state(id), state, "{:#?}", line.ladder);
+        let tries = |what: &str| line.ladder.iter().filter(|step| step.contains(what)).count();
+        assert_eq!((tries("--> IKE_SA_INIT request"), tries("--> IKE_AUTH request")), (3, 2), "{:#?}", line.ladder);
+        match state {
+            Some(_) => {
+                line.assert_mirrored(1);
+                line.logout(id);
+            }
+            None => {
+                assert_eq!(line.ends[CALLER].engine.counters().refusals, 1);
+                line.assert_nothing_left();
+            }
+        }
+    }
+}
+
 #[test]
 fn an_answer_that_is_not_one_of_what_was_offered_ends_the_call() {
     let weak = IkeProposal::parse("aes128-sha1-modp2048").unwrap();

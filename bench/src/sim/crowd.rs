@@ -9,6 +9,7 @@ use super::line::Line;
 use super::model::{self, Headend, Wants};
 use super::neighbourhood::Neighbourhood;
 use super::person::{Person, engine};
+use super::questions::InVain;
 use super::settings::Settings;
 use super::trace::TraceHash;
 use super::world::{Tally, World};
@@ -300,8 +301,9 @@ impl Crowd {
     /// A session ended by itself: one end asked in vain, or there is something to find.
     fn call_again(&mut self, number: usize) {
         let Some(person) = self.people.get_mut(number) else { return };
-        let (host, tries) = (person.address.host, Settings::TRIES + 1);
-        if !self.world.questions.unanswered(host, HostId::HEADEND, tries) {
+        let (host, since) = (person.address.host, person.called);
+        let in_vain = InVain { times: Settings::TRIES + 1, since, half_open: Settings::HALF_OPEN };
+        if !self.world.questions.unanswered(host, HostId::HEADEND, in_vain) {
             self.world.find(host, What::NotUp(person.subscriber.identity.clone()));
         }
         self.deeds.calls_again += 1;

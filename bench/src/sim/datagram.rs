@@ -46,6 +46,13 @@ pub(crate) enum Kind {
     Keepalive,
 }
 
+/// Whether an IKE message is protected, as anybody can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrapping {
+    Sealed,
+    Clear,
+}
+
 /// Which half of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Direction {
@@ -57,6 +64,12 @@ impl Body {
     const UDP_AND_IPV4: usize = 28;
     const MARKER: usize = 4;
     const ESP_HEADER: usize = 8;
+    /// The type of the first payload, in the IKE header (RFC 7296 section 3.1).
+    const FIRST_PAYLOAD_AT: usize = 16;
+    /// RFC 7296 section 3.14.
+    const SK: u8 = 46;
+    /// RFC 7383 section 2.5.
+    const SKF: u8 = 53;
 
     /// Octets of the IP packet that holds it, were it IPv4.
     pub(crate) fn packet_len(&self) -> usize {
@@ -74,6 +87,18 @@ impl Body {
         match self {
             Self::Ike { bytes, .. } => parse_header(bytes).ok(),
             Self::Esp(_) | Self::Keepalive => None,
+        }
+    }
+
+    /// Whether its content is protected. No IKE message of these worlds has anything in front of that.
+    pub(crate) fn wrapping(&self) -> Wrapping {
+        match self {
+            Self::Ike { bytes, .. } => match bytes.get(Self::FIRST_PAYLOAD_AT) {
+                Some(&(Self::SK | Self::SKF)) => Wrapping::Sealed,
+                Some(_) | None => Wrapping::Clear,
+            },
+            Self::Esp(_) => Wrapping::Sealed,
+            Self::Keepalive => Wrapping::Clear,
         }
     }
 

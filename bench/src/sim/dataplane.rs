@@ -9,6 +9,7 @@ use adit_dataplane::contract::*;
 use adit_dataplane::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// One host's.
 #[derive(Default)]
@@ -21,7 +22,6 @@ pub(crate) struct Dataplane {
     /// SAs that were, with the tunnel they were in.
     were: BTreeMap<Spi, (Instant, Serial)>,
     tunnels_so_far: u64,
-    sas_so_far: u64,
 }
 
 /// Tells a tunnel from a later one in the same slot.
@@ -31,9 +31,17 @@ struct Serial(u64);
 pub(crate) struct Tunnel {
     serial: Serial,
     path: Path,
+    left: Option<Left>,
     following: Following,
     pub(crate) inbound: BTreeMap<Spi, Inbound>,
     outbound: BTreeMap<Lane, Outbound>,
+}
+
+/// The path before the last move, and who moved: control, or a packet on this SA.
+struct Left {
+    path: Path,
+    by: Option<Spi>,
+    at: Instant,
 }
 
 /// What is to be sent for control.
@@ -56,6 +64,9 @@ pub(crate) enum Receipt {
 /// The contract's limit for one tunnel.
 const MOST_INBOUND: usize = Lane::COUNT * Lane::INBOUND;
 
+/// For so long after a move nobody but who moved goes back, as in the real dataplane: it may be a late packet.
+const UNDER_WAY: Duration = Duration::from_secs(1);
+
 impl Tunnel {
     /// The SPIs that packets leave with.
     pub(crate) fn sends_on(&self) -> impl Iterator<Item = u32> {
@@ -65,6 +76,17 @@ impl Tunnel {
     /// Whether packets leave in this lane.
     pub(crate) fn has_lane(&self, lane: Lane) -> bool {
         self.outbound.contains_key(&lane)
+    }
+
+    /// Packets go there from now on, unless what wants it may have been sent before the last move. `by` is the SA of a
+    /// packet that came from there, `None` for control.
+    fn go_to(&mut self, now: Instant, by: Option<Spi>, path: Path) -> bool {
+        let late = |left: &Left| left.path == path && left.by != by && now.since(left.at) < UNDER_WAY;
+        if self.path == path || (by.is_some() && self.left.as_ref().is_some_and(late)) {
+            return false;
+        }
+        self.left = Some(Left { path: std::mem::replace(&mut self.path, path), by, at: now });
+        true
     }
 }
 
@@ -80,7 +102,7 @@ impl Dataplane {
         };
         match command {
             Command::AddTunnel(spec) => self.add_tunnel(&spec)?,
-            Command::MoveTunnel(order) => self.move_tunnel(worker, &order)?,
+            Command::MoveTunnel(order) => self.move_tunnel(now, worker, &order)?,
             Command::AddInbound(spec) => self.add_inbound(*spec)?,
             Command::SwitchOutbound(spec) => {
                 let (key, lane) = (spec.tunnel, spec.lane);
@@ -124,7 +146,7 @@ impl Dataplane {
             return self.unknown(datagram, spi);
         };
         let Some(inbound) = tunnel.inbound.get_mut(&spi) else { return self.unknown(datagram, spi) };
-        let (mut reports, order) = (Vec::new(), inbound.order);
+        let mut reports = Vec::new();
         let opened = inbound.open(now, esp, &mut reports);
         let path = Path { local: datagram.to, peer: datagram.from };
         let newest = match opened {
@@ -138,10 +160,7 @@ impl Dataplane {
             Opened::Newest => true,
             Opened::Overtaken => false,
         };
-        // A packet on an older SA says nothing about where the peer is once a newer one is there.
-        let newest = newest && tunnel.inbound.values().all(|other| other.order <= order);
-        if newest && tunnel.following == Following::NewestPacket && tunnel.path != path {
-            tunnel.path = path;
+        if newest && tunnel.following == Following::NewestPacket && tunnel.go_to(now, Some(spi), path) {
             reports.push(Event::Moved { tunnel: key, path });
         }
         self.reports.extend(reports.into_iter().map(|event| (key.worker, event)));
@@ -207,6 +226,7 @@ impl Dataplane {
         let tunnel = Tunnel {
             serial: Serial(self.tunnels_so_far),
             path: spec.path,
+            left: None,
             following: spec.following,
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
@@ -217,10 +237,9 @@ impl Dataplane {
         }
     }
 
-    fn move_tunnel(&mut self, worker: WorkerId, order: &Move) -> Result<(), What> {
+    fn move_tunnel(&mut self, now: Instant, worker: WorkerId, order: &Move) -> Result<(), What> {
         let tunnel = self.tunnel_mut(order.tunnel)?;
-        if tunnel.path == order.from {
-            tunnel.path = order.to;
+        if tunnel.path == order.from && tunnel.go_to(now, None, order.to) {
             self.reports.push_back((worker, Event::Moved { tunnel: order.tunnel, path: order.to }));
         }
         Ok(())
@@ -228,10 +247,8 @@ impl Dataplane {
 
     fn add_inbound(&mut self, spec: InboundSpec) -> Result<(), What> {
         let (key, spi) = (spec.tunnel, spec.spi);
-        self.sas_so_far += 1;
-        let order = self.sas_so_far;
         let tunnel = self.tunnel_mut(key)?;
-        tunnel.inbound.insert(spi, Inbound::new(spec, order));
+        tunnel.inbound.insert(spi, Inbound::new(spec));
         if tunnel.inbound.len() > MOST_INBOUND {
             return Err(What::TooManyInbound(key));
         }

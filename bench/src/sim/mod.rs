@@ -29,6 +29,7 @@ mod sa;
 mod script;
 mod settings;
 mod trace;
+mod whereabouts;
 mod world;
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use adit_control::lease::{Ask, Want};
 use adit_control::session::{SessionId, SessionState};
 use adit_crypto::random::SeededRandom;
 use adit_dataplane::contract::{ClusterSlot, Path, Selectors, SpiLayout};
-use std::net::SocketAddr;
+use adit_dataplane::time::Instant;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// One of many.
@@ -21,9 +22,22 @@ pub(crate) struct Person {
     pub(crate) address: Address,
     pub(crate) subscriber: Subscriber,
     pub(crate) session: Option<SessionId>,
+    /// When it last called.
+    pub(crate) called: Instant,
     identity: Id,
     want: Want,
     config: Arc<Config>,
+}
+
+/// What one more child SA is to carry, as its client sees it: between this inner address and a part of what is behind the
+/// headend. `None` only if there is no such part.
+pub(crate) fn to_a_part(inner: IpAddr) -> Option<Selectors> {
+    let part = match inner {
+        IpAddr::V4(_) => "10.20.0.0/25",
+        IpAddr::V6(_) => "fd20::/65",
+    };
+    let remote = vec![selector_of_net(part.parse().ok()?)];
+    Some(Selectors { local: vec![selector_of_address(inner)], remote })
 }
 
 /// An engine with chance of its own.
@@ -46,6 +60,7 @@ impl Person {
             address,
             subscriber: Subscriber { host: address.host, identity: name.clone(), wants: Wants::Gone },
             session: None,
+            called: Instant::ZERO,
             identity: Id::parse(&name).ok()?,
             want,
             config: Arc::clone(config),
@@ -72,6 +87,7 @@ impl Person {
             want: self.want,
             contact,
         };
+        self.called = world.now();
         self.subscriber.wants = Wants::Up { children: 1 };
         let called = world.with_engine(self.address.host, |now, engine| engine.connect(now, call));
         self.session = called.and_then(Result::ok);
@@ -83,8 +99,7 @@ impl Person {
         let Some(machine) = world.machine(self.address.host) else { return };
         let sessions = machine.engine.sessions(world.now());
         let ours = sessions.iter().flat_map(|session| &session.addresses).find(|address| address.is_ipv4());
-        let (Some(ours), Ok(part)) = (ours, "10.20.0.0/25".parse()) else { return };
-        let selectors = Selectors { local: vec![selector_of_address(*ours)], remote: vec![selector_of_net(part)] };
+        let Some(selectors) = ours.and_then(|ours| to_a_part(*ours)) else { return };
         let added = world.with_engine(self.address.host, |now, engine| engine.add_child(now, session, selectors));
         if added == Some(Ok(())) {
             self.subscriber.wants = Wants::Up { children: children + 1 };

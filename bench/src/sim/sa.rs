@@ -10,8 +10,6 @@ use std::collections::BTreeSet;
 /// To receive on.
 pub(crate) struct Inbound {
     pub(crate) spec: InboundSpec,
-    /// Later ones are installed later.
-    pub(crate) order: u64,
     /// Sequence numbers taken. A set where the real one has a window: what it refuses is a duplicate, never just late.
     taken: BTreeSet<u32>,
     wear: Wear,
@@ -42,9 +40,8 @@ pub(crate) enum Opened {
 const INNER_OCTETS: usize = 64;
 
 impl Inbound {
-    pub(crate) fn new(spec: InboundSpec, order: u64) -> Self {
-        let wear = Wear::default();
-        Self { spec, order, taken: BTreeSet::new(), wear }
+    pub(crate) fn new(spec: InboundSpec) -> Self {
+        Self { spec, taken: BTreeSet::new(), wear: Wear::default() }
     }
 
     /// A packet for it; what its lifetime says to that is added to `reports`.

@@ -4,6 +4,7 @@
 use adit_control::config::checked::Config;
 use adit_control::config::{ConfigErrors, Surroundings, read};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a world's ends are set to. Times are in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +21,15 @@ pub(crate) struct Configs {
     pub(crate) client: Arc<Config>,
 }
 
+/// After its time to be rekeyed a child SA of these short-lived worlds lives longer than an end asks before it gives up
+/// (82 s), as with the times that `aditd` has by default: so it never ends for want of an answer while the session goes on.
+const HARD_FACTOR: f64 = 1.9;
+
 impl Settings {
     /// Retransmissions before an end gives up; in the text below.
     pub(crate) const TRIES: u32 = 5;
+    /// How long a login may be unfinished; in the text below.
+    pub(crate) const HALF_OPEN: Duration = Duration::from_secs(30);
 
     /// For both kinds of end.
     pub(crate) fn configs(&self) -> Result<Configs, ConfigErrors> {
@@ -78,14 +85,17 @@ impl Settings {
             dpd_delay = "{dpd_delay}s"
             retransmit_initial = "2s"
             retransmit_tries = {tries}
+            half_open_timeout = "{half_open}s"
             half_open_limit = 4096
             session_limit = 65536
             rekey_time = "{rekey_ike}s"
             over_time = "{over_ike}s"
             [esp]
             rekey_time = "{rekey_child}s"
+            hard_factor = {HARD_FACTOR}
             "#,
             tries = Self::TRIES,
+            half_open = Self::HALF_OPEN.as_secs(),
             over_ike = rekey_ike / 2,
         );
         let around = Surroundings { folder: std::path::PathBuf::new(), cores: Vec::new() };

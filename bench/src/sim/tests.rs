@@ -50,6 +50,14 @@ fn a_line_that_loses_a_quarter_of_everything_ends_no_session_without_reason() {
     assert!(report.deeds.calls_again > 0, "so bad a line ends sessions, and each end was explained\n{report}");
 }
 
+/// A small part of what `adit-bench sim --runs 200 --initiators 300 --loss 0.2` does.
+#[test]
+fn whatever_the_seed_a_fifth_of_everything_lost_leaves_nothing_to_find() {
+    for seed in 1..=8 {
+        nothing_wrong(&Plan { loss: Odds::per_mille(200), ..Plan::new(seed, 100) });
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let traces = [1, 1, 2].map(|seed| nothing_wrong(&Plan::new(seed, 40)).trace);

@@ -4,6 +4,7 @@ use super::datagram::{Body, Datagram, Direction, direction};
 use super::host::HostId;
 use adit_control::ike::wire::Exchange;
 use adit_dataplane::time::Instant;
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The same seed must give the same trace.
@@ -11,6 +12,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(crate) struct Trace {
     hasher: DefaultHasher,
     follow: Option<HostId>,
+    /// The initiators' SPIs that the one followed has used: what is on them is written down as well, even if it never gets
+    /// near.
+    followed_spis: BTreeSet<u64>,
     ladder: Vec<String>,
 }
 
@@ -36,13 +40,18 @@ impl std::fmt::Display for TraceHash {
 impl Trace {
     /// `follow` is the host whose messages are written down.
     pub(crate) fn new(follow: Option<HostId>) -> Self {
-        Self { hasher: DefaultHasher::new(), follow, ladder: Vec::new() }
+        Self { hasher: DefaultHasher::new(), follow, followed_spis: BTreeSet::new(), ladder: Vec::new() }
     }
 
     pub(crate) fn datagram(&mut self, now: Instant, host: HostId, step: Step, datagram: &Datagram) {
         (now, host, step, datagram.from, datagram.to).hash(&mut self.hasher);
         datagram.body.hash(&mut self.hasher);
-        if self.follow == Some(host) || self.follow == Some(datagram.sender) {
+        let Some(follow) = self.follow else { return };
+        let spi = datagram.body.ike_header().map(|header| header.initiator_spi.0);
+        if datagram.sender == follow {
+            self.followed_spis.extend(spi);
+        }
+        if [host, datagram.sender].contains(&follow) || spi.is_some_and(|spi| self.followed_spis.contains(&spi)) {
             self.ladder.push(rung(now, host, step, datagram));
         }
     }

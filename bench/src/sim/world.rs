@@ -17,6 +17,7 @@ use super::network::{NatId, Network, RealmId, Undelivered};
 use super::questions::Questions;
 use super::script::{Fate, Script};
 use super::trace::{Step, Trace};
+use super::whereabouts::Whereabouts;
 use adit_control::ike::engine::{Engine, Output};
 use adit_control::ike::wire::Exchange;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Lane, Path, TunnelKey, WorkerId};
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) script: Script,
     pub(crate) trace: Trace,
     pub(crate) questions: Questions,
+    whereabouts: Whereabouts,
     pub(crate) findings: Vec<Finding>,
     pub(crate) tally: Tally,
 }
@@ -90,6 +92,7 @@ impl World {
             script: Script::default(),
             trace: Trace::new(follow),
             questions: Questions::default(),
+            whereabouts: Whereabouts::default(),
             findings: Vec::new(),
             tally: Tally::default(),
         }
@@ -257,10 +260,13 @@ impl World {
     }
 
     /// Who a host's messages are for: clients talk to the headend, the headend to whoever is behind the address it
-    /// sends to. `None` if nobody is, not any more.
+    /// sends to, or was when last heard. `None` if it could know that nobody is.
     fn peer_of(&self, id: HostId, datagram: &Datagram) -> Option<HostId> {
         match id {
-            HostId::HEADEND => self.network.reached(self.now, datagram),
+            HostId::HEADEND => {
+                let reached = self.network.reached(self.now, datagram);
+                reached.or_else(|| self.whereabouts.believed_at(datagram.to))
+            }
             _client => Some(HostId::HEADEND),
         }
     }
@@ -312,14 +318,19 @@ impl World {
         match &datagram.body {
             Body::Ike { framing, bytes } if *framing == expected => {
                 if let Some(header) = datagram.body.ike_header() {
-                    self.questions.arrived(id, &header);
+                    self.questions.arrived(now, datagram.sender, id, &header, datagram.body.wrapping());
                 }
                 let ike = IkeDatagram { path, framing: *framing, bytes: bytes.clone() };
                 machine.engine.handle_event(now, WorkerId(0), Event::Ike(ike));
             }
             Body::Esp(esp) if expected == IkeFraming::NonEspMarker => {
                 match machine.dataplane.open(now, datagram, esp) {
-                    Receipt::Good => self.tally.esp_good += 1,
+                    Receipt::Good => {
+                        self.tally.esp_good += 1;
+                        if id == HostId::HEADEND {
+                            self.whereabouts.heard(datagram.sender, datagram.sent, datagram.from);
+                        }
+                    }
                     Receipt::Duplicate => {}
                     Receipt::Late => self.tally.esp_late += 1,
                     Receipt::Wrong(What::NeverInstalled { spi, sender }) if self.answer_is_lost(id, sender, spi) => {

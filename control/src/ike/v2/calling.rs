@@ -70,6 +70,24 @@ pub(crate) struct Calling {
     request: Vec<u8>,
     ids: MessageIds<()>,
     restarts: u32,
+    attempt: Attempt,
+}
+
+/// Whether this call is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    First,
+    Again,
+}
+
+/// Which of our first messages the responder has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// The only one; or we have called again already, so that it does not matter.
+    TheOnlyOne,
+    /// Presumably the last one. RFC 7296 section 2.6 has the same Message ID for all, so nothing tells: one without a
+    /// cookie may have come late, or twice, at a time when no cookies were asked for any more.
+    OneOfSeveral,
 }
 
 /// What becomes of a call.
@@ -126,6 +144,15 @@ const MOST_RESTARTS: u32 = 6;
 impl Calling {
     /// Sends the first message. `None`: there is no such connection, or it has no proposals.
     pub(crate) fn begin(now: Instant, node: &mut Node, id: SessionId, call: Call) -> Option<Self> {
+        Self::attempt(now, node, id, call, Attempt::First)
+    }
+
+    /// The same call from its start, under another SPI. What comes of it is final.
+    pub(super) fn begin_again(now: Instant, node: &mut Node, id: SessionId, call: Call) -> Option<Self> {
+        Self::attempt(now, node, id, call, Attempt::Again)
+    }
+
+    fn attempt(now: Instant, node: &mut Node, id: SessionId, call: Call, attempt: Attempt) -> Option<Self> {
         let group = *node.connection(call.connection)?.ike_proposals.first()?.groups.first()?;
         let worker = node.installer.least_loaded();
         node.installer.session_came(worker);
@@ -134,7 +161,8 @@ impl Calling {
         let nonce = node.random_bytes(32);
         let spi = node.new_ike_spi(id);
         let (cookie, request, ids) = (None, Vec::new(), MessageIds::new(0, 0));
-        let mut calling = Self { id, call, spi, worker, since: now, nonce, pair, cookie, request, ids, restarts: 0 };
+        let (since, restarts) = (now, 0);
+        let mut calling = Self { id, call, spi, worker, since, nonce, pair, cookie, request, ids, restarts, attempt };
         calling.send(now, node);
         Some(calling)
     }
@@ -290,7 +318,7 @@ impl Calling {
             return Called::Failed(self.held(), failed);
         };
         let held = self.held();
-        let Self { id, call, spi, worker, since, nonce, pair, request, cookie: _, ids: _, restarts: _ } = *self;
+        let Self { id, call, spi, worker, since, nonce, pair, request, cookie: _, ids: _, restarts, attempt } = *self;
         let shared = match pair.agree(&ke.public) {
             Ok(shared) => shared,
             Err(bad) => return Called::Failed(held, CallFailed::new(Cause::InvalidSyntax, bad)),
@@ -303,7 +331,11 @@ impl Calling {
             Err(bad) => return Called::Failed(held, CallFailed::new(Cause::NoIkeProposal, bad)),
         };
         let (nonce_r, response) = (nonce_r.to_vec(), incoming.bytes.to_vec());
-        let keyed = Keyed { id, call, ike, worker, since, nat, nonce_i: nonce, nonce_r, request, response };
+        let answered = match (restarts, attempt) {
+            (0, _) | (_, Attempt::Again) => Answered::TheOnlyOne,
+            (1.., Attempt::First) => Answered::OneOfSeveral,
+        };
+        let keyed = Keyed { id, call, ike, worker, since, nat, nonce_i: nonce, nonce_r, request, answered, response };
         Proving::begin(now, node, keyed)
     }
 }

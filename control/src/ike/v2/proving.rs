@@ -5,7 +5,7 @@
 //! responder <-- HDR, SK {IDr, AUTH, CP(CFG_REPLY), SAr2, TSi, TSr}
 //! ```
 
-use super::calling::{Call, CallFailed, Called, Contact, Held};
+use super::calling::{Answered, Call, CallFailed, Called, Calling, Contact, Held};
 use super::child::{Child, ChildParts};
 use super::closing::Closing;
 use super::configuration;
@@ -46,6 +46,8 @@ pub(super) struct Keyed {
     pub(super) nonce_r: Vec<u8>,
     /// Our first message, whole: our AUTH covers it.
     pub(super) request: Vec<u8>,
+    /// Whether it is that for the peer's.
+    pub(super) answered: Answered,
     /// The peer's: its AUTH covers it.
     pub(super) response: Vec<u8>,
 }
@@ -157,7 +159,12 @@ impl Proving {
             Ok(authentic) => authentic,
             Err(failed) if shape::maybe_auth(payloads).is_ok_and(|auth| auth.is_none()) => {
                 // RFC 7296 section 2.21.2: the responder has refused and keeps no IKE SA.
-                return Called::Failed(self.held(), failed);
+                return match self.keyed.answered {
+                    Answered::OneOfSeveral if shape::says(payloads, NotifyKind::AuthenticationFailed) => {
+                        self.call_again(now, node, failed)
+                    }
+                    Answered::OneOfSeveral | Answered::TheOnlyOne => Called::Failed(self.held(), failed),
+                };
             }
             Err(failed) => return self.close(now, node, datagram, None, &failed),
         };
@@ -172,6 +179,20 @@ impl Proving {
                 Called::Up(Box::new(Established::of(peer, keyed.ike, service)))
             }
             Err(failed) => self.close(now, node, datagram, Some(authentic), &failed),
+        }
+    }
+
+    /// Our AUTH covers the last of our first messages (RFC 7296 section 2.15). If the responder has answered an earlier
+    /// one, it can only refuse, and we begin anew.
+    fn call_again(self: Box<Self>, now: Instant, node: &mut Node, failed: CallFailed) -> Called {
+        tracing::info!(why = failed.why, "refused after several first messages: calling again");
+        let held = self.held();
+        match Calling::begin_again(now, node, held.id, self.keyed.call) {
+            Some(calling) => {
+                held.let_go(node);
+                Called::Waits(Box::new(calling))
+            }
+            None => Called::Failed(held, failed),
         }
     }
 
