@@ -1,5 +1,6 @@
 //! Hostile input from a peer that has the keys: any octets inside SK, from somebody whom the ICV calls authentic.
 //! Octets that do not authenticate end before anything is read, so the other targets hardly get here.
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 mod peer;
 
@@ -326,9 +327,11 @@ fn wishes() -> Vec<Payload> {
     ]
 }
 
-/// What honest peers do, as inputs, and how many sessions, tunnels, child SAs and IKE SAs there are afterwards: the
-/// fuzzer starts behind the ICV, not in front of it.
-fn stories() -> Vec<(&'static str, Vec<Vec<u8>>, [usize; 4])> {
+/// What it is, the steps, and how many sessions, tunnels, child SAs and IKE SAs there are afterwards.
+type Honest = (&'static str, Vec<Vec<u8>>, [usize; 4]);
+
+/// What honest peers do, as inputs: the fuzzer starts behind the ICV, not in front of it.
+fn stories() -> Vec<Honest> {
     let child = Story::new().alice_child;
     let rekey = |esp_text: &str, ke: Option<Payload>| {
         let about = Some((Protocol::Esp, child.to_be_bytes().to_vec()));
