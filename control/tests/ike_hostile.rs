@@ -154,7 +154,9 @@ struct Hostile {
 #[test]
 fn any_order_of_good_and_spoilt_messages_leaves_nothing_behind() {
     log_to_nowhere();
-    check!(name = "engine_steps").with_type::<Vec<Step>>().with_max_len(512).for_each(|steps| {
+    // One second does not see the corpus through.
+    let time = Duration::from_secs(3);
+    check!(name = "engine_steps").with_test_time(time).with_type::<Vec<Step>>().with_max_len(512).for_each(|steps| {
         let mut config = config();
         config.ike.half_open_limit = 5;
         config.ike.session_limit = 2;
