@@ -4,6 +4,7 @@
 # make scenario NAME=glob [JOBS=2] [HEADEND=strongswan]
 # make bench          what the dataplane does per core
 # make bench-headend  what the headend's process costs per Gbit, next to strongSwan's (ROUNDS=3 SECONDS_EACH=4 UDP_RATE=200M)
+# make fuzz           list the fuzz targets; TARGET=name MINUTES=5: run one, guided by coverage (MERGE=1: tidy its corpus)
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/adit/target
 NAME ?= *
@@ -11,7 +12,7 @@ JOBS ?= 2
 HEADEND ?= adit
 BENCH = $(CARGO_TARGET_DIR)/release/adit-bench
 
-.PHONY: run test scenarios scenario bench bench-headend build
+.PHONY: run test scenarios scenario bench bench-headend fuzz build
 .DEFAULT_GOAL := build
 
 build:
@@ -38,3 +39,6 @@ bench-headend:
 	@deploy/install-peers.sh
 	@cargo build --quiet --release --workspace
 	@bench/compare/headend-cpu.sh
+
+fuzz:
+	@bench/fuzz.sh

@@ -2,11 +2,12 @@
 
 mod harness;
 
-use adit_dataplane::contract::DropReason;
+use adit_dataplane::contract::{DropReason, Event, Lifetime, Limits, SequenceNumbers};
 use adit_dataplane::packet::{Channel, Meta, Segments};
 use adit_dataplane::wire::traffic_class::TrafficClass;
 use bolero::check;
 use harness::*;
+use std::collections::BTreeSet;
 
 /// One input is a list of packets: kind, length, bytes.
 fn packets(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
@@ -21,13 +22,22 @@ fn packets(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     packets
 }
 
+/// So that it ends within an input.
+fn short() -> Lifetime {
+    let limits = |packets, octets| Limits { packets: Some(packets), octets: Some(octets), time: None };
+    Lifetime { soft: limits(8, 2000), hard: limits(24, 8000) }
+}
+
 #[test]
 fn any_bytes_through_a_turn() {
     check!().for_each(|bytes: &[u8]| {
         let mut world = World::new(2);
-        let (alice, bob) = (world.connect(0, 1, gcm()), world.connect(1, 2, suites()[6]));
-        let mut sequence = 0;
-        let (mut arrived, mut sealed) = (0u64, 0u64);
+        let alice = world.connect(0, 1, gcm());
+        let (numbers, lifetime) = (SequenceNumbers::Extended, short());
+        let bob = world.admit(Client { numbers, lifetime, ..Client::new(1, 2, suites()[6]) });
+        let mut sequence = 0u32;
+        let (mut arrived, mut from_elsewhere) = (0u64, 0);
+        let mut sealed = BTreeSet::new();
         let mut cut = 0u64;
         for (kind, packet) in packets(bytes) {
             let worker = usize::from(kind >> 6 & 1);
@@ -46,12 +56,22 @@ fn any_bytes_through_a_turn() {
                     let mut body = packet.to_vec();
                     body.resize(body.len().next_multiple_of(client.align()).max(client.align()), 0);
                     let (trailer_at, trailer) = (body.len() - 2, [body[body.len() - 2], body[body.len() - 1]]);
-                    sealed += 1;
-                    let esp = client.seal_raw(sequence, &body[..trailer_at], &[], trailer[0], trailer[1]);
+                    // some again, or ahead of the others, and some from another port
+                    let [high, low] = packet.first_chunk().copied().unwrap_or_default();
+                    let (number, mut path) = match kind & 0x0f {
+                        6 => (sequence.wrapping_add_signed(i16::from_be_bytes([high, low]).into()), client.path),
+                        _ => (sequence, client.path),
+                    };
+                    if kind & 0x0f == 7 {
+                        path.peer.set_port(u16::from_be_bytes([high, low]));
+                        from_elsewhere += 1;
+                    }
+                    sealed.insert((client.spi, number));
+                    let esp = client.seal_raw(number, &body[..trailer_at], &[], trailer[0], trailer[1]);
                     // of any class, and maybe out of fragments
                     let meta = Meta {
                         channel: [Channel::NatT, Channel::CiscoUdp, Channel::Esp][usize::from(kind) % 3],
-                        path: Some(client.path),
+                        path: Some(path),
                         outer_class: TrafficClass::from_octet(packet.first().copied().unwrap_or_default()),
                         longest_fragment: (kind & 0x10 != 0).then_some(u16::from(trailer[0]) * 9),
                         ..Meta::default()
@@ -106,6 +126,8 @@ fn any_bytes_through_a_turn() {
         // Cutting and telling senders make packets; nothing makes one vanish.
         assert!(departed.len() as u64 + drops + ike >= arrived - cut);
         let opened = alice.up_counters.totals().packets + bob.up_counters.totals().packets;
-        assert!(opened <= sealed, "only what was sealed with the key comes out");
+        assert!(opened <= sealed.len() as u64, "only what was sealed with the key comes out, and that once");
+        let moved = world.events().iter().filter(|event| matches!(event, Event::Moved { .. })).count();
+        assert!(moved <= 2 * from_elsewhere, "a tunnel follows authentic packets, there and back");
     });
 }

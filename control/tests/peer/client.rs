@@ -354,6 +354,31 @@ impl Client {
         let keys = IkeKeys::rekey(&old.keys, suite, &shared, &nonce_i, nonce_r, spi_i, spi_r);
         Sa::new(spi_i, spi_r, keys, 0)
     }
+
+    /// The same, as far as it succeeds.
+    pub fn rekey_ike_perhaps(&mut self, world: &mut World, old: &mut Sa) -> Option<Sa> {
+        let (spi_i, nonce_i) = (IkeSpi(self.word()), self.bytes(32));
+        let pair = KeyPair::generate(KexGroup::X25519, &mut self.random);
+        let payloads = [
+            Payload::Sa(offer_ike(&self.ike, &spi_i.0.to_be_bytes())),
+            Payload::Nonce(nonce_i.clone()),
+            Payload::Ke(KeyExchange { group: 31, public: pair.public().to_vec() }),
+        ];
+        let request = old.request(Exchange::CreateChildSa, &payloads);
+        let sent = world.deliver(&self.on_4500(request));
+        let Some(answer) = sent.first() else {
+            old.next -= 1;
+            return None;
+        };
+        let incoming = parse(&answer.bytes).ok()?;
+        let inside = old.theirs.open(&incoming).ok()?;
+        let [Payload::Sa(proposals), Payload::Nonce(nonce_r), Payload::Ke(ke)] = &inside[..] else { return None };
+        let (chosen, suite) = choose_ike(proposals, &self.ike).ok()?;
+        let spi_r = IkeSpi(u64::from_be_bytes(chosen.spi.try_into().ok()?));
+        let shared = pair.agree(&ke.public).ok()?;
+        let keys = IkeKeys::rekey(&old.keys, suite, &shared, &nonce_i, nonce_r, spi_i, spi_r);
+        Some(Sa::new(spi_i, spi_r, keys, 0))
+    }
 }
 
 impl Sa {

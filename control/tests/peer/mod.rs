@@ -14,7 +14,7 @@ use adit_control::ike::engine::Engine;
 use adit_control::ike::wire::Id;
 use adit_crypto::random::SeededRandom;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{ClusterSlot, Event, IkeDatagram, SpiLayout, WorkerId};
+use adit_dataplane::contract::{ClusterSlot, Event, IkeDatagram, OutboundSpec, SpiLayout, WorkerId};
 use adit_dataplane::time::Instant;
 use dataplane::Dataplane;
 use std::sync::Arc;
@@ -109,6 +109,13 @@ pub fn login_of(connection: &mut Connection) -> &mut LoginV2 {
     }
 }
 
+/// Every line is written out, so that what a peer sent is shown as it would be, and goes nowhere.
+pub fn log_to_nowhere() {
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(std::io::sink);
+    // Another test has done it already, perhaps.
+    let _ = subscriber.try_init();
+}
+
 /// The engine, its dataplane and the time.
 pub struct World {
     pub engine: Engine,
@@ -160,6 +167,26 @@ impl World {
             }
             let Some((worker, report)) = self.dataplane.reports.pop_front() else { return sent };
             self.engine.handle_event(self.now, worker, report);
+        }
+    }
+
+    /// The engine's books and the dataplane agree.
+    #[track_caller]
+    pub fn assert_books_agree(&self) {
+        let held = self.engine.holdings();
+        let tunnels = &self.dataplane.tunnels;
+        assert_eq!(held.tunnels, tunnels.len());
+        // One more for each child SA that is being asked for; one question at a time.
+        let inbound = tunnels.values().map(|tunnel| tunnel.inbound.len()).sum::<usize>();
+        assert!((inbound..=inbound + held.sessions).contains(&held.spis), "{} for {inbound}", held.spis);
+        assert_eq!(held.routes, self.dataplane.routes_published());
+        assert_eq!(held.leases, held.routes);
+        assert!(held.tunnels <= held.sessions);
+        assert_eq!(self.engine.sessions(self.now).len(), held.sessions + held.half_open);
+        assert!(held.ike_sas <= 3 * held.sessions + held.half_open);
+        for tunnel in tunnels.values() {
+            let paired = |sa: &OutboundSpec| tunnel.inbound.contains_key(&sa.pair);
+            assert!(tunnel.outbound.values().all(paired), "what is sent on has its other half");
         }
     }
 
