@@ -14,7 +14,7 @@ for other in 5,2,65001,2 5,1,65001,14 7/128,2,65001,2 7/256,2,65001,14 7/128,2,1
   hold "main mode: $other gets none" not handshake --trans=$other
 done
 
-aggressive() { scan -A --id="$1" --idtype=11 --dhgroup=14 --trans=$configured --nat-t --vendor=12f5f28c457168a9702d9fe274cc0100 --vendor=09002689dfd6b712 --vendor=afcad71368a1f1c96b8696fc77570100; }
+aggressive() { scan -A --id="$1" --idtype=11 --dhgroup=14 --trans=$configured --vendor=4a131c81070358455c5728f20e95452f --vendor=12f5f28c457168a9702d9fe274cc0100 --vendor=09002689dfd6b712 --vendor=afcad71368a1f1c96b8696fc77570100; }
 # shape GROUP: what came back, without what is random.
 shape() { aggressive "$1" | grep -vE '^(Starting|Ending)|CKY-R' | sed -E 's/[0-9a-f]{40,}/…/g; s/\([0-9]+ bytes\)/(n bytes)/; s/^.*Aggressive/Aggressive/'; }
 hold "aggressive mode: what a known group gets and what an unknown one gets look alike" answers "$(shape riggroup)" shape nosuchgroup

@@ -6,7 +6,7 @@ rig_up
 try() {
   : >"$RIG_DIR/c1/vpnc.log" 2>/dev/null || true
   not vpnc_connect c1 "$ADIT_SCENARIO/$1.conf" || return 1
-  grep -vE 'cookie|spi|[0-9a-f]{16}' "$RIG_DIR/c1/vpnc.log" | tail -3 >"$RIG_DIR/heard-$1"
+  grep -vE 'cookie|spi|[0-9a-f]{16}|^ \[20' "$RIG_DIR/c1/vpnc.log" | tail -3 >"$RIG_DIR/heard-$1"
 }
 for wrong in group secret user password locked; do
   hold "$wrong: refused" try "$wrong"
