@@ -36,7 +36,7 @@ fn any_bytes_through_a_turn() {
         let (numbers, lifetime) = (SequenceNumbers::Extended, short());
         let bob = world.admit(Client { numbers, lifetime, ..Client::new(1, 2, suites()[6]) });
         let mut sequence = 0u32;
-        let (mut arrived, mut from_elsewhere) = (0u64, 0);
+        let (mut arrived, mut from_elsewhere) = (0u64, 0usize);
         let mut sealed = BTreeSet::new();
         let mut cut = 0u64;
         for (kind, packet) in packets(bytes) {
@@ -64,13 +64,14 @@ fn any_bytes_through_a_turn() {
                     };
                     if kind & 0x0f == 7 {
                         path.peer.set_port(u16::from_be_bytes([high, low]));
-                        from_elsewhere += 1;
                     }
+                    let channel = [Channel::NatT, Channel::CiscoUdp, Channel::Esp][usize::from(kind) % 3];
+                    from_elsewhere += usize::from(kind & 0x0f == 7 || channel != Channel::NatT);
                     sealed.insert((client.spi, number));
                     let esp = client.seal_raw(number, &body[..trailer_at], &[], trailer[0], trailer[1]);
                     // of any class, and maybe out of fragments
                     let meta = Meta {
-                        channel: [Channel::NatT, Channel::CiscoUdp, Channel::Esp][usize::from(kind) % 3],
+                        channel,
                         path: Some(path),
                         outer_class: TrafficClass::from_octet(packet.first().copied().unwrap_or_default()),
                         longest_fragment: (kind & 0x10 != 0).then_some(u16::from(trailer[0]) * 9),
