@@ -2,8 +2,8 @@
 . "$(dirname "$0")/../rig.sh"
 
 rig_up
-# scan OPTIONS: one probe, no retries.
-scan() { in_ns c1 ike-scan --retry=1 --timeout=1500 -M "$@" $HEADEND4 | tee -a "$RIG_DIR/ike-scan.log"; }
+# scan OPTIONS: one probe, asked three times if need be.
+scan() { in_ns c1 ike-scan --retry=3 --timeout=500 --backoff=1 -M "$@" $HEADEND4 | tee -a "$RIG_DIR/ike-scan.log"; }
 handshake() { scan "$@" | grep -E 'Handshake returned'; }
 
 # Encryption/key length, hash (2 SHA-1, 4 SHA-256), authentication (65001 XAUTHInitPreShared), group.
@@ -17,6 +17,7 @@ done
 aggressive() { scan -A --id="$1" --idtype=11 --dhgroup=14 --trans=$configured --vendor=4a131c81070358455c5728f20e95452f --vendor=12f5f28c457168a9702d9fe274cc0100 --vendor=09002689dfd6b712 --vendor=afcad71368a1f1c96b8696fc77570100; }
 # shape GROUP: what came back, without what is random.
 shape() { aggressive "$1" | grep -vE '^(Starting|Ending)|CKY-R' | sed -E 's/[0-9a-f]{40,}/…/g; s/\([0-9]+ bytes\)/(n bytes)/; s/^.*Aggressive/Aggressive/'; }
+hold "aggressive mode: a known group gets a handshake" eval "aggressive riggroup | grep 'Aggressive Mode Handshake returned'"
 hold "aggressive mode: what a known group gets and what an unknown one gets look alike" answers "$(shape riggroup)" shape nosuchgroup
 
 capture_end
@@ -27,12 +28,13 @@ asked=$(octets "udp.dstport == 500 && ip.dst == $HEADEND4") told=$(octets "udp.s
 echo "asked with $asked octets, told $told" | tee -a "$RIG_DIR/speeds"
 hold "probes were answered" test "$told" -gt 500
 hold "with fewer octets than they had" test "$told" -le "$asked"
-# longer: answers that are longer than the longest question of the same cookie.
+# longer: logins that were told more than they had asked, in sum.
 longer() {
   tshark -r "$RIG_DIR/wan.pcap" -Y "isakmp" -T fields -e isakmp.ispi -e ip.src -e udp.length 2>/dev/null |
-    awk -v h=$HEADEND4 '$2 != h {if ($3 > asked[$1]) asked[$1] = $3} $2 == h {if ($3 > asked[$1]) print $1, $3, asked[$1]}'
+    awk -v h=$HEADEND4 '{if ($2 == h) told[$1] += $3; else asked[$1] += $3}
+      END {for (login in told) if (told[login] > asked[login]) print login, told[login], asked[login]}'
 }
-hold "each of them" answers "" longer
+hold "and so each login" answers "" longer
 # again: answers that came more than once.
 again() { tshark -r "$RIG_DIR/wan.pcap" -Y "isakmp && ip.src == $HEADEND4" -T fields -e isakmp.ispi -e isakmp.exchangetype 2>/dev/null | sort | uniq -d; }
 hold "none of them twice" answers "" again
