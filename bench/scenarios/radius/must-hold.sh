@@ -2,17 +2,8 @@
 . "$(dirname "$0")/../rig.sh"
 [ "$ADIT_HEADEND" = adit ] || skip "it asks adit's own client of RADIUS; strongSwan has another"
 
-# server N: freeradius on 127.0.0.N, until it answers.
-server() {
-  local place=$RIG_DIR/radius$1
-  mkdir -p -m 700 "$place"
-  cp "$ADIT_SCENARIO/users" "$place/users"
-  sed "s#@PLACE@#$place#; s#@ADDRESS@#127.0.0.$1#" "$ADIT_SCENARIO/radiusd.conf" >"$place/radiusd.conf"
-  ip netns exec "$RIG-h" freeradius -d "$place" -n radiusd -f -l stdout >"$place/log" 2>&1 &
-  echo $! >"$place/rig.pid"
-  until_true 10 grep -q 'Ready to process requests' "$place/log"
-}
-server_pid() { cat "$RIG_DIR/radius$1/rig.pid"; }
+# server N: freeradius on 127.0.0.N.
+server() { freeradius_start "$1" "127.0.0.$1" "$ADIT_SCENARIO/users"; }
 
 # ask USER ANSWERS [OPTION...]: a login; ANSWERS are the lines that are typed. Prints what comes, and the exit status.
 ask() {
@@ -29,7 +20,7 @@ ask() {
 lines() { counted "$1" cat; }
 records() { counted "$1" sort -u; }
 counted() {
-  local books=$RIG_DIR/radius$1/books
+  local books=$RIG_DIR/radius-$1/books
   [ -e "$books" ] || { echo "0 0 0"; return; }
   awk -v RS= -v FS='\n' '{for (i = 2; i <= NF; i++) if ($i !~ /\tTimestamp = /) printf "%s;", $i; print ""}' "$books" | "${@:2}" |
     awk '/Acct-Status-Type = Start/ {a++} /Acct-Status-Type = Interim-Update/ {b++} /Acct-Status-Type = Stop/ {c++} END {print a+0, b+0, c+0}'
@@ -74,8 +65,8 @@ hold "a locked user stays out" answers $'reject: the user is locked\nstatus 1' a
 
 hold "start, interim and stop are written" says <(ask alice alice-pass --account) 'accounting: .* is written' 3
 hold "each is in the books once" answers "1 1 1" lines 1
-hold "they are of one session" is 1 "$(grep -c . <(grep -h 'Acct-Session-Id' "$RIG_DIR/radius1/books" | sort -u))"
-hold "with the class that the server gave" says "$RIG_DIR/radius1/books" 'Class = 0x73616c6573' 3
+hold "they are of one session" is 1 "$(grep -c . <(grep -h 'Acct-Session-Id' "$RIG_DIR/radius-1/books" | sort -u))"
+hold "with the class that the server gave" says "$RIG_DIR/radius-1/books" 'Class = 0x73616c6573' 3
 
 # Every second packet of the servers is lost, the first among them.
 in_ns h nft -f - <<'RULES'
@@ -92,13 +83,13 @@ hold "each is in the books once more, repeats being the same" answers "2 2 2" re
 in_ns h nft delete table inet loss
 hold "the other server has not been asked for books" answers "0 0 0" lines 2
 
-kill -STOP "$(server_pid 1)"
+freeradius_stalls 1
 hold "a silent server is passed over" answers "${welcome/127.0.0.1/127.0.0.2}" ask alice alice-pass
-kill -CONT "$(server_pid 1)"
-end_process TERM "$(server_pid 1)" || true
+freeradius_goes_on 1
+freeradius_stop 1 || true
 hold "without the first server, the second keeps the books" says <(ask alice alice-pass --account) 'accounting: .* is written' 3
 hold "each is in its books once" answers "1 1 1" lines 2
-end_process TERM "$(server_pid 2)" || true
+freeradius_stop 2 || true
 hold "without servers nobody is let in" answers $'unavailable: no server answered\nstatus 3' ask alice alice-pass
 hold "but local users are" says <(ask lara lara-pass) '^accept: local user$'
 

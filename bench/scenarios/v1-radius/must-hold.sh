@@ -23,7 +23,7 @@ hold "the log says why" says "$(headend_log)" 'cause="?server_refused'
 hold "the server has seen it" says "$RIG_DIR/radius-first/log" 'Login incorrect'
 hold "no accounting for it" answers "1 starts, 1 stops" records first
 
-hold "challenge: the token's code is asked for and taken" vpnc_connect c1 "$ADIT_SCENARIO/carol.conf" --xauth-inter --password-helper "$ADIT_SCENARIO/token.sh"
+hold "challenge: the token's code is asked for and taken" vpnc_connect c1 "$ADIT_SCENARIO/otto.conf" --xauth-inter --password-helper "$ADIT_SCENARIO/token.sh"
 hold "the inner server answers" reaches c1 "$SERVER4"
 vpnc_stop c1 || true
 hold "nothing is left" within 5 nothing_left
@@ -45,7 +45,7 @@ freeradius_goes_on first
 sleep 1
 # twice SERVER: records that it has more than once.
 twice() {
-  awk '/Acct-Status-Type/ {type = $3} /Acct-Session-Id/ {id = $3} /^$/ {if (id) print type, id; id = ""}' "$RIG_DIR/radius-$1/acct/detail" | sort | uniq -d
+  awk '/Acct-Status-Type/ {type = $3} /Acct-Session-Id/ {id = $3} /^$/ {if (id) print type, id; id = ""}' "$RIG_DIR/radius-$1/books" | sort | uniq -d
 }
 hold "the first one has nothing twice, though it has slept through some of it" answers "" twice first
 hold "nor has the second" answers "" twice second

@@ -1,3 +1,3 @@
 #!/bin/sh
 # What vpnc asks for everything that it would ask its user.
-case "$*" in *[Cc]ode*) echo 123456 ;; *) echo carol-pass ;; esac
+case "$*" in *[Cc]ode*) echo 123456 ;; *) echo otto-pass ;; esac
