@@ -251,6 +251,22 @@ held() {
 # reaches HOST ADDRESS: three pings, three answers.
 reaches() { in_ns "$1" ping -q -c 3 -i 0.2 -W 2 "$2"; }
 
+# answered FROM TO OCTETS do|dont [TOS]: an echo request that is so long with all its headers is answered.
+answered() {
+  local headers=28
+  [[ $2 != *:* ]] || headers=48
+  in_ns "$1" ping -c 1 -W 2 -Q "${5:-0}" -M "$4" -s $(($3 - headers)) "$2"
+}
+# told FROM TO OCTETS MTU: it is not; an error names the MTU.
+told() {
+  local out
+  if out=$(answered "$1" "$2" "$3" do 2>&1); then
+    printf 'expected: mtu %s\ngot: an answer\n' "$4"
+    return 1
+  fi
+  grep -E "mtu ?[=:] ?$4\b" <<<"$out" || { printf 'expected: mtu %s\ngot: %s\n' "$4" "$(tr '\n' ' ' <<<"$out")"; return 1; }
+}
+
 # payload MEGABYTES: a file of random bytes, made once.
 payload() {
   local file=$RIG_DIR/payload-$1

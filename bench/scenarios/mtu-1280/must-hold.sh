@@ -9,22 +9,6 @@ done
 in_ns r nft -f - <<<'table ip rig_icmp { chain out { type filter hook output priority 0; oifname "wan" meta l4proto icmp drop; }; }'
 
 learned() { ctl workers --json | jq '[.[].mtu_learned] | add'; }
-# answered FROM TO OCTETS do|dont: an echo request that is so long with all its headers is answered.
-answered() {
-  local headers=28
-  [[ $2 != *:* ]] || headers=48
-  in_ns "$1" ping -c 1 -W 2 -M "$4" -s $(($3 - headers)) "$2"
-}
-# told FROM TO OCTETS MTU: it is not; an error names the MTU.
-told() {
-  local out
-  if out=$(answered "$1" "$2" "$3" do 2>&1); then
-    printf 'expected: mtu %s\ngot: an answer\n' "$4"
-    return 1
-  fi
-  grep -E "mtu ?[=:] ?$4\b" <<<"$out" || { printf 'expected: mtu %s\ngot: %s\n' "$4" "$(tr '\n' ' ' <<<"$out")"; return 1; }
-}
-
 # What fits 1280 octets with AES-GCM: less IP (20 or 40), UDP 8, ESP 8, IV 8, ICV 16, trailer 2.
 learns=0
 for line in "c1 IPv4 1218" "c2 IPv6 1198"; do

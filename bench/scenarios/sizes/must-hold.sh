@@ -7,22 +7,6 @@ ip -n "$RIG-s" link set eth0 mtu 9000
 hold_login
 v4=$(virtual_ip c1 4) v6=$(virtual_ip c1 6)
 
-# answered FROM TO OCTETS do|dont [TOS]: an echo request that is so long with all its headers is answered.
-answered() {
-  local headers=28
-  [[ $2 != *:* ]] || headers=48
-  in_ns "$1" ping -c 1 -W 2 -Q "${5:-0}" -M "$4" -s $(($3 - headers)) "$2"
-}
-# told FROM TO OCTETS MTU: it is not; an error names the MTU.
-told() {
-  local out
-  if out=$(answered "$1" "$2" "$3" do 2>&1); then
-    printf 'expected: mtu %s\ngot: an answer\n' "$4"
-    return 1
-  fi
-  grep -E "mtu ?[=:] ?$4\b" <<<"$out" || { printf 'expected: mtu %s\ngot: %s\n' "$4" "$(tr '\n' ' ' <<<"$out")"; return 1; }
-}
-
 # First: who has been told the MTU announces no more.
 hold "10 MB arrive unchanged from server to client" transfers s c1 "$v4" 10 60
 clamped() { [ "$(ctl workers --json | jq '[.[].mss_clamped] | add')" -gt 0 ]; }
