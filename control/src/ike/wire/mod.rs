@@ -21,6 +21,7 @@ pub(in crate::ike) use clear_answer::clear_answer;
 pub use error::{Fault, Limited, WireError};
 pub use header::{Exchange, Flags, Header, IkeSpi};
 pub use id::{Id, IdKind};
+pub(in crate::ike) use notify::notify_kinds;
 pub use notify::{Notify, NotifyKind};
 pub(in crate::ike) use numbers::{FRAGMENT_HEADER_LEN, GENERIC_LEN, kind};
 pub(in crate::ike) use parse::parse_inner;

@@ -2,11 +2,12 @@
 
 use super::Protocol;
 
+/// A registry of notifications, for either version of IKE.
 macro_rules! notify_kinds {
     ($($variant:ident = $number:literal,)+) => {
         /// Notify message types that adit knows; all others are kept by number.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[expect(missing_docs, reason = "the IANA registry's names")]
+        #[expect(missing_docs, reason = "the registry's names")]
         pub enum NotifyKind {
             $($variant,)+
             /// Any other number.
@@ -14,18 +15,20 @@ macro_rules! notify_kinds {
         }
 
         impl NotifyKind {
-            /// The IANA number.
+            /// The number on the wire, IANA's or one that a vendor took.
             pub const fn iana(self) -> u16 {
                 match self { $(Self::$variant => $number,)+ Self::Other(number) => number }
             }
 
-            /// From the IANA number.
+            /// From the number.
             pub const fn from_iana(number: u16) -> Self {
                 match number { $($number => Self::$variant,)+ other => Self::Other(other) }
             }
         }
     };
 }
+
+pub(in crate::ike) use notify_kinds;
 
 notify_kinds! {
     UnsupportedCriticalPayload = 1,

@@ -1,31 +1,7 @@
 //! Notification payloads (RFC 2408 section 3.14, RFC 2407 section 4.6.3, RFC 3706, and Cisco's).
 
 use super::Protocol;
-
-macro_rules! notify_kinds {
-    ($($variant:ident = $number:literal,)+) => {
-        /// Notify message types that adit knows; all others are kept by number.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[expect(missing_docs, reason = "the registry's names")]
-        pub enum NotifyKind {
-            $($variant,)+
-            /// Any other number.
-            Other(u16),
-        }
-
-        impl NotifyKind {
-            /// The IANA number, or the one that Cisco took.
-            pub const fn iana(self) -> u16 {
-                match self { $(Self::$variant => $number,)+ Self::Other(number) => number }
-            }
-
-            /// From the number.
-            pub const fn from_iana(number: u16) -> Self {
-                match number { $($number => Self::$variant,)+ other => Self::Other(other) }
-            }
-        }
-    };
-}
+use crate::ike::wire::notify_kinds;
 
 notify_kinds! {
     InvalidPayloadType = 1,
