@@ -6,7 +6,7 @@ use crate::ike::counters::Ignored;
 use crate::ike::service::{Arrival, Farewell, Node, Origin, TimerKey};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
-    Asked, Claim, Established, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
+    Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
     tell_refused,
 };
 use crate::ike::wire::{Id, IkeSpi, limits};
@@ -108,7 +108,7 @@ impl Engine {
         let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
         let id = SessionId(self.next_id);
         let _span = tracing::info_span!("session", session = %id).entered();
-        match respond(now, &mut self.node, id, worker, datagram, arrival, &incoming) {
+        match respond(First { now, id, worker, datagram, arrival }, &mut self.node, &incoming) {
             Ok(half) => {
                 tracing::debug!(peer = %datagram.path.peer, exchange = header.exchange.name(), "half-open");
                 self.next_id = self.unused_id(self.next_id);

@@ -10,24 +10,21 @@
 
 use super::choose::choose;
 use super::cipher::{Iv, MessageCipher};
-use super::client::Client;
-use super::fragments::Reassembly;
 use super::group;
-use super::half_open::{Begun, Expects, HalfOpen, Turn};
+use super::half_open::{Begun, Expects, First, HalfOpen, Heard};
 use super::isakmp_sa::Cookies;
 use super::keys::{IkeKeys, Skeyid, Transcript};
 use super::nat::nat_d_hash;
-use super::nat_seen::Traversal;
 use super::phase_1::{Contact, Refused, clear_within, nonce_for, traversal_id, vendor_ids};
 use super::proof;
 use super::suite::Suite;
 use super::wire::{Body, Chain, Exchange, Id, Identification, NotifyKind, Payload, payload_body};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, Node};
-use crate::session::{Cause, SessionId};
+use crate::ike::service::Node;
+use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, WorkerId};
+use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
 
 /// Waits for the third message; keys are agreed.
@@ -45,15 +42,7 @@ pub(super) struct ExpectAggressiveProof {
 }
 
 /// Answers a first message.
-pub(super) fn respond(
-    now: Instant,
-    node: &mut Node,
-    id: SessionId,
-    worker: WorkerId,
-    datagram: &IkeDatagram,
-    arrival: Arrival,
-    chain: &Chain<'_>,
-) -> Result<HalfOpen, Refused> {
+pub(super) fn respond(first: First<'_>, node: &mut Node, chain: &Chain<'_>) -> Result<HalfOpen, Refused> {
     let parts = (chain.sa(), chain.ke(), chain.nonce(), chain.id());
     let (Some((proposals, sa_i)), Some(public_i), Some(nonce_i), Some((identification, id_i))) = parts else {
         return Err(Refused::Silence(Ignored::Malformed));
@@ -65,7 +54,7 @@ pub(super) fn respond(
     let (connection, secret, limit) = (group.connection, group.secret.clone(), group.like.login.aggressive_limit);
     let chosen = choose(proposals, std::iter::once(group.like.login));
     let carried = group::transports(node, group.like.index);
-    node.aggressive_budget.take(now, datagram.path.peer.ip(), limit.get()).map_err(Refused::Silence)?;
+    node.aggressive_budget.take(first.now, first.datagram.path.peer.ip(), limit.get()).map_err(Refused::Silence)?;
     let chosen = chosen.map_err(|none| Refused::no_proposal(&none))?;
     let suite = Suite::from(chosen.offer);
 
@@ -73,18 +62,15 @@ pub(super) fn respond(
     let public_r = pair.public().to_vec();
     let Ok(shared) = pair.agree(public_i) else { return Err(Refused::Silence(Ignored::BadPublicValue)) };
     let nonce_r = nonce_for(node, nonce_i);
-    let responder = node.new_ike_spi(id);
-    let cookies = Cookies { initiator: arrival.spi_i, responder };
-    let mut client = Client::default();
-    client.hear(chain);
-    let traversal = Traversal::unknown(client.traversal());
+    let heard = Heard::take(&first, node, chain);
+    let Cookies { initiator, responder } = heard.cookies;
 
     let method = chosen.offer.method;
     let skeyid = proof::skeyid(method, suite, &secret, &shared, [nonce_i, &nonce_r]);
-    let keys = skeyid.derive(&shared, cookies.initiator, cookies.responder);
+    let keys = skeyid.derive(&shared, initiator, responder);
     let cipher = keys.cipher();
     let iv = cipher.phase_1_iv(public_i, &public_r);
-    let over = Transcript { public_i, public_r: &public_r, cookie_i: cookies.initiator, cookie_r: responder, sa_i };
+    let over = Transcript { public_i, public_r: &public_r, cookie_i: initiator, cookie_r: responder, sa_i };
     let ours = Payload::Id(Identification::of(node.config.identity.clone()));
     let hash_r = skeyid.hash_r(&over, &payload_body(&ours));
     let hash_i = skeyid.hash_i(&over, id_i);
@@ -104,31 +90,14 @@ pub(super) fn respond(
     let mut needed =
         vec![Payload::Sa(vec![chosen.answer]), Payload::Ke(public_r.clone()), Payload::Nonce(nonce_r), ours];
     needed.extend(said);
-    let hash = |address| nat_d_hash(suite.hash, cookies.initiator, cookies.responder, address);
-    needed.extend(traversal_id(&traversal));
-    needed.extend(traversal.payloads(datagram.path, carried, hash));
-    let more = vendor_ids(&client, method);
-    let answer = clear_within(datagram.bytes.len(), cookies, Exchange::Aggressive, &needed, &more);
+    let hash = |address| nat_d_hash(suite.hash, initiator, responder, address);
+    needed.extend(traversal_id(&heard.traversal));
+    needed.extend(heard.traversal.payloads(first.datagram.path, carried, hash));
+    let more = vendor_ids(&heard.client, method);
+    let answer = clear_within(first.datagram.bytes.len(), heard.cookies, Exchange::Aggressive, &needed, &more);
 
     let expects = ExpectAggressiveProof { connection, identity, secret, skeyid, keys, cipher, iv, hash_i };
-    let mut turn = Turn::default();
-    turn.say(node, worker, datagram, answer);
-    let begun = Begun {
-        id,
-        arrival,
-        cookies,
-        path: datagram.path,
-        worker,
-        since: now,
-        client,
-        offer: chosen.offer,
-        sa_i: sa_i.to_vec(),
-        traversal,
-        turn,
-        fragments: Reassembly::default(),
-        refused: None,
-        wrong: 0,
-    };
+    let begun = Begun::answering(first, node, heard, chosen.offer, sa_i, answer);
     Ok(HalfOpen { begun, expects: Expects::AggressiveProof(Box::new(expects)) })
 }
 

@@ -23,6 +23,34 @@ pub(crate) struct HalfOpen {
     pub(super) expects: Expects,
 }
 
+/// A first message: when, where and by whom it came in, and the session that it is to be.
+#[derive(Clone, Copy)]
+pub(crate) struct First<'a> {
+    pub(crate) now: Instant,
+    pub(crate) id: SessionId,
+    pub(crate) worker: WorkerId,
+    pub(crate) datagram: &'a IkeDatagram,
+    pub(crate) arrival: Arrival,
+}
+
+/// What a first message says of its client, and the cookies of the exchange that answers it.
+pub(super) struct Heard {
+    pub(super) cookies: Cookies,
+    pub(super) client: Client,
+    pub(super) traversal: Traversal,
+}
+
+impl Heard {
+    /// Takes a cookie of ours; who goes no further gives it back.
+    pub(super) fn take(first: &First<'_>, node: &mut Node, chain: &Chain<'_>) -> Self {
+        let cookies = Cookies { initiator: first.arrival.spi_i, responder: node.new_ike_spi(first.id) };
+        let mut client = Client::default();
+        client.hear(chain);
+        let traversal = Traversal::unknown(client.traversal());
+        Self { cookies, client, traversal }
+    }
+}
+
 /// What is known in all of phase 1.
 pub(crate) struct Begun {
     pub(crate) id: SessionId,
@@ -177,6 +205,37 @@ impl Step {
 }
 
 impl Begun {
+    /// A first message is answered.
+    pub(super) fn answering(
+        first: First<'_>,
+        node: &mut Node,
+        heard: Heard,
+        offer: IkeOffer,
+        sa_i: &[u8],
+        answer: Vec<u8>,
+    ) -> Self {
+        let First { now, id, worker, datagram, arrival } = first;
+        let Heard { cookies, client, traversal } = heard;
+        let mut turn = Turn::default();
+        turn.say(node, worker, datagram, answer);
+        Self {
+            id,
+            arrival,
+            cookies,
+            path: datagram.path,
+            worker,
+            since: now,
+            client,
+            offer,
+            sa_i: sa_i.to_vec(),
+            traversal,
+            turn,
+            fragments: Reassembly::default(),
+            refused: None,
+            wrong: 0,
+        }
+    }
+
     /// A whole message. Until its proof is good, nothing changes but what is waited for.
     fn take(
         mut self,

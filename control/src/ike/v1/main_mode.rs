@@ -13,23 +13,20 @@
 
 use super::choose::{choose, may_be};
 use super::cipher::{Iv, MessageCipher, Opened};
-use super::client::Client;
-use super::fragments::Reassembly;
 use super::group;
-use super::half_open::{Begun, Expects, HalfOpen, Turn};
-use super::isakmp_sa::{Cookies, header};
+use super::half_open::{Begun, Expects, First, HalfOpen, Heard};
+use super::isakmp_sa::header;
 use super::keys::{IkeKeys, Skeyid, Transcript};
-use super::nat_seen::Traversal;
 use super::phase_1::{Contact, Refused, clear_within, login_of, nonce_for, traversal_id, vendor_ids};
 use super::proof;
 use super::suite::Suite;
 use super::wire::{Chain, Exchange, Id, Identification, IkeOffer, Payload, Sealed, payload_body};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, Node};
-use crate::session::{Cause, SessionId};
+use crate::ike::service::Node;
+use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, WorkerId};
+use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
 
 /// Waits for the fifth message. The secret is agreed, the keys may depend on who it is.
@@ -53,47 +50,19 @@ pub(super) struct Right {
 }
 
 /// Answers a first message.
-pub(super) fn respond(
-    now: Instant,
-    node: &mut Node,
-    id: SessionId,
-    worker: WorkerId,
-    datagram: &IkeDatagram,
-    arrival: Arrival,
-    chain: &Chain<'_>,
-) -> Result<HalfOpen, Refused> {
+pub(super) fn respond(first: First<'_>, node: &mut Node, chain: &Chain<'_>) -> Result<HalfOpen, Refused> {
     let Some((proposals, sa_i)) = chain.sa() else { return Err(Refused::Silence(Ignored::Malformed)) };
     let takes = group::connections(node).map(|named| named.login).filter(|login| login.modes.main());
     if takes.clone().next().is_none() {
         return Err(Refused::Silence(Ignored::ModeNotTaken));
     }
     let chosen = choose(proposals, takes).map_err(|none| Refused::no_proposal(&none))?;
-    let cookies = Cookies { initiator: arrival.spi_i, responder: node.new_ike_spi(id) };
-    let mut client = Client::default();
-    client.hear(chain);
-    let traversal = Traversal::unknown(client.traversal());
+    let heard = Heard::take(&first, node, chain);
     let mut needed = vec![Payload::Sa(vec![chosen.answer])];
-    needed.extend(traversal_id(&traversal));
-    let more = vendor_ids(&client, chosen.offer.method);
-    let answer = clear_within(datagram.bytes.len(), cookies, Exchange::MainMode, &needed, &more);
-    let mut turn = Turn::default();
-    turn.say(node, worker, datagram, answer);
-    let begun = Begun {
-        id,
-        arrival,
-        cookies,
-        path: datagram.path,
-        worker,
-        since: now,
-        client,
-        offer: chosen.offer,
-        sa_i: sa_i.to_vec(),
-        traversal,
-        turn,
-        fragments: Reassembly::default(),
-        refused: None,
-        wrong: 0,
-    };
+    needed.extend(traversal_id(&heard.traversal));
+    let more = vendor_ids(&heard.client, chosen.offer.method);
+    let answer = clear_within(first.datagram.bytes.len(), heard.cookies, Exchange::MainMode, &needed, &more);
+    let begun = Begun::answering(first, node, heard, chosen.offer, sa_i, answer);
     Ok(HalfOpen { begun, expects: Expects::KeyExchange })
 }
 

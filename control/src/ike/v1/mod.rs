@@ -48,7 +48,7 @@ mod views;
 pub mod wire;
 
 pub(crate) use established::{Claim, Established, Verdict};
-pub(crate) use half_open::{Asked, HalfOpen, Step};
+pub(crate) use half_open::{Asked, First, HalfOpen, Step};
 pub(crate) use login::{Login, LoginStep, Rest};
 pub(crate) use phase_1::{Proven, Refused, User};
 pub(crate) use respond::{respond, tell_refused};

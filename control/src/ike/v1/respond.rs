@@ -1,33 +1,22 @@
 //! First messages.
 
-use super::half_open::HalfOpen;
+use super::half_open::{First, HalfOpen};
 use super::isakmp_sa::{Cookies, clear};
 use super::phase_1::Refused;
 use super::wire::{Body, Exchange, Incoming, Notify, NotifyKind, Payload, Protocol};
 use super::{aggressive, main_mode};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, Node};
-use crate::session::SessionId;
-use adit_dataplane::contract::{IkeDatagram, WorkerId};
-use adit_dataplane::time::Instant;
+use crate::ike::service::Node;
 
 /// Answers one, or not.
-pub(crate) fn respond(
-    now: Instant,
-    node: &mut Node,
-    id: SessionId,
-    worker: WorkerId,
-    datagram: &IkeDatagram,
-    arrival: Arrival,
-    incoming: &Incoming<'_>,
-) -> Result<HalfOpen, Refused> {
+pub(crate) fn respond(first: First<'_>, node: &mut Node, incoming: &Incoming<'_>) -> Result<HalfOpen, Refused> {
     let Body::Clear(chain) = &incoming.body else { return Err(Refused::Silence(Ignored::UnexpectedExchange)) };
     if incoming.header.message_id != 0 {
         return Err(Refused::Silence(Ignored::UnexpectedExchange));
     }
     match incoming.header.exchange {
-        Exchange::MainMode => main_mode::respond(now, node, id, worker, datagram, arrival, chain),
-        Exchange::Aggressive => aggressive::respond(now, node, id, worker, datagram, arrival, chain),
+        Exchange::MainMode => main_mode::respond(first, node, chain),
+        Exchange::Aggressive => aggressive::respond(first, node, chain),
         Exchange::Informational | Exchange::Transaction | Exchange::QuickMode => {
             Err(Refused::Silence(Ignored::UnexpectedExchange))
         }
