@@ -4,6 +4,7 @@
 //! them.
 #![deny(unsafe_code)]
 
+pub mod carrier;
 pub mod contract;
 pub mod esp;
 pub mod fate;

@@ -3,4 +3,5 @@
 pub mod esp;
 pub mod icmp;
 pub mod ip;
+pub mod tcp;
 pub mod traffic_class;

@@ -1,0 +1,166 @@
+//! Whether octets are a frame.
+
+use super::trailer::{Inside, MAGIC, MAGIC_AT, TRAILER_LEN, read_trailer};
+use crate::wire::esp::{HEADER_LEN, IKE_HEADER_LEN, MAX_IKE_LEN};
+use memchr::memmem;
+use std::ops::Range;
+
+/// Octets of the UDP header before IKE.
+pub(super) const UDP_HEADER: usize = 8;
+/// Ports 500 to 500, which every Cisco end writes: an SPI that is never ESP's here, because it is ours to choose.
+pub(super) const IKE_PORTS: [u8; 4] = [0x01, 0xf4, 0x01, 0xf4];
+/// Octets of the longest frame.
+pub(super) const MAX_FRAME: usize = UDP_HEADER + MAX_IKE_LEN + TRAILER_LEN;
+
+/// One packet of the peer's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is.
+    pub inside: Inside,
+    /// Where the IKE message or the ESP packet lies in what was looked at.
+    pub at: Range<usize>,
+    /// Octets of all of it.
+    pub len: usize,
+}
+
+/// What stands at the front of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Front {
+    /// This.
+    Frame(Frame),
+    /// More must come.
+    Unfinished,
+    /// No frame begins here.
+    Nothing,
+}
+
+/// Looks for a frame that begins with the first of `octets`.
+pub(super) fn front(octets: &[u8]) -> Front {
+    if octets.len() < IKE_PORTS.len() {
+        return Front::Unfinished;
+    }
+    if octets.starts_with(&IKE_PORTS) { ike(octets) } else { esp(octets) }
+}
+
+/// A UDP header, an IKE message, a trailer. The checksum may be anything: Cisco's ends send 0.
+fn ike(octets: &[u8]) -> Front {
+    let Some(length) = octets.get(4..6) else { return Front::Unfinished };
+    let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+    if !(UDP_HEADER + IKE_HEADER_LEN..=UDP_HEADER + MAX_IKE_LEN).contains(&length) {
+        return Front::Nothing;
+    }
+    let Some(trailer) = octets.get(length..).and_then(<[u8]>::first_chunk) else { return Front::Unfinished };
+    match read_trailer(trailer) {
+        Some(Inside::Ike) => {
+            Front::Frame(Frame { inside: Inside::Ike, at: UDP_HEADER..length, len: length + TRAILER_LEN })
+        }
+        Some(Inside::Esp) | None => Front::Nothing,
+    }
+}
+
+/// ESP says nothing of its length: it ends before the first trailer.
+fn esp(octets: &[u8]) -> Front {
+    match first_trailer(octets) {
+        Some((at, Inside::Esp)) if at > HEADER_LEN => {
+            Front::Frame(Frame { inside: Inside::Esp, at: 0..at, len: at + TRAILER_LEN })
+        }
+        Some(_) => Front::Nothing,
+        None if octets.len() > MAX_FRAME => Front::Nothing,
+        None => Front::Unfinished,
+    }
+}
+
+/// Where the first trailer stands. Ciphertext contains its eight fixed octets once in 2^64 places.
+pub(super) fn first_trailer(octets: &[u8]) -> Option<(usize, Inside)> {
+    memmem::find_iter(octets, MAGIC).find_map(|magic| {
+        let at = magic.checked_sub(MAGIC_AT)?;
+        Some((at, read_trailer(octets.get(at..)?.first_chunk()?)?))
+    })
+}
+
+/// The frame that a segment's payload is, if it is one from its first octet to its last. The first trailer in it must be the
+/// last thing: two frames that somebody has joined end with a trailer too.
+#[inline]
+pub fn whole(payload: &[u8]) -> Option<Frame> {
+    match front(payload) {
+        Front::Frame(frame) if frame.len == payload.len() => Some(frame),
+        Front::Frame(_) | Front::Unfinished | Front::Nothing => None,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::carrier::ctcp::trailer::trailer;
+    use bolero::check;
+
+    /// An ESP packet in its frame.
+    pub(in super::super) fn esp_frame(spi: u32, len: usize) -> Vec<u8> {
+        let mut frame = spi.to_be_bytes().to_vec();
+        frame.extend((4..len).map(|at| (at * 7 + spi as usize) as u8));
+        frame.extend(trailer(Inside::Esp));
+        frame
+    }
+
+    /// An IKE message in its frame.
+    pub(in super::super) fn ike_frame(len: usize) -> Vec<u8> {
+        let mut frame = IKE_PORTS.to_vec();
+        frame.extend(((len + UDP_HEADER) as u16).to_be_bytes());
+        frame.extend([0, 0]);
+        frame.extend((0..len).map(|at| at as u8));
+        frame.extend(trailer(Inside::Ike));
+        frame
+    }
+
+    #[test]
+    fn one_packet_is_whole_and_a_piece_or_two_are_not() {
+        for frame in [esp_frame(0x1234_5678, 132), ike_frame(300)] {
+            let found = whole(&frame).unwrap();
+            assert_eq!(found.len, frame.len());
+            assert_eq!(whole(&frame[1..]).map(|found| found.inside), (found.inside == Inside::Esp).then_some(Inside::Esp));
+            assert_eq!(whole(&frame[..frame.len() - 1]), None);
+            assert_eq!(whole(&[&frame[..], &frame[..]].concat()), None);
+        }
+    }
+
+    #[test]
+    fn ike_lies_behind_its_udp_header_and_esp_lies_in_front() {
+        assert_eq!(whole(&ike_frame(100)).unwrap().at, 8..108);
+        assert_eq!(whole(&esp_frame(256, 100)).unwrap().at, 0..100);
+    }
+
+    #[test]
+    fn ike_that_contains_a_trailer_ends_where_its_header_says() {
+        let mut frame = ike_frame(100);
+        frame[30..46].copy_from_slice(&trailer(Inside::Esp));
+        assert_eq!(whole(&frame).unwrap().len, frame.len());
+    }
+
+    #[test]
+    fn a_length_that_no_ike_message_has_begins_nothing() {
+        for length in [0, 8, 8 + 27] {
+            let mut frame = ike_frame(100);
+            frame[4..6].copy_from_slice(&u16::to_be_bytes(length));
+            assert_eq!(front(&frame), Front::Nothing);
+        }
+        let mut frame = ike_frame(100);
+        frame[4..6].copy_from_slice(&u16::MAX.to_be_bytes());
+        assert_eq!(front(&frame), Front::Nothing);
+    }
+
+    #[test]
+    fn no_octets_wait_for_ever() {
+        assert_eq!(front(&vec![0x55; MAX_FRAME]), Front::Unfinished);
+        assert_eq!(front(&vec![0x55; MAX_FRAME + 1]), Front::Nothing);
+    }
+
+    #[test]
+    fn any_octets_are_a_frame_or_not() {
+        check!().for_each(|octets: &[u8]| {
+            if let Front::Frame(frame) = front(octets) {
+                assert!(frame.at.end <= octets.len() && frame.len <= octets.len() && !frame.at.is_empty());
+                assert!(read_trailer(octets[frame.at.end..].first_chunk().unwrap()) == Some(frame.inside));
+            }
+        });
+    }
+}

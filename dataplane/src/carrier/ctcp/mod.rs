@@ -1,0 +1,31 @@
+//! cTCP, Cisco's IPsec over TCP: IKE and ESP dressed as TCP segments, without what makes TCP reliable.
+//!
+//! ```text
+//! IP | TCP, 20 octets | UDP header + IKE, or ESP | trailer, 16 octets
+//! ```
+//! A Cisco client sends each packet in one segment, acknowledges the highest octet that it has seen, repeats nothing and looks
+//! at no acknowledgment. What a firewall makes of that decides whether the connection lives; this module keeps it alive from
+//! our end. It is sans-IO, and both ends use it: the headend, and a client of ours that repeats what is asked for.
+//!
+//! | file | knows |
+//! |---|---|
+//! | `trailer` | what a frame ends with |
+//! | `frame` | whether a segment is one whole frame |
+//! | `stream` | frames that a proxy has cut and joined |
+//! | `seen` | which octets of the peer's have come |
+//! | `ring` | which octets of ours the peer has not acknowledged |
+//! | `cookie` | that whoever answers our SYN is where it says to be |
+
+mod cookie;
+mod frame;
+mod ring;
+mod seen;
+mod stream;
+mod trailer;
+
+pub use cookie::Cookies;
+pub use frame::{Frame, whole};
+pub use ring::Ring;
+pub use seen::{Novelty, Seen};
+pub use stream::Stream;
+pub use trailer::{Inside, TRAILER_LEN, trailer};

@@ -1,0 +1,3 @@
+//! How ESP and IKE stand in something that is neither IP nor UDP.
+
+pub mod ctcp;

@@ -1,0 +1,286 @@
+//! TCP's header (RFC 9293 section 3.1).
+
+use crate::contract::Path;
+use crate::offload::Sum;
+use crate::wire::ip::TCP;
+use std::fmt;
+use std::net::IpAddr;
+
+/// Octets of a header without options.
+pub const TCP_HEADER: usize = 20;
+/// Octets of the longest header: its length is counted in 4-octet words by four bits.
+pub const MAX_TCP_HEADER: usize = 60;
+
+const END_OF_OPTIONS: u8 = 0;
+const NO_OPERATION: u8 = 1;
+const MAXIMUM_SEGMENT_SIZE: u8 = 2;
+
+/// A place in a stream; the numbers wrap (RFC 9293 section 3.4), so there is "after", but no order of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Seq(u32);
+
+impl Seq {
+    /// The place with this number.
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// As on the wire.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// So many octets further on.
+    #[must_use]
+    pub const fn plus(self, octets: usize) -> Self {
+        Self(self.0.wrapping_add(octets as u32))
+    }
+
+    /// Octets from `earlier` to here; negative if this is the earlier one. Right for places less than 2^31 apart.
+    pub const fn distance(self, earlier: Self) -> i32 {
+        self.0.wrapping_sub(earlier.0).cast_signed()
+    }
+
+    /// Octets from `earlier` to here, 0 if this is the earlier one.
+    pub const fn octets_since(self, earlier: Self) -> usize {
+        match self.distance(earlier) {
+            octets @ 1.. => octets.unsigned_abs() as usize,
+            _ => 0,
+        }
+    }
+
+    /// Whether this place lies behind `other`.
+    pub const fn is_after(self, other: Self) -> bool {
+        self.distance(other) > 0
+    }
+
+    /// The later of the two.
+    #[must_use]
+    pub const fn later(self, other: Self) -> Self {
+        if self.is_after(other) { self } else { other }
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The control bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TcpFlags(u8);
+
+impl TcpFlags {
+    /// No more data from the sender.
+    pub const FIN: Self = Self(0x01);
+    /// Synchronise sequence numbers.
+    pub const SYN: Self = Self(0x02);
+    /// Reset the connection.
+    pub const RST: Self = Self(0x04);
+    /// Push.
+    pub const PSH: Self = Self(0x08);
+    /// The acknowledgment number counts.
+    pub const ACK: Self = Self(0x10);
+
+    /// As on the wire.
+    pub const fn octet(self) -> u8 {
+        self.0
+    }
+
+    /// Both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` are set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// A header whose length and options are sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpHeader {
+    /// Of the sender.
+    pub source_port: u16,
+    /// Of the receiver.
+    pub destination_port: u16,
+    /// Of the first octet of data (of SYN itself, if it is set).
+    pub seq: Seq,
+    /// The next octet that the sender expects, if ACK is set.
+    pub ack: Seq,
+    /// Control bits.
+    pub flags: TcpFlags,
+    /// As on the wire: not scaled.
+    pub window: u16,
+    /// Octets with options.
+    pub len: usize,
+    /// What the maximum segment size option says, if it is there.
+    pub mss: Option<u16>,
+}
+
+impl TcpHeader {
+    /// `None` if there is less than a header, or if it has a length that cannot be. Broken options count as none: what they
+    /// would ask for is only ever a courtesy.
+    #[inline]
+    pub fn parse(segment: &[u8]) -> Option<Self> {
+        let header = segment.first_chunk::<TCP_HEADER>()?;
+        let len = usize::from(header[12] >> 4) * 4;
+        let options = segment.get(TCP_HEADER..len)?;
+        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let long = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        Some(Self {
+            source_port: word(0),
+            destination_port: word(2),
+            seq: Seq(long(4)),
+            ack: Seq(long(8)),
+            flags: TcpFlags(header[13]),
+            window: word(14),
+            len,
+            mss: if options.is_empty() { None } else { mss(options) },
+        })
+    }
+
+    /// Whether there are options.
+    pub const fn has_options(&self) -> bool {
+        self.len > TCP_HEADER
+    }
+
+    /// A header without options as it goes on the wire, its checksum still zero.
+    #[inline]
+    pub fn octets(&self) -> [u8; TCP_HEADER] {
+        let mut header = [0; TCP_HEADER];
+        header[0..2].copy_from_slice(&self.source_port.to_be_bytes());
+        header[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
+        header[4..8].copy_from_slice(&self.seq.get().to_be_bytes());
+        header[8..12].copy_from_slice(&self.ack.get().to_be_bytes());
+        header[12] = (TCP_HEADER / 4 << 4) as u8;
+        header[13] = self.flags.octet();
+        header[14..16].copy_from_slice(&self.window.to_be_bytes());
+        header
+    }
+}
+
+/// RFC 9293 section 3.2.
+fn mss(mut options: &[u8]) -> Option<u16> {
+    loop {
+        options = match options {
+            [] | [END_OF_OPTIONS, ..] => return None,
+            [NO_OPERATION, rest @ ..] => rest,
+            [MAXIMUM_SEGMENT_SIZE, 4, high, low, ..] => return Some(u16::from_be_bytes([*high, *low])),
+            [_, len @ 2..=u8::MAX, ..] => options.get(usize::from(*len)..)?,
+            [_, ..] => return None,
+        };
+    }
+}
+
+/// The checksum of a segment between these two (RFC 9293 section 3.1, RFC 8200 section 8.1), with whatever stands in its
+/// checksum field: 0 if the right one stands there, the right one if it is zero.
+#[inline]
+pub fn tcp_checksum(source: IpAddr, destination: IpAddr, segment: &[u8]) -> u16 {
+    let sum = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            Sum::default().bytes(&source.octets()).bytes(&destination.octets())
+        }
+        (source, destination) => {
+            let octets = |address| match address {
+                IpAddr::V4(v4) => std::net::Ipv4Addr::to_ipv6_mapped(&v4).octets(),
+                IpAddr::V6(v6) => v6.octets(),
+            };
+            Sum::default().bytes(&octets(source)).bytes(&octets(destination))
+        }
+    };
+    // A segment is shorter than 64 KiB, in either family.
+    sum.word(TCP.into()).word(segment.len() as u16).bytes(segment).checksum()
+}
+
+/// Fills in the checksum of a segment that we send along `path`.
+#[inline]
+pub fn put_tcp_checksum(path: &Path, segment: &mut [u8]) {
+    let sum = tcp_checksum(path.local.ip(), path.peer.ip(), segment);
+    if let Some(field) = segment.get_mut(16..18) {
+        field.copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bolero::check;
+
+    #[test]
+    fn a_place_is_after_another_across_the_wrap_too() {
+        let (before, behind) = (Seq(u32::MAX - 9), Seq(10));
+        assert!(behind.is_after(before) && !before.is_after(behind));
+        assert_eq!((behind.octets_since(before), before.octets_since(behind)), (20, 0));
+        assert_eq!(before.plus(20), behind);
+        assert_eq!(before.later(behind), behind);
+        assert!(!before.is_after(before));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let header = TcpHeader {
+            source_port: 10000,
+            destination_port: 40001,
+            seq: Seq(0xdead_beef),
+            ack: Seq(7),
+            flags: TcpFlags::SYN.with(TcpFlags::ACK),
+            window: 65535,
+            len: TCP_HEADER,
+            mss: None,
+        };
+        assert_eq!(TcpHeader::parse(&header.octets()), Some(header));
+    }
+
+    #[test]
+    fn the_maximum_segment_size_is_found_among_other_options_and_broken_options_are_none() {
+        let with = |options: &[u8]| {
+            let mut segment = vec![0; TCP_HEADER];
+            segment[12] = ((TCP_HEADER + options.len()) / 4 << 4) as u8;
+            segment.extend(options);
+            TcpHeader::parse(&segment).map(|header| header.mss)
+        };
+        assert_eq!(with(&[2, 4, 0x05, 0xb4]), Some(Some(1460)));
+        assert_eq!(with(&[1, 3, 3, 7, 2, 4, 0x02, 0x18]), Some(Some(536)));
+        assert_eq!(with(&[0, 0, 0, 0, 2, 4, 5, 0xb4]), Some(None));
+        assert_eq!(with(&[8, 0, 0, 0]), Some(None), "an option of no length ends nowhere");
+        assert_eq!(with(&[8, 99, 0, 0]), Some(None));
+        assert_eq!(with(&[2, 3, 0, 0]), Some(None));
+    }
+
+    #[test]
+    fn any_octets_are_a_header_or_not() {
+        check!().for_each(|bytes: &[u8]| {
+            if let Some(header) = TcpHeader::parse(bytes) {
+                assert!((TCP_HEADER..=MAX_TCP_HEADER).contains(&header.len) && header.len <= bytes.len());
+            }
+        });
+    }
+
+    /// The sum of all words, complemented (RFC 1071).
+    #[test]
+    fn the_checksum_is_the_one_that_tcp_wants() {
+        let path = Path { local: "192.0.2.1:4242".parse().unwrap(), peer: "192.0.2.2:10000".parse().unwrap() };
+        let header = TcpHeader {
+            source_port: 4242,
+            destination_port: 10000,
+            seq: Seq(1),
+            ack: Seq(0),
+            flags: TcpFlags::SYN,
+            window: 65535,
+            len: TCP_HEADER,
+            mss: None,
+        };
+        let mut segment = header.octets();
+        put_tcp_checksum(&path, &mut segment);
+        assert_eq!(tcp_checksum(path.local.ip(), path.peer.ip(), &segment), 0);
+        // By hand: c000+0201+c000+0202 + 0006 + 0014 + 1092+2710+0000+0001+0000+0000+5002+ffff, folded and complemented.
+        let words = [0xc000, 0x0201, 0xc000, 0x0202, 6, 20, 0x1092, 0x2710, 1, 0x5002, 0xffff_u32];
+        let sum: u32 = words.iter().sum();
+        let folded = (sum & 0xffff) + (sum >> 16);
+        assert_eq!(u32::from(u16::from_be_bytes([segment[16], segment[17]])), !folded & 0xffff);
+    }
+}
