@@ -96,7 +96,11 @@ mod tests {
         for options in [SynOptions::None, SynOptions::Some] {
             let number = cookies.bake(at(1000), &path(), options);
             for (later, good) in [(0, true), (31, true), (64, false), (1_000_000, false)] {
-                assert_eq!(cookies.is_ours(at(1000 + later), &path(), number), good.then_some(options), "{later} s later");
+                assert_eq!(
+                    cookies.is_ours(at(1000 + later), &path(), number),
+                    good.then_some(options),
+                    "{later} s later"
+                );
             }
             let elsewhere = Path { peer: "198.51.100.7:40002".parse().unwrap(), ..path() };
             assert_eq!(cookies.is_ours(at(1000), &elsewhere, number), None);

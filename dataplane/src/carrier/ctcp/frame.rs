@@ -117,7 +117,10 @@ pub(super) mod tests {
         for frame in [esp_frame(0x1234_5678, 132), ike_frame(300)] {
             let found = whole(&frame).unwrap();
             assert_eq!(found.len, frame.len());
-            assert_eq!(whole(&frame[1..]).map(|found| found.inside), (found.inside == Inside::Esp).then_some(Inside::Esp));
+            assert_eq!(
+                whole(&frame[1..]).map(|found| found.inside),
+                (found.inside == Inside::Esp).then_some(Inside::Esp)
+            );
             assert_eq!(whole(&frame[..frame.len() - 1]), None);
             assert_eq!(whole(&[&frame[..], &frame[..]].concat()), None);
         }

@@ -14,18 +14,27 @@
 //! | `stream` | frames that a proxy has cut and joined |
 //! | `seen` | which octets of the peer's have come |
 //! | `ring` | which octets of ours the peer has not acknowledged |
+//! | `receive` | what we acknowledge, and when |
+//! | `send` | what we send, and what of it again |
+//! | `flow` | both directions of one connection |
 //! | `cookie` | that whoever answers our SYN is where it says to be |
 
 mod cookie;
+mod flow;
 mod frame;
+mod receive;
 mod ring;
 mod seen;
+mod send;
 mod stream;
 mod trailer;
 
-pub use cookie::Cookies;
+pub use cookie::{Cookies, SynOptions};
+pub use flow::{Arrived, Ended, Flow, Limits};
 pub use frame::{Frame, whole};
+pub use receive::{Due, Mode, Receive};
 pub use ring::Ring;
 pub use seen::{Novelty, Seen};
+pub use send::{Acknowledged, Alone, Full, Send};
 pub use stream::Stream;
 pub use trailer::{Inside, TRAILER_LEN, trailer};

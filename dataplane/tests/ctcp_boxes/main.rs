@@ -1,0 +1,109 @@
+//! cTCP through boxes that follow the stream, each leg with loss: what a Cisco client's way of talking makes of it, and what ours
+//! does. Virtual time, seeded chance, no socket.
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
+
+mod boxes;
+mod peers;
+mod world;
+
+use boxes::Middlebox;
+use peers::Manner;
+use world::{Direction, Leg, Outcome, Setting, run};
+
+const LEGS: [Leg; 4] = [Leg::ClientToBox, Leg::BoxToHeadend, Leg::HeadendToBox, Leg::BoxToClient];
+
+fn setting(middlebox: Middlebox, loss: Option<(Leg, u32)>, headend: Manner, client: Manner) -> Setting {
+    Setting { middlebox, loss, headend, client, direction: Direction::Both, seconds: 30, rate: 100, seed: 1 }
+}
+
+#[track_caller]
+fn assert_alive(setting: &Setting, least: f64) {
+    let Outcome { up, down, longest_gap } = run(setting);
+    assert!(up >= least && down >= least, "{setting:?}: {up:.2} % up, {down:.2} % down, wanted {least}");
+    assert!(longest_gap < 1.0, "{setting:?}: {longest_gap:.2} s without a packet");
+}
+
+/// Who loses what: a leg that loses data going up says nothing of the way down.
+fn ways(setting: &Setting, outcome: Outcome) -> (f64, f64) {
+    match setting.loss {
+        Some((Leg::ClientToBox | Leg::BoxToHeadend, _)) => (outcome.up, outcome.down),
+        Some((Leg::HeadendToBox | Leg::BoxToClient, _)) | None => (outcome.down, outcome.up),
+    }
+}
+
+#[test]
+fn cisco_at_both_ends_dies_behind_a_box_that_waits_for_what_is_missing() {
+    for leg in [Leg::ClientToBox, Leg::HeadendToBox] {
+        let setting = setting(Middlebox::InOrder { queue: 3 }, Some((leg, 5)), Manner::Cisco, Manner::Cisco);
+        let (lossy, other) = ways(&setting, run(&setting));
+        assert!(lossy < 30.0, "{setting:?}: {lossy} %");
+        assert!(other > 99.0, "{setting:?}: {other} %");
+    }
+}
+
+#[test]
+fn cisco_at_both_ends_dies_of_a_window_tracker_without_any_loss() {
+    let alone = Setting {
+        direction: Direction::Up,
+        rate: 300,
+        ..setting(Middlebox::Tracker, None, Manner::Cisco, Manner::Cisco)
+    };
+    assert!(run(&alone).up < 5.0);
+    assert!(run(&Setting { direction: Direction::Down, ..alone }).down < 5.0);
+}
+
+#[test]
+fn a_router_and_a_tracker_cost_cisco_only_what_is_lost() {
+    for middlebox in [Middlebox::Router, Middlebox::Tracker] {
+        for leg in LEGS {
+            assert_alive(&setting(middlebox, Some((leg, 20)), Manner::Cisco, Manner::Cisco), 96.0);
+        }
+    }
+}
+
+#[test]
+fn a_headend_of_ours_keeps_a_cisco_client_alive_wherever_a_headend_can() {
+    for manner in [Manner::Adaptive, Manner::Stateless] {
+        for middlebox in [Middlebox::Router, Middlebox::Tracker] {
+            for leg in LEGS {
+                assert_alive(&setting(middlebox, Some((leg, 20)), manner, Manner::Cisco), 96.0);
+            }
+        }
+    }
+    for leg in [Leg::HeadendToBox, Leg::BoxToHeadend, Leg::BoxToClient] {
+        for (loss, least) in [(5, 99.0), (20, 97.0)] {
+            let middlebox = Middlebox::InOrder { queue: 3 };
+            assert_alive(&setting(middlebox, Some((leg, loss)), Manner::Adaptive, Manner::Cisco), least);
+        }
+    }
+}
+
+#[test]
+fn what_only_the_client_could_repeat_is_found_out_within_a_keepalive() {
+    let setting =
+        setting(Middlebox::InOrder { queue: 3 }, Some((Leg::ClientToBox, 5)), Manner::Adaptive, Manner::Cisco);
+    let outcome = run(&setting);
+    assert!(outcome.up < 50.0 && outcome.down > 99.0, "{outcome:?}");
+}
+
+#[test]
+fn a_headend_of_ours_keeps_a_tracker_open_for_who_only_sends_and_for_who_only_receives() {
+    let up = Setting {
+        direction: Direction::Up,
+        rate: 300,
+        ..setting(Middlebox::Tracker, None, Manner::Adaptive, Manner::Cisco)
+    };
+    assert!(run(&up).up > 99.0, "{:?}", run(&up));
+    assert!(run(&Setting { headend: Manner::Stateless, ..up }).up > 99.0);
+}
+
+#[test]
+fn two_ends_of_ours_lose_next_to_nothing_behind_any_of_them() {
+    for middlebox in [Middlebox::Router, Middlebox::Tracker, Middlebox::InOrder { queue: 3 }] {
+        for leg in LEGS {
+            for (loss, least) in [(5, 99.5), (20, 99.0)] {
+                assert_alive(&setting(middlebox, Some((leg, loss)), Manner::Adaptive, Manner::Adaptive), least);
+            }
+        }
+    }
+}
