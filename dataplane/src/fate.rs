@@ -71,5 +71,12 @@ drop_reasons! {
     TransmitFull "transmit_full" "the kernel took no more packets",
     TransmitFailed "transmit_failed" "the kernel refused the packet",
     ReceiveTruncated "receive_truncated" "the datagram was larger than the buffer",
+    Handshake "handshake" "a TCP segment that only opens a cTCP connection",
+    NoConnection "no_connection" "a TCP segment of no cTCP connection",
+    ConnectionEnded "connection_ended" "a TCP segment that ends its cTCP connection",
+    TooManyConnections "too_many_connections" "as many cTCP connections, or unproven ones, as there may be",
+    OutOfWindow "out_of_window" "a TCP segment that cannot be of its cTCP connection",
+    Reframed "reframed" "a piece of a cTCP frame, kept until the rest has come",
+    InFlight "in_flight" "as much as a firewall may allow is under way and not acknowledged (cTCP)",
     Unsolicited "unsolicited" "not IKE, not ESP: nothing here is meant by it",
 }

@@ -36,6 +36,12 @@ impl Seq {
         Self(self.0.wrapping_add(octets as u32))
     }
 
+    /// The one before.
+    #[must_use]
+    pub const fn minus_one(self) -> Self {
+        Self(self.0.wrapping_sub(1))
+    }
+
     /// Octets from `earlier` to here; negative if this is the earlier one. Right for places less than 2^31 apart.
     pub const fn distance(self, earlier: Self) -> i32 {
         self.0.wrapping_sub(earlier.0).cast_signed()

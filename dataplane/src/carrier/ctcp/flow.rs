@@ -194,6 +194,11 @@ impl Flow {
         (missing > 0 && now.since(self.data_at) >= STALLED && self.heard_at > self.data_at).then_some(missing)
     }
 
+    /// Whether a peer that is where we think it is could say `acknowledgment`.
+    pub const fn believes(&self, acknowledgment: Seq) -> bool {
+        self.send.believes(acknowledgment)
+    }
+
     /// Whether the peer's SYN had options.
     pub const fn options(&self) -> SynOptions {
         self.options

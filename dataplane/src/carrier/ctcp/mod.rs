@@ -16,9 +16,11 @@
 //! | `ring` | which octets of ours the peer has not acknowledged |
 //! | `receive` | what we acknowledge, and when |
 //! | `send` | what we send, and what of it again |
+//! | `carrier` | all connections of a worker |
 //! | `flow` | both directions of one connection |
 //! | `cookie` | that whoever answers our SYN is where it says to be |
 
+mod carrier;
 mod cookie;
 mod flow;
 mod frame;
@@ -29,6 +31,7 @@ mod send;
 mod stream;
 mod trailer;
 
+pub use carrier::{Carrier, CtcpConfig, Outlet, Taken};
 pub use cookie::{Cookies, SynOptions};
 pub use flow::{Arrived, Ended, Flow, Limits};
 pub use frame::{Frame, whole};

@@ -1,0 +1,428 @@
+//! All connections of one worker.
+//!
+//! ```text
+//! SYN ──────────────▶ SYN, ACK with a cookie; nothing is remembered
+//! data ─ our cookie, and the first message of an IKE exchange ──▶ Flow, unproven
+//!      ─ anything else ──▶ RST, from a budget
+//! Flow ─ control or an authentic packet vouches for it ──▶ proven
+//!      ─ nobody does in time ──▶ RST
+//! ```
+
+use super::cookie::{Cookies, SynOptions};
+use super::flow::{Arrived, Ended, Flow, Limits, header};
+use super::frame::{Frame, IKE_PORTS, UDP_HEADER};
+use super::receive::Mode;
+use super::trailer::{Inside, TRAILER_LEN, trailer};
+use crate::contract::Path;
+use crate::fate::DropReason;
+use crate::packet::PacketBuf;
+use crate::time::Instant;
+use crate::wire::esp::IKE_HEADER_LEN;
+use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, put_tcp_checksum};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// How many connections there may be, and how they are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CtcpConfig {
+    /// Adaptive or stateless.
+    pub mode: Mode,
+    /// Of each flow.
+    pub limits: Limits,
+    /// Flows at most, proven or not.
+    pub flows: usize,
+    /// Of those, unproven ones, from everywhere
+    pub unproven: usize,
+    /// and from one IPv4 address or IPv6 /64.
+    pub unproven_per_source: usize,
+    /// Octets that all flows may hold for others.
+    pub memory: usize,
+}
+
+impl CtcpConfig {
+    /// Room for a large site.
+    pub const DEFAULT: Self = Self {
+        mode: Mode::Adaptive,
+        limits: Limits::DEFAULT,
+        flows: 65_536,
+        unproven: 1024,
+        unproven_per_source: 64,
+        memory: 256 * 1024 * 1024,
+    };
+}
+
+/// Where what a carrier has to say goes.
+pub trait Outlet {
+    /// A segment, its checksum still zero.
+    fn segment(&mut self, path: &Path, header: &TcpHeader, payload: [&[u8]; 2]);
+    /// An IKE message or ESP packet of the peer's that came in pieces.
+    fn frame(&mut self, path: &Path, inside: Inside, octets: &[u8]);
+}
+
+/// What a segment was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// A frame, to be taken where it lies; octets count from the TCP header on.
+    Frame(Frame),
+    /// Nothing to forward.
+    Nothing(DropReason),
+}
+
+/// So long a flow that nobody vouches for may last.
+const UNPROVEN: Duration = Duration::from_secs(60);
+/// RSTs to segments of no connection, each second.
+const RESETS: u32 = 100;
+
+/// One flow with its place in the books.
+struct Slot {
+    path: Path,
+    flow: Flow,
+    /// `None` once somebody has vouched for it.
+    unproven_since: Option<Instant>,
+    /// The entry in the agenda that counts.
+    wake: Instant,
+    memory: usize,
+}
+
+/// All connections of one worker.
+pub struct Carrier {
+    config: CtcpConfig,
+    cookies: Cookies,
+    slots: Vec<Option<Box<Slot>>>,
+    free: Vec<u32>,
+    by_path: HashMap<Path, u32, FixedState>,
+    unproven: HashMap<IpAddr, usize, FixedState>,
+    unproven_in_all: usize,
+    agenda: BinaryHeap<Reverse<(Instant, u32)>>,
+    memory: usize,
+    resets: u32,
+    resets_since: Instant,
+}
+
+impl Carrier {
+    /// No connection yet. `secret` keys cookies and tables.
+    pub fn new(config: CtcpConfig, secret: [u8; 24]) -> Self {
+        let [cookie, table] = [&secret[..16], &secret[16..]];
+        let hasher = FixedState::with_seed(u64::from_be_bytes(table.try_into().unwrap_or_default()));
+        Self {
+            config,
+            cookies: Cookies::new(cookie.try_into().unwrap_or_default()),
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_path: HashMap::with_hasher(hasher.clone()),
+            unproven: HashMap::with_hasher(hasher),
+            unproven_in_all: 0,
+            agenda: BinaryHeap::new(),
+            memory: 0,
+            resets: 0,
+            resets_since: Instant::ZERO,
+        }
+    }
+
+    /// A segment has come along `path`, its checksum good: TCP header and payload.
+    #[inline]
+    pub fn arrive(&mut self, now: Instant, path: &Path, segment: &[u8], outlet: &mut impl Outlet) -> Taken {
+        let Some(header) = TcpHeader::parse(segment) else { return Taken::Nothing(DropReason::TooShort) };
+        let payload = segment.get(header.len..).unwrap_or_default();
+        if header.flags.has(TcpFlags::SYN) {
+            return self.syn(now, path, &header, outlet);
+        }
+        if let Some(index) = self.by_path.get(path).copied()
+            && !self.is_another_incarnation(now, index, path, &header)
+        {
+            return self.carry(now, index, path, &header, payload, outlet);
+        }
+        self.stranger(now, path, &header, payload, outlet)
+    }
+
+    /// Puts a packet of ours, ESP or an IKE message behind its UDP header, into the segment that carries it.
+    #[inline]
+    pub fn dress(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        inside: Inside,
+        packet: &mut PacketBuf,
+    ) -> Result<(), DropReason> {
+        let index = self.by_path.get(path).copied().ok_or(DropReason::NoConnection)?;
+        let slot = self.slot(index).ok_or(DropReason::NoConnection)?;
+        packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
+        let header = slot.flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
+        slot.flow.dressed(now, packet.bytes());
+        packet.extend_front(TCP_HEADER).ok_or(DropReason::NoBuffer)?.copy_from_slice(&header.octets());
+        put_tcp_checksum(path, packet.bytes_mut());
+        self.settle(now, index);
+        Ok(())
+    }
+
+    /// What came along `path` was authentic, or control has answered it: the connection is somebody's.
+    pub fn vouch(&mut self, path: &Path) {
+        if let Some(index) = self.by_path.get(path).copied() {
+            self.prove(index);
+        }
+    }
+
+    /// What came at a place that was not to be believed was authentic.
+    pub fn believe(&mut self, now: Instant, path: &Path, seq: Seq, len: usize) {
+        let Some(index) = self.by_path.get(path).copied() else { return };
+        if let Some(slot) = self.slot(index) {
+            slot.flow.believe(now, seq, len);
+            self.settle(now, index);
+        }
+    }
+
+    /// The connection ends; its peer is told.
+    pub fn end(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
+        let Some(index) = self.by_path.get(path).copied() else { return };
+        if let Some(slot) = self.slot(index) {
+            outlet.segment(path, &slot.flow.end(now, path), [&[], &[]]);
+        }
+        self.forget(index);
+    }
+
+    /// When [`Carrier::poll`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.agenda.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Says what is to be said by now.
+    pub fn poll(&mut self, now: Instant, outlet: &mut impl Outlet) {
+        while let Some(Reverse((at, index))) = self.agenda.peek().copied()
+            && at <= now
+        {
+            self.agenda.pop();
+            let Some(slot) = self.slot(index) else { continue };
+            // A newer entry stands for it.
+            if slot.wake != at {
+                continue;
+            }
+            let path = slot.path;
+            if slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN) {
+                self.end(now, &path, outlet);
+                continue;
+            }
+            slot.flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
+            self.settle(now, index);
+        }
+    }
+
+    /// Connections.
+    pub fn len(&self) -> usize {
+        self.by_path.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_path.is_empty()
+    }
+
+    /// Octets that flows hold for others.
+    pub const fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Nothing is remembered: the answer's number is a cookie. A connection that is there already stays: whoever has forgotten it
+    /// comes back with the cookie, and only its owner can.
+    fn syn(&mut self, now: Instant, path: &Path, syn: &TcpHeader, outlet: &mut impl Outlet) -> Taken {
+        if syn.flags != TcpFlags::SYN {
+            return Taken::Nothing(DropReason::Malformed);
+        }
+        let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
+        let ours = self.cookies.bake(now, path, options);
+        let answer = header(path, ours, syn.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
+        outlet.segment(path, &answer, [&[], &[]]);
+        Taken::Nothing(DropReason::Handshake)
+    }
+
+    /// Whether this answers a SYN of ours that is not the one of the connection there.
+    fn is_another_incarnation(&self, now: Instant, index: u32, path: &Path, segment: &TcpHeader) -> bool {
+        let Some(Some(slot)) = self.slots.get(index as usize) else { return true };
+        !slot.flow.believes(segment.ack) && self.answered(now, path, segment).is_some()
+    }
+
+    /// What the SYN had that we have answered with the number before this one.
+    fn answered(&self, now: Instant, path: &Path, segment: &TcpHeader) -> Option<SynOptions> {
+        self.cookies.is_ours(now, path, segment.ack.minus_one())
+    }
+
+    /// A segment of a connection that is here.
+    fn carry(
+        &mut self,
+        now: Instant,
+        index: u32,
+        path: &Path,
+        header: &TcpHeader,
+        payload: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Taken {
+        let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
+        let taken = match slot.flow.segment(now, header, payload) {
+            Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(behind(header, frame)),
+            Arrived::Piece => {
+                slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
+                Taken::Nothing(DropReason::Reframed)
+            }
+            Arrived::Nothing => Taken::Nothing(DropReason::Keepalive),
+            Arrived::Elsewhere => Taken::Nothing(DropReason::OutOfWindow),
+            Arrived::Over(Ended::Reset) => {
+                self.forget(index);
+                return Taken::Nothing(DropReason::ConnectionEnded);
+            }
+            Arrived::Over(Ended::Finished) => {
+                self.end(now, path, outlet);
+                return Taken::Nothing(DropReason::ConnectionEnded);
+            }
+        };
+        self.settle(now, index);
+        taken
+    }
+
+    /// A segment of no connection. Only an IKE message, whole or its beginning, that answers our SYN makes one.
+    fn stranger(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        segment: &TcpHeader,
+        payload: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Taken {
+        let ends = segment.flags.has(TcpFlags::RST) || segment.flags.has(TcpFlags::FIN);
+        let cookie = if ends { None } else { self.answered(now, path, segment) };
+        let Some(options) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
+        // The third of the handshake, or data that begins somewhere else: the cookie stays good.
+        if !begins_ike(payload) {
+            return Taken::Nothing(DropReason::Handshake);
+        }
+        let source = source(path.peer.ip());
+        let from_there = self.unproven.get(&source).copied().unwrap_or_default();
+        let config = self.config;
+        if self.by_path.len() >= config.flows
+            || self.unproven_in_all >= config.unproven
+            || from_there >= config.unproven_per_source
+            || self.memory >= config.memory
+        {
+            return Taken::Nothing(DropReason::TooManyConnections);
+        }
+        if let Some(older) = self.by_path.get(path).copied() {
+            self.forget(older);
+        }
+        let flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
+        *self.unproven.entry(source).or_default() += 1;
+        self.unproven_in_all += 1;
+        let index = self.place(Slot { path: *path, flow, unproven_since: Some(now), wake: now, memory: 0 });
+        self.carry(now, index, path, segment, payload, outlet)
+    }
+
+    /// RFC 9293 section 3.5.2: where the sender expects it. As long as what came, and not too often.
+    fn refuse(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        segment: &TcpHeader,
+        payload: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Taken {
+        if segment.flags.has(TcpFlags::RST) || !segment.flags.has(TcpFlags::ACK) {
+            return Taken::Nothing(DropReason::NoConnection);
+        }
+        if now.since(self.resets_since) >= Duration::from_secs(1) {
+            (self.resets, self.resets_since) = (0, now);
+        }
+        if self.resets < RESETS {
+            self.resets += 1;
+            let flags = TcpFlags::RST.with(TcpFlags::ACK);
+            let end = segment.seq.plus(payload.len() + usize::from(segment.flags.has(TcpFlags::FIN)));
+            outlet.segment(path, &header(path, segment.ack, end, flags), [&[], &[]]);
+        }
+        Taken::Nothing(DropReason::NoConnection)
+    }
+
+    fn slot(&mut self, index: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(index as usize)?.as_deref_mut()
+    }
+
+    fn place(&mut self, slot: Slot) -> u32 {
+        let (path, slot) = (slot.path, Some(Box::new(slot)));
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slots[index as usize] = slot;
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.by_path.insert(path, index);
+        index
+    }
+
+    fn prove(&mut self, index: u32) {
+        let Some(slot) = self.slot(index) else { return };
+        if slot.unproven_since.take().is_none() {
+            return;
+        }
+        let source = source(slot.path.peer.ip());
+        self.unproven_in_all -= 1;
+        if let Some(count) = self.unproven.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.unproven.remove(&source);
+            }
+        }
+    }
+
+    fn forget(&mut self, index: u32) {
+        self.prove(index);
+        if let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::take) {
+            self.by_path.remove(&slot.path);
+            self.memory -= slot.memory;
+            self.free.push(index);
+        }
+    }
+
+    /// After everything that happens to a flow: its memory and its next deadline go into the books. One that would wait longer
+    /// than its entry in the agenda says is asked then again.
+    fn settle(&mut self, now: Instant, index: u32) {
+        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let memory = slot.flow.memory();
+        self.memory = self.memory - slot.memory + memory;
+        slot.memory = memory;
+        let expiry = slot.unproven_since.map(|since| since + UNPROVEN);
+        let due = expiry.into_iter().fold(slot.flow.deadline(), Instant::min);
+        if due < slot.wake || slot.wake <= now {
+            slot.wake = due.max(Instant::from_nanos(now.as_nanos() + 1));
+            self.agenda.push(Reverse((slot.wake, index)));
+        }
+    }
+}
+
+/// Where the frame lies, counted from the TCP header on.
+fn behind(header: &TcpHeader, frame: Frame) -> Frame {
+    Frame { at: header.len + frame.at.start..header.len + frame.at.end, ..frame }
+}
+
+/// Whether these are the first octets of a UDP header and of the first message of an exchange in either version of IKE: an
+/// initiator's SPI, no responder's (RFC 2408 section 3.1, RFC 7296 section 3.1).
+fn begins_ike(payload: &[u8]) -> bool {
+    /// Version and exchange: main mode, aggressive mode, IKE_SA_INIT.
+    const FIRST: [(u8, u8); 3] = [(0x10, 2), (0x10, 4), (0x20, 34)];
+    let Some(octets) = payload.first_chunk::<{ UDP_HEADER + IKE_HEADER_LEN }>() else { return false };
+    let (udp, ike) = octets.split_at(UDP_HEADER);
+    let (initiator, rest) = ike.split_at(8);
+    let (responder, rest) = rest.split_at(8);
+    let (version, exchange) = (rest[1], rest[2]);
+    udp.starts_with(&IKE_PORTS) && initiator != [0; 8] && responder == [0; 8] && FIRST.contains(&(version, exchange))
+}
+
+/// What one host may change at will counts as one.
+fn source(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}

@@ -1,0 +1,303 @@
+//! cTCP connections: how they begin, whom they are refused, and what strangers can do to them.
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
+
+use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Frame, Inside, Outlet, Taken, trailer};
+use adit_dataplane::contract::{DropReason, Path};
+use adit_dataplane::packet::PacketBuf;
+use adit_dataplane::time::Instant;
+use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, tcp_checksum};
+use std::time::Duration;
+
+const CLIENT: Seq = Seq::new(u32::MAX - 100);
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+struct Said {
+    segments: Vec<(Path, TcpHeader, Vec<u8>)>,
+    frames: Vec<(Inside, Vec<u8>)>,
+}
+
+impl Outlet for Said {
+    fn segment(&mut self, path: &Path, header: &TcpHeader, payload: [&[u8]; 2]) {
+        self.segments.push((*path, *header, payload.concat()));
+    }
+
+    fn frame(&mut self, _: &Path, inside: Inside, octets: &[u8]) {
+        self.frames.push((inside, octets.to_vec()));
+    }
+}
+
+struct World {
+    carrier: Carrier,
+    now: Instant,
+    said: Said,
+}
+
+fn path(port: u16) -> Path {
+    Path { local: "192.0.2.1:10000".parse().unwrap(), peer: format!("198.51.100.7:{port}").parse().unwrap() }
+}
+
+fn from(path: &Path, seq: Seq, ack: Seq, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
+    let header = TcpHeader {
+        source_port: path.peer.port(),
+        destination_port: path.local.port(),
+        seq,
+        ack,
+        flags,
+        window: u16::MAX,
+        len: TCP_HEADER,
+        mss: None,
+    };
+    [&header.octets()[..], payload].concat()
+}
+
+/// The first message of aggressive mode, as far as the carrier looks at it.
+fn first_ike(len: usize) -> Vec<u8> {
+    let mut frame = vec![0x01, 0xf4, 0x01, 0xf4];
+    frame.extend((8 + len as u16).to_be_bytes());
+    frame.extend([0, 0]);
+    frame.extend([0xc0; 8]);
+    frame.extend([0; 8]);
+    frame.extend([1, 0x10, 4, 0]);
+    frame.resize(8 + len, 7);
+    frame.extend(trailer(Inside::Ike));
+    frame
+}
+
+fn esp(number: u32) -> Vec<u8> {
+    let mut frame = [0x0aad_17ee_u32.to_be_bytes(), number.to_be_bytes()].concat();
+    frame.resize(100, number as u8);
+    frame.extend(trailer(Inside::Esp));
+    frame
+}
+
+impl World {
+    fn new(config: CtcpConfig) -> Self {
+        Self {
+            carrier: Carrier::new(config, [3; 24]),
+            now: Instant::ZERO + Duration::from_secs(1000),
+            said: Said::default(),
+        }
+    }
+
+    fn arrive(&mut self, path: &Path, segment: &[u8]) -> Taken {
+        let (heard, said_before) = (segment.len(), self.octets_said());
+        let taken = self.carrier.arrive(self.now, path, segment, &mut self.said);
+        assert!(self.octets_said() - said_before <= heard, "never more than came");
+        taken
+    }
+
+    fn octets_said(&self) -> usize {
+        self.said.segments.iter().map(|(_, header, payload)| header.len + payload.len()).sum()
+    }
+
+    /// SYN, and the number that our answer has.
+    fn syn(&mut self, path: &Path) -> Seq {
+        assert_eq!(
+            self.arrive(path, &from(path, CLIENT, Seq::new(0), TcpFlags::SYN, &[])),
+            Taken::Nothing(DropReason::Handshake)
+        );
+        let (to, answer, payload) = self.said.segments.pop().unwrap();
+        assert_eq!((to, payload.len(), answer.ack), (*path, 0, CLIENT.plus(1)));
+        assert_eq!(answer.flags, TcpFlags::SYN.with(TcpFlags::ACK));
+        assert_eq!((answer.window, answer.len), (65535, TCP_HEADER));
+        answer.seq
+    }
+
+    /// A connection with a first IKE message; what the client acknowledges.
+    fn connect(&mut self, path: &Path) -> Seq {
+        let ack = self.syn(path).plus(1);
+        assert_eq!(
+            self.arrive(path, &from(path, CLIENT.plus(1), ack, TcpFlags::ACK, &[])),
+            Taken::Nothing(DropReason::Handshake)
+        );
+        let first = first_ike(300);
+        let taken = self.arrive(path, &from(path, CLIENT.plus(1), ack, TcpFlags::ACK, &first));
+        let Taken::Frame(Frame { inside: Inside::Ike, at, .. }) = taken else { panic!("{taken:?}") };
+        assert_eq!(at, TCP_HEADER + 8..TCP_HEADER + 308);
+        ack
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(next) = self.carrier.deadline().filter(|next| *next <= until) {
+            self.now = self.now.max(next);
+            self.carrier.poll(self.now, &mut self.said);
+        }
+        self.now = until;
+    }
+}
+
+#[test]
+fn a_connection_begins_with_a_cookie_and_a_first_ike_message_and_nothing_is_remembered_before() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    for port in 0..5000 {
+        world.syn(&path(port));
+    }
+    assert_eq!((world.carrier.len(), world.carrier.memory(), world.carrier.deadline()), (0, 0, None));
+    world.connect(&path(40001));
+    assert_eq!(world.carrier.len(), 1);
+}
+
+#[test]
+fn what_is_sent_is_cut_to_ciscos_measure_and_its_checksum_is_right() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    let mut packet = PacketBuf::allocate(2048);
+    packet.set_range(200, 84).unwrap();
+    packet.bytes_mut().fill(9);
+    assert_eq!(world.carrier.dress(world.now, &path, Inside::Esp, &mut packet), Ok(()));
+    let header = TcpHeader::parse(packet.bytes()).unwrap();
+    assert_eq!((header.len, header.window, header.flags, header.seq), (TCP_HEADER, 65535, TcpFlags::ACK, ack));
+    assert_eq!(header.ack, CLIENT.plus(1 + 8 + 300 + 16));
+    assert_eq!(packet.len(), TCP_HEADER + 84 + 16);
+    assert_eq!(packet.bytes()[TCP_HEADER + 84..], trailer(Inside::Esp));
+    assert_eq!(tcp_checksum(path.local.ip(), path.peer.ip(), packet.bytes()), 0);
+    let nobodys = Path { peer: "198.51.100.9:1".parse().unwrap(), ..path };
+    assert_eq!(world.carrier.dress(world.now, &nobodys, Inside::Esp, &mut packet), Err(DropReason::NoConnection));
+}
+
+#[test]
+fn without_our_cookie_or_without_a_first_ike_message_there_is_no_connection() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.syn(&path).plus(1);
+    let mut answers_somebody = first_ike(300);
+    answers_somebody[16] = 1;
+    let mut no_exchange = first_ike(300);
+    no_exchange[26] = 5;
+    for payload in [esp(1), answers_somebody, no_exchange, first_ike(300)[..35].to_vec(), vec![0]] {
+        world.arrive(&path, &from(&path, CLIENT.plus(1), ack, TcpFlags::ACK, &payload));
+        assert_eq!((world.carrier.len(), world.said.segments.len()), (0, 0));
+    }
+    let wrong = ack.plus(2);
+    let taken = world.arrive(&path, &from(&path, CLIENT.plus(1), wrong, TcpFlags::ACK, &first_ike(300)));
+    assert_eq!((taken, world.carrier.len()), (Taken::Nothing(DropReason::NoConnection), 0));
+    let (_, reset, _) = world.said.segments.pop().unwrap();
+    assert!(reset.flags.has(TcpFlags::RST));
+    assert_eq!((reset.seq, reset.ack), (wrong, CLIENT.plus(1 + 8 + 300 + 16)));
+}
+
+#[test]
+fn the_first_message_may_be_lost_or_cut_into_pieces() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let (lost, cut) = (path(40001), path(40002));
+    let ack = world.syn(&lost).plus(1);
+    let again = from(&lost, CLIENT.plus(1 + 324), ack, TcpFlags::ACK, &first_ike(300));
+    assert!(matches!(world.arrive(&lost, &again), Taken::Frame(_)));
+    let ack = world.syn(&cut).plus(1);
+    let first = first_ike(900);
+    for (number, piece) in first.chunks(536).enumerate() {
+        let segment = from(&cut, CLIENT.plus(1 + 536 * number), ack, TcpFlags::ACK, piece);
+        assert_eq!(world.arrive(&cut, &segment), Taken::Nothing(DropReason::Reframed));
+    }
+    assert_eq!(world.said.frames, [(Inside::Ike, first[8..908].to_vec())]);
+    assert_eq!(world.carrier.len(), 2);
+}
+
+#[test]
+fn who_has_forgotten_its_connection_gets_another_and_a_stranger_with_a_syn_gets_nothing() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let old = world.connect(&path);
+    world.carrier.vouch(&path);
+    // A minute and a half later the cookies are others.
+    world.pass(Duration::from_secs(90));
+    world.said.segments.clear();
+    let new = world.syn(&path).plus(1);
+    assert_ne!(old, new);
+    // The old one is as it was.
+    let taken = world.arrive(&path, &from(&path, CLIENT.plus(325), old, TcpFlags::ACK, &esp(1)));
+    assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Esp, .. })));
+    // Its owner returns with the cookie.
+    let taken = world.arrive(&path, &from(&path, Seq::new(7), new, TcpFlags::ACK, &first_ike(300)));
+    assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Ike, .. })));
+    assert_eq!(world.carrier.len(), 1);
+    let taken = world.arrive(&path, &from(&path, Seq::new(7 + 324), new, TcpFlags::ACK, &esp(2)));
+    assert!(matches!(taken, Taken::Frame(_)));
+}
+
+#[test]
+fn nobody_vouches_so_it_ends_after_a_minute_and_who_is_vouched_for_stays() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let (stays, goes) = (path(40001), path(40002));
+    world.connect(&stays);
+    world.connect(&goes);
+    world.carrier.vouch(&stays);
+    world.pass(Duration::from_secs(59));
+    assert_eq!(world.carrier.len(), 2);
+    world.said.segments.clear();
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.carrier.len(), 1);
+    let resets = world.said.segments.iter().filter(|(to, said, _)| *to == goes && said.flags.has(TcpFlags::RST));
+    assert_eq!(resets.count(), 1);
+    assert!(world.said.segments.iter().all(|(to, said, _)| *to == goes || !said.flags.has(TcpFlags::RST)));
+}
+
+#[test]
+fn a_quiet_connection_says_every_five_seconds_that_it_is_there() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    world.connect(&path);
+    world.carrier.vouch(&path);
+    world.pass(Duration::from_millis(50));
+    assert_eq!(world.said.segments.len(), 1, "the acknowledgment of the first message");
+    world.pass(10 * KEEPALIVE);
+    assert_eq!(world.said.segments.len(), 11);
+    assert!(world.said.segments.iter().all(|(_, said, payload)| payload.is_empty() && said.flags == TcpFlags::ACK));
+}
+
+#[test]
+fn connections_are_limited_in_all_from_one_source_and_by_their_memory() {
+    let limited = CtcpConfig { unproven_per_source: 3, unproven: 5, flows: 6, ..CtcpConfig::DEFAULT };
+    let mut world = World::new(limited);
+    let elsewhere = |host: u8, port| Path { peer: format!("203.0.113.{host}:{port}").parse().unwrap(), ..path(0) };
+    let attempt = |world: &mut World, path: Path| {
+        let ack = world.syn(&path).plus(1);
+        let segment = from(&path, CLIENT.plus(1), ack, TcpFlags::ACK, &first_ike(300));
+        matches!(world.arrive(&path, &segment), Taken::Frame(_))
+    };
+    assert_eq!((1..=5).filter(|port| attempt(&mut world, path(*port))).count(), 3, "from one source");
+    assert_eq!((1..=5).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 2, "unproven in all");
+    (1..=3).for_each(|port| world.carrier.vouch(&path(port)));
+    assert_eq!((6..=9).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 1, "flows in all");
+    assert_eq!(world.carrier.len(), 6);
+}
+
+#[test]
+fn a_blind_reset_fin_or_data_out_of_place_ends_and_moves_nothing() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(&path);
+    let next = CLIENT.plus(325);
+    let far = next.plus(1 << 24);
+    for (seq, said, flags) in [
+        (far, ack, TcpFlags::RST),
+        (next.plus(1), ack, TcpFlags::RST.with(TcpFlags::ACK)),
+        (far, ack, TcpFlags::FIN.with(TcpFlags::ACK)),
+        (next, ack.plus(5), TcpFlags::FIN.with(TcpFlags::ACK)),
+        (far, ack.plus(999_999), TcpFlags::ACK),
+    ] {
+        world.arrive(&path, &from(&path, seq, said, flags, &[]));
+        assert_eq!(world.carrier.len(), 1, "{flags:?} at {seq}");
+    }
+    world.arrive(&path, &from(&path, far, ack, TcpFlags::ACK, &esp(1)));
+    world.arrive(&path, &from(&path, next, ack, TcpFlags::ACK, &esp(2)));
+    world.pass(Duration::from_millis(50));
+    let (_, said, _) = world.said.segments.last().unwrap();
+    assert_eq!(said.ack, next.plus(116), "what came from far away moves no acknowledgment");
+    world.arrive(&path, &from(&path, next.plus(116), ack, TcpFlags::RST, &[]));
+    assert!(world.carrier.is_empty(), "its own reset ends it");
+}
+
+#[test]
+fn segments_of_no_connection_are_reset_so_often_and_no_reset_is_answered() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    for port in 0..1000 {
+        world.arrive(&path(port), &from(&path(port), CLIENT, Seq::new(9), TcpFlags::ACK, &[]));
+        world.arrive(&path(port), &from(&path(port), CLIENT, Seq::new(9), TcpFlags::RST.with(TcpFlags::ACK), &[]));
+    }
+    assert_eq!(world.said.segments.len(), 100);
+}
