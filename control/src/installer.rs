@@ -4,7 +4,9 @@
 use crate::aaa::{Question, Record};
 use crate::ike::engine::Output;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, InnerLayout, NextHop, Retired, Routes, Spi, SpiLayout, TunnelKey, WorkerId};
+use adit_dataplane::contract::{
+    Command, InnerLayout, NextHop, Path, Retired, Routes, Spi, SpiLayout, TunnelKey, WorkerId,
+};
 use ipnet::IpNet;
 use std::collections::VecDeque;
 
@@ -40,6 +42,11 @@ impl Installer {
     /// Whose each inner address is.
     pub(crate) fn inner_layout(&self) -> InnerLayout {
         InnerLayout::new(self.workers.len())
+    }
+
+    /// The worker that owns the cTCP connection along this path.
+    pub(crate) fn owner_of_connection(&self, path: Path) -> WorkerId {
+        WorkerId::of_connection(path.peer.port(), self.workers.len())
     }
 
     /// The worker with the fewest sessions: it had best take the next.

@@ -71,6 +71,7 @@ drop_reasons! {
     TransmitFull "transmit_full" "the kernel took no more packets",
     TransmitFailed "transmit_failed" "the kernel refused the packet",
     ReceiveTruncated "receive_truncated" "the datagram was larger than the buffer",
+    BadChecksum "bad_checksum" "a TCP segment whose checksum is wrong",
     Handshake "handshake" "a TCP segment that only opens a cTCP connection",
     NoConnection "no_connection" "a TCP segment of no cTCP connection",
     ConnectionEnded "connection_ended" "a TCP segment that ends its cTCP connection",

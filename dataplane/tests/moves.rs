@@ -260,7 +260,7 @@ fn admitted(world: &mut World, transport: Transport, following: Following, trans
 
 #[test]
 fn a_session_moves_from_any_transport_to_any_other_and_back_by_its_packets_alone() {
-    for (from, to) in Transport::ALL.into_iter().flat_map(|from| Transport::ALL.map(|to| (from, to))) {
+    for (from, to) in DATAGRAMS.into_iter().flat_map(|from| DATAGRAMS.map(|to| (from, to))) {
         let mut world = World::new(1);
         let client = admitted(&mut world, from, Following::NewestPacket, Transports::ALL);
         let here = client.esp_path();
@@ -284,7 +284,7 @@ fn a_session_moves_from_any_transport_to_any_other_and_back_by_its_packets_alone
         let moves = if here == there { vec![] } else { vec![(client.tunnel, there), (client.tunnel, here)] };
         assert_eq!(told, moves);
         let WorkerTotals { moved_to_nat_t, moved_to_cisco_udp, moved_to_esp, .. } = totals(&world);
-        for (transport, counted) in Transport::ALL.into_iter().zip([moved_to_nat_t, moved_to_cisco_udp, moved_to_esp]) {
+        for (transport, counted) in DATAGRAMS.into_iter().zip([moved_to_nat_t, moved_to_cisco_udp, moved_to_esp]) {
             let moves = moves.iter().filter(|(_, path)| path.transport() == transport).count();
             assert_eq!(counted, moves as u64, "{from} to {to}: counted for {transport}");
         }
@@ -294,7 +294,7 @@ fn a_session_moves_from_any_transport_to_any_other_and_back_by_its_packets_alone
 
 #[test]
 fn what_is_repeated_late_or_forged_moves_nothing_whichever_way_it_comes() {
-    for (from, to) in Transport::ALL.into_iter().flat_map(|from| Transport::ALL.map(|to| (from, to))) {
+    for (from, to) in DATAGRAMS.into_iter().flat_map(|from| DATAGRAMS.map(|to| (from, to))) {
         let mut world = World::new(1);
         let client = admitted(&mut world, from, Following::NewestPacket, Transports::ALL);
         let (here, elsewhere) = (client.esp_path(), EspPath::new(to, path_v4(66)));
@@ -317,9 +317,9 @@ fn what_is_repeated_late_or_forged_moves_nothing_whichever_way_it_comes() {
 
 #[test]
 fn a_transport_that_a_session_may_not_use_carries_its_packets_and_moves_nothing() {
-    for forbidden in Transport::ALL {
+    for forbidden in DATAGRAMS {
         let mut world = World::new(1);
-        let allowed: Transports = Transport::ALL.into_iter().filter(|transport| *transport != forbidden).collect();
+        let allowed: Transports = DATAGRAMS.into_iter().filter(|transport| *transport != forbidden).collect();
         let from = allowed.iter().next().unwrap();
         let client = admitted(&mut world, from, Following::NewestPacket, allowed);
         let by = |transport| EspPath::new(transport, client.path);

@@ -153,6 +153,8 @@ pub struct WorkerView {
     pub moved_to_cisco_udp: u64,
     /// The same, to native ESP.
     pub moved_to_esp: u64,
+    /// Tunnels that followed their peers' ESP into a cTCP connection.
+    pub moved_to_ctcp: u64,
     /// Packets from elsewhere that were not followed: their session has moved as often as it may.
     pub moves_limited: u64,
     /// Packets dropped, for all reasons.
@@ -202,6 +204,7 @@ impl WorkerView {
             moved_to_nat_t: totals.moved_to_nat_t,
             moved_to_cisco_udp: totals.moved_to_cisco_udp,
             moved_to_esp: totals.moved_to_esp,
+            moved_to_ctcp: totals.moved_to_ctcp,
             moves_limited: totals.moves_limited,
             dropped: totals.drops.iter().sum(),
         }

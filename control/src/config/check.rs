@@ -24,6 +24,10 @@ pub struct Surroundings {
 
 /// That of Cisco's own headends.
 const CISCO_UDP_PORT: u16 = 10_000;
+/// As Cisco has it.
+const CTCP_PORT: u16 = 10_000;
+/// As many as Cisco takes.
+const MOST_CTCP_PORTS: usize = 10;
 
 /// The checked config, as far as the file allows one; mistakes go to `source`.
 pub(super) fn check(
@@ -122,7 +126,20 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
         true => NativeEsp::Carried,
         false => NativeEsp::Refused,
     };
-    Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp }
+    let ctcp_ports = ctcp_ports(source, file);
+    let ctcp_mode = file.ctcp_mode.as_ref().map(|mode| mode.value).unwrap_or_default();
+    Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, ctcp_ports, ctcp_mode }
+}
+
+fn ctcp_ports(source: &Source<'_>, file: &file::Listen) -> Vec<u16> {
+    const KEY: &str = "[listen] ctcp_ports";
+    let Some(list) = &file.ctcp_ports else { return vec![CTCP_PORT] };
+    let ports = each_once(source, KEY, &list.value);
+    if ports.len() > MOST_CTCP_PORTS {
+        let (expected, found) = (format!("up to {MOST_CTCP_PORTS} ports"), ports.len().to_string());
+        source.error(list.line, KEY.to_owned(), Problem::Misfit { expected, found, hint: None });
+    }
+    ports.into_iter().filter_map(|port| u16::try_from(port).ok()).collect()
 }
 
 fn workers(source: &Source<'_>, file: &file::Workers, available: &[usize]) -> Workers {

@@ -75,6 +75,10 @@ pub struct Listen {
     pub cisco_udp_port: Option<u16>,
     /// ESP as IP protocol 50.
     pub native_esp: NativeEsp,
+    /// TCP ports of cTCP.
+    pub ctcp_ports: Vec<u16>,
+    /// How it is treated.
+    pub ctcp_mode: CtcpMode,
 }
 
 /// Whether ESP is carried without UDP around it.
@@ -87,6 +91,16 @@ pub enum NativeEsp {
     Refused,
 }
 
+/// What the headend does for a cTCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CtcpMode {
+    /// What its peer and path turn out to need.
+    #[default]
+    Adaptive,
+    /// Nothing is held, nothing waits, nothing is repeated.
+    Stateless,
+}
+
 impl Listen {
     /// How ESP may come.
     pub fn transports(&self) -> Transports {
@@ -95,7 +109,8 @@ impl Listen {
             NativeEsp::Carried => Some(Transport::Esp),
             NativeEsp::Refused => None,
         };
-        [Some(Transport::NatT), cisco_udp, esp].into_iter().flatten().collect()
+        let ctcp = (!self.ctcp_ports.is_empty()).then_some(Transport::Ctcp);
+        [Some(Transport::NatT), cisco_udp, esp, ctcp].into_iter().flatten().collect()
     }
 }
 

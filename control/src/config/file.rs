@@ -11,7 +11,7 @@ pub use connection::{Auth, Connection, V1, Version};
 pub use radius::Radius;
 pub use user::User;
 
-use super::checked::{IoBackend, LogFormat};
+use super::checked::{CtcpMode, IoBackend, LogFormat};
 use super::error::{Problem, nearest};
 use super::section::{Located, Section, Source};
 use super::shape::{
@@ -83,6 +83,10 @@ pub struct Listen {
     pub cisco_udp_port: Key<u64>,
     /// ESP as IP protocol 50.
     pub native_esp: Key<bool>,
+    /// TCP ports of cTCP; none for no cTCP.
+    pub ctcp_ports: List<u64>,
+    /// How cTCP is treated.
+    pub ctcp_mode: Key<CtcpMode>,
 }
 
 /// `[workers]`
@@ -366,6 +370,8 @@ const LOGINS: Count = Count { of: "a number of logins", range: 0..=1_000_000 };
 const OUTER_DF: OneOf<OuterDf> = OneOf(&[("clear", OuterDf::Clear), ("copy", OuterDf::Copy), ("set", OuterDf::Set)]);
 const ECN: OneOf<EcnMode> = OneOf(&[("normal", EcnMode::Normal), ("compatibility", EcnMode::Compatibility)]);
 const MSS_CLAMP: OneOf<MssClamp> = OneOf(&[("on", MssClamp::ToTunnel), ("off", MssClamp::Off)]);
+const TCP_PORT: Count = Count { of: "a TCP port", range: 1..=65_535 };
+const CTCP_MODE: OneOf<CtcpMode> = OneOf(&[("adaptive", CtcpMode::Adaptive), ("stateless", CtcpMode::Stateless)]);
 const PORT: Count = Count { of: "a UDP port", range: 1..=65_535 };
 const PORT_OR_OFF: Count = Count { of: "a UDP port, or 0 for none", range: 0..=65_535 };
 const SOCKET_BUFFER: Size = Size { range: 64 << 10..=1 << 30, example: "8MiB" };
@@ -434,6 +440,8 @@ impl Listen {
             natt_port: section.get("natt_port", &PORT),
             cisco_udp_port: section.get("cisco_udp_port", &PORT_OR_OFF),
             native_esp: section.get("native_esp", &YesOrNo),
+            ctcp_ports: section.list("ctcp_ports", &TCP_PORT),
+            ctcp_mode: section.get("ctcp_mode", &CTCP_MODE),
         }
     }
 }

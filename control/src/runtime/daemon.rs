@@ -135,7 +135,8 @@ pub(super) fn serve(
 }
 
 fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> StatusView {
-    let Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp } = &config.listen;
+    let Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, ctcp_ports, ctcp_mode: _ } =
+        &config.listen;
     let ports = [Some(*ike_port), Some(*natt_port), *cisco_udp_port].into_iter().flatten();
     let native = match native_esp {
         NativeEsp::Carried => Some("native ESP".to_owned()),
@@ -143,7 +144,8 @@ fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> Sta
     };
     let listen = addresses.iter();
     let listen = listen.flat_map(|address| ports.clone().map(|port| SocketAddr::new(*address, port).to_string()));
-    let listen = listen.chain(native);
+    let ctcp = ctcp_ports.iter().map(|port| format!("cTCP on TCP {port}"));
+    let listen = listen.chain(native).chain(ctcp);
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         identity: config.identity.to_string(),

@@ -1,12 +1,13 @@
 //! Opens the doors and starts the workers.
 
-use crate::config::checked::{Config, IoBackend};
+use crate::config::checked::{Config, CtcpMode, IoBackend};
 use crate::lease::headend_address;
 use adit_crypto::random::SecretRandom;
+use adit_dataplane::carrier::ctcp::{CtcpConfig, Mode};
 use adit_dataplane::contract::{ClusterSlot, Dataplane, Routes, SpiLayout};
 use adit_dataplane::io::{Backend, IoConfig, OpenError, TunConfig, open};
 use adit_dataplane::packet::{PacketBuf, PoolSizes};
-use adit_dataplane::worker::{DataplaneConfig, start as start_workers};
+use adit_dataplane::worker::{CtcpSetup, DataplaneConfig, start as start_workers};
 use ipnet::IpNet;
 use std::io;
 use std::thread::JoinHandle;
@@ -46,8 +47,8 @@ pub(super) fn start(config: &Config, random: &mut dyn SecretRandom) -> Result<St
     let workers = &config.workers.cores;
     let (seeds, report) = open(&io_config(config), workers.len(), &spi_layout)?;
     let doors = seeds.into_iter().map(|seed| move || seed.open()).collect();
-    let (dataplane, threads) =
-        start_workers(&workers_config(config), spi_layout, Routes::new(random), doors).map_err(StartError::Workers)?;
+    let (dataplane, threads) = start_workers(&workers_config(config, random), spi_layout, Routes::new(random), doors)
+        .map_err(StartError::Workers)?;
     let lacks = report.lacks.iter().map(ToString::to_string).collect();
     Ok(Started { dataplane, threads, io: report.backend.to_owned(), lacks })
 }
@@ -58,6 +59,7 @@ fn io_config(config: &Config) -> IoConfig {
         ike_port: config.listen.ike_port,
         natt_port: config.listen.natt_port,
         cisco_udp_port: config.listen.cisco_udp_port.unwrap_or_default(),
+        ctcp_ports: config.listen.ctcp_ports.clone(),
         transports: config.listen.transports(),
         outer_df: config.sizes.rules.df,
         tun: Some(TunConfig {
@@ -83,7 +85,7 @@ fn own_addresses(config: &Config) -> Vec<IpNet> {
     ranges.filter_map(|range| IpNet::new(headend_address(range)?, range.prefix_len()).ok()).collect()
 }
 
-fn workers_config(config: &Config) -> DataplaneConfig {
+fn workers_config(config: &Config, random: &mut dyn SecretRandom) -> DataplaneConfig {
     let packet = PacketBuf::HEADROOM + usize::from(config.tun.mtu) + MOST_OVERHEAD + PacketBuf::TAILROOM;
     let usual = PoolSizes::default();
     DataplaneConfig {
@@ -95,9 +97,23 @@ fn workers_config(config: &Config) -> DataplaneConfig {
             large: usual.large,
         },
         rules: config.sizes.rules,
+        ctcp: ctcp(config, random),
         moves_per_minute: config.esp.moves_per_minute,
         ..DataplaneConfig::default()
     }
+}
+
+fn ctcp(config: &Config, random: &mut dyn SecretRandom) -> Option<CtcpSetup> {
+    if config.listen.ctcp_ports.is_empty() {
+        return None;
+    }
+    let mode = match config.listen.ctcp_mode {
+        CtcpMode::Adaptive => Mode::Adaptive,
+        CtcpMode::Stateless => Mode::Stateless,
+    };
+    let mut secret = [0; 24];
+    random.fill(&mut secret);
+    Some(CtcpSetup { config: CtcpConfig { mode, ..CtcpConfig::DEFAULT }, secret })
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub fn config() -> Config {
             natt_port: 4500,
             cisco_udp_port: Some(10_000),
             native_esp: NativeEsp::Carried,
+            ctcp_ports: vec![10_000],
+            ctcp_mode: CtcpMode::Adaptive,
         },
         workers: Workers {
             cores: vec![None, None],

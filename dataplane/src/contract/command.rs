@@ -44,6 +44,8 @@ pub enum Command {
     },
     /// An IKE message to send.
     SendIke(IkeDatagram),
+    /// A cTCP connection is a session's: it stays.
+    KeepConnection(Path),
     /// A NAT keepalive to send.
     SendKeepalive(Keepalive),
     /// Send what is queued, close the doors and return.

@@ -131,6 +131,8 @@ worker_counters! {
     moved_to_cisco_udp,
     /// The same, to native ESP.
     moved_to_esp,
+    /// Tunnels that followed their peers' ESP into a cTCP connection.
+    moved_to_ctcp,
     /// Packets whose tunnel did not follow them: it has moved as often as it may.
     moves_limited,
     /// Commands that did not fit the tables: a mistake of the control plane's.
@@ -144,6 +146,7 @@ impl WorkerCounters {
             Transport::NatT => self.moved_to_nat_t(1),
             Transport::CiscoUdp => self.moved_to_cisco_udp(1),
             Transport::Esp => self.moved_to_esp(1),
+            Transport::Ctcp => self.moved_to_ctcp(1),
         }
     }
 }

@@ -21,14 +21,17 @@ pub enum IkeFraming {
     Bare,
     /// Behind four zero octets, as on port 4500 (RFC 3948 section 2.2).
     NonEspMarker,
+    /// In a cTCP segment, behind a UDP header whose ports are 500.
+    Ctcp,
 }
 
 impl IkeFraming {
-    /// Octets before the message.
+    /// Octets between the outer transport's header and the message.
     pub const fn marker_len(self) -> usize {
         match self {
             Self::Bare => 0,
             Self::NonEspMarker => 4,
+            Self::Ctcp => 8,
         }
     }
 }

@@ -40,6 +40,12 @@ impl WorkerId {
     /// The most workers an SPI can name (see [`SpiLayout`]).
     pub const MAX_WORKERS: usize = 64;
 
+    /// The one of so many that owns a cTCP connection with this port of the peer's: segments say no more about their owner, for an
+    /// acknowledgment has no SPI in it.
+    pub fn of_connection(peer_port: u16, workers: usize) -> Self {
+        Self((usize::from(peer_port) % workers.clamp(1, Self::MAX_WORKERS)) as u8)
+    }
+
     /// As an index.
     pub fn index(self) -> usize {
         usize::from(self.0)

@@ -13,11 +13,13 @@ pub enum Transport {
     CiscoUdp,
     /// Behind the IP header, as protocol 50 (RFC 4303 section 2).
     Esp,
+    /// Dressed as TCP segments, beside IKE: Cisco's IPsec over TCP.
+    Ctcp,
 }
 
 impl Transport {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::NatT, Self::CiscoUdp, Self::Esp];
+    pub const ALL: [Self; 4] = [Self::NatT, Self::CiscoUdp, Self::Esp, Self::Ctcp];
 
     /// The stable name, as in the configuration and the API.
     pub const fn name(self) -> &'static str {
@@ -25,6 +27,7 @@ impl Transport {
             Self::NatT => "nat-t",
             Self::CiscoUdp => "cisco-udp",
             Self::Esp => "esp",
+            Self::Ctcp => "ctcp",
         }
     }
 }
@@ -43,7 +46,8 @@ impl Transports {
     /// None of them.
     pub const NONE: Self = Self(0);
     /// All of them.
-    pub const ALL: Self = Self::NONE.with(Transport::NatT).with(Transport::CiscoUdp).with(Transport::Esp);
+    pub const ALL: Self =
+        Self::NONE.with(Transport::NatT).with(Transport::CiscoUdp).with(Transport::Esp).with(Transport::Ctcp);
 
     /// These and that one.
     #[must_use]
@@ -87,7 +91,7 @@ impl EspPath {
     pub fn new(transport: Transport, path: Path) -> Self {
         let Path { mut local, mut peer } = path;
         match transport {
-            Transport::NatT | Transport::CiscoUdp => {}
+            Transport::NatT | Transport::CiscoUdp | Transport::Ctcp => {}
             Transport::Esp => {
                 local.set_port(0);
                 peer.set_port(0);
@@ -111,7 +115,7 @@ impl EspPath {
     pub fn beside(self, ike: Path) -> Option<Self> {
         match self.transport {
             Transport::NatT | Transport::Esp => Some(Self::new(self.transport, ike)),
-            Transport::CiscoUdp => None,
+            Transport::CiscoUdp | Transport::Ctcp => None,
         }
     }
 
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_set_holds_what_was_put_in_and_nothing_else() {
-        for bits in 0..8_u8 {
+        for bits in 0..16_u8 {
             let some = Transport::ALL.into_iter().filter(|transport| bits & 1 << *transport as u8 != 0);
             let set: Transports = some.clone().collect();
             assert!(set.iter().eq(some));

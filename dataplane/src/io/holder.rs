@@ -1,13 +1,21 @@
-//! Who has a UDP port, as far as /proc tells.
+//! Who has a port, as far as /proc tells.
 
 use std::fs;
 use std::net::IpAddr;
 
 /// `charon (pid 123)`, or `None` if it cannot be seen from here.
 pub(super) fn of_udp_port(address: IpAddr, port: u16) -> Option<String> {
-    let table = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
-    let other = if address.is_ipv4() { "/proc/net/udp6" } else { "/proc/net/udp" };
-    [table, other].iter().find_map(|table| process_of(&inode(&fs::read_to_string(table).ok()?, port)?))
+    of_port(["/proc/net/udp", "/proc/net/udp6"], address, port)
+}
+
+/// The same of a TCP port.
+pub(super) fn of_tcp_port(address: IpAddr, port: u16) -> Option<String> {
+    of_port(["/proc/net/tcp", "/proc/net/tcp6"], address, port)
+}
+
+fn of_port([v4, v6]: [&str; 2], address: IpAddr, port: u16) -> Option<String> {
+    let tables = if address.is_ipv4() { [v4, v6] } else { [v6, v4] };
+    tables.iter().find_map(|table| process_of(&inode(&fs::read_to_string(table).ok()?, port)?))
 }
 
 /// The inode of the first socket bound to `port` in a table like /proc/net/udp.

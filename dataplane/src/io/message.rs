@@ -27,13 +27,20 @@ pub(super) fn arrival(bound: &Bound, name: &[u8], control: &[u8], payload: &[u8]
         }
         None => bound.address,
     };
-    let path = Path { local, peer: read_name(name)? };
+    let mut path = Path { local, peer: read_name(name)? };
     let super::ancillary::Beside { local: _, segment, class, longest_fragment } = beside;
     let (channel, len) = (bound.channel, payload.len());
     let done = match (channel, bound.address) {
-        (Channel::Esp, SocketAddr::V4(_)) => ipv4_header_len(payload)?,
-        (Channel::Esp, SocketAddr::V6(_)) | (Channel::Ike | Channel::NatT | Channel::CiscoUdp | Channel::Inner, _) => 0,
+        (Channel::Esp | Channel::Ctcp, SocketAddr::V4(_)) => ipv4_header_len(payload)?,
+        (Channel::Esp | Channel::Ctcp, SocketAddr::V6(_))
+        | (Channel::Ike | Channel::NatT | Channel::CiscoUdp | Channel::Inner, _) => 0,
     };
+    if channel == Channel::Ctcp {
+        // A raw socket knows no ports.
+        let [source, destination] = tcp_ports(payload.get(done..)?)?;
+        path.peer.set_port(source);
+        path.local.set_port(destination);
+    }
     Some(Arrival { channel, path, class, longest_fragment, len, segment, done })
 }
 
@@ -42,6 +49,12 @@ fn ipv4_header_len(packet: &[u8]) -> Option<usize> {
     let first = packet.first().filter(|first| **first >> 4 == 4)?;
     let len = usize::from(first & 0xf) * 4;
     (len >= IPV4_HEADER && len <= packet.len()).then_some(len)
+}
+
+/// Source and destination of a TCP segment.
+fn tcp_ports(segment: &[u8]) -> Option<[u16; 2]> {
+    let [a, b, c, d] = *segment.first_chunk()?;
+    Some([u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])])
 }
 
 /// How a socket says where its datagrams come from.
@@ -60,7 +73,12 @@ pub(super) struct Beside {
 impl Beside {
     pub(super) fn new(outer: &OuterSocket, to: &Destination, segment: Option<u16>) -> Self {
         let (mut name, mut control) = ([0; NAME_LEN], Control::EMPTY);
-        let name_len = write_name(&mut name, to.path.peer);
+        let mut peer = to.path.peer;
+        if outer.bound.channel == Channel::Ctcp {
+            // Over IPv6 a raw socket refuses any other: the ports stand in the segment.
+            peer.set_port(0);
+        }
+        let name_len = write_name(&mut name, peer);
         let control_len = control.write(&to.path, to.class, source(outer), segment);
         Self { name, name_len, control, control_len }
     }

@@ -4,6 +4,7 @@
 mod ancillary;
 mod arrival;
 mod clock;
+mod ctcp;
 mod departure;
 mod gather;
 mod holder;

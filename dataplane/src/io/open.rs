@@ -39,6 +39,8 @@ pub struct IoConfig {
     pub natt_port: u16,
     /// UDP port of [`crate::packet::Channel::CiscoUdp`].
     pub cisco_udp_port: u16,
+    /// TCP ports of [`crate::packet::Channel::Ctcp`].
+    pub ctcp_ports: Vec<u16>,
     /// How ESP may come; NAT-T may always, for IKE needs its port.
     pub transports: Transports,
     /// Whether ESP is ever sent with DF set. Must be what [`crate::contract::TunnelRules::df`] is.
@@ -66,6 +68,7 @@ impl Default for IoConfig {
             ike_port: 500,
             natt_port: 4500,
             cisco_udp_port: 10_000,
+            ctcp_ports: vec![10_000],
             transports: Transports::ALL,
             outer_df: OuterDf::default(),
             tun: Some(TunConfig::default()),
@@ -98,6 +101,8 @@ impl Default for TunConfig {
 /// One worker's sockets and queue, not yet a door: io_uring's rings belong to the thread that uses them.
 pub struct DoorSeed {
     pub(super) sockets: Vec<OuterSocket>,
+    /// Kept as long as any door is open.
+    pub(super) reserved: Arc<[OwnedFd]>,
     pub(super) tun: Option<OwnedFd>,
     pub(super) kinds: JoinKinds,
     pub(super) waker: Arc<EventWaker>,
@@ -253,6 +258,25 @@ pub enum OpenError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Someone else has the port.
+    #[error("TCP {address} is in use by {}: stop it, or choose other ports for cTCP (ctcp_ports)", holder.as_deref().unwrap_or("another process"))]
+    TcpPortInUse {
+        /// Which.
+        address: SocketAddr,
+        /// Name and pid, if they can be seen.
+        holder: Option<String>,
+    },
+    /// No right to raw sockets.
+    #[error("cTCP is not permitted: run as root or with CAP_NET_RAW, or do without it (ctcp_ports = [])")]
+    CtcpNotPermitted,
+    /// Anything else about a socket of cTCP.
+    #[error("opening a socket for cTCP on {address}: {source}")]
+    Ctcp {
+        /// Which; port 0 is the raw socket.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The kernel refused the steering program.
     #[error("attaching the steering program to UDP {address}: {source}")]
     Steering {
@@ -318,15 +342,17 @@ pub fn open(config: &IoConfig, workers: usize, layout: &SpiLayout) -> Result<(Ve
             Backend::SystemCalls
         }
     };
-    let sockets = udp::open_all(config, workers, layout, &mut lacks)?;
+    let outer = udp::open_all(config, workers, layout, &mut lacks)?;
+    let reserved: Arc<[OwnedFd]> = outer.reserved.into();
     let tun = config.tun.as_ref().map(|tun| tun::open(tun, workers, &mut lacks)).transpose()?;
     let kinds = tun.as_ref().map_or(JoinKinds::default(), |tun| tun.kinds);
     let mut queues = tun.map(|tun| tun.queues).unwrap_or_default().into_iter();
     let mut seeds = Vec::with_capacity(workers);
-    for sockets in sockets {
+    for sockets in outer.workers {
         let waker = Arc::new(EventWaker::new().map_err(OpenError::Waker)?);
         let IoConfig { spin, coalesce, .. } = *config;
-        seeds.push(DoorSeed { sockets, tun: queues.next(), kinds, waker, spin, coalesce, backend });
+        let reserved = Arc::clone(&reserved);
+        seeds.push(DoorSeed { sockets, reserved, tun: queues.next(), kinds, waker, spin, coalesce, backend });
     }
     let backend = match backend {
         Backend::SystemCalls => SystemCallDoor::NAME,

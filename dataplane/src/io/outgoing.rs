@@ -34,7 +34,10 @@ impl Outgoing {
         for mut packet in burst.drain(..) {
             match (packet.meta.channel, packet.meta.path) {
                 (Channel::Inner, _) if self.inner => self.joiner.push(packet),
-                (channel @ (Channel::Ike | Channel::NatT | Channel::CiscoUdp | Channel::Esp), Some(path)) => {
+                (
+                    channel @ (Channel::Ike | Channel::NatT | Channel::CiscoUdp | Channel::Esp | Channel::Ctcp),
+                    Some(path),
+                ) => {
                     let class = packet.meta.outer_class;
                     match choose(self.sockets.iter(), channel, &path, packet.meta.outer_fragments) {
                         Some(socket) => self.departures.push(packet, Destination { socket, path, class }),

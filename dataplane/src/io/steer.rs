@@ -19,6 +19,10 @@ enum Op {
     LoadWord(u32),
     /// A = the 32 bits X octets into it.
     LoadWordAtX,
+    /// A = the 16 bits so many octets behind X.
+    LoadHalfAtX(u32),
+    /// X = this.
+    LoadXConstant(u32),
     /// X = octets of the IPv4 header that it begins with.
     LoadXHeaderLen,
     /// A = M[n].
@@ -44,12 +48,14 @@ enum Op {
 impl Op {
     fn assemble(self) -> libc::sock_filter {
         use libc::{
-            BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_LDX,
-            BPF_MEM, BPF_MOD, BPF_MSH, BPF_MUL, BPF_RET, BPF_RSH, BPF_ST, BPF_STX, BPF_W, BPF_X, BPF_XOR,
+            BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IMM, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD,
+            BPF_LDX, BPF_MEM, BPF_MOD, BPF_MSH, BPF_MUL, BPF_RET, BPF_RSH, BPF_ST, BPF_STX, BPF_W, BPF_X, BPF_XOR,
         };
         let (code, jt, k) = match self {
             Self::LoadWord(at) => (BPF_LD | BPF_W | BPF_ABS, 0, at),
             Self::LoadWordAtX => (BPF_LD | BPF_W | BPF_IND, 0, 0),
+            Self::LoadHalfAtX(at) => (BPF_LD | BPF_H | BPF_IND, 0, at),
+            Self::LoadXConstant(k) => (BPF_LDX | BPF_W | BPF_IMM, 0, k),
             Self::LoadXHeaderLen => (BPF_LDX | BPF_B | BPF_MSH, 0, 0),
             Self::LoadScratch(n) => (BPF_LD | BPF_MEM, 0, n),
             Self::LoadXScratch(n) => (BPF_LDX | BPF_MEM, 0, n),
@@ -83,7 +89,7 @@ fn program(channel: Channel, workers: u32, layout: &SpiLayout) -> Vec<Op> {
             ops
         }
         // Nothing but ESP.
-        Channel::CiscoUdp | Channel::Esp | Channel::Inner => {
+        Channel::CiscoUdp | Channel::Esp | Channel::Ctcp | Channel::Inner => {
             [vec![Op::LoadWord(0)], by_esp_spi(workers, layout), vec![Op::ReturnA]].concat()
         }
     }
@@ -97,6 +103,24 @@ fn own_program(family: Family, worker: u32, workers: u32, layout: &SpiLayout) ->
     };
     ops.extend(by_esp_spi(workers, layout));
     ops.extend([Op::SkipIfEqual(worker, 1), Op::Return(NOTHING), Op::Return(ALL_OF_IT)]);
+    ops
+}
+
+/// The program for one worker's raw TCP socket: a connection to one of these ports belongs to the worker that
+/// [`WorkerId::of_connection`] names.
+fn own_connections(family: Family, worker: u32, workers: u32, ports: &[u16]) -> Vec<Op> {
+    let mut ops = vec![match family {
+        Family::V4 => Op::LoadXHeaderLen,
+        Family::V6 => Op::LoadXConstant(0),
+    }];
+    ops.push(Op::LoadHalfAtX(2));
+    for (at, port) in ports.iter().enumerate() {
+        // Behind the last port there is one more instruction to skip.
+        ops.push(Op::SkipIfEqual(u32::from(*port), (ports.len() - at) as u8));
+    }
+    ops.push(Op::Return(NOTHING));
+    ops.extend([Op::LoadHalfAtX(0), Op::Modulo(workers), Op::SkipIfEqual(worker, 1)]);
+    ops.extend([Op::Return(NOTHING), Op::Return(ALL_OF_IT)]);
     ops
 }
 
@@ -164,6 +188,18 @@ pub(super) fn keep_own(
     set_program(socket, libc::SO_ATTACH_FILTER, ops)
 }
 
+/// From now on the raw TCP `socket` receives the segments to `ports` that are for this worker of so many, and nothing else.
+pub(super) fn keep_own_connections(
+    socket: BorrowedFd<'_>,
+    family: Family,
+    worker: usize,
+    workers: usize,
+    ports: &[u16],
+) -> io::Result<()> {
+    let ops = own_connections(family, worker as u32, workers.max(1) as u32, ports);
+    set_program(socket, libc::SO_ATTACH_FILTER, ops)
+}
+
 /// From now on `socket` receives nothing: it is for sending.
 pub(super) fn keep_nothing(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_program(socket, libc::SO_ATTACH_FILTER, vec![Op::Return(NOTHING)])
@@ -207,6 +243,13 @@ mod tests {
                     Some(word) => a = word,
                     None => return 0,
                 },
+                Op::LoadHalfAtX(offset) => {
+                    match payload.get(x as usize + offset as usize..).and_then(<[u8]>::first_chunk) {
+                        Some(half) => a = u32::from(u16::from_be_bytes(*half)),
+                        None => return 0,
+                    }
+                }
+                Op::LoadXConstant(k) => x = k,
                 Op::LoadXHeaderLen => match payload.first() {
                     Some(first) => x = u32::from(first & 0xf) * 4,
                     None => return 0,
@@ -247,6 +290,25 @@ mod tests {
                 for worker in 0..workers {
                     let Some(spi) = layout.encode(WorkerId(worker as u8), seed as u32, 5) else { continue };
                     assert_eq!(run(&ops, &spi.get().to_be_bytes()), worker);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_raw_tcp_socket_lets_through_the_connections_of_its_worker_and_its_ports_and_nothing_else() {
+        let ports = [10_000, 443, 4500];
+        for workers in [1, 2, 3, 64] {
+            for (source, destination) in [(40_001, 10_000), (40_002, 443), (7, 4500), (40_003, 80), (65_535, 10_001)] {
+                let segment = [u16::to_be_bytes(source), u16::to_be_bytes(destination)].concat();
+                let owner = WorkerId::of_connection(source, workers as usize);
+                for worker in 0..workers {
+                    let own = owner == WorkerId(worker as u8) && ports.contains(&destination);
+                    let want = if own { ALL_OF_IT } else { NOTHING };
+                    assert_eq!(run(&own_connections(Family::V6, worker, workers, &ports), &segment), want);
+                    let packet = [&[0x46; 24][..], &segment].concat();
+                    assert_eq!(run(&own_connections(Family::V4, worker, workers, &ports), &packet), want);
+                    assert_eq!(run(&own_connections(Family::V4, worker, workers, &ports), &packet[..25]), NOTHING);
                 }
             }
         }

@@ -6,7 +6,7 @@
 use super::ancillary::{IP_RECVFRAGSIZE, IPV6_RECVFRAGSIZE, UDP_GRO};
 use super::departure::Bound;
 use super::open::{IoConfig, Lack, OpenError};
-use super::{clock, holder, native, steer};
+use super::{clock, ctcp, holder, native, steer};
 use crate::contract::{OuterDf, SpiLayout, Transport};
 use crate::packet::{Channel, OuterFragments};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -21,13 +21,21 @@ pub(super) struct OuterSocket {
     pub(super) bound: Bound,
 }
 
+/// What the kernel listens on for us.
+pub(super) struct Outer {
+    /// Each worker's, in their order.
+    pub(super) workers: Vec<Vec<OuterSocket>>,
+    /// Sockets that hear nothing and keep ports from others.
+    pub(super) reserved: Vec<OwnedFd>,
+}
+
 /// Opens all sockets of all workers, binds them in the workers' order, and attaches the steering programs.
 pub(super) fn open_all(
     config: &IoConfig,
     workers: usize,
     layout: &SpiLayout,
     lacks: &mut Vec<Lack>,
-) -> Result<Vec<Vec<OuterSocket>>, OpenError> {
+) -> Result<Outer, OpenError> {
     let listen = without_missing_families(&config.listen, lacks)?;
     let cisco = config.transports.contains(Transport::CiscoUdp).then_some((Channel::CiscoUdp, config.cisco_udp_port));
     let ports = [Some((Channel::Ike, config.ike_port)), Some((Channel::NatT, config.natt_port)), cisco];
@@ -46,6 +54,12 @@ pub(super) fn open_all(
     if config.transports.contains(Transport::Esp) {
         for &ip in &listen {
             native::open(config, ip, layout, lacks, &mut all)?;
+        }
+    }
+    let mut reserved = Vec::new();
+    if config.transports.contains(Transport::Ctcp) {
+        for &ip in &listen {
+            reserved.extend(ctcp::open(config, ip, lacks, &mut all)?);
         }
     }
     for bound in &addresses {
@@ -71,7 +85,7 @@ pub(super) fn open_all(
             sockets.push(OuterSocket { socket: socket.into(), bound });
         }
     }
-    Ok(all)
+    Ok(Outer { workers: all, reserved })
 }
 
 /// Drops the IPv6 wildcard where the kernel has no IPv6, if anything else is left: it is in the default, and such a

@@ -15,6 +15,8 @@ pub enum Channel {
     CiscoUdp,
     /// IP protocol 50: ESP.
     Esp,
+    /// TCP port of cTCP: ESP and IKE in segments.
+    Ctcp,
     /// The inner network.
     #[default]
     Inner,
@@ -28,6 +30,7 @@ impl Channel {
             Self::NatT => Some(Transport::NatT),
             Self::CiscoUdp => Some(Transport::CiscoUdp),
             Self::Esp => Some(Transport::Esp),
+            Self::Ctcp => Some(Transport::Ctcp),
             Self::Ike | Self::Inner => None,
         }
     }
@@ -39,6 +42,7 @@ impl From<Transport> for Channel {
             Transport::NatT => Self::NatT,
             Transport::CiscoUdp => Self::CiscoUdp,
             Transport::Esp => Self::Esp,
+            Transport::Ctcp => Self::Ctcp,
         }
     }
 }
@@ -59,6 +63,18 @@ pub enum Segments {
         /// Octets of UDP payload per datagram, the last may have less.
         payload: u16,
     },
+}
+
+/// How far a packet that travels by cTCP is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Carriage {
+    /// TCP header, frame and trailer: as it came, or as it leaves.
+    #[default]
+    Segment,
+    /// Out of its frame: it came, and is to be decapsulated.
+    Bare,
+    /// Sealed, and to be put into a frame.
+    Sealed,
 }
 
 /// Where an inner packet comes from: that decides whether the inner network may be its way on.
@@ -96,6 +112,8 @@ pub struct Meta {
     pub longest_fragment: Option<u16>,
     /// Whether an outer packet may be sent in fragments.
     pub outer_fragments: OuterFragments,
+    /// How far it is, if its channel is cTCP's.
+    pub carriage: Carriage,
     /// Where an inner packet comes from. Doors leave it as it is.
     pub origin: Origin,
     /// What becomes of it.

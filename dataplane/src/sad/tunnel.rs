@@ -2,11 +2,13 @@
 
 use super::follow::{Followed, Follower, Pace};
 use super::outbound::Outbound;
+use crate::carrier::ctcp::TRAILER_LEN;
 use crate::contract::{EspPath, Lane, Spi, Transport, TunnelSpec};
 use crate::esp::OutboundSa;
 use crate::mtu::{Moved, PathMtu};
 use crate::time::Instant;
 use crate::wire::ip::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
+use crate::wire::tcp::TCP_HEADER;
 
 /// A peer's tunnel.
 pub struct Tunnel {
@@ -97,12 +99,13 @@ impl Tunnel {
     }
 }
 
-/// What the outer IP header and, where there is one, UDP's (RFC 3948 section 2.1) leave.
+/// What the outer IP header and, where there is one, UDP's (RFC 3948 section 2.1) or cTCP's leave.
 fn esp_room(path: EspPath, outer_mtu: u16) -> usize {
     let ip = if path.path().peer.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
-    let udp = match path.transport() {
+    let carrier = match path.transport() {
         Transport::NatT | Transport::CiscoUdp => UDP_HEADER,
         Transport::Esp => 0,
+        Transport::Ctcp => TCP_HEADER + TRAILER_LEN,
     };
-    usize::from(outer_mtu).saturating_sub(ip + udp)
+    usize::from(outer_mtu).saturating_sub(ip + carrier)
 }

@@ -1,6 +1,7 @@
 //! Workers: one thread per core, each running [`Worker::turn`] to completion on a burst.
 
 mod arrive;
+mod ctcp;
 mod fit;
 mod handoff;
 mod notice;
@@ -10,7 +11,7 @@ mod setup;
 mod tidings;
 mod turn;
 
-pub use setup::{DataplaneConfig, assemble, start};
+pub use setup::{CtcpSetup, DataplaneConfig, assemble, start};
 pub use turn::Turn;
 
 use crate::contract::{Command, Event, Routes, SpiLayout, TunnelRules, WorkerCounters, WorkerId};
@@ -19,6 +20,7 @@ use crate::packet::{Burst, Pool};
 use crate::sad::Sad;
 use arc_swap::{ArcSwap, Cache};
 use crossbeam_channel::{Receiver, Sender};
+use ctcp::Ctcp;
 use handoff::Neighbours;
 use notice::Notices;
 use report::Reports;
@@ -51,6 +53,8 @@ pub struct Worker<D> {
     counters: Arc<WorkerCounters>,
     neighbours: Neighbours,
     notices: Notices,
+    /// Without ports for it there is none.
+    ctcp: Option<Ctcp>,
     /// The packets that walk through the stages.
     burst: Burst,
     /// Room for a burst in which packets are cut.
@@ -82,6 +86,7 @@ impl<D: Door> Worker<D> {
             counters,
             neighbours,
             notices: Notices::new(),
+            ctcp: config.ctcp.map(|setup| Ctcp::new(setup.config, setup.secret_of(id))),
             burst: Vec::with_capacity(buffers),
             cut: Vec::with_capacity(buffers),
             replies: Vec::with_capacity(obey::COMMANDS_PER_TURN),

@@ -1,7 +1,9 @@
 //! Control's commands, applied between bursts, in order.
 
 use super::Worker;
+use super::ctcp::Ctcp;
 use super::report::Reports;
+use crate::carrier::ctcp::{Inside, ike_in_udp};
 use crate::contract::{Command, Event, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path};
 use crate::fate::{DropReason, Fate};
 use crate::io::Door;
@@ -32,7 +34,7 @@ impl<D: Door> Worker<D> {
             }
             let Ok(command) = self.commands.try_recv() else { break };
             obeyed = Obeyed::Some;
-            let Self { sad, reports, pool, replies, counters, .. } = self;
+            let Self { sad, reports, pool, replies, counters, ctcp, .. } = self;
             let fits = match command {
                 Command::AddTunnel(spec) => sad.add_tunnel(&spec),
                 Command::MoveTunnel(order) => sad.move_tunnel(now, &order).map(|path| {
@@ -50,12 +52,18 @@ impl<D: Door> Worker<D> {
                     sad.drop_tunnel(tunnel, |retired| reports.state(Event::Retired(retired)))
                 }
                 Command::SendIke(datagram) => {
-                    match write_ike(&datagram, pool) {
+                    match write_ike(now, &datagram, pool, ctcp.as_mut()) {
                         Ok(packet) => {
                             counters.ike_sent(1);
                             replies.push(packet);
                         }
                         Err(reason) => counters.dropped(reason, 1),
+                    }
+                    Ok(())
+                }
+                Command::KeepConnection(path) => {
+                    if let Some(ctcp) = ctcp {
+                        ctcp.vouch(&path);
                     }
                     Ok(())
                 }
@@ -83,10 +91,27 @@ fn retire(reports: &mut Reports, retired: Option<crate::contract::Retired>) {
     }
 }
 
-fn write_ike(datagram: &IkeDatagram, pool: &mut Pool) -> Result<PacketBuf, DropReason> {
+fn write_ike(
+    now: Instant,
+    datagram: &IkeDatagram,
+    pool: &mut Pool,
+    ctcp: Option<&mut Ctcp>,
+) -> Result<PacketBuf, DropReason> {
     match datagram.framing {
         IkeFraming::Bare => write(pool, Channel::Ike, datagram.path, &[], &datagram.bytes),
         IkeFraming::NonEspMarker => write(pool, Channel::NatT, datagram.path, &NON_ESP_MARKER, &datagram.bytes),
+        IkeFraming::Ctcp => {
+            let ctcp = ctcp.ok_or(DropReason::NoConnection)?;
+            let front = ike_in_udp(datagram.bytes.len());
+            let mut packet = write(pool, Channel::Ctcp, datagram.path, &front, &datagram.bytes)?;
+            match ctcp.dress(now, Inside::Ike, &mut packet) {
+                Ok(()) => Ok(packet),
+                Err(reason) => {
+                    pool.put(packet);
+                    Err(reason)
+                }
+            }
+        }
     }
 }
 

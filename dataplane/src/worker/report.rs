@@ -110,6 +110,7 @@ impl Reports {
         let framing = match packet.meta.channel {
             Channel::Ike => IkeFraming::Bare,
             Channel::NatT => IkeFraming::NonEspMarker,
+            Channel::Ctcp => IkeFraming::Ctcp,
             Channel::CiscoUdp | Channel::Esp | Channel::Inner => return Err(DropReason::Malformed),
         };
         if self.events.is_full() {

@@ -1,7 +1,9 @@
 //! Starting: pinned threads, each with a door that it makes itself.
 
+use super::ctcp::Ctcp;
 use super::handoff::{Sleep, mesh};
 use super::{Seat, Turn, Worker};
+use crate::carrier::ctcp::CtcpConfig;
 use crate::contract::{
     Command, Dataplane, Routes, SpiLayout, TunnelRules, Wake, WorkerCounters, WorkerHandle, WorkerId,
 };
@@ -36,8 +38,34 @@ pub struct DataplaneConfig {
     pub idle_limit: Duration,
     /// What tunnels do with sizes and outer headers.
     pub rules: TunnelRules,
+    /// cTCP's connections, if there are any.
+    pub ctcp: Option<CtcpSetup>,
     /// How often ESP may move one tunnel to another outer address; 0 is never.
     pub moves_per_minute: u32,
+}
+
+/// How cTCP is treated, and what keys its cookies.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CtcpSetup {
+    /// How many connections, and how.
+    pub config: CtcpConfig,
+    /// Random, and known to nobody else.
+    pub secret: [u8; 24],
+}
+
+impl CtcpSetup {
+    /// Each worker's own.
+    pub(super) fn secret_of(&self, worker: WorkerId) -> [u8; 24] {
+        let mut secret = self.secret;
+        secret[0] ^= worker.0;
+        secret
+    }
+}
+
+impl std::fmt::Debug for CtcpSetup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CtcpSetup").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl Default for DataplaneConfig {
@@ -51,6 +79,7 @@ impl Default for DataplaneConfig {
             handoff_depth: 256,
             idle_limit: Duration::from_secs(1),
             rules: TunnelRules::default(),
+            ctcp: None,
             moves_per_minute: 60,
         }
     }
@@ -207,6 +236,10 @@ impl<D: Door> Worker<D> {
     /// # Errors
     /// The door is broken.
     pub fn sleep(&mut self, limit: Duration) -> io::Result<()> {
+        let limit = match self.ctcp.as_ref().and_then(Ctcp::deadline) {
+            Some(due) => limit.min(due.since(self.door.now())),
+            None => limit,
+        };
         // Nobody wakes a worker when control has taken an event and there is room for what is held.
         let limit = if self.reports.are_held_up() { limit.min(HELD_UP_LIMIT) } else { limit };
         if self.neighbours.before_sleep() == Sleep::Go {

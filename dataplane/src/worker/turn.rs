@@ -10,15 +10,17 @@
 
 use super::Worker;
 use super::arrive::arrive;
+use super::ctcp::{Ctcp, owner_elsewhere};
 use super::fit::Fitting;
 use super::obey::Obeyed;
 use super::report::Reports;
 use super::tidings::tell;
+use crate::carrier::ctcp::Inside;
 use crate::contract::{Direction, NextHop, OuterDf, Routes, TunnelRules, WorkerCounters, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::io::Door;
 use crate::offload;
-use crate::packet::{Burst, Channel, Origin, OuterFragments, PacketBuf, Segments};
+use crate::packet::{Burst, Carriage, Channel, Origin, OuterFragments, PacketBuf, Segments};
 use crate::sad::{Found, Sad};
 use crate::time::Instant;
 use crate::wire::esp::{CiscoUdp, EspHeader, IKE_HEADER_LEN, KEEPALIVE, MAX_IKE_LEN, NON_ESP_MARKER, NatT, NativeEsp};
@@ -47,12 +49,20 @@ impl<D: Door> Worker<D> {
         let received = self.receive();
 
         let Self { id, rules, pool, sad, routes, reports, neighbours, notices, burst, cut, used, counters, .. } = self;
+        let Self { ctcp, replies, .. } = self;
         let routes = routes.load();
+        if let Some(ctcp) = ctcp {
+            ctcp.undress(now, burst, pool, replies);
+        }
         classify(burst);
         decapsulate(burst, sad, rules, reports, counters, used, now);
         route(burst, routes, *id, neighbours.workers());
         Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
         encapsulate(burst, sad, rules, reports, used, now);
+        if let Some(ctcp) = ctcp {
+            dress(burst, ctcp, *id, neighbours.workers(), now);
+            ctcp.poll(now, pool, replies);
+        }
 
         self.transmit()?;
         self.sweep();
@@ -159,7 +169,8 @@ pub(super) fn settle(packet: &mut PacketBuf, verdict: Result<Fate, DropReason>) 
 fn classify(burst: &mut Burst) {
     for packet in forwarded(burst) {
         let verdict = match packet.meta.channel {
-            Channel::Inner => continue,
+            // What travels by cTCP was looked at when it came out of its frame.
+            Channel::Inner | Channel::Ctcp => continue,
             Channel::Ike => match packet.bytes() {
                 [KEEPALIVE] => Err(DropReason::Keepalive),
                 _ => ike(packet),
@@ -209,7 +220,7 @@ fn decapsulate(
 ) {
     used.clear();
     for packet in forwarded(burst) {
-        if packet.meta.channel.transport().is_none() {
+        if packet.meta.channel.transport().is_none() || packet.meta.carriage == Carriage::Sealed {
             continue;
         }
         let Some(header) = EspHeader::parse(packet.bytes()) else {
@@ -312,6 +323,20 @@ fn encapsulate(
     }
 }
 
+/// Sealed packets that go by cTCP become segments, here or on the worker that owns their connection.
+fn dress(burst: &mut Burst, ctcp: &mut Ctcp, us: WorkerId, workers: usize, now: Instant) {
+    for packet in forwarded(burst) {
+        if packet.meta.channel != Channel::Ctcp || packet.meta.carriage != Carriage::Sealed {
+            continue;
+        }
+        let verdict = match owner_elsewhere(packet, us, workers) {
+            Some(owner) => Ok(Fate::Handoff(owner)),
+            None => ctcp.dress(now, Inside::Esp, packet).map(|()| Fate::Forward),
+        };
+        settle(packet, verdict);
+    }
+}
+
 #[inline]
 fn seal(
     packet: &mut PacketBuf,
@@ -338,6 +363,8 @@ fn seal(
         used.push(slot);
     }
     packet.meta.channel = path.transport().into();
+    packet.meta.carriage = Carriage::Sealed;
+    packet.meta.tunnel = None;
     packet.meta.path = Some(path.path());
     packet.meta.outer_class = class;
     packet.meta.outer_fragments = fragments;

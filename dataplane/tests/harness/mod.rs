@@ -34,6 +34,9 @@ pub fn cipher(suite: CipherSuite, seed: u8) -> EspCipher {
     EspCipher::new(Backend::Auto, suite, &key(suite.encr().key_len(), 0), &key(suite.integ_key_len(), 0x80)).unwrap()
 }
 
+/// Transports whose packets say all about themselves: cTCP's belong to a connection.
+pub const DATAGRAMS: [Transport; 3] = [Transport::NatT, Transport::CiscoUdp, Transport::Esp];
+
 pub struct World {
     pub dataplane: Dataplane,
     pub workers: Vec<Worker<MemoryDoor>>,

@@ -121,8 +121,12 @@ const AUTH: OneOf<Auth> = OneOf(&[
 ]);
 const CA: Text = Text("the path of a file with the certificates of those who sign clients' (PEM)");
 const MODE: OneOf<Modes> = OneOf(&[("main", Modes::Main), ("aggressive", Modes::Aggressive)]);
-const TRANSPORT: OneOf<Transport> =
-    OneOf(&[("nat-t", Transport::NatT), ("esp", Transport::Esp), ("cisco-udp", Transport::CiscoUdp)]);
+const TRANSPORT: OneOf<Transport> = OneOf(&[
+    ("nat-t", Transport::NatT),
+    ("esp", Transport::Esp),
+    ("cisco-udp", Transport::CiscoUdp),
+    ("ctcp", Transport::Ctcp),
+]);
 const USERS: OneOf<UserSource> = OneOf(&[("local", UserSource::Local), ("radius", UserSource::Radius)]);
 const DOMAIN: Parsed<String> =
     Parsed { expected: "a domain such as \"example.org\"", parse: |text| is_host_name(text).then(|| text.to_owned()) };

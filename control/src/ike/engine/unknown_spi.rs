@@ -59,6 +59,7 @@ fn ike_beside(esp: EspPath) -> Option<(Path, IkeFraming)> {
             peer.set_port(IKE_PORT);
             Some((Path { local, peer }, IkeFraming::Bare))
         }
+        Transport::Ctcp => Some((esp.path(), IkeFraming::Ctcp)),
         Transport::CiscoUdp => None,
     }
 }

@@ -27,6 +27,8 @@ impl Nat {
     /// IKE that has floated to port 4500 and shows its mapping there; without one, as it is. `message` is of IKE_AUTH.
     pub(crate) fn esp_path(self, message: &IkeDatagram, carried: Transports) -> Option<EspPath> {
         let transport = match (self.peer, self.us, message.framing) {
+            (_, _, IkeFraming::Ctcp) if carried.contains(Transport::Ctcp) => Transport::Ctcp,
+            (_, _, IkeFraming::Ctcp) => return None,
             (Behind::Nothing, Behind::Nothing, _) if carried.contains(Transport::Esp) => Transport::Esp,
             (_, _, IkeFraming::NonEspMarker) if carried.contains(Transport::NatT) => Transport::NatT,
             (_, _, IkeFraming::Bare | IkeFraming::NonEspMarker) => return None,

@@ -183,6 +183,10 @@ impl Node {
     }
 
     fn send_datagram(&mut self, worker: WorkerId, datagram: IkeDatagram) {
+        let worker = match datagram.framing {
+            IkeFraming::Bare | IkeFraming::NonEspMarker => worker,
+            IkeFraming::Ctcp => self.installer.owner_of_connection(datagram.path),
+        };
         self.counters.sent += 1;
         self.installer.command(worker, Command::SendIke(datagram));
     }

@@ -73,6 +73,9 @@ pub(super) enum CiscoUdp {
 /// clients that are behind no NAT take our own.
 fn esp_path(node: &Node, session: &Established, carried: Transports, wish: CiscoUdp) -> Option<EspPath> {
     let ike = session.peer.path;
+    if session.peer.framing == IkeFraming::Ctcp {
+        return carried.contains(Transport::Ctcp).then(|| EspPath::new(Transport::Ctcp, ike));
+    }
     if session.peer.framing == IkeFraming::NonEspMarker {
         return carried.contains(Transport::NatT).then(|| EspPath::new(Transport::NatT, ike));
     }
@@ -94,7 +97,7 @@ fn esp_path(node: &Node, session: &Established, carried: Transports, wish: Cisco
 pub(super) fn encapsulation(session: &Established) -> Encapsulation {
     match (session.peer.framing, session.traversal.numbers()) {
         (IkeFraming::NonEspMarker, Some(numbers)) => Encapsulation::UdpTunnel(numbers),
-        (IkeFraming::NonEspMarker | IkeFraming::Bare, _) => Encapsulation::Tunnel,
+        (IkeFraming::NonEspMarker | IkeFraming::Bare | IkeFraming::Ctcp, _) => Encapsulation::Tunnel,
     }
 }
 

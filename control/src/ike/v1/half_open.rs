@@ -13,7 +13,7 @@ use super::wire::{Body, Chain, Exchange, Header, Id, IkeOffer, Incoming, parse};
 use crate::ike::counters::Ignored;
 use crate::ike::service::{Arrival, Node, Role};
 use crate::session::{Cause, SessionId};
-use adit_dataplane::contract::{IkeDatagram, Path, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::SocketAddr;
 
@@ -46,7 +46,11 @@ impl Heard {
         let cookies = Cookies { initiator: first.arrival.spi_i, responder: node.new_ike_spi(first.id) };
         let mut client = Client::default();
         client.hear(chain);
-        let traversal = Traversal::unknown(client.traversal());
+        let traversal = match first.datagram.framing {
+            // The connection is the mapping: nothing floats, and whoever opens another is followed.
+            IkeFraming::Ctcp => Traversal::of_connection(),
+            IkeFraming::Bare | IkeFraming::NonEspMarker => Traversal::unknown(client.traversal()),
+        };
         Self { cookies, client, traversal }
     }
 }

@@ -21,6 +21,11 @@ impl Traversal {
         Self { version, nat: Nat { peer: Behind::Nothing, us: Behind::Nothing } }
     }
 
+    /// What comes by cTCP is not detected: TCP passes a NAT as it is.
+    pub(super) const fn of_connection() -> Self {
+        Self { version: None, nat: Nat { peer: Behind::Nat, us: Behind::Nothing } }
+    }
+
     /// The numbers of its payloads and modes.
     pub(super) fn numbers(&self) -> Option<NatNumbers> {
         self.version.map(NatTraversal::numbers)

@@ -13,7 +13,10 @@ impl Established {
         self.peer.heard = now;
         self.dpd.heard();
         let may_move = match self.peer.nat.peer {
-            Behind::Nat => datagram.framing == IkeFraming::NonEspMarker || self.peer.framing == IkeFraming::Bare,
+            Behind::Nat => match (self.peer.framing, datagram.framing) {
+                (IkeFraming::Bare, _) | (_, IkeFraming::NonEspMarker | IkeFraming::Ctcp) => true,
+                (IkeFraming::NonEspMarker | IkeFraming::Ctcp, IkeFraming::Bare) => false,
+            },
             Behind::Nothing => false,
         };
         if may_move && datagram.path != self.peer.path {

@@ -15,7 +15,7 @@ pub(super) fn due(node: &Node, session: &Established) -> Option<Instant> {
     };
     match (session.peer.nat.us, session.peer.framing) {
         (Behind::Nat, IkeFraming::NonEspMarker) if !interval.is_zero() => Some(sent + interval),
-        (Behind::Nat | Behind::Nothing, IkeFraming::Bare | IkeFraming::NonEspMarker) => None,
+        (Behind::Nat | Behind::Nothing, IkeFraming::Bare | IkeFraming::NonEspMarker | IkeFraming::Ctcp) => None,
     }
 }
 

@@ -10,7 +10,7 @@
 
 use super::cookie::{Cookies, SynOptions};
 use super::flow::{Arrived, Ended, Flow, Limits, header};
-use super::frame::{Frame, IKE_PORTS, UDP_HEADER};
+use super::frame::{Frame, IKE_SOURCE_PORT, UDP_HEADER};
 use super::receive::Mode;
 use super::trailer::{Inside, TRAILER_LEN, trailer};
 use crate::contract::Path;
@@ -261,7 +261,11 @@ impl Carrier {
     ) -> Taken {
         let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
         let taken = match slot.flow.segment(now, header, payload) {
-            Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(behind(header, frame)),
+            Arrived::Whole(frame) => {
+                slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
+                Taken::Frame(behind(header, frame))
+            }
+            Arrived::Unbelieved(frame) => Taken::Frame(behind(header, frame)),
             Arrived::Piece => {
                 slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
                 Taken::Nothing(DropReason::Reframed)
@@ -416,7 +420,10 @@ fn begins_ike(payload: &[u8]) -> bool {
     let (initiator, rest) = ike.split_at(8);
     let (responder, rest) = rest.split_at(8);
     let (version, exchange) = (rest[1], rest[2]);
-    udp.starts_with(&IKE_PORTS) && initiator != [0; 8] && responder == [0; 8] && FIRST.contains(&(version, exchange))
+    udp.starts_with(&IKE_SOURCE_PORT)
+        && initiator != [0; 8]
+        && responder == [0; 8]
+        && FIRST.contains(&(version, exchange))
 }
 
 /// What one host may change at will counts as one.

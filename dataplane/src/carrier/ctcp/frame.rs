@@ -7,8 +7,14 @@ use std::ops::Range;
 
 /// Octets of the UDP header before IKE.
 pub(super) const UDP_HEADER: usize = 8;
-/// Ports 500 to 500, which every Cisco end writes: an SPI that is never ESP's here, because it is ours to choose.
-pub(super) const IKE_PORTS: [u8; 4] = [0x01, 0xf4, 0x01, 0xf4];
+/// What IKE begins with: port 500, to port 500 or, as some clients have it, to the port of the connection.
+pub(super) const IKE_SOURCE_PORT: [u8; 2] = [0x01, 0xf4];
+/// Cisco's client was seen to put so many zero octets behind an IKE message, and to count them in UDP's length.
+const PADDING: [u8; 16] = [0; 16];
+/// Octets that ESP begins with.
+const SPI_LEN: usize = 4;
+/// Where an IKE header has the message's length (RFC 7296 section 3.1, RFC 2408 section 3.1).
+const IKE_LENGTH_AT: usize = 24;
 /// Octets of the longest frame.
 pub(super) const MAX_FRAME: usize = UDP_HEADER + MAX_IKE_LEN + TRAILER_LEN;
 
@@ -36,10 +42,18 @@ pub(super) enum Front {
 
 /// Looks for a frame that begins with the first of `octets`.
 pub(super) fn front(octets: &[u8]) -> Front {
-    if octets.len() < IKE_PORTS.len() {
+    if octets.len() < SPI_LEN {
         return Front::Unfinished;
     }
-    if octets.starts_with(&IKE_PORTS) { ike(octets) } else { esp(octets) }
+    if !octets.starts_with(&IKE_SOURCE_PORT) {
+        return esp(octets);
+    }
+    // It may be an SPI that looks like that port.
+    match (ike(octets), esp(octets)) {
+        (Front::Frame(frame), _) | (_, Front::Frame(frame)) => Front::Frame(frame),
+        (Front::Unfinished, _) | (_, Front::Unfinished) => Front::Unfinished,
+        (Front::Nothing, Front::Nothing) => Front::Nothing,
+    }
 }
 
 /// A UDP header, an IKE message, a trailer. The checksum may be anything: Cisco's ends send 0.
@@ -52,9 +66,21 @@ fn ike(octets: &[u8]) -> Front {
     let Some(trailer) = octets.get(length..).and_then(<[u8]>::first_chunk) else { return Front::Unfinished };
     match read_trailer(trailer) {
         Some(Inside::Ike) => {
-            Front::Frame(Frame { inside: Inside::Ike, at: UDP_HEADER..length, len: length + TRAILER_LEN })
+            let message = without_padding(&octets[UDP_HEADER..length]);
+            let at = UDP_HEADER..UDP_HEADER + message.len();
+            Front::Frame(Frame { inside: Inside::Ike, at, len: length + TRAILER_LEN })
         }
         Some(Inside::Esp) | None => Front::Nothing,
+    }
+}
+
+/// An IKE message as long as its own header says, if what is behind it is that padding.
+fn without_padding(octets: &[u8]) -> &[u8] {
+    let said = octets.get(IKE_LENGTH_AT..).and_then(<[u8]>::first_chunk);
+    let said = said.map_or(octets.len(), |length| u32::from_be_bytes(*length) as usize);
+    match octets.split_at_checked(said) {
+        Some((message, rest)) if rest == PADDING => message,
+        Some(_) | None => octets,
     }
 }
 
@@ -76,6 +102,13 @@ pub(super) fn first_trailer(octets: &[u8]) -> Option<(usize, Inside)> {
         let at = magic.checked_sub(MAGIC_AT)?;
         Some((at, read_trailer(octets.get(at..)?.first_chunk()?)?))
     })
+}
+
+/// The UDP header before an IKE message of so many octets. Its checksum is 0: Cisco's clients do not correct it behind a NAT.
+pub const fn ike_in_udp(len: usize) -> [u8; UDP_HEADER] {
+    let [a, b] = IKE_SOURCE_PORT;
+    let [high, low] = ((UDP_HEADER + len) as u16).to_be_bytes();
+    [a, b, a, b, high, low, 0, 0]
 }
 
 /// The frame that a segment's payload is, if it is one from its first octet to its last. The first trailer in it must be the
@@ -104,7 +137,7 @@ pub(super) mod tests {
 
     /// An IKE message in its frame.
     pub(in super::super) fn ike_frame(len: usize) -> Vec<u8> {
-        let mut frame = IKE_PORTS.to_vec();
+        let mut frame = [IKE_SOURCE_PORT, IKE_SOURCE_PORT].concat();
         frame.extend(((len + UDP_HEADER) as u16).to_be_bytes());
         frame.extend([0, 0]);
         frame.extend((0..len).map(|at| at as u8));
@@ -139,16 +172,37 @@ pub(super) mod tests {
         assert_eq!(whole(&frame).unwrap().len, frame.len());
     }
 
+    /// As ike-scan 1.9 sends it with --tcp=2, to port 10000.
+    #[test]
+    fn padding_behind_an_ike_message_is_taken_off_and_its_ports_may_differ() {
+        let mut frame = vec![0x01, 0xf4, 0x27, 0x10, 0, 8 + 88 + 16, 0, 0];
+        frame.extend([7; 24]);
+        frame.extend([0, 0, 0, 88]);
+        frame.extend([7; 60]);
+        frame.extend(PADDING);
+        frame.extend(trailer(Inside::Ike));
+        let found = whole(&frame).unwrap();
+        assert_eq!((found.inside, found.at, found.len), (Inside::Ike, 8..96, 128));
+    }
+
+    #[test]
+    fn an_spi_that_looks_like_a_port_is_esp() {
+        for frame in [esp_frame(0x01f4_01f4, 100), esp_frame(0x01f4_2710, 1300)] {
+            assert_eq!(whole(&frame).unwrap().inside, Inside::Esp);
+            assert_eq!(front(&frame[..frame.len() - 1]), Front::Unfinished);
+        }
+    }
+
     #[test]
     fn a_length_that_no_ike_message_has_begins_nothing() {
         for length in [0, 8, 8 + 27] {
             let mut frame = ike_frame(100);
             frame[4..6].copy_from_slice(&u16::to_be_bytes(length));
-            assert_eq!(front(&frame), Front::Nothing);
+            assert_eq!(ike(&frame), Front::Nothing);
         }
         let mut frame = ike_frame(100);
         frame[4..6].copy_from_slice(&u16::MAX.to_be_bytes());
-        assert_eq!(front(&frame), Front::Nothing);
+        assert_eq!(ike(&frame), Front::Nothing);
     }
 
     #[test]

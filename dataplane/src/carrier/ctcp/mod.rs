@@ -34,7 +34,7 @@ mod trailer;
 pub use carrier::{Carrier, CtcpConfig, Outlet, Taken};
 pub use cookie::{Cookies, SynOptions};
 pub use flow::{Arrived, Ended, Flow, Limits};
-pub use frame::{Frame, whole};
+pub use frame::{Frame, ike_in_udp, whole};
 pub use receive::{Due, Mode, Receive};
 pub use ring::Ring;
 pub use seen::{Novelty, Seen};

@@ -64,6 +64,12 @@ impl Stream {
         self.lost
     }
 
+    /// Whether a frame is known to begin here.
+    #[inline]
+    pub fn begins(&self, at: Seq) -> bool {
+        self.ends.contains(&at)
+    }
+
     /// A segment that was one whole frame, delivered already, ended here.
     #[inline]
     pub fn frame_ended(&mut self, end: Seq) {

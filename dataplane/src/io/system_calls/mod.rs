@@ -28,6 +28,7 @@ use std::time::Duration;
 /// See the file's comment.
 pub(super) struct SystemCallDoor {
     outer: Vec<OuterSocket>,
+    _reserved: Arc<[OwnedFd]>,
     tun: Option<OwnedFd>,
     waker: Arc<EventWaker>,
     spin: Duration,
@@ -58,6 +59,7 @@ impl SystemCallDoor {
         Self {
             outgoing: Outgoing::new(bounds, seed.tun.is_some().then_some(seed.kinds)),
             outer: seed.sockets,
+            _reserved: seed.reserved,
             tun: seed.tun,
             waker: seed.waker,
             spin: seed.spin,

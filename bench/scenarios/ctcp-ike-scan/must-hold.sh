@@ -1,0 +1,24 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+
+rig_up
+# scan OPTIONS: one probe in Cisco's frames.
+scan() { in_ns c1 ike-scan --tcp=2 --dport=10000 --tcptimeout=5 --retry=2 --timeout=1000 -M "$@" $HEADEND4 | tee -a "$RIG_DIR/ike-scan.log"; }
+configured=7/128,2,65001,14
+hold "main mode gets a handshake" eval "scan --trans=$configured | grep 'Main Mode Handshake returned'"
+hold "with the transform that was asked for" eval "scan --trans=$configured | grep -E 'Enc=AES Hash=SHA1 Auth=XAUTH_PSK Group=14:modp2048 KeyLength=128'"
+aggressive() { scan -A --id=riggroup --idtype=11 --dhgroup=14 --trans=$configured; }
+hold "aggressive mode gets a handshake" eval "aggressive | grep 'Aggressive Mode Handshake returned'"
+hold "what is not configured gets none" eval "! scan --trans=5,2,65001,2 | grep 'Handshake returned'"
+hold "the headend says that it listens" says_status 'cTCP on TCP 10000'
+# owned: a second program wants the port.
+owned() { in_ns h1 socat TCP-LISTEN:10000,reuseaddr /dev/null 2>&1 | grep 'in use'; }
+hold "the port is the headend's" owned
+
+capture_end
+frames() { tshark -r "$RIG_DIR/wan.pcap" -d tcp.port==10000,tcpencap -Y "$1" 2>/dev/null | wc -l; }
+hold "frames of both ends are TCPENCAP" test "$(frames 'tcpencap && ip.src == '$HEADEND4)" -ge 2
+hold "none of them malformed" answers 0 frames '_ws.malformed'
+hold "no checksum of ours is bad" answers 0 eval "tshark -r $RIG_DIR/wan.pcap -o tcp.check_checksum:TRUE -Y 'ip.src == $HEADEND4 && tcp.checksum.status == 0' 2>/dev/null | wc -l"
+hold "our headers have 20 octets and the window that Cisco's have" answers 0 frames "ip.src == $HEADEND4 && tcp && !(tcp.hdr_len == 20 && tcp.window_size_value == 65535)"
+hold "nothing is left" within 10 nothing_left

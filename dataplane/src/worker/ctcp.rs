@@ -1,0 +1,147 @@
+//! cTCP on its way through a worker: segments become ESP and IKE, ESP and IKE become segments.
+//!
+//! A connection belongs to the worker that the peer's port names, an SA to the one that its SPI names. Where they differ, ESP is
+//! handed over: bare to the SA's worker on the way in, sealed to the connection's worker on the way out.
+
+use crate::carrier::ctcp::{Carrier, CtcpConfig, Inside, Outlet, Taken};
+use crate::contract::{Path, WorkerId};
+use crate::fate::{DropReason, Fate};
+use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool};
+use crate::time::Instant;
+use crate::wire::esp::{IKE_HEADER_LEN, MAX_IKE_LEN, NativeEsp};
+use crate::wire::tcp::{TCP_HEADER, TcpHeader, is_tcp_checksum_good, put_tcp_checksum};
+
+/// A worker's connections, and the packets that they make.
+pub(super) struct Ctcp {
+    carrier: Carrier,
+    /// Frames that came in pieces.
+    frames: Burst,
+}
+
+impl Ctcp {
+    pub(super) fn new(config: CtcpConfig, secret: [u8; 24]) -> Self {
+        Self { carrier: Carrier::new(config, secret), frames: Burst::new() }
+    }
+
+    /// Segments become what is in them; what they call for goes to `replies`.
+    pub(super) fn undress(&mut self, now: Instant, burst: &mut Burst, pool: &mut Pool, replies: &mut Burst) {
+        for packet in burst.iter_mut() {
+            if packet.meta.channel == Channel::Ctcp && packet.meta.carriage == Carriage::Segment {
+                packet.meta.fate = self.segment(now, packet, pool, replies).unwrap_or_else(Fate::Drop);
+            }
+        }
+        burst.append(&mut self.frames);
+    }
+
+    /// Sealed ESP or IKE becomes a segment.
+    pub(super) fn dress(&mut self, now: Instant, inside: Inside, packet: &mut PacketBuf) -> Result<(), DropReason> {
+        let path = packet.meta.path.ok_or(DropReason::Malformed)?;
+        self.carrier.dress(now, &path, inside, packet)?;
+        packet.meta.carriage = Carriage::Segment;
+        Ok(())
+    }
+
+    /// The connection is somebody's.
+    pub(super) fn vouch(&mut self, path: &Path) {
+        self.carrier.vouch(path);
+    }
+
+    /// What is due goes to `replies`.
+    pub(super) fn poll(&mut self, now: Instant, pool: &mut Pool, replies: &mut Burst) {
+        if self.carrier.deadline().is_some_and(|due| due <= now) {
+            self.carrier.poll(now, &mut Writer { pool, replies, frames: &mut self.frames });
+        }
+    }
+
+    /// When [`Ctcp::poll`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.carrier.deadline()
+    }
+
+    fn segment(
+        &mut self,
+        now: Instant,
+        packet: &mut PacketBuf,
+        pool: &mut Pool,
+        replies: &mut Burst,
+    ) -> Result<Fate, DropReason> {
+        let path = packet.meta.path.ok_or(DropReason::Malformed)?;
+        if !is_tcp_checksum_good(path.peer.ip(), path.local.ip(), packet.bytes()) {
+            return Err(DropReason::BadChecksum);
+        }
+        let mut writer = Writer { pool, replies, frames: &mut self.frames };
+        match self.carrier.arrive(now, &path, packet.bytes(), &mut writer) {
+            Taken::Frame(frame) => {
+                packet.strip_front(frame.at.start).ok_or(DropReason::Malformed)?;
+                packet.truncate(frame.at.len()).ok_or(DropReason::Malformed)?;
+                packet.meta.carriage = Carriage::Bare;
+                bare(packet, frame.inside)
+            }
+            Taken::Nothing(reason) => Err(reason),
+        }
+    }
+}
+
+/// What becomes of an IKE message or ESP packet out of its frame.
+fn bare(packet: &PacketBuf, inside: Inside) -> Result<Fate, DropReason> {
+    match inside {
+        Inside::Ike if packet.len() < IKE_HEADER_LEN => Err(DropReason::TooShort),
+        Inside::Ike if packet.len() > MAX_IKE_LEN => Err(DropReason::IkeTooLong),
+        Inside::Ike => Ok(Fate::ToControl),
+        Inside::Esp => match NativeEsp::of(packet.bytes()) {
+            NativeEsp::Esp => Ok(Fate::Forward),
+            NativeEsp::Reserved => Err(DropReason::Unsolicited),
+            NativeEsp::TooShort => Err(DropReason::TooShort),
+        },
+    }
+}
+
+/// The worker that owns a sealed packet's connection, if that is another.
+pub(super) fn owner_elsewhere(packet: &PacketBuf, us: WorkerId, workers: usize) -> Option<WorkerId> {
+    let owner = WorkerId::of_connection(packet.meta.path?.peer.port(), workers);
+    (owner != us).then_some(owner)
+}
+
+/// Where the carrier's own segments and frames become packets.
+struct Writer<'a> {
+    pool: &'a mut Pool,
+    replies: &'a mut Burst,
+    frames: &'a mut Burst,
+}
+
+impl Writer<'_> {
+    /// A packet with these parts one after the other; `None` if the pool has none left: what is not said now is asked for again.
+    fn write(&mut self, parts: [&[u8]; 3]) -> Option<PacketBuf> {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        let small = PacketBuf::HEADROOM + len <= self.pool.sizes().small_capacity;
+        let mut packet = if small { self.pool.take_small() } else { self.pool.take_large() }?;
+        let Some(room) = packet.extend_back(len) else {
+            self.pool.put(packet);
+            return None;
+        };
+        let (header, rest) = room.split_at_mut(parts[0].len());
+        let (first, second) = rest.split_at_mut(parts[1].len());
+        header.copy_from_slice(parts[0]);
+        first.copy_from_slice(parts[1]);
+        second.copy_from_slice(parts[2]);
+        Some(packet)
+    }
+}
+
+impl Outlet for Writer<'_> {
+    fn segment(&mut self, path: &Path, header: &TcpHeader, [first, second]: [&[u8]; 2]) {
+        let octets: [u8; TCP_HEADER] = header.octets();
+        let Some(mut packet) = self.write([&octets, first, second]) else { return };
+        put_tcp_checksum(path, packet.bytes_mut());
+        packet.meta = Meta { channel: Channel::Ctcp, path: Some(*path), ..Meta::default() };
+        self.replies.push(packet);
+    }
+
+    fn frame(&mut self, path: &Path, inside: Inside, octets: &[u8]) {
+        let Some(mut packet) = self.write([octets, &[], &[]]) else { return };
+        let (channel, path, carriage) = (Channel::Ctcp, Some(*path), Carriage::Bare);
+        packet.meta = Meta { channel, path, carriage, ..Meta::default() };
+        packet.meta.fate = bare(&packet, inside).unwrap_or_else(Fate::Drop);
+        self.frames.push(packet);
+    }
+}
