@@ -99,9 +99,11 @@ impl End {
                 }
             }
             Talk::Ours(flow) => match flow.segment(now, &segment.header, &segment.payload) {
-                Arrived::Whole(frame) | Arrived::Unbelieved(frame) => {
-                    delivered.push(segment.payload[frame.at].to_vec())
+                Arrived::Whole(frame) => {
+                    delivered.push(segment.payload[frame.at].to_vec());
+                    flow.frames(|_, octets| delivered.push(octets.to_vec()));
                 }
+                Arrived::Unbelieved(frame) => delivered.push(segment.payload[frame.at].to_vec()),
                 Arrived::Piece => flow.frames(|_, octets| delivered.push(octets.to_vec())),
                 Arrived::Nothing | Arrived::Elsewhere => {}
                 Arrived::Over(ended) => panic!("{ended:?}"),
