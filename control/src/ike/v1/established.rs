@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::books::Books;
 use super::dpd::{Dpd, Freshness};
+use super::expected::Expected;
 use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::login::LoggedIn;
 use super::nat_seen::Traversal;
@@ -198,6 +199,9 @@ impl Established {
         if !right {
             return stays(node, Ignored::BadHash);
         }
+        if !expected.stands_in(incoming.header.exchange, &chain) {
+            return stays(node, Ignored::UnexpectedExchange);
+        }
         sa.accept(incoming, &opened);
         let verdict = match (incoming.header.exchange, &expected) {
             (Exchange::QuickMode, Expected::Third { .. }) => {
@@ -239,18 +243,6 @@ impl Established {
             Verdict::Gone(..) => {}
         }
         verdict
-    }
-
-    /// Which hash stands in the next message with this ID.
-    fn expected_hash(&self, message_id: u32) -> Expected {
-        if let Some(answered) = self.answered.iter().find(|answered| answered.message_id == message_id) {
-            let hash = self.sa.keys().hash_3(message_id, &answered.nonce_i, &answered.nonce_r);
-            return Expected::Third { hash };
-        }
-        match self.asked.as_ref().and_then(|asked| asked.quick_nonce(message_id)) {
-            Some(nonce_i) => Expected::Second { nonce_i },
-            None => Expected::First,
-        }
     }
 
     /// The peer has ended one of its ISAKMP SAs.
@@ -391,11 +383,4 @@ impl Established {
             Which::Former(at) => self.former.get_mut(at).map(|former| &mut former.sa),
         }
     }
-}
-
-/// Which hash is to stand in a message.
-enum Expected {
-    First,
-    Second { nonce_i: Vec<u8> },
-    Third { hash: adit_crypto::secret::SecretBytes },
 }

@@ -273,6 +273,17 @@ impl IsakmpSa {
     }
 }
 
+/// Whether a message with HASH(1) can be of this exchange, by what it holds. No hash covers the header: whoever changes
+/// the exchange's name on the way must not use up the message ID of the other exchange.
+pub(super) fn begins(exchange: Exchange, chain: &Chain<'_>) -> bool {
+    match exchange {
+        Exchange::QuickMode => chain.sa().is_some(),
+        Exchange::Transaction => chain.iter().filter(|payload| matches!(payload, Payload::ModeConfig(_))).count() == 1,
+        Exchange::Informational => true,
+        Exchange::MainMode | Exchange::Aggressive => false,
+    }
+}
+
 /// A message's header. Whether it is encrypted is for the cipher to say.
 pub(super) fn header(cookies: Cookies, exchange: Exchange, message_id: u32) -> Header {
     Header {

@@ -19,6 +19,7 @@ pub mod cipher;
 mod client;
 mod dpd;
 mod established;
+mod expected;
 mod fragments;
 mod given;
 mod grant;
