@@ -14,6 +14,8 @@ use std::time::Duration;
 pub(super) struct Dpd {
     /// The highest that the peer asked with.
     theirs: Option<u32>,
+    /// Of our first question.
+    first: u32,
     /// Of our next question.
     next: u32,
     asked: Option<Asked>,
@@ -51,12 +53,14 @@ impl Dpd {
     pub(super) fn new(node: &mut Node) -> Self {
         let bytes = node.random_bytes(3);
         let next = bytes.iter().fold(1, |number, octet| number << 8 | u32::from(*octet));
-        Self { theirs: None, next, asked: None }
+        Self { theirs: None, first: next, next, asked: None }
     }
 
     /// The peer asks with this number: an older one is a replay, but harmless to answer.
     pub(super) fn asked_with(&mut self, number: u32) -> Freshness {
-        if self.theirs.is_some_and(|highest| number <= highest) {
+        // Both ends encrypt with the same keys: a question of ours comes back as well as one of the peer's.
+        let ours = number.wrapping_sub(self.first) < self.next.wrapping_sub(self.first);
+        if ours || self.theirs.is_some_and(|highest| number <= highest) {
             return Freshness::MaybeOld;
         }
         self.theirs = Some(number);
@@ -135,7 +139,7 @@ mod tests {
     fn a_quiet_peer_is_asked_with_one_number_until_it_answers_or_counts_as_dead() {
         let patience = Patience { initial: Duration::from_secs(4), factor: 2.0, tries: 2 };
         let delay = Duration::from_secs(30);
-        let mut dpd = Dpd { theirs: None, next: 7, asked: None };
+        let mut dpd = Dpd { theirs: None, first: 7, next: 7, asked: None };
         assert_eq!(dpd.look(at(29), at(0), delay, &patience), Silence::NotYet);
         assert_eq!(dpd.look(at(30), at(0), delay, &patience), Silence::Ask(7));
         assert_eq!(dpd.look(at(34), at(0), delay, &patience), Silence::Ask(7));
@@ -150,8 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn a_question_of_our_own_that_comes_back_proves_nothing() {
+        let patience = Patience { initial: Duration::from_secs(4), factor: 2.0, tries: 2 };
+        let mut dpd = Dpd { theirs: None, first: u32::MAX, next: u32::MAX, asked: None };
+        for number in [u32::MAX, 0] {
+            let at = at(u64::from(number.wrapping_add(1)) * 30 + 30);
+            assert_eq!(
+                dpd.look(at, at - Duration::from_secs(30), Duration::from_secs(30), &patience),
+                Silence::Ask(number)
+            );
+            assert_eq!(dpd.asked_with(number), Freshness::MaybeOld);
+            assert_eq!(dpd.answered_with(number), Freshness::Fresh);
+        }
+        assert_eq!(dpd.asked_with(1), Freshness::Fresh);
+    }
+
+    #[test]
     fn only_a_higher_number_proves_that_a_question_is_new() {
-        let mut dpd = Dpd { theirs: None, next: 7, asked: None };
+        let mut dpd = Dpd { theirs: None, first: 7, next: 7, asked: None };
         let asked = [5, 5, 4, 6].map(|number| dpd.asked_with(number));
         assert_eq!(asked, [Freshness::Fresh, Freshness::MaybeOld, Freshness::MaybeOld, Freshness::Fresh]);
     }
