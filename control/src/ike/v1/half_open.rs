@@ -254,6 +254,10 @@ impl Begun {
             node.ignore(Ignored::UnexpectedExchange);
             return Step::waits(self, expects);
         }
+        if !self.has_answered(&expects, datagram) {
+            node.ignore(Ignored::OtherAddress);
+            return Step::waits(self, expects);
+        }
         match (expects, exchange, &incoming.body) {
             (Expects::KeyExchange, Exchange::MainMode, Body::Clear(chain)) => {
                 match self.exchange_keys(node, datagram, chain) {
@@ -308,6 +312,15 @@ impl Begun {
                 node.ignore(Ignored::UnexpectedExchange);
                 Step::waits(self, expects)
             }
+        }
+    }
+
+    /// Whether a message may be an answer to what we have sent. Who has heard us at one address could send its proof from
+    /// a victim's, where all that follows would go, certificates and repetitions too. Ports change, as clients float.
+    fn has_answered(&self, expects: &Expects, datagram: &IkeDatagram) -> bool {
+        match expects {
+            Expects::KeyExchange => true,
+            Expects::MainProof(_) | Expects::AggressiveProof(_) => datagram.path.peer.ip() == self.path.peer.ip(),
         }
     }
 
