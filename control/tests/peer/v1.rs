@@ -1,6 +1,8 @@
 //! A small honest client by IKEv1: aggressive or main mode, XAUTH, mode config, quick mode, DPD. Written from RFC 2409
 //! and the drafts with the wire and key functions alone; it knows nothing of the engine.
 
+pub mod attempt;
+
 use super::{ESP, PSK, World};
 use adit_control::aaa::{Answer, Limits, Profile, Rejection, Source, Verdict, Why};
 use adit_control::config::checked::*;
@@ -287,11 +289,14 @@ impl ClientV1 {
 
     /// What the second message says; `None` if its hash is wrong.
     pub fn aggressive_2(&self, request: &[u8], answer: &[u8], pair: KeyPair, ours: &[Payload]) -> Option<HalfV1> {
-        let first = parse(request).unwrap();
-        let Body::Clear(first_chain) = &first.body else { panic!() };
+        let first = parse(request).ok()?;
+        let Body::Clear(first_chain) = &first.body else { return None };
         let incoming = parse(answer).ok()?;
         let Body::Clear(chain) = &incoming.body else { return None };
         let cookies = (incoming.header.initiator_cookie, incoming.header.responder_cookie);
+        if cookies.0 != first.header.initiator_cookie || incoming.header.exchange != Exchange::Aggressive {
+            return None;
+        }
         let ([proposal], _) = chain.sa()? else { return None };
         let [transform] = &proposal.transforms[..] else { return None };
         let offer = transform.ike().ok()?;
