@@ -316,13 +316,13 @@ fn a_proof_from_another_address_than_phase_1s_brings_that_address_nothing() {
     let mut alice = ClientV1::new("alice", 2);
     alice.floats = true;
     let own = alice.seen;
-    world.before = Some(|world, honest| {
+    world.before = Some(Box::new(|world: &mut World, honest: &IkeDatagram| {
         // The fifth message is the only one that is sealed and has no message ID.
         if honest.bytes[19] & 1 == 1 && honest.bytes[20..24] == [0; 4] {
             assert!(world.deliver(&from(honest, 66)).is_empty());
             assert_eq!(world.engine.counters().ignored(Ignored::OtherAddress), 1);
         }
-    });
+    }));
     let (_, asks) = alice.main_mode(&mut world).unwrap();
     assert_eq!(asks[0].path.peer.ip(), own.ip());
     assert_eq!(world.engine.counters().ignored(Ignored::OtherAddress), 1);

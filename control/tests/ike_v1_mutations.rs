@@ -11,13 +11,16 @@ mod peer;
 use adit_control::aaa::{Challenge, ChallengeState, Verdict, Why};
 use adit_control::config::checked::*;
 use adit_control::ike::v1::wire::*;
+use adit_control::pki::{Authorities, OwnCertificate};
+use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
-use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::contract::{Event, IkeDatagram, WorkerId};
 use mode_config_number as number;
 use peer::World;
 use peer::v1::attempt::{Attempt, Change, End, Phase1};
 use peer::v1::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Long enough for whatever waits for anything.
@@ -31,6 +34,60 @@ fn client(mode: Phase1) -> ClientV1 {
         client.vendors.push(Vendor::CiscoClient);
     }
     client
+}
+
+/// How the client proves itself in phase 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Secret,
+    Certificate,
+    Hybrid,
+}
+
+macro_rules! pem_file {
+    ($name:literal) => {
+        include_bytes!(concat!("pki/", $name)).as_slice()
+    };
+}
+
+fn own(chain: &[u8], key: &[u8]) -> Arc<OwnCertificate> {
+    Arc::new(OwnCertificate::from_pem(chain, &SecretBytes::from(key)).unwrap())
+}
+
+impl Proof {
+    fn world(self) -> World {
+        let mut config = config_v1();
+        let auth = match self {
+            Self::Secret => return World::new(config),
+            Self::Certificate => {
+                let authorities = Arc::new(Authorities::from_pem(pem_file!("authority.pem")).unwrap());
+                AuthV1::XauthRsa { authorities, xauth: xauth() }
+            }
+            Self::Hybrid => AuthV1::Hybrid { secret: peer::PSK.into(), xauth: xauth() },
+        };
+        config.connections[0].remote_ids.push(IdPattern::parse("alice@rig").unwrap());
+        config.certificate = Some(own(pem_file!("headend.pem"), pem_file!("headend.key")));
+        login_v1(&mut config).auth = auth;
+        let mut world = World::new(config);
+        // 2030: all certificates are valid.
+        world.engine.set_time_of_day(Duration::from_secs(1_893_456_000));
+        world
+    }
+
+    fn attempt(self, world: &mut World, mode: Phase1) -> Attempt<'_> {
+        let mut attempt = Attempt::new(world, client(mode));
+        match self {
+            Self::Secret => return attempt,
+            Self::Certificate => {
+                attempt.client.method = AuthMethod::XauthInitRsa;
+                let chain = [pem_file!("alice.pem"), pem_file!("office.pem")].concat();
+                attempt.certificate = Some(own(&chain, pem_file!("alice.key")));
+            }
+            Self::Hybrid => attempt.client.method = AuthMethod::HybridInitRsa,
+        }
+        attempt.client.group = Id::parse("alice@rig").unwrap();
+        attempt
+    }
 }
 
 /// Messages on the line, by number.
@@ -171,6 +228,37 @@ fn a_changed_octet_of_phase_1_is_found_by_the_proof_or_stands_where_no_proof_rea
     }
 }
 
+/// Four changed ones in each world, for no more are looked at; then the honest one.
+#[test]
+fn no_changed_octet_of_a_signed_proof_is_taken_for_it() {
+    for proof in [Proof::Certificate, Proof::Hybrid] {
+        let honest = {
+            let mut world = proof.world();
+            let mut attempt = proof.attempt(&mut world, Phase1::Main);
+            assert_eq!(attempt.run(Phase1::Main), End::Connected, "{proof:?}");
+            attempt.passed.swap_remove(4)
+        };
+        let octets: Vec<usize> = (28..honest.len()).collect();
+        for changed in octets.chunks(4).map(<[usize]>::to_vec) {
+            let mut world = proof.world();
+            world.before = Some(Box::new(move |world, honest| {
+                if honest.bytes[19] & 1 == 0 || honest.bytes[20..24] != [0; 4] {
+                    return;
+                }
+                for at in &changed {
+                    let mut other = honest.clone();
+                    other.bytes[*at] ^= 1 << (at % 8);
+                    assert!(world.event(WorkerId(0), Event::Ike(other)).is_empty(), "octet {at}");
+                    assert_eq!(world.engine.holdings().sessions, 0, "octet {at}");
+                }
+            }));
+            let mut attempt = proof.attempt(&mut world, Phase1::Main);
+            assert_eq!(attempt.run(Phase1::Main), End::Connected, "{proof:?}");
+            assert_eq!(attempt.passed[4].len(), honest.len());
+        }
+    }
+}
+
 /// What the client makes of it is the client's affair; the headend's books agree whatever that is.
 #[test]
 fn a_changed_answer_of_phase_1_leaves_the_headend_with_a_session_or_with_nothing() {
@@ -219,8 +307,7 @@ fn every_octet(world: &mut World, honest: &IkeDatagram) {
         for value in values.take(most) {
             let mut changed = honest.clone();
             changed.bytes[at] = value;
-            let sent =
-                world.event(adit_dataplane::contract::WorkerId(0), adit_dataplane::contract::Event::Ike(changed));
+            let sent = world.event(WorkerId(0), Event::Ike(changed));
             // As another version of IKE somebody may be told that this is none.
             let octets = sent.iter().map(|answer| answer.bytes.len()).sum::<usize>();
             assert!(sent.is_empty() || at == 17 && octets <= honest.bytes.len(), "octet {at} changed to {value:#04x}");
@@ -231,7 +318,7 @@ fn every_octet(world: &mut World, honest: &IkeDatagram) {
 
 fn watched(config: Config) -> World {
     let mut world = World::new(config);
-    world.before = Some(every_octet);
+    world.before = Some(Box::new(every_octet));
     world
 }
 
@@ -522,20 +609,20 @@ fn lies(meant: &[Payload], sa: (IkeSpi, IkeSpi)) -> Vec<Vec<Payload>> {
     lies
 }
 
-/// Plays every lie in the place of every message.
-fn every_lie(mode: Phase1) -> BTreeMap<End, usize> {
+/// Plays every lie in the place of each of these messages of the client's.
+fn every_lie(proof: Proof, mode: Phase1, messages: impl Fn(usize) -> bool) -> BTreeMap<End, usize> {
     let meant = {
-        let mut world = World::new(config_v1());
-        let mut attempt = Attempt::new(&mut world, client(mode));
+        let mut world = proof.world();
+        let mut attempt = proof.attempt(&mut world, mode);
         assert_eq!(attempt.run(mode), End::Connected);
         attempt.meant
     };
     let mut ends = BTreeMap::new();
-    for (message, payloads) in meant.iter().enumerate() {
+    for (message, payloads) in meant.iter().enumerate().filter(|(message, _)| messages(*message)) {
         let cookies = (IkeSpi(client(mode).word()), IkeSpi(2));
         for (which, lie) in lies(payloads, cookies).into_iter().enumerate() {
-            let mut world = World::new(config_v1());
-            let mut attempt = Attempt::new(&mut world, client(mode));
+            let mut world = proof.world();
+            let mut attempt = proof.attempt(&mut world, mode);
             let say = |_: &[Payload]| lie.clone();
             attempt.lie = Some((message, &say));
             let end = attempt.run(mode);
@@ -552,7 +639,7 @@ fn every_lie(mode: Phase1) -> BTreeMap<End, usize> {
             world.pass(FOR_EVER);
             world.assert_nothing_left();
             if which % 16 == 0 {
-                let mut attempt = Attempt::new(&mut world, client(mode));
+                let mut attempt = proof.attempt(&mut world, mode);
                 assert_eq!(attempt.run(mode), End::Connected, "{told}");
             }
         }
@@ -562,7 +649,7 @@ fn every_lie(mode: Phase1) -> BTreeMap<End, usize> {
 
 #[test]
 fn a_peer_that_has_the_keys_and_lies_leaves_nothing_behind_by_aggressive_mode() {
-    let ends = every_lie(Phase1::Aggressive);
+    let ends = every_lie(Proof::Secret, Phase1::Aggressive, |_| true);
     // Some lies are none, some are found out at once, and some later.
     let all = [End::Connected, End::RefusedByClient, End::Silence, End::Stuck];
     assert_eq!(ends.into_keys().collect::<Vec<_>>(), all);
@@ -570,8 +657,16 @@ fn a_peer_that_has_the_keys_and_lies_leaves_nothing_behind_by_aggressive_mode() 
 
 #[test]
 fn a_peer_that_has_the_keys_and_lies_leaves_nothing_behind_by_main_mode() {
-    let ends = every_lie(Phase1::Main);
+    let ends = every_lie(Proof::Secret, Phase1::Main, |_| true);
     assert_eq!(ends.into_keys().collect::<Vec<_>>(), [End::Connected, End::Silence, End::Stuck]);
+}
+
+#[test]
+fn a_peer_that_has_a_certificate_and_lies_leaves_nothing_behind() {
+    for proof in [Proof::Certificate, Proof::Hybrid] {
+        let ends = every_lie(proof, Phase1::Main, |message| message == 2);
+        assert_eq!(ends.into_keys().collect::<Vec<_>>(), [End::Connected, End::Silence], "{proof:?}");
+    }
 }
 
 /// What phase 2 says without a right hash, though it is sealed with the right keys: nothing.

@@ -116,13 +116,16 @@ pub fn log_to_nowhere() {
     let _ = subscriber.try_init();
 }
 
+/// Somebody on the way.
+pub type Before = Box<dyn FnMut(&mut World, &IkeDatagram)>;
+
 /// The engine, its dataplane and the time.
 pub struct World {
     pub engine: Engine,
     pub dataplane: Dataplane,
     pub now: Instant,
     /// What somebody on the way does before an honest datagram arrives.
-    pub before: Option<fn(&mut World, &IkeDatagram)>,
+    pub before: Option<Before>,
     /// Datagrams that came behind such.
     pub met: usize,
 }
@@ -138,7 +141,7 @@ impl World {
 
     /// A datagram arrives at worker 0. What the engine sends comes back.
     pub fn deliver(&mut self, datagram: &IkeDatagram) -> Vec<IkeDatagram> {
-        if let Some(before) = self.before.take() {
+        if let Some(mut before) = self.before.take() {
             before(self, datagram);
             self.before = Some(before);
             self.met += 1;

@@ -1,6 +1,8 @@
 //! A client that gives up where it does not understand: its messages are changed on their way, or it lies.
 
 use super::*;
+use adit_control::pki::{Certificate, OwnCertificate};
+use std::sync::Arc;
 
 /// How a login ends, as the client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +41,8 @@ pub struct Attempt<'a> {
     pub client: ClientV1,
     pub change: Option<Change>,
     pub lie: Option<(usize, Lie<'a>)>,
+    /// For methods that the client proves itself by one.
+    pub certificate: Option<Arc<OwnCertificate>>,
     /// What arrived, of both ends, in order.
     pub passed: Vec<Vec<u8>>,
     /// What the client meant to say, message by message.
@@ -58,6 +62,7 @@ impl<'a> Attempt<'a> {
             client,
             change: None,
             lie: None,
+            certificate: None,
             passed,
             meant,
             octets: (0, 0),
@@ -280,7 +285,16 @@ impl<'a> Attempt<'a> {
         let (public_r, nonce_r) = (chain.ke()?, chain.nonce()?);
         let shared = pair.agree(public_r).ok()?;
 
-        let skeyid = Skeyid::of_psk(Suite::from(offer), &self.client.secret, &nonce_i, nonce_r);
+        let suite = Suite::from(offer);
+        let signed = match offer.method {
+            AuthMethod::XauthInitPsk => false,
+            AuthMethod::XauthInitRsa | AuthMethod::HybridInitRsa => true,
+            other => panic!("{other:?}"),
+        };
+        let skeyid = match signed {
+            false => Skeyid::of_psk(suite, &self.client.secret, &nonce_i, nonce_r),
+            true => Skeyid::of_signatures(suite, &shared, &nonce_i, nonce_r),
+        };
         let (cookie_i, cookie_r) = cookies;
         let over = Transcript { public_i: &public_i, public_r, cookie_i, cookie_r, sa_i: &sa_i };
         let identity = Payload::Id(Identification::of(self.client.group.clone()));
@@ -288,7 +302,16 @@ impl<'a> Attempt<'a> {
         let keys = skeyid.derive(&shared, cookie_i, cookie_r);
         let cipher = keys.cipher();
         let iv = cipher.phase_1_iv(&public_i, public_r);
-        let said = self.lied(vec![identity, Payload::Hash(hash_i)]);
+        let mut meant = vec![identity];
+        match &self.certificate {
+            Some(own) => {
+                let certificate = |der: &Vec<u8>| Payload::Certificate(Payload::X509_SIGNATURE, der.clone());
+                meant.extend(own.chain().iter().map(certificate));
+                meant.push(Payload::Signature(own.sign_ike_v1(&hash_i, &mut self.client.random)));
+            }
+            None => meant.push(Payload::Hash(hash_i)),
+        }
+        let said = self.lied(meant);
         let (fifth, iv) = cipher.seal(&iv, &header(cookies, Exchange::MainMode, 0), &said);
         let mut answers = self.ask_all(|client| client.later(fifth.clone()), &fifth)?.into_iter();
         let sixth = answers.next()?;
@@ -296,8 +319,17 @@ impl<'a> Attempt<'a> {
         let Body::Sealed(sealed) = &incoming.body else { return None };
         let opened = cipher.open(&iv, sealed).ok()?;
         let right = opened.chain().ok().is_some_and(|chain| {
-            let (Some((_, id_r)), Some(hash)) = (chain.id(), chain.hash()) else { return false };
-            skeyid.hash_r(&over, id_r) == SecretBytes::from(hash)
+            let Some((_, id_r)) = chain.id() else { return false };
+            let hash_r = skeyid.hash_r(&over, id_r);
+            if !signed {
+                return chain.hash().is_some_and(|hash| hash_r == SecretBytes::from(hash));
+            }
+            let leaf = chain.iter().find_map(|payload| match payload {
+                Payload::Certificate(_, der) => Certificate::from_der(der).ok(),
+                _ => None,
+            });
+            let (Some(leaf), Some(signature)) = (leaf, chain.signature()) else { return false };
+            leaf.verify_ike_v1(hash_r.expose(), signature).is_ok()
         });
         if !right {
             self.refused = true;
