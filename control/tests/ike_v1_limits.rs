@@ -241,7 +241,7 @@ fn what_is_pushed_is_said_again_until_it_is_acknowledged_and_by_nothing_else() {
     let mut world = World::new(quiet());
     let mut alice = ClientV1::new("alice", 2);
     let (mut sa, message_id, config, set) = pushed(&mut world, &mut alice);
-    assert_eq!(world.pass(seconds(4)), [set.clone()]);
+    assert_eq!(world.pass(seconds(4)), std::slice::from_ref(&set));
     // Another kind, another message ID: no acknowledgement.
     for (id, kind) in [(message_id ^ 1, ConfigKind::Ack), (message_id ^ 2, ConfigKind::Reply)] {
         let mut other = config.clone();

@@ -156,13 +156,10 @@ mod tests {
     #[test]
     fn a_question_of_our_own_that_comes_back_proves_nothing() {
         let patience = Patience { initial: Duration::from_secs(4), factor: 2.0, tries: 2 };
+        let delay = Duration::from_secs(30);
         let mut dpd = Dpd { theirs: None, first: u32::MAX, next: u32::MAX, asked: None };
-        for number in [u32::MAX, 0] {
-            let at = at(u64::from(number.wrapping_add(1)) * 30 + 30);
-            assert_eq!(
-                dpd.look(at, at - Duration::from_secs(30), Duration::from_secs(30), &patience),
-                Silence::Ask(number)
-            );
+        for (heard, number) in [(0, u32::MAX), (30, 0)] {
+            assert_eq!(dpd.look(at(heard + 30), at(heard), delay, &patience), Silence::Ask(number));
             assert_eq!(dpd.asked_with(number), Freshness::MaybeOld);
             assert_eq!(dpd.answered_with(number), Freshness::Fresh);
         }
