@@ -5,7 +5,7 @@
 fragments_dropped() { in_ns r nft -j list counter inet rig_fragments dropped | jq '.nftables[] | select(.counter) | .counter.packets'; }
 more_dropped() { test "$(fragments_dropped)" -gt "$1"; }
 # joined: how many messages the headend has put together.
-joined() { ctl ike --json | jq .counters.messages_joined; }
+joined() { ctl ike --json | jq .messages_joined; }
 more_joined() { test "$(joined)" -gt "$1"; }
 
 pki_make 4096
