@@ -36,6 +36,8 @@ pub(super) const LEGACY_V1_ESP_PROPOSALS: [&str; 2] = [
 const AGGRESSIVE_LIMIT: u32 = 10;
 const PROMPT: &str = "Enter your username and password";
 const INTERIM: Duration = Duration::from_secs(600);
+/// What Cisco's headends take. A login anew may mean asking a person, so it is rarer than IKEv2's rekeying.
+const REAUTH: Duration = Duration::from_secs(86_400);
 
 /// What only IKEv1 connections have. `None`: what is missing is reported already.
 pub(super) fn login(
@@ -78,6 +80,7 @@ pub(super) fn login(
             cisco_udp_port: v1.cisco_udp_port.as_ref().and_then(|port| NonZeroU16::new(port.value.try_into().ok()?)),
         },
         limits: Limits { session: limit(v1.session_timeout.as_ref()), idle: limit(v1.idle_timeout.as_ref()) },
+        reauth: v1.reauth_time.as_ref().map_or(Some(REAUTH), |time| limit(Some(time))),
         aggressive_limit: NonZeroU32::new(narrow(v1.aggressive_limit.as_ref(), AGGRESSIVE_LIMIT))?,
     })
 }

@@ -8,6 +8,7 @@ use super::login::LoggedIn;
 use super::nat_seen::Traversal;
 use super::phase_1::{Contact, Proven};
 use super::quick_mode::{Agreed, Answered};
+use super::rekey::{Unheard, Yielded};
 use super::wire::{Body, Exchange, Incoming, Payload, parse};
 use super::{informational, mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
@@ -38,6 +39,10 @@ pub(crate) struct Established {
     pub(super) answered: Vec<Answered>,
     /// Our own exchange under way.
     pub(super) asked: Option<Asked>,
+    /// One that made place for the peer's.
+    pub(super) yielded: Option<Yielded>,
+    /// New SAs of ours that the peer has not been heard on.
+    pub(super) unheard: Vec<Unheard>,
     /// What each ESP SA was made of, by our SPI: a rekey offers just that.
     pub(super) agreed: BTreeMap<Spi, Agreed>,
     pub(super) dpd: Dpd,
@@ -52,6 +57,15 @@ pub(super) enum Service {
     Tunnel(Box<Tunnel>),
     /// It has no address yet.
     Nothing { since: Instant },
+}
+
+impl Service {
+    pub(super) fn tunnel(&self) -> Option<&Tunnel> {
+        match self {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            Self::Nothing { .. } => None,
+        }
+    }
 }
 
 /// An ISAKMP SA that another has taken the session over from. It answers, and makes nothing new.
@@ -117,6 +131,8 @@ impl Established {
             service: Service::Nothing { since: now },
             answered: Vec::new(),
             asked: None,
+            yielded: None,
+            unheard: Vec::new(),
             agreed: BTreeMap::new(),
             dpd: Dpd::new(node),
             books: Books::default(),
@@ -199,6 +215,9 @@ impl Established {
             return stays(node, Ignored::BadHash);
         }
         sa.accept(incoming, &opened);
+        if which == Which::Current {
+            self.asked.take_if(|asked| matches!(asked, Asked::LifeTime(_)));
+        }
         let verdict = match (incoming.header.exchange, &expected) {
             (Exchange::QuickMode, Expected::Third { .. }) => {
                 self.fresh(now, node, datagram);
@@ -207,7 +226,7 @@ impl Established {
             }
             (Exchange::QuickMode, Expected::Second { .. }) => {
                 self.fresh(now, node, datagram);
-                rekey::answered(now, node, self, &chain);
+                rekey::answered(now, node, self, message_id, &chain);
                 Verdict::Stay
             }
             (Exchange::QuickMode, Expected::First) if which == Which::Current => {
@@ -247,7 +266,9 @@ impl Established {
             let hash = self.sa.keys().hash_3(message_id, &answered.nonce_i, &answered.nonce_r);
             return Expected::Third { hash };
         }
-        match self.asked.as_ref().and_then(|asked| asked.quick_nonce(message_id)) {
+        let yielded = self.yielded.as_ref().filter(|yielded| yielded.quick.message_id == message_id);
+        let yielded = yielded.map(|yielded| yielded.quick.nonce.clone());
+        match self.asked.as_ref().and_then(|asked| asked.quick_nonce(message_id)).or(yielded) {
             Some(nonce_i) => Expected::Second { nonce_i },
             None => Expected::First,
         }
@@ -256,13 +277,21 @@ impl Established {
     /// The peer has ended one of its ISAKMP SAs.
     fn deleted(&mut self, node: &mut Node, which: Which) -> Verdict {
         match which {
+            Which::Current if self.means_the_former() => match self.former.pop() {
+                Some(former) => self.forget(node, former),
+                None => Verdict::Stay,
+            },
             Which::Current => Verdict::Gone(Cause::PeerDeleted, None),
             Which::Former(at) => {
-                let Former { sa, .. } = self.former.remove(at);
-                node.forget_ike_spi(sa.spi());
-                Verdict::Stay
+                let former = self.former.remove(at);
+                self.forget(node, former)
             }
         }
+    }
+
+    fn forget(&self, node: &mut Node, Former { sa, .. }: Former) -> Verdict {
+        node.forget_ike_spi(sa.spi());
+        Verdict::Stay
     }
 
     /// Sends on the current ISAKMP SA.
@@ -307,9 +336,7 @@ impl Established {
 
     /// The dataplane lets go of it, and the books are closed.
     pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Traffic {
-        if let Some(asked) = self.asked.take() {
-            asked.let_go(node);
-        }
+        self.drop_exchanges(node);
         let traffic = match std::mem::replace(&mut self.service, Service::Nothing { since: now }) {
             Service::Tunnel(tunnel) => tunnel.take_down(node),
             Service::Nothing { .. } => Traffic::default(),
@@ -320,6 +347,14 @@ impl Established {
             node.forget_ike_spi(sa.spi());
         }
         traffic
+    }
+
+    /// Nothing comes of our own exchanges.
+    pub(super) fn drop_exchanges(&mut self, node: &mut Node) {
+        let yielded = self.yielded.take().map(|yielded| Asked::Quick(yielded.quick));
+        for asked in self.asked.take().into_iter().chain(yielded) {
+            asked.let_go(node);
+        }
     }
 
     /// All traffic so far.
