@@ -1,5 +1,6 @@
 //! An exchange of ours under way: one at a time.
 
+use super::established::Established;
 use super::rekey::QuickAsked;
 use super::repeated::Repeated;
 use crate::ike::service::{Node, Patience, Retry};
@@ -45,6 +46,16 @@ impl Asked {
         match self {
             Self::Quick(quick) => node.installer.give_back_spi(quick.spi_in),
             Self::Push { .. } | Self::LifeTime(_) => {}
+        }
+    }
+}
+
+impl Established {
+    /// Nothing comes of our own exchanges.
+    pub(super) fn drop_exchanges(&mut self, node: &mut Node) {
+        let yielded = self.yielded.take().map(|yielded| Asked::Quick(yielded.quick));
+        for asked in self.asked.take().into_iter().chain(yielded) {
+            asked.let_go(node);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::books::Books;
-use super::dpd::{Dpd, Freshness};
+use super::dpd::Dpd;
 use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::login::LoggedIn;
 use super::nat_seen::Traversal;
@@ -94,7 +94,7 @@ pub(crate) enum Claim {
 
 /// Which of its ISAKMP SAs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     Current,
     Former(usize),
 }
@@ -274,26 +274,6 @@ impl Established {
         }
     }
 
-    /// The peer has ended one of its ISAKMP SAs.
-    fn deleted(&mut self, node: &mut Node, which: Which) -> Verdict {
-        match which {
-            Which::Current if self.means_the_former() => match self.former.pop() {
-                Some(former) => self.forget(node, former),
-                None => Verdict::Stay,
-            },
-            Which::Current => Verdict::Gone(Cause::PeerDeleted, None),
-            Which::Former(at) => {
-                let former = self.former.remove(at);
-                self.forget(node, former)
-            }
-        }
-    }
-
-    fn forget(&self, node: &mut Node, Former { sa, .. }: Former) -> Verdict {
-        node.forget_ike_spi(sa.spi());
-        Verdict::Stay
-    }
-
     /// Sends on the current ISAKMP SA.
     pub(super) fn send(&mut self, now: Instant, node: &mut Node, bytes: Vec<u8>) {
         self.peer.sent = now;
@@ -349,14 +329,6 @@ impl Established {
         traffic
     }
 
-    /// Nothing comes of our own exchanges.
-    pub(super) fn drop_exchanges(&mut self, node: &mut Node) {
-        let yielded = self.yielded.take().map(|yielded| Asked::Quick(yielded.quick));
-        for asked in self.asked.take().into_iter().chain(yielded) {
-            asked.let_go(node);
-        }
-    }
-
     /// All traffic so far.
     pub(crate) fn traffic(&self) -> Traffic {
         match &self.service {
@@ -393,16 +365,6 @@ impl Established {
         let account = user.account(node, &self.peer, &self.group, tunnel.inner.addresses());
         let interim = user.profile.interim;
         self.books = Books::open(now, node, account, interim);
-    }
-
-    /// The peer asks with this number whether we live.
-    pub(super) fn dpd_asked(&mut self, number: u32) -> Freshness {
-        self.dpd.asked_with(number)
-    }
-
-    /// The peer lives, says an answer with this number.
-    pub(super) fn dpd_answered(&mut self, number: u32) -> Freshness {
-        self.dpd.answered_with(number)
     }
 
     /// An informational message of ours on the ISAKMP SA with these cookies.
