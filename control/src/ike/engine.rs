@@ -6,6 +6,7 @@ mod first_contact;
 mod fragment;
 mod login;
 mod orders;
+mod unknown_spi;
 mod v1;
 
 use self::v1::UserKey;
@@ -160,6 +161,7 @@ impl Engine {
                     false => self.in_service(id, |session, node| session.moved(node, tunnel, path)),
                 };
             }
+            Event::UnknownSpi(wayward) => self.unknown_spi(now, worker, wayward),
             Event::Retired(retired) => self.node.installer.retired(&retired),
         }
     }

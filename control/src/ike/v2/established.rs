@@ -24,6 +24,8 @@ pub(crate) struct Established {
     pub(super) ike: IkeSa,
     pub(super) others: Others,
     pub(super) service: Service,
+    /// When the peer was told last that it uses an SPI that is unknown here.
+    pub(super) told_unknown: Option<Instant>,
 }
 
 /// What the dataplane does for it.
@@ -74,7 +76,7 @@ pub(super) enum Which {
 impl Established {
     /// In service from now on.
     pub(super) fn of(peer: Peer, ike: IkeSa, service: Service) -> Self {
-        Self { peer, ike, others: Others::default(), service }
+        Self { peer, ike, others: Others::default(), service, told_unknown: None }
     }
 
     /// A datagram for one of its IKE SAs.
@@ -332,6 +334,14 @@ impl Established {
             .chain([dpd::due(node, self), keepalive::due(node, &self.peer, self.service.tunnel())])
             .flatten()
             .min()
+    }
+
+    /// Where its packets go.
+    pub(crate) fn esp_path(&self) -> Option<EspPath> {
+        match &self.service {
+            Service::Tunnel(tunnel) => Some(tunnel.path),
+            Service::Childless { .. } => None,
+        }
     }
 
     fn childless_since(&self) -> Option<Instant> {
