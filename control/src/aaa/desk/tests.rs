@@ -28,6 +28,7 @@ fn config(users: Vec<UserSource>, servers: u8) -> Config {
         pfs: Pfs::Optional,
         unity: Unity::default(),
         limits: Limits::default(),
+        reauth: None,
         aggressive_limit: std::num::NonZeroU32::MIN,
     }));
     for (name, access) in [("alice", Access::Open), ("mallory", Access::Locked)] {

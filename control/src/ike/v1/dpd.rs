@@ -3,6 +3,7 @@
 //! Each try of ours is a message of its own with the same number: a peer that has heard the first may take its very
 //! octets for a repetition and say nothing.
 
+use super::established::Established;
 use super::isakmp_sa::Cookies;
 use super::wire::{Notify, NotifyKind, Payload, Protocol};
 use crate::ike::service::{Node, Patience};
@@ -111,6 +112,18 @@ impl Dpd {
         asked.wait = patience.next(asked.wait);
         asked.due = now + asked.wait;
         Silence::Ask(asked.number)
+    }
+}
+
+impl Established {
+    /// The peer asks with this number whether we live.
+    pub(super) fn dpd_asked(&mut self, number: u32) -> Freshness {
+        self.dpd.asked_with(number)
+    }
+
+    /// The peer lives, says an answer with this number.
+    pub(super) fn dpd_answered(&mut self, number: u32) -> Freshness {
+        self.dpd.answered_with(number)
     }
 }
 

@@ -29,7 +29,9 @@ impl Established {
             let hash = self.sa.keys().hash_3(message_id, &answered.nonce_i, &answered.nonce_r);
             return Expected::Third { hash };
         }
-        match self.asked.as_ref().and_then(|asked| asked.quick_nonce(message_id)) {
+        let yielded = self.yielded.as_ref().filter(|yielded| yielded.quick.message_id == message_id);
+        let yielded = yielded.map(|yielded| yielded.quick.nonce.clone());
+        match self.asked.as_ref().and_then(|asked| asked.quick_nonce(message_id)).or(yielded) {
             Some(nonce_i) => Expected::Second { nonce_i },
             None => Expected::First,
         }

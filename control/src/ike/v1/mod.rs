@@ -28,6 +28,7 @@ mod half_open;
 mod informational;
 mod isakmp_sa;
 pub mod keys;
+mod life_time;
 mod login;
 mod main_mode;
 mod mode_config;

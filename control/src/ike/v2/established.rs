@@ -5,9 +5,9 @@ use super::ike_sa::IkeSa;
 use super::message_id::Request;
 use super::other_ike::Others;
 use super::shape::notify;
-use super::{create_child, dpd, informational, keepalive};
+use super::{create_child, dpd, informational};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel};
+use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel, keepalive};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
@@ -41,6 +41,13 @@ pub(super) enum Service {
 }
 
 impl Service {
+    fn tunnel(&self) -> Option<&Tunnel> {
+        match self {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            Self::Childless { .. } => None,
+        }
+    }
+
     /// None so far.
     pub(super) fn childless(now: Instant) -> Self {
         Self::Childless { since: now, traffic: Traffic::default() }
@@ -310,7 +317,7 @@ impl Established {
             self.peer.sent = now;
         }
         dpd::ask_if_quiet(now, node, self);
-        keepalive::send_if_quiet(now, node, self);
+        keepalive::send_if_quiet(now, node, &mut self.peer, self.service.tunnel());
         Verdict::Stay
     }
 
@@ -323,7 +330,10 @@ impl Established {
         let childless = self.childless_since().map(|since| since + CHILDLESS);
         let (retry, end) = (self.ike.ids.due(), self.ike.life.end);
         let ours = [service, childless, self.others.deadline(), retry, end, self.ask_at()];
-        ours.into_iter().chain([dpd::due(node, self), keepalive::due(node, self)]).flatten().min()
+        ours.into_iter()
+            .chain([dpd::due(node, self), keepalive::due(node, &self.peer, self.service.tunnel())])
+            .flatten()
+            .min()
     }
 
     /// Where its packets go.
