@@ -174,9 +174,9 @@ capture() {
   until_true 10 grep -q 'listening on' "$RIG_DIR/tcpdump.out"
 }
 
-# capture_end: the capture is whole on the disk.
+# capture_end: the capture is whole on the disk. It may have ended by itself, with its 20 MB.
 capture_end() {
-  kill "$(cat "$RIG_DIR/tcpdump.pid")"
+  kill "$(cat "$RIG_DIR/tcpdump.pid")" 2>/dev/null || true
   until_true 10 not kill -0 "$(cat "$RIG_DIR/tcpdump.pid")"
 }
 

@@ -119,7 +119,7 @@ impl Dataplane {
             Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
             Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
             Command::SendKeepalive(keepalive) => return Ok(Errand::Keepalive(keepalive)),
-            Command::Stop => {}
+            Command::KeepConnection(_) | Command::Stop => {}
         }
         Ok(Errand::Nothing)
     }

@@ -44,11 +44,11 @@ pub enum StartError {
 /// See [`StartError`]; nothing runs or is open then.
 pub(super) fn start(config: &Config, random: &mut dyn SecretRandom) -> Result<Started, StartError> {
     let spi_layout = SpiLayout::new(ClusterSlot(0), random);
-    let workers = &config.workers.cores;
-    let (seeds, report) = open(&io_config(config), workers.len(), &spi_layout)?;
+    let (seeds, report) = open(&io_config(config), config.workers.cores.len(), &spi_layout)?;
     let doors = seeds.into_iter().map(|seed| move || seed.open()).collect();
-    let (dataplane, threads) = start_workers(&workers_config(config, random), spi_layout, Routes::new(random), doors)
-        .map_err(StartError::Workers)?;
+    let workers = DataplaneConfig { ctcp: ctcp(config, random), ..workers_config(config) };
+    let (dataplane, threads) =
+        start_workers(&workers, spi_layout, Routes::new(random), doors).map_err(StartError::Workers)?;
     let lacks = report.lacks.iter().map(ToString::to_string).collect();
     Ok(Started { dataplane, threads, io: report.backend.to_owned(), lacks })
 }
@@ -85,7 +85,7 @@ fn own_addresses(config: &Config) -> Vec<IpNet> {
     ranges.filter_map(|range| IpNet::new(headend_address(range)?, range.prefix_len()).ok()).collect()
 }
 
-fn workers_config(config: &Config, random: &mut dyn SecretRandom) -> DataplaneConfig {
+fn workers_config(config: &Config) -> DataplaneConfig {
     let packet = PacketBuf::HEADROOM + usize::from(config.tun.mtu) + MOST_OVERHEAD + PacketBuf::TAILROOM;
     let usual = PoolSizes::default();
     DataplaneConfig {
@@ -97,7 +97,6 @@ fn workers_config(config: &Config, random: &mut dyn SecretRandom) -> DataplaneCo
             large: usual.large,
         },
         rules: config.sizes.rules,
-        ctcp: ctcp(config, random),
         moves_per_minute: config.esp.moves_per_minute,
         ..DataplaneConfig::default()
     }

@@ -15,6 +15,8 @@ pub struct Dataplane {
     pub routes: Option<Routes>,
     /// What came home, and moves.
     pub reports: VecDeque<(WorkerId, Event)>,
+    /// cTCP connections that are to stay.
+    pub kept: Vec<Path>,
     pub keepalives: Vec<Keepalive>,
     /// How often routes were published.
     pub publications: usize,
@@ -130,6 +132,7 @@ impl Dataplane {
             }
             Command::SendIke(datagram) => return Some(datagram),
             Command::SendKeepalive(keepalive) => self.keepalives.push(keepalive),
+            Command::KeepConnection(path) => self.kept.push(path),
             Command::Stop => unreachable!("the engine does not stop workers"),
         }
         None

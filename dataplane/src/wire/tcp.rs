@@ -162,7 +162,7 @@ impl TcpHeader {
         header[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
         header[4..8].copy_from_slice(&self.seq.get().to_be_bytes());
         header[8..12].copy_from_slice(&self.ack.get().to_be_bytes());
-        header[12] = (TCP_HEADER / 4 << 4) as u8;
+        header[12] = ((TCP_HEADER / 4) << 4) as u8;
         header[13] = self.flags.octet();
         header[14..16].copy_from_slice(&self.window.to_be_bytes());
         header
@@ -260,7 +260,7 @@ mod tests {
     fn the_maximum_segment_size_is_found_among_other_options_and_broken_options_are_none() {
         let with = |options: &[u8]| {
             let mut segment = vec![0; TCP_HEADER];
-            segment[12] = ((TCP_HEADER + options.len()) / 4 << 4) as u8;
+            segment[12] = (((TCP_HEADER + options.len()) / 4) << 4) as u8;
             segment.extend(options);
             TcpHeader::parse(&segment).map(|header| header.mss)
         };

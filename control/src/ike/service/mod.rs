@@ -6,6 +6,7 @@ mod child;
 mod error_budget;
 mod farewell;
 mod inner;
+pub(crate) mod keepalive;
 mod life;
 mod nat;
 mod node;

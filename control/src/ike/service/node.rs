@@ -16,7 +16,7 @@ use crate::session::SessionId;
 use crate::session::log_budget::LogBudget;
 use adit_crypto::random::SecretRandom;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{Command, IkeDatagram, IkeFraming, Path, WorkerId};
+use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Path, Transport, WorkerId};
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -189,6 +189,14 @@ impl Node {
         };
         self.counters.sent += 1;
         self.installer.command(worker, Command::SendIke(datagram));
+    }
+
+    /// If a session's packets go by a cTCP connection, that is to stay.
+    pub(crate) fn keep_connection(&mut self, esp: EspPath) {
+        if esp.transport() == Transport::Ctcp {
+            let owner = self.installer.owner_of_connection(esp.path());
+            self.installer.command(owner, Command::KeepConnection(esp.path()));
+        }
     }
 
     /// The same answer to the same request. Whoever recorded a request can send it again from anywhere, so what does

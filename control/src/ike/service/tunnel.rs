@@ -3,9 +3,12 @@
 use super::child::{Child, ChildStage};
 use super::inner::Inner;
 use super::node::Node;
+use super::peer::Peer;
 use super::role::Role;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, EspPath, Following, Lane, Selectors, Spi, Transports, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{
+    Command, EspPath, Following, IkeFraming, Lane, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
+};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -71,6 +74,7 @@ impl Tunnel {
         let outer_mtu = node.config.sizes.path_mtu;
         let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports };
         node.installer.command(key.worker, Command::AddTunnel(spec));
+        node.keep_connection(path);
         Self {
             session,
             key,
@@ -80,6 +84,21 @@ impl Tunnel {
             wanted: Vec::new(),
             empty_since: None,
             gone: Traffic::default(),
+        }
+    }
+
+    /// ESP moved it, or we asked for that. IKE on port 4500 shares its NAT's mapping with ESP there, so it goes along.
+    pub(crate) fn moved(&mut self, node: &mut Node, peer: &mut Peer, key: TunnelKey, path: EspPath) {
+        if self.key != key || self.path == path {
+            return;
+        }
+        let from = std::mem::replace(&mut self.path, path);
+        tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
+            transport = %path.transport(), by = "ESP", "peer moved");
+        node.counters.moves_by_esp += 1;
+        node.keep_connection(path);
+        if (path.transport(), peer.framing) == (Transport::NatT, IkeFraming::NonEspMarker) {
+            peer.path = path.path();
         }
     }
 
@@ -251,7 +270,18 @@ impl Tunnel {
                 ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => false,
             };
             if over {
-                tracing::info!(spi_in = %child.spi_in, "nobody has replaced or deleted this child SA in time");
+                match child.stage {
+                    ChildStage::Superseded { .. } => {
+                        tracing::debug!(spi_in = %child.spi_in, "a child SA that was replaced is deleted");
+                    }
+                    ChildStage::Fresh(_)
+                    | ChildStage::Active
+                    | ChildStage::Doomed
+                    | ChildStage::Deleting
+                    | ChildStage::Draining { .. } => {
+                        tracing::info!(spi_in = %child.spi_in, "nobody has replaced this child SA in time");
+                    }
+                }
                 self.doom(now, node, index);
             }
         }

@@ -2,12 +2,14 @@
 
 use super::asked::Asked;
 use super::books::Books;
-use super::dpd::{Dpd, Freshness};
+use super::dpd::Dpd;
+use super::expected::Expected;
 use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::login::LoggedIn;
 use super::nat_seen::Traversal;
 use super::phase_1::{Contact, Proven};
 use super::quick_mode::{Agreed, Answered};
+use super::rekey::{Unheard, Yielded};
 use super::wire::{Body, Exchange, Incoming, Payload, parse};
 use super::{informational, mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
@@ -38,6 +40,10 @@ pub(crate) struct Established {
     pub(super) answered: Vec<Answered>,
     /// Our own exchange under way.
     pub(super) asked: Option<Asked>,
+    /// One that made place for the peer's.
+    pub(super) yielded: Option<Yielded>,
+    /// New SAs of ours that the peer has not been heard on.
+    pub(super) unheard: Vec<Unheard>,
     /// What each ESP SA was made of, by our SPI: a rekey offers just that.
     pub(super) agreed: BTreeMap<Spi, Agreed>,
     pub(super) dpd: Dpd,
@@ -52,6 +58,15 @@ pub(super) enum Service {
     Tunnel(Box<Tunnel>),
     /// It has no address yet.
     Nothing { since: Instant },
+}
+
+impl Service {
+    pub(super) fn tunnel(&self) -> Option<&Tunnel> {
+        match self {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            Self::Nothing { .. } => None,
+        }
+    }
 }
 
 /// An ISAKMP SA that another has taken the session over from. It answers, and makes nothing new.
@@ -80,7 +95,7 @@ pub(crate) enum Claim {
 
 /// Which of its ISAKMP SAs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     Current,
     Former(usize),
 }
@@ -117,6 +132,8 @@ impl Established {
             service: Service::Nothing { since: now },
             answered: Vec::new(),
             asked: None,
+            yielded: None,
+            unheard: Vec::new(),
             agreed: BTreeMap::new(),
             dpd: Dpd::new(node),
             books: Books::default(),
@@ -198,7 +215,13 @@ impl Established {
         if !right {
             return stays(node, Ignored::BadHash);
         }
+        if !expected.stands_in(incoming.header.exchange, &chain) {
+            return stays(node, Ignored::UnexpectedExchange);
+        }
         sa.accept(incoming, &opened);
+        if which == Which::Current {
+            self.asked.take_if(|asked| matches!(asked, Asked::LifeTime(_)));
+        }
         let verdict = match (incoming.header.exchange, &expected) {
             (Exchange::QuickMode, Expected::Third { .. }) => {
                 self.fresh(now, node, datagram);
@@ -207,7 +230,7 @@ impl Established {
             }
             (Exchange::QuickMode, Expected::Second { .. }) => {
                 self.fresh(now, node, datagram);
-                rekey::answered(now, node, self, &chain);
+                rekey::answered(now, node, self, message_id, &chain);
                 Verdict::Stay
             }
             (Exchange::QuickMode, Expected::First) if which == Which::Current => {
@@ -239,30 +262,6 @@ impl Established {
             Verdict::Gone(..) => {}
         }
         verdict
-    }
-
-    /// Which hash stands in the next message with this ID.
-    fn expected_hash(&self, message_id: u32) -> Expected {
-        if let Some(answered) = self.answered.iter().find(|answered| answered.message_id == message_id) {
-            let hash = self.sa.keys().hash_3(message_id, &answered.nonce_i, &answered.nonce_r);
-            return Expected::Third { hash };
-        }
-        match self.asked.as_ref().and_then(|asked| asked.quick_nonce(message_id)) {
-            Some(nonce_i) => Expected::Second { nonce_i },
-            None => Expected::First,
-        }
-    }
-
-    /// The peer has ended one of its ISAKMP SAs.
-    fn deleted(&mut self, node: &mut Node, which: Which) -> Verdict {
-        match which {
-            Which::Current => Verdict::Gone(Cause::PeerDeleted, None),
-            Which::Former(at) => {
-                let Former { sa, .. } = self.former.remove(at);
-                node.forget_ike_spi(sa.spi());
-                Verdict::Stay
-            }
-        }
     }
 
     /// Sends on the current ISAKMP SA.
@@ -307,9 +306,7 @@ impl Established {
 
     /// The dataplane lets go of it, and the books are closed.
     pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Traffic {
-        if let Some(asked) = self.asked.take() {
-            asked.let_go(node);
-        }
+        self.drop_exchanges(node);
         let traffic = match std::mem::replace(&mut self.service, Service::Nothing { since: now }) {
             Service::Tunnel(tunnel) => tunnel.take_down(node),
             Service::Nothing { .. } => Traffic::default(),
@@ -360,16 +357,6 @@ impl Established {
         self.books = Books::open(now, node, account, interim);
     }
 
-    /// The peer asks with this number whether we live.
-    pub(super) fn dpd_asked(&mut self, number: u32) -> Freshness {
-        self.dpd.asked_with(number)
-    }
-
-    /// The peer lives, says an answer with this number.
-    pub(super) fn dpd_answered(&mut self, number: u32) -> Freshness {
-        self.dpd.answered_with(number)
-    }
-
     /// An informational message of ours on the ISAKMP SA with these cookies.
     pub(super) fn inform_on(&mut self, now: Instant, node: &mut Node, cookies: Cookies, payload: Payload) {
         let Some(sa) = self.which(cookies).and_then(|which| self.sa_mut(which)) else { return };
@@ -391,11 +378,4 @@ impl Established {
             Which::Former(at) => self.former.get_mut(at).map(|former| &mut former.sa),
         }
     }
-}
-
-/// Which hash is to stand in a message.
-enum Expected {
-    First,
-    Second { nonce_i: Vec<u8> },
-    Third { hash: adit_crypto::secret::SecretBytes },
 }

@@ -53,7 +53,7 @@ pub(super) fn obey(
         ConfigKind::Set => say(now, node, session, message_id, empty(ConfigKind::Ack, config)),
         ConfigKind::Ack => match &session.asked {
             Some(Asked::Push { message_id: ours, .. }) if *ours == message_id => session.asked = None,
-            Some(Asked::Push { .. } | Asked::Quick(_)) | None => node.ignore(Ignored::NotAsked),
+            Some(Asked::Push { .. } | Asked::Quick(_) | Asked::LifeTime(_)) | None => node.ignore(Ignored::NotAsked),
         },
         ConfigKind::Reply => node.ignore(Ignored::NotAsked),
     }

@@ -1,9 +1,10 @@
 //! What the dataplane tells of a session, and where the peer is.
 
 use super::established::{Established, Service};
+use super::rekey;
 use crate::ike::service::{Behind, Node};
 use adit_dataplane::contract::{
-    Command, Direction, EspPath, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, Transport, TunnelKey,
+    Command, Direction, EspPath, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, TunnelKey,
 };
 use adit_dataplane::time::Instant;
 
@@ -44,9 +45,7 @@ impl Established {
 
     /// The peer has used one of our SAs for the first time.
     pub(crate) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
-        if let Service::Tunnel(tunnel) = &mut self.service {
-            tunnel.first_use(now, node, spi);
-        }
+        rekey::first_use(now, node, self, spi);
         // Its third message may be under way still: a worker tells of a first packet before it hands over what came
         // with it.
         self.go_on(now, node);
@@ -77,16 +76,8 @@ impl Established {
     /// The worker says where packets go now. It has the last word. IKE on port 4500 shares its NAT's mapping with ESP
     /// there, so it goes along; anything else says nothing about where IKE is.
     pub(crate) fn moved(&mut self, node: &mut Node, key: TunnelKey, path: EspPath) {
-        let Service::Tunnel(tunnel) = &mut self.service else { return };
-        if tunnel.key != key || tunnel.path == path {
-            return;
-        }
-        let from = std::mem::replace(&mut tunnel.path, path);
-        tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
-            transport = %path.transport(), by = "ESP", "peer moved");
-        node.counters.moves_by_esp += 1;
-        if (path.transport(), self.peer.framing) == (Transport::NatT, IkeFraming::NonEspMarker) {
-            self.peer.path = path.path();
+        if let Service::Tunnel(tunnel) = &mut self.service {
+            tunnel.moved(node, &mut self.peer, key, path);
         }
     }
 }

@@ -3,12 +3,13 @@
 use super::asked::Asked;
 use super::dpd::{self, Silence};
 use super::established::{Established, Former, Service, Verdict};
+use super::life_time::Quiet;
 use super::login::LoggedIn;
 use super::phase_1::login_of;
 use super::wire::{Delete, NotifyKind, Payload, Vendor};
 use super::{mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
-use crate::ike::service::{Child, Node, Retry};
+use crate::ike::service::{Child, Node, Retry, keepalive};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;
 use std::time::Duration;
@@ -21,6 +22,7 @@ impl Established {
     /// What is to be done after anything has happened.
     pub(super) fn go_on(&mut self, now: Instant, node: &mut Node) {
         quick_mode::expire(now, node, self);
+        rekey::expire(now, node, self);
         let Service::Tunnel(tunnel) = &mut self.service else { return };
         tunnel.sweep(now, node);
         let doomed = tunnel.take_doomed();
@@ -65,19 +67,21 @@ impl Established {
                 node.counters.asked_again += 1;
                 self.send(now, node, bytes);
             }
-            Some(Retry::Dead) => {
-                if let Some(asked) = self.asked.take() {
+            Some(Retry::Dead) => match self.asked.take() {
+                // Nobody answers that; DPD finds out whether there is anybody.
+                None | Some(Asked::LifeTime(_)) => {}
+                Some(asked @ (Asked::Quick(_) | Asked::Push { .. })) => {
                     asked.let_go(node);
-                }
-                if self.sa.client.is(Vendor::Dpd) {
+                    if !self.sa.client.is(Vendor::Dpd) {
+                        return Verdict::Gone(Cause::PeerDead, None);
+                    }
                     rekey::put_off(now, node, self);
-                } else {
-                    return Verdict::Gone(Cause::PeerDead, None);
                 }
-            }
+            },
         }
         let traffic = self.traffic();
         self.books.look(now, node, traffic);
+        keepalive::send_if_quiet(now, node, &mut self.peer, self.service.tunnel());
         self.ask_if_quiet(now, node)
     }
 
@@ -86,6 +90,9 @@ impl Established {
             return Verdict::Stay;
         }
         let (heard, delay, patience) = (self.heard(), node.config.ike.dpd_delay, node.patience());
+        if self.dpd.due(heard, delay).is_some_and(|due| Quiet::behind(self.sa.quiet, due) > now) {
+            return Verdict::Stay;
+        }
         match self.dpd.look(now, heard, delay, &patience) {
             Silence::NotYet => Verdict::Stay,
             Silence::Dead => Verdict::Gone(Cause::PeerDead, None),
@@ -123,7 +130,7 @@ impl Established {
             self.sa.client.is(Vendor::Dpd).then(|| self.dpd.due(self.heard(), node.config.ike.dpd_delay)).flatten();
         let deadlines = [
             tunnel,
-            dpd,
+            dpd.map(|at| Quiet::behind(self.sa.quiet, at)),
             self.empty_since().map(|since| since + CHILDLESS),
             self.limits.session.map(|most| self.peer.login + most),
             self.limits.idle.map(|most| self.used() + most),
@@ -133,7 +140,10 @@ impl Established {
             self.push_at,
             self.asked.as_ref().map(Asked::due),
             rekey::due(self),
+            self.unheard.iter().map(|one| one.until).min(),
+            self.yielded.as_ref().map(|yielded| yielded.until),
             self.books.due(),
+            keepalive::due(node, &self.peer, self.service.tunnel()),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -5,13 +5,13 @@ use super::ike_sa::IkeSa;
 use super::message_id::Request;
 use super::other_ike::Others;
 use super::shape::notify;
-use super::{create_child, dpd, informational, keepalive};
+use super::{create_child, dpd, informational};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel};
+use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel, keepalive};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
-use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Move, Spi, Transport, TunnelKey};
+use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Move, Spi, TunnelKey};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -41,6 +41,13 @@ pub(super) enum Service {
 }
 
 impl Service {
+    fn tunnel(&self) -> Option<&Tunnel> {
+        match self {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            Self::Childless { .. } => None,
+        }
+    }
+
     /// None so far.
     pub(super) fn childless(now: Instant) -> Self {
         Self::Childless { since: now, traffic: Traffic::default() }
@@ -267,16 +274,8 @@ impl Established {
     /// ESP moved the tunnel or we asked for it. IKE on port 4500 shares its NAT's mapping with ESP there, so it goes
     /// along; anything else says nothing about where IKE is.
     pub(crate) fn moved(&mut self, node: &mut Node, key: TunnelKey, path: EspPath) {
-        let Service::Tunnel(tunnel) = &mut self.service else { return };
-        if tunnel.key != key || tunnel.path == path {
-            return;
-        }
-        let from = std::mem::replace(&mut tunnel.path, path);
-        tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
-            transport = %path.transport(), by = "ESP", "peer moved");
-        node.counters.moves_by_esp += 1;
-        if (path.transport(), self.peer.framing) == (Transport::NatT, IkeFraming::NonEspMarker) {
-            self.peer.path = path.path();
+        if let Service::Tunnel(tunnel) = &mut self.service {
+            tunnel.moved(node, &mut self.peer, key, path);
         }
     }
 
@@ -310,7 +309,7 @@ impl Established {
             self.peer.sent = now;
         }
         dpd::ask_if_quiet(now, node, self);
-        keepalive::send_if_quiet(now, node, self);
+        keepalive::send_if_quiet(now, node, &mut self.peer, self.service.tunnel());
         Verdict::Stay
     }
 
@@ -323,7 +322,10 @@ impl Established {
         let childless = self.childless_since().map(|since| since + CHILDLESS);
         let (retry, end) = (self.ike.ids.due(), self.ike.life.end);
         let ours = [service, childless, self.others.deadline(), retry, end, self.ask_at()];
-        ours.into_iter().chain([dpd::due(node, self), keepalive::due(node, self)]).flatten().min()
+        ours.into_iter()
+            .chain([dpd::due(node, self), keepalive::due(node, &self.peer, self.service.tunnel())])
+            .flatten()
+            .min()
     }
 
     /// Where its packets go.

@@ -263,9 +263,9 @@ impl Carrier {
         let taken = match slot.flow.segment(now, header, payload) {
             Arrived::Whole(frame) => {
                 slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
-                Taken::Frame(behind(header, frame))
+                Taken::Frame(behind(header, &frame))
             }
-            Arrived::Unbelieved(frame) => Taken::Frame(behind(header, frame)),
+            Arrived::Unbelieved(frame) => Taken::Frame(behind(header, &frame)),
             Arrived::Piece => {
                 slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
                 Taken::Nothing(DropReason::Reframed)
@@ -406,8 +406,8 @@ impl Carrier {
 }
 
 /// Where the frame lies, counted from the TCP header on.
-fn behind(header: &TcpHeader, frame: Frame) -> Frame {
-    Frame { at: header.len + frame.at.start..header.len + frame.at.end, ..frame }
+fn behind(header: &TcpHeader, frame: &Frame) -> Frame {
+    Frame { at: header.len + frame.at.start..header.len + frame.at.end, ..*frame }
 }
 
 /// Whether these are the first octets of a UDP header and of the first message of an exchange in either version of IKE: an

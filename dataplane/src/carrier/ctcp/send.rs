@@ -207,7 +207,7 @@ impl Send {
 
     /// What is to be sent again now, in order from what the peer has acknowledged.
     pub fn repair(&mut self, now: Instant) -> impl Iterator<Item = Sent<'_>> {
-        let count = self.to_repair(now);
+        let count = self.repairs_due(now);
         if count > 0 {
             self.repaired = Some(now);
             self.duplicates = 0;
@@ -217,7 +217,7 @@ impl Send {
         self.ring.from(self.acknowledged).take(count).inspect(|_| *repeated += 1)
     }
 
-    fn to_repair(&mut self, now: Instant) -> usize {
+    fn repairs_due(&mut self, now: Instant) -> usize {
         if self.mode == Mode::Stateless || self.ring.held() == 0 {
             return 0;
         }
