@@ -45,21 +45,6 @@ fn whoever_offers_nat_traversal_in_there_is_not_taken_up_on_it() {
 }
 
 #[test]
-fn a_first_message_by_ctcp_is_answered_at_once_however_short_it_is() {
-    let mut world = World::new(config_v1());
-    let mut alice = ClientV1::by_ctcp("alice", 9);
-    alice.vendors.clear();
-    let (request, ..) = alice.aggressive_1();
-    let sent = world.deliver(&alice.on_500(request.clone()));
-    assert!(sent[0].bytes.len() > request.len(), "its address is proven");
-    let mut udp = World::new(config_v1());
-    let mut bob = ClientV1::plain("bob", 9);
-    bob.vendors.clear();
-    let (request, ..) = bob.aggressive_1();
-    assert!(udp.deliver(&bob.on_500(request)).is_empty());
-}
-
-#[test]
 fn a_session_leaves_ctcp_and_comes_back_by_its_packets_and_by_another_connection() {
     let mut world = World::new(config_v1());
     let mut alice = ClientV1::by_ctcp("alice", 9);

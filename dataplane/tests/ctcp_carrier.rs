@@ -236,6 +236,24 @@ fn nobody_vouches_so_it_ends_after_a_minute_and_who_is_vouched_for_stays() {
 }
 
 #[test]
+fn a_peer_that_says_nothing_for_ten_minutes_is_gone() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let (silent, alive) = (path(40001), path(40002));
+    world.connect(&silent);
+    let ack = world.connect(&alive);
+    [silent, alive].iter().for_each(|path| world.carrier.vouch(path));
+    for _ in 0..100 {
+        world.pass(Duration::from_secs(6));
+        world.arrive(&alive, &from(&alive, CLIENT.plus(325), ack, TcpFlags::ACK, &[]));
+    }
+    world.pass(Duration::from_secs(6));
+    assert_eq!(world.carrier.len(), 1);
+    world.said.segments.clear();
+    world.pass(Duration::from_secs(600));
+    assert_eq!((world.carrier.len(), world.carrier.deadline()), (0, None));
+}
+
+#[test]
 fn a_quiet_connection_says_every_five_seconds_that_it_is_there() {
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);

@@ -549,7 +549,8 @@ fn the_kernel_refuses_native_esp_only_where_no_door_is_open_for_it() {
                     ..config(backend, &["127.0.0.1", "::1"])
                 };
                 let mut worker = Worker::alone(&udp_alone);
-                assert_ne!(heard(), quiet, "the kernel says that nobody takes the protocol");
+                // The last door's sockets may linger in its ring for a moment.
+                assert!((0..20).any(|_| heard() != quiet), "the kernel says that nobody takes the protocol");
                 worker.receives_nothing();
                 drop(worker);
                 let mut worker = Worker::alone(&config(backend, &["127.0.0.1", "::1"]));
@@ -563,7 +564,7 @@ fn the_kernel_refuses_native_esp_only_where_no_door_is_open_for_it() {
 }
 
 #[test]
-fn without_the_right_to_raw_sockets_native_esp_is_refused_in_words_and_all_else_opens() {
+fn without_the_right_to_raw_sockets_native_esp_and_ctcp_are_refused_in_words_and_all_else_opens() {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
     in_namespace(|| {
         let mut capabilities = capabilities(None).unwrap();
@@ -574,7 +575,11 @@ fn without_the_right_to_raw_sockets_native_esp_is_refused_in_words_and_all_else_
         let Err(error) = open(&config, 1, &layout()) else { panic!("it opens") };
         assert!(matches!(error, OpenError::NativeEspNotPermitted), "{error}");
         assert!(error.to_string().contains("CAP_NET_RAW"));
-        let transports = Transports::ALL.iter().filter(|transport| *transport != Transport::Esp).collect();
+        let transports: Transports = Transports::ALL.iter().filter(|transport| *transport != Transport::Esp).collect();
+        let Err(error) = open(&IoConfig { transports, ..config.clone() }, 1, &layout()) else { panic!("it opens") };
+        assert!(matches!(error, OpenError::CtcpNotPermitted), "{error}");
+        assert!(error.to_string().contains("CAP_NET_RAW"));
+        let transports = transports.iter().filter(|transport| *transport != Transport::Ctcp).collect();
         assert!(open(&IoConfig { transports, ..config }, 1, &layout()).is_ok());
     });
 }

@@ -151,7 +151,7 @@ mod tests {
         ));
         assert_eq!(io.listen, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
         assert_eq!((io.ike_port, io.natt_port, io.cisco_udp_port), (1500, 1501, 1502));
-        let udp = Transports::NONE.with(Transport::NatT).with(Transport::CiscoUdp);
+        let udp = Transports::NONE.with(Transport::NatT).with(Transport::CiscoUdp).with(Transport::Ctcp);
         assert_eq!((io.transports, io.backend), (udp, Backend::SystemCalls));
         assert_eq!(io_config(&config("")).transports, Transports::ALL);
         let no_cisco = io_config(&config("[listen]\ncisco_udp_port = 0"));

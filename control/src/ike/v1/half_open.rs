@@ -127,10 +127,6 @@ impl Turn {
         if self.source != Some(datagram.path.peer) {
             (self.source, self.credit) = (Some(datagram.path.peer), 0);
         }
-        // A connection begins with a cookie of ours: who has one is where it says to be.
-        if datagram.framing == IkeFraming::Ctcp {
-            return node.send_ike(worker, datagram.path, datagram.framing, self.answer.clone());
-        }
         self.credit = self.credit.saturating_add(datagram.bytes.len());
         let Some(left) = self.credit.checked_sub(self.answer.len()) else {
             return node.ignore(Ignored::WouldAmplify);

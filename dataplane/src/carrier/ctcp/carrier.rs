@@ -74,6 +74,8 @@ pub enum Taken {
 
 /// So long a flow that nobody vouches for may last.
 const UNPROVEN: Duration = Duration::from_secs(60);
+/// So long a flow may be silent: Cisco's clients say something every few seconds, and a peer that lives answers DPD.
+const SILENT: Duration = Duration::from_secs(600);
 /// RSTs to segments of no connection, each second.
 const RESETS: u32 = 100;
 
@@ -201,7 +203,8 @@ impl Carrier {
                 continue;
             }
             let path = slot.path;
-            if slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN) {
+            let silent = now.since(slot.flow.heard_at()) >= SILENT;
+            if silent || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN) {
                 self.end(now, &path, outlet);
                 continue;
             }

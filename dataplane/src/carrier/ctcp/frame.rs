@@ -87,7 +87,7 @@ fn without_padding(octets: &[u8]) -> &[u8] {
 /// ESP says nothing of its length: it ends before the first trailer.
 fn esp(octets: &[u8]) -> Front {
     match first_trailer(octets) {
-        Some((at, Inside::Esp)) if at > HEADER_LEN => {
+        Some((at, Inside::Esp)) if at > HEADER_LEN && at <= MAX_FRAME - TRAILER_LEN => {
             Front::Frame(Frame { inside: Inside::Esp, at: 0..at, len: at + TRAILER_LEN })
         }
         Some(_) => Front::Nothing,
