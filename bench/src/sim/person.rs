@@ -6,7 +6,7 @@ use super::model::{Subscriber, Wants};
 use super::neighbourhood::Address;
 use super::world::{IKE_PORT, NATT_PORT, World};
 use adit_control::config::checked::Config;
-use adit_control::ike::engine::{Call, Contact, Engine};
+use adit_control::ike::engine::{Call, CallV1, Contact, Engine};
 use adit_control::ike::narrow::{selector_of_address, selector_of_net};
 use adit_control::ike::wire::Id;
 use adit_control::lease::{Ask, Want};
@@ -86,6 +86,7 @@ impl Person {
             natt: path(NATT_PORT),
             want: self.want,
             contact,
+            v1: CallV1::default(),
         };
         self.called = world.now();
         self.subscriber.wants = Wants::Up { children: 1 };

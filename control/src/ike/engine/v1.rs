@@ -3,7 +3,7 @@
 use super::{Door, Engine, Stage, StageV1};
 use crate::aaa::Answer;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, Farewell, Node, Origin, TimerKey};
+use crate::ike::service::{Arrival, CallFailed, Farewell, Origin, TimerKey};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
     Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
@@ -44,7 +44,9 @@ impl Engine {
     /// A datagram with major version 1.
     pub(super) fn datagram_v1(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram) {
         let Ok(header) = parse_header(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
-        if header.responder_cookie == IkeSpi::default() {
+        // A responder that refuses our first message has no cookie either.
+        let ours = self.node.session_of(header.initiator_cookie);
+        if header.responder_cookie == IkeSpi::default() && ours.is_none() {
             return self.first_contact_v1(now, worker, datagram, header);
         }
         // Nothing in the header says who is who: ours is the one that we have given out.
@@ -63,6 +65,14 @@ impl Engine {
                 self.settle_login(now, step, Some(datagram));
             }
             Some(Stage::V1(StageV1::Established(session))) => self.message_v1(now, session, datagram),
+            Some(Stage::V1(StageV1::Calling(calling))) => {
+                let step = calling.handle(now, &mut self.node, datagram);
+                self.settle_call_v1(now, step);
+            }
+            Some(Stage::V1(StageV1::Entering(entering))) => {
+                let step = entering.handle(now, &mut self.node, datagram);
+                self.settle_enter_v1(now, step);
+            }
             Some(
                 other @ (Stage::HalfOpen(_)
                 | Stage::Calling(_)
@@ -136,8 +146,9 @@ impl Engine {
 
     /// A delete of ours may have been lost; who goes on is told again.
     fn after_the_end_v1(&mut self, worker: WorkerId, datagram: &IkeDatagram, cookies: [IkeSpi; 2]) {
-        let answers = |cookie: &IkeSpi| self.node.farewells.answer(*cookie, &datagram.bytes).map(<[u8]>::to_vec);
-        match cookies.iter().find_map(answers) {
+        let farewells = &mut self.node.farewells;
+        let mut answers = |cookie: &IkeSpi| farewells.answer(*cookie, &datagram.bytes).map(<[u8]>::to_vec);
+        match cookies.iter().find_map(&mut answers) {
             Some(bytes) if bytes.len() <= datagram.bytes.len() => {
                 self.node.counters.answered_again += 1;
                 self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
@@ -298,7 +309,7 @@ impl Engine {
     }
 
     /// After every event in a session's life.
-    fn settle_v1(&mut self, now: Instant, mut session: Box<Established>, verdict: Verdict) {
+    pub(super) fn settle_v1(&mut self, now: Instant, mut session: Box<Established>, verdict: Verdict) {
         match verdict {
             Verdict::Stay => {
                 let id = session.peer.id;
@@ -336,6 +347,14 @@ impl Engine {
                 let step = login.timeout(now, &mut self.node);
                 self.settle_login(now, step, None);
             }
+            StageV1::Calling(calling) => {
+                let step = calling.timeout(now, &mut self.node);
+                self.settle_call_v1(now, step);
+            }
+            StageV1::Entering(entering) => {
+                let step = entering.timeout(now, &mut self.node);
+                self.settle_enter_v1(now, step);
+            }
             StageV1::Established(mut session) => {
                 let verdict = match !session.has_service() && self.too_many_logins(&UserKey::of(&session)) {
                     true => session.refuse(now, &mut self.node, Cause::LoginLimit),
@@ -354,6 +373,12 @@ impl Engine {
                 let goodbye = login.goodbye(&mut self.node);
                 self.login_ends(now, &login, Some(goodbye));
             }
+            StageV1::Calling(calling) => self.hang_up(calling.held()),
+            StageV1::Entering(entering) => {
+                let failed = CallFailed::new(cause, "given up");
+                let step = entering.over(&mut self.node, failed);
+                self.settle_enter_v1(now, step);
+            }
             StageV1::Established(mut session) => {
                 let verdict = session.close(&mut self.node, cause);
                 self.settle_v1(now, session, verdict);
@@ -366,23 +391,5 @@ impl Engine {
         self.arrivals.left(&half.begun.arrival);
         self.node.forget_ike_spi(half.begun.cookies.responder);
         self.node.timers.set(TimerKey::Session(half.begun.id), None);
-    }
-
-    /// Whether this session came by IKEv1.
-    pub(super) fn is_v1(&self, id: SessionId) -> bool {
-        matches!(self.sessions.get(&id), Some(Stage::V1(_)))
-    }
-
-    /// Something happens to a session that is up; then it wants to be called at another time, perhaps.
-    pub(super) fn in_service_v1<T>(
-        &mut self,
-        id: SessionId,
-        act: impl FnOnce(&mut Established, &mut Node) -> T,
-    ) -> Option<T> {
-        let _span = tracing::info_span!("session", session = %id).entered();
-        let Some(Stage::V1(StageV1::Established(session))) = self.sessions.get_mut(&id) else { return None };
-        let done = act(session, &mut self.node);
-        self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
-        Some(done)
     }
 }

@@ -2,10 +2,12 @@
 
 mod aggressive_budget;
 mod arrivals;
+mod call;
 mod child;
 mod error_budget;
 mod farewell;
 mod inner;
+mod keepalive;
 mod life;
 mod nat;
 mod node;
@@ -19,9 +21,12 @@ mod views;
 
 pub use arrivals::CookiesAsked;
 pub(crate) use arrivals::{Arrival, Arrivals, Toll};
+pub use call::{Call, CallV1, Contact, Credentials, Mode};
+pub(crate) use call::{CallFailed, Held};
 pub(crate) use child::{Child, ChildParts, ChildStage};
 pub(crate) use farewell::Farewell;
 pub(crate) use inner::{Inner, addresses};
+pub(crate) use keepalive::{keepalive_due, keepalive_if_quiet};
 pub(crate) use life::{Life, Refused, Times, pause};
 pub(crate) use nat::{Behind, Nat};
 pub(crate) use node::{Node, TimerKey};

@@ -2,6 +2,7 @@
 
 use super::asked::Asked;
 use super::books::Books;
+use super::called::Called;
 use super::dpd::{Dpd, Freshness};
 use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::login::LoggedIn;
@@ -44,6 +45,8 @@ pub(crate) struct Established {
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) push_at: Option<Instant>,
+    /// What it has if we have started it.
+    pub(super) called: Option<Box<Called>>,
 }
 
 /// What the dataplane does for it.
@@ -122,6 +125,7 @@ impl Established {
             books: Books::default(),
             limits,
             push_at: Some(now + PULL),
+            called: None,
         }
     }
 
@@ -132,6 +136,12 @@ impl Established {
             return Verdict::Stay;
         };
         let cookies = Cookies::of(&incoming.header);
+        let again = self.called.as_ref().and_then(|called| called.again.as_ref());
+        if again.is_some_and(|again| again.spi() == cookies.initiator) {
+            self.again(now, node, datagram);
+            self.go_on(now, node);
+            return Verdict::Stay;
+        }
         let Some(which) = self.which(cookies) else {
             node.ignore(Ignored::UnknownSpi);
             return Verdict::Stay;
@@ -184,11 +194,8 @@ impl Established {
             Err(reason) => return stays(node, reason),
         };
         let Ok(chain) = opened.chain() else { return stays(node, Ignored::BadHash) };
-        let message_id = incoming.header.message_id;
-        let expected = match which {
-            Which::Current => self.expected_hash(message_id),
-            Which::Former(_) => Expected::First,
-        };
+        let (message_id, cookies) = (incoming.header.message_id, Cookies::of(&incoming.header));
+        let expected = self.expected_hash(which, cookies, message_id);
         let Some(sa) = self.sa_mut(which) else { return Verdict::Stay };
         let right = match &expected {
             Expected::First => sa.vouches(message_id, &chain, Hashed::One),
@@ -202,7 +209,7 @@ impl Established {
         let verdict = match (incoming.header.exchange, &expected) {
             (Exchange::QuickMode, Expected::Third { .. }) => {
                 self.fresh(now, node, datagram);
-                quick_mode::finish(now, node, self, message_id);
+                quick_mode::finish(now, node, self, cookies, message_id);
                 Verdict::Stay
             }
             (Exchange::QuickMode, Expected::Second { .. }) => {
@@ -220,9 +227,10 @@ impl Established {
                 mode_config::obey(now, node, self, message_id, &chain)
             }
             (Exchange::Informational, Expected::First) => {
-                match informational::obey(now, node, self, Cookies::of(&incoming.header), datagram, &chain) {
+                match informational::obey(now, node, self, cookies, datagram, &chain) {
                     informational::SaFate::Stays => Verdict::Stay,
                     informational::SaFate::Deleted => self.deleted(node, which),
+                    informational::SaFate::Useless => self.close(node, Cause::Refused),
                 }
             }
             (
@@ -242,12 +250,13 @@ impl Established {
     }
 
     /// Which hash stands in the next message with this ID.
-    fn expected_hash(&self, message_id: u32) -> Expected {
-        if let Some(answered) = self.answered.iter().find(|answered| answered.message_id == message_id) {
-            let hash = self.sa.keys().hash_3(message_id, &answered.nonce_i, &answered.nonce_r);
-            return Expected::Third { hash };
+    fn expected_hash(&self, which: Which, cookies: Cookies, message_id: u32) -> Expected {
+        // What was answered before another phase 1 took the session over may still be finished.
+        if let Some(answered) = self.answered.iter().find(|answered| answered.is(cookies, message_id)) {
+            return Expected::Third { hash: answered.hash_3.clone() };
         }
-        match self.asked.as_ref().and_then(|asked| asked.quick_nonce(message_id)) {
+        let asked = self.asked.as_ref().filter(|_| which == Which::Current);
+        match asked.and_then(|asked| asked.quick_nonce(message_id)) {
             Some(nonce_i) => Expected::Second { nonce_i },
             None => Expected::First,
         }
@@ -278,23 +287,6 @@ impl Established {
         self.send(now, node, bytes);
     }
 
-    /// Ends it: the peer is told, once; who asks again is told again for a while.
-    pub(crate) fn close(&mut self, node: &mut Node, cause: Cause) -> Verdict {
-        let bytes = self.sa.goodbye(node);
-        node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes.clone());
-        Verdict::Gone(cause, Some(Farewell::to_anything(self.sa.spi(), bytes)))
-    }
-
-    /// It has proven everything and may not in all the same.
-    pub(crate) fn refuse(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Verdict {
-        node.counters.refusals += 1;
-        if let Some(unsaid) = node.log_budget.take(now) {
-            tracing::warn!(cause = cause.name(), identity = %self.peer.identity, group = %self.group,
-                peer = %self.peer.path.peer, unsaid, "login refused: {}", cause.sentence());
-        }
-        self.close(node, cause)
-    }
-
     /// Its ESP SAs are replaced as soon as they can be.
     pub(crate) fn rekey_children(&mut self, now: Instant, node: &mut Node) {
         if let Service::Tunnel(tunnel) = &mut self.service {
@@ -305,21 +297,14 @@ impl Established {
         self.go_on(now, node);
     }
 
-    /// The dataplane lets go of it, and the books are closed.
-    pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Traffic {
-        if let Some(asked) = self.asked.take() {
-            asked.let_go(node);
+    /// Ends the ESP SA with this inbound SPI.
+    pub(crate) fn delete_child(&mut self, now: Instant, node: &mut Node, spi_in: Spi) {
+        if let Service::Tunnel(tunnel) = &mut self.service
+            && let Some(index) = tunnel.child_from(spi_in)
+        {
+            tunnel.doom(now, node, index);
         }
-        let traffic = match std::mem::replace(&mut self.service, Service::Nothing { since: now }) {
-            Service::Tunnel(tunnel) => tunnel.take_down(node),
-            Service::Nothing { .. } => Traffic::default(),
-        };
-        self.books.close(now, node, traffic, cause);
-        node.forget_ike_spi(self.sa.spi());
-        for Former { sa, .. } in self.former.drain(..) {
-            node.forget_ike_spi(sa.spi());
-        }
-        traffic
+        self.go_on(now, node);
     }
 
     /// All traffic so far.

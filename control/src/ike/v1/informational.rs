@@ -15,6 +15,18 @@ use adit_dataplane::time::Instant;
 pub(super) enum SaFate {
     Stays,
     Deleted,
+    /// The peer does not give us what we have called for.
+    Useless,
+}
+
+impl SaFate {
+    /// Of several, the first that is not to stay.
+    fn or(self, other: Self) -> Self {
+        match self {
+            Self::Stays => other,
+            Self::Deleted | Self::Useless => self,
+        }
+    }
 }
 
 /// Does what it says.
@@ -33,7 +45,9 @@ pub(super) fn obey(
             Payload::Delete(Delete::Isakmp(sas)) if sas.contains(&(cookies.initiator, cookies.responder)) => {
                 fate = SaFate::Deleted;
             }
-            Payload::Notify(notify) => heard(now, node, session, cookies, datagram, notify),
+            Payload::Notify(notify) => {
+                fate = fate.or(heard(now, node, session, cookies, datagram, notify));
+            }
             _says_nothing_here => {}
         }
     }
@@ -58,10 +72,10 @@ fn heard(
     cookies: Cookies,
     datagram: &IkeDatagram,
     notify: &Notify,
-) {
+) -> SaFate {
     match notify.kind {
         NotifyKind::RUThere => {
-            let Some(number) = dpd::number(notify, cookies) else { return };
+            let Some(number) = dpd::number(notify, cookies) else { return SaFate::Stays };
             // The answer goes where the question came from, if that cannot be an old one.
             if session.dpd_asked(number) == Freshness::Fresh {
                 session.fresh(now, node, datagram);
@@ -80,9 +94,13 @@ fn heard(
             // It names no exchange: if we have asked for something, it is about that.
             if let Some(asked) = session.asked.take_if(|asked| matches!(asked, Asked::Quick(_))) {
                 asked.let_go(node);
+                if session.is_connecting() {
+                    return SaFate::Useless;
+                }
                 rekey::put_off(now, node, session);
             }
         }
         _of_no_consequence => {}
     }
+    SaFate::Stays
 }

@@ -14,18 +14,32 @@
 
 use super::asked::Asked;
 use super::established::{Established, Service};
+use super::first_quick;
 use super::isakmp_sa::Hashed;
 use super::keys::QuickInput;
+use super::offer;
 use super::quick_mode::{Agreed, keys};
 use super::repeated::Repeated;
-use super::wire::{Chain, Exchange, Payload, Proposal, Protocol};
-use crate::ike::service::{Child, ChildParts, Node, Refused, Role};
+use super::wire::{Chain, EspOffer, Exchange, Identification, Payload};
+use crate::ike::service::{Child, ChildParts, Node, Refused, Role, pause};
 use adit_crypto::kex::KeyPair;
-use adit_dataplane::contract::{Selectors, Spi};
+use adit_dataplane::contract::{Lane, Selectors, Spi};
 use adit_dataplane::time::Instant;
 
 /// What vpnc copies of a nonce, whatever its length.
 const NONCE: usize = 20;
+
+/// What a quick mode of ours is to make.
+pub(super) struct Plan {
+    pub(super) lane: Lane,
+    pub(super) selectors: Selectors,
+    /// By our SPI; `None`: there is nothing yet.
+    pub(super) replaces: Option<Spi>,
+    /// Best first.
+    pub(super) offers: Vec<EspOffer>,
+    pub(super) ours: Identification,
+    pub(super) theirs: Identification,
+}
 
 /// Our quick mode under way.
 pub(super) struct QuickAsked {
@@ -33,8 +47,7 @@ pub(super) struct QuickAsked {
     pub(super) nonce: Vec<u8>,
     pair: Option<KeyPair>,
     pub(super) spi_in: Spi,
-    replaces: Spi,
-    agreed: Agreed,
+    plan: Plan,
     pub(super) repeated: Repeated,
 }
 
@@ -44,51 +57,66 @@ pub(super) fn due(session: &Established) -> Option<Instant> {
     if session.asked.is_some() {
         return None;
     }
-    tunnel.rekeys().map(|(at, _)| at).min()
+    tunnel.rekeys().map(|(at, _)| at).chain(first_quick::due(session)).min()
 }
 
 /// Starts the next, if it is time.
 pub(super) fn ask_if_time(now: Instant, node: &mut Node, session: &mut Established) {
+    let Service::Tunnel(tunnel) = &session.service else { return };
     if session.asked.is_some() {
         return;
     }
-    let Service::Tunnel(tunnel) = &session.service else { return };
-    let Some((_, index)) = tunnel.rekeys().filter(|(at, _)| *at <= now).min() else { return };
-    let Some(replaces) = tunnel.children.get(index).map(|child| child.spi_in) else { return };
-    let agreed = session.agreed.get(&replaces).cloned();
-    let Some((agreed, transform)) = agreed.and_then(|agreed| agreed.offer.transform(1).map(|one| (agreed, one))) else {
-        return put_off(now, node, session);
+    let plan = if first_quick::due(session).is_some_and(|at| at <= now) {
+        first_quick::plan(node, session)
+    } else {
+        let Some((_, index)) = tunnel.rekeys().filter(|(at, _)| *at <= now).min() else { return };
+        replacement(session, index)
     };
-    let Some(spi_in) = node.installer.take_spi(tunnel.key.worker, session.peer.id) else {
-        return put_off(now, node, session);
-    };
+    if plan.and_then(|plan| ask(now, node, session, plan)).is_none() {
+        put_off(now, node, session);
+    }
+}
+
+/// Just what is running.
+fn replacement(session: &Established, index: usize) -> Option<Plan> {
+    let Service::Tunnel(tunnel) = &session.service else { return None };
+    let old = tunnel.children.get(index)?;
+    let Agreed { offer, theirs, ours } = session.agreed.get(&old.spi_in)?.clone();
+    let (lane, selectors) = (old.lane, Selectors::clone(&old.selectors));
+    Some(Plan { lane, selectors, replaces: Some(old.spi_in), offers: vec![offer], ours, theirs })
+}
+
+/// The first message. `None`: there is nothing to offer, or no room.
+fn ask(now: Instant, node: &mut Node, session: &mut Established, plan: Plan) -> Option<()> {
+    let Service::Tunnel(tunnel) = &session.service else { return None };
+    let group = plan.offers.first()?.group;
+    let spi_in = node.installer.take_spi(tunnel.key.worker, session.peer.id)?;
     let nonce = node.random_bytes(NONCE);
-    let pair = agreed.offer.group.map(|group| KeyPair::generate(group, &mut *node.random));
-    let spi = spi_in.get().to_be_bytes().to_vec();
-    let proposal = Proposal { number: 1, protocol: Protocol::Esp, spi, transforms: vec![transform] };
+    let pair = group.map(|group| KeyPair::generate(group, &mut *node.random));
+    let proposal = offer::esp_proposal(&plan.offers, spi_in.get());
     let mut payloads = vec![Payload::Sa(vec![proposal]), Payload::Nonce(nonce.clone())];
     payloads.extend(pair.as_ref().map(|pair| Payload::Ke(pair.public().to_vec())));
     // The initiator's side comes first, and here that is ours.
-    payloads.push(Payload::Id(agreed.ours.clone()));
-    payloads.push(Payload::Id(agreed.theirs.clone()));
+    payloads.push(Payload::Id(plan.ours.clone()));
+    payloads.push(Payload::Id(plan.theirs.clone()));
     let message_id = session.sa.new_message_id(node);
     let bytes = session.sa.say(node, Exchange::QuickMode, message_id, Hashed::One, &payloads);
     let repeated = Repeated::new(now, &node.patience(), bytes.clone());
-    session.asked =
-        Some(Asked::Quick(Box::new(QuickAsked { message_id, nonce, pair, spi_in, replaces, agreed, repeated })));
+    session.asked = Some(Asked::Quick(Box::new(QuickAsked { message_id, nonce, pair, spi_in, plan, repeated })));
     session.send(now, node, bytes);
+    Some(())
 }
 
 /// The peer has answered, and its hash is right.
 pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established, chain: &Chain<'_>) {
     let quick = match session.asked.take() {
         Some(Asked::Quick(quick)) => *quick,
-        other @ (Some(Asked::Push { .. }) | None) => {
+        other @ (Some(Asked::Push { .. } | Asked::Pull(_)) | None) => {
             session.asked = other;
             return;
         }
     };
-    let (spi_in, message_id) = (quick.spi_in, quick.message_id);
+    let (spi_in, message_id, first) = (quick.spi_in, quick.message_id, quick.plan.replaces.is_none());
     let Some((nonce_i, nonce_r)) = install(now, node, session, quick, chain) else {
         tracing::warn!(spi_in = %spi_in, "the peer's answer to our quick mode is not what was offered");
         node.installer.give_back_spi(spi_in);
@@ -96,12 +124,14 @@ pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established,
     };
     let bytes = session.sa.say_hash_3(node, message_id, &nonce_i, &nonce_r);
     session.send(now, node, bytes);
-    if let Service::Tunnel(tunnel) = &mut session.service
-        && let Some(index) = tunnel.child_from(spi_in)
-    {
-        tunnel.switch_to(now, node, index);
+    let Service::Tunnel(tunnel) = &mut session.service else { return };
+    let Some(index) = tunnel.child_from(spi_in) else { return };
+    tunnel.switch_to(now, node, index);
+    let suite = tunnel.children.get(index).map(|child| tracing::field::display(child.suite));
+    match first {
+        true => tracing::info!(spi_in = %spi_in, esp = suite, "child SA in use"),
+        false => tracing::info!(spi_in = %spi_in, esp = suite, by = "us", "child SA rekeyed"),
     }
-    tracing::info!(spi_in = %spi_in, by = "us", "child SA rekeyed");
 }
 
 fn install(
@@ -111,16 +141,10 @@ fn install(
     quick: QuickAsked,
     chain: &Chain<'_>,
 ) -> Option<(Vec<u8>, Vec<u8>)> {
-    let QuickAsked { nonce, pair, spi_in, replaces, agreed, .. } = quick;
-    let ([proposal], _) = chain.sa()? else { return None };
-    let [transform] = &proposal.transforms[..] else { return None };
-    let offer = transform.esp().ok()?;
-    let spi_out = u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?);
-    let mut same = agreed.offer;
-    same.life = offer.life;
-    if same != offer {
-        return None;
-    }
+    let QuickAsked { nonce, pair, spi_in, plan, .. } = quick;
+    let Plan { lane, selectors, replaces, offers, ours, theirs } = plan;
+    let (answer, _) = chain.sa()?;
+    let (offer, spi_out) = offer::chosen_for_esp(&offers, answer)?;
     let nonce_r = chain.nonce()?;
     let shared = match pair {
         Some(pair) => Some(pair.agree(chain.ke()?).ok()?),
@@ -129,8 +153,9 @@ fn install(
     let input = QuickInput { shared: shared.as_ref(), nonce_i: &nonce, nonce_r };
     let keys = keys(session.sa.keys(), &offer, Role::Initiator, spi_in, spi_out, &input);
     let Service::Tunnel(tunnel) = &mut session.service else { return None };
-    let old = tunnel.children.get(tunnel.child_from(replaces)?)?;
-    let (lane, selectors) = (old.lane, Selectors::clone(&old.selectors));
+    if let Some(replaced) = replaces {
+        tunnel.child_from(replaced)?;
+    }
     tunnel.make_room(node, lane).ok()?;
     let parts = ChildParts {
         tunnel: tunnel.key,
@@ -144,32 +169,32 @@ fn install(
     };
     let child = Child::install(now, node, parts, &keys).ok()?;
     tunnel.children.push(child);
-    session.agreed.insert(spi_in, agreed);
+    session.agreed.insert(spi_in, Agreed { offer, theirs, ours });
     Some((nonce, nonce_r.to_vec()))
 }
 
-/// The old one is tried again later.
+/// What is old, or missing, is tried again later.
 pub(super) fn put_off(now: Instant, node: &mut Node, session: &mut Established) {
     let Service::Tunnel(tunnel) = &mut session.service else { return };
     for child in tunnel.children.iter_mut().filter(|child| child.is_active() && child.life.is_old(now)) {
         child.life.put_off(now, &mut *node.random, Refused::ForNow);
+    }
+    if let Some(called) = &mut session.called {
+        called.quick_after = now + pause(&mut *node.random, Refused::ForNow);
     }
 }
 
 /// Ours goes first, and is under way.
 pub(super) struct OursGoesFirst;
 
-/// The peer starts a quick mode for what we may be replacing ourselves.
+/// The peer starts a quick mode for what we are making ourselves.
 pub(super) fn yield_to_peer(
     node: &mut Node,
     session: &mut Established,
     selectors: &Selectors,
 ) -> Result<(), OursGoesFirst> {
-    let (Some(Asked::Quick(quick)), Service::Tunnel(tunnel)) = (&session.asked, &session.service) else {
-        return Ok(());
-    };
-    let replaced = tunnel.child_from(quick.replaces).and_then(|index| tunnel.children.get(index));
-    if replaced.is_none_or(|child| *child.selectors != *selectors) {
+    let Some(Asked::Quick(quick)) = &session.asked else { return Ok(()) };
+    if quick.plan.selectors != *selectors {
         return Ok(());
     }
     match session.sa.role() {

@@ -8,7 +8,7 @@ use super::phase_1::login_of;
 use super::wire::{Delete, NotifyKind, Payload, Vendor};
 use super::{mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
-use crate::ike::service::{Child, Node, Retry};
+use crate::ike::service::{Child, Node, Retry, Role, Tunnel, keepalive_due, keepalive_if_quiet};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;
 use std::time::Duration;
@@ -36,6 +36,9 @@ impl Established {
         if in_use && !self.books.is_open() {
             self.open_books(now, node);
         }
+        if in_use {
+            self.in_use(node);
+        }
         rekey::ask_if_time(now, node, self);
     }
 
@@ -45,12 +48,11 @@ impl Established {
         if let Some(cause) = self.over(now) {
             return self.close(node, cause);
         }
-        for at in (0..self.former.len()).rev() {
-            if self.former.get(at).is_some_and(|former| former.until <= now) {
-                let Former { sa, .. } = self.former.remove(at);
-                node.forget_ike_spi(sa.spi());
-            }
-        }
+        self.forget_former(now, node);
+        self.again_if_time(now, node);
+        self.renew_if_time(now, node);
+        quick_mode::repeat_if_time(now, node, self);
+        self.send_keepalive(now, node);
         if self.push_at.is_some_and(|at| at <= now) {
             self.push_at = None;
             if let Err(cause) = mode_config::push(now, node, self) {
@@ -63,22 +65,66 @@ impl Established {
             Some(Retry::Again(bytes)) => {
                 let bytes = bytes.to_vec();
                 node.counters.asked_again += 1;
+                if let Some(before) = self.asked.as_ref().and_then(Asked::before) {
+                    self.send(now, node, before);
+                }
                 self.send(now, node, bytes);
             }
             Some(Retry::Dead) => {
+                let needed = self.cannot_do_without();
                 if let Some(asked) = self.asked.take() {
                     asked.let_go(node);
                 }
-                if self.sa.client.is(Vendor::Dpd) {
-                    rekey::put_off(now, node, self);
-                } else {
+                if needed || !self.sa.client.is(Vendor::Dpd) {
                     return Verdict::Gone(Cause::PeerDead, None);
                 }
+                rekey::put_off(now, node, self);
             }
         }
         let traffic = self.traffic();
         self.books.look(now, node, traffic);
         self.ask_if_quiet(now, node)
+    }
+
+    /// What we ask for decides whether there is a session at all: our address, or the only ESP SA.
+    fn cannot_do_without(&self) -> bool {
+        match (&self.asked, &self.service) {
+            (Some(Asked::Pull(_)), _) => true,
+            (Some(Asked::Quick(_)), Service::Tunnel(tunnel)) => !tunnel.in_service(),
+            (Some(Asked::Quick(_) | Asked::Push { .. }) | None, _) => false,
+        }
+    }
+
+    /// ISAKMP SAs that were replaced end. Who has started phase 1 says so.
+    fn forget_former(&mut self, now: Instant, node: &mut Node) {
+        for at in (0..self.former.len()).rev() {
+            if self.former.get(at).is_none_or(|former| former.until > now) {
+                continue;
+            }
+            let Former { mut sa, .. } = self.former.remove(at);
+            match sa.role() {
+                Role::Initiator => {
+                    let bytes = sa.goodbye(node);
+                    self.send(now, node, bytes);
+                }
+                Role::Responder => {}
+            }
+            node.forget_ike_spi(sa.spi());
+        }
+    }
+
+    fn send_keepalive(&mut self, now: Instant, node: &mut Node) {
+        keepalive_if_quiet(now, node, &mut self.peer, tunnel_in(&self.service));
+    }
+
+    /// Asks the peer whether it lives, unless it is being asked.
+    pub(crate) fn probe(&mut self, now: Instant, node: &mut Node) {
+        if !self.sa.client.is(Vendor::Dpd) {
+            return;
+        }
+        if let Some(number) = self.dpd.ask(now, &node.patience()) {
+            self.inform(now, node, dpd::payload(NotifyKind::RUThere, self.sa.cookies(), number));
+        }
     }
 
     fn ask_if_quiet(&mut self, now: Instant, node: &mut Node) -> Verdict {
@@ -110,7 +156,15 @@ impl Established {
         if passed(self.sa.end) {
             return Some(Cause::Expired);
         }
-        passed(self.empty_since().map(|since| since + CHILDLESS)).then_some(Cause::Childless)
+        passed(self.childless_end()).then_some(Cause::Childless)
+    }
+
+    /// When it ends for want of an ESP SA. One that we have started asks for another instead.
+    fn childless_end(&self) -> Option<Instant> {
+        match &self.called {
+            Some(_) => None,
+            None => self.empty_since().map(|since| since + CHILDLESS),
+        }
     }
 
     /// When [`Established::timeout`] has something to do.
@@ -124,12 +178,14 @@ impl Established {
         let deadlines = [
             tunnel,
             dpd,
-            self.empty_since().map(|since| since + CHILDLESS),
+            self.childless_end(),
             self.limits.session.map(|most| self.peer.login + most),
             self.limits.idle.map(|most| self.used() + most),
             self.sa.end,
             self.former.iter().map(|former| former.until).min(),
-            self.answered.iter().map(|answered| answered.until).min(),
+            quick_mode::due(self),
+            self.called.as_ref().and_then(|called| called.due()),
+            keepalive_due(node, &self.peer, tunnel_in(&self.service)),
             self.push_at,
             self.asked.as_ref().map(Asked::due),
             rekey::due(self),
@@ -159,6 +215,13 @@ impl Established {
             Service::Tunnel(tunnel) => tunnel.empty_since(),
             Service::Nothing { since } => Some(*since),
         }
+    }
+}
+
+fn tunnel_in(service: &Service) -> Option<&Tunnel> {
+    match service {
+        Service::Tunnel(tunnel) => Some(tunnel),
+        Service::Nothing { .. } => None,
     }
 }
 
