@@ -205,6 +205,22 @@ fn both_ends_rekey_the_ike_sa_at_once_and_the_lowest_nonce_decides() {
     assert_eq!(survivors.len(), 2, "both outcomes were seen");
 }
 
+#[test]
+fn deletes_that_nobody_answers_pile_up_to_a_limit_and_are_forgotten() {
+    let mut line = up(&config(), 0);
+    for round in 0..10 {
+        Act::RekeyIke.begin(&mut line, HEADEND);
+        line.pass(DELAY + DELAY / 2);
+        line.lose.insert(line.sent);
+        line.pass(DELAY);
+        assert_eq!(count(&line, "(lost)"), round + 1, "{:#?}", line.ladder);
+        line.ends[HEADEND].assert_books_agree();
+        assert!(line.ends.iter().all(|end| end.engine.holdings().ike_sas <= 3), "{:#?}", line.ladder);
+    }
+    line.pass(seconds(200));
+    line.assert_mirrored(1);
+}
+
 /// How many child SAs are left when both acts are done; `None`: no session is.
 fn expected(one: Act, other: Act) -> Option<usize> {
     let acts = [one, other];

@@ -7,7 +7,7 @@ use crate::ike::service::{FORMER, Node, Retry};
 use crate::ike::wire::{Delete, Payload, Protocol};
 use adit_dataplane::time::Instant;
 
-/// So many may wait for the peer's delete; an older one is forgotten.
+/// So many may wait for the peer's delete, and so many for its answer to ours; an older one is forgotten.
 const MOST_FORMER: usize = 2;
 
 /// It answers, and makes nothing new.
@@ -37,12 +37,7 @@ impl Others {
         if let Some(mut purpose) = ike.ids.forget() {
             purpose.let_go(node);
         }
-        let waiting = |other: &Other| matches!(other.fate, Fate::Theirs { .. });
-        if self.0.iter().filter(|other| waiting(other)).count() >= MOST_FORMER
-            && let Some(oldest) = self.0.iter().position(waiting)
-        {
-            self.forget(node, oldest);
-        }
+        self.make_room(node, |fate| matches!(fate, Fate::Theirs { .. }));
         self.0.push(Other { ike, fate: Fate::Theirs { until: now + FORMER } });
     }
 
@@ -57,8 +52,19 @@ impl Others {
             node.forget_ike_spi(ike.spi());
             return None;
         };
+        self.make_room(node, |fate| matches!(fate, Fate::Ours));
         self.0.push(Other { ike, fate: Fate::Ours });
         Some(bytes)
+    }
+
+    /// Forgets the oldest with such a fate if there are as many as there may be.
+    fn make_room(&mut self, node: &mut Node, such: impl Fn(&Fate) -> bool) {
+        let mut places = self.0.iter().enumerate().filter(|(_, other)| such(&other.fate)).map(|(at, _)| at);
+        if let Some(oldest) = places.next()
+            && 1 + places.count() >= MOST_FORMER
+        {
+            self.forget(node, oldest);
+        }
     }
 
     /// The nonces will decide.

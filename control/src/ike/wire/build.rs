@@ -4,9 +4,9 @@ use super::numbers::{
     CRITICAL, FLAG_INITIATOR, FLAG_RESPONSE, GENERIC_LEN, KEY_LENGTH_ATTRIBUTE, MORE_PROPOSALS, MORE_TRANSFORMS,
     TS_IPV4, TS_IPV6, VERSION, kind,
 };
+use super::writer::{octet, put_address, put_u16, put_u32, put_u64, with_length};
 use super::{Attribute, ConfigPayload, Delete, Header, Id, KeyExchange, Notify, Payload, Proposal, Transform};
 use adit_dataplane::contract::Selector;
-use std::net::IpAddr;
 
 /// A message in the clear, without the non-ESP marker.
 pub fn build(header: &Header, payloads: &[Payload]) -> Vec<u8> {
@@ -188,40 +188,4 @@ fn put_configuration(out: &mut Vec<u8>, ConfigPayload { kind, attributes }: &Con
         put_u16(out, value.len() as u16);
         out.extend(value);
     }
-}
-
-fn put_address(out: &mut Vec<u8>, address: IpAddr) {
-    match address {
-        IpAddr::V4(v4) => out.extend(v4.octets()),
-        IpAddr::V6(v6) => out.extend(v6.octets()),
-    }
-}
-
-/// Writes a two-octet length, then `body`. The length counts itself, the body and the `before` octets written already.
-fn with_length(out: &mut Vec<u8>, before: usize, body: impl FnOnce(&mut Vec<u8>)) {
-    let at = out.len();
-    put_u16(out, 0);
-    body(out);
-    let length = out.len() - at + before;
-    debug_assert!(length <= usize::from(u16::MAX), "{length} octets do not fit a length field");
-    if let Some(field) = out.get_mut(at..at + 2) {
-        field.copy_from_slice(&(length as u16).to_be_bytes());
-    }
-}
-
-fn octet(count: usize) -> u8 {
-    debug_assert!(count <= usize::from(u8::MAX));
-    count as u8
-}
-
-fn put_u16(out: &mut Vec<u8>, value: u16) {
-    out.extend(value.to_be_bytes());
-}
-
-fn put_u32(out: &mut Vec<u8>, value: u32) {
-    out.extend(value.to_be_bytes());
-}
-
-fn put_u64(out: &mut Vec<u8>, value: u64) {
-    out.extend(value.to_be_bytes());
 }

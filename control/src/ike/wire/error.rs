@@ -1,5 +1,6 @@
 //! Why bytes are not a message.
 
+use super::reader::NoSubstructure;
 use super::{IkeSpi, limits};
 
 /// Why a datagram is not an IKEv2 message that adit takes.
@@ -112,6 +113,15 @@ pub enum Fault {
     /// SK where it cannot stand: inside SK, or not last (RFC 7296 section 3.14).
     #[error("encrypted payload must be the last and the only one")]
     Nested,
+}
+
+impl From<NoSubstructure> for Fault {
+    fn from(none: NoSubstructure) -> Self {
+        match none {
+            NoSubstructure::Truncated => Self::Truncated,
+            NoSubstructure::Next => Self::LastSubstructure,
+        }
+    }
 }
 
 /// What there is too much of.

@@ -14,6 +14,7 @@ mod parse_payload;
 mod parse_sa;
 mod payload;
 pub(in crate::ike) mod reader;
+pub(in crate::ike) mod writer;
 
 pub(in crate::ike) use build::{LENGTH_AT, first_kind, put_header, put_payloads};
 pub use build::{build, id_body};

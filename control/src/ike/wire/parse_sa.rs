@@ -20,7 +20,7 @@ pub(super) fn sa(body: &[u8]) -> Result<Vec<Proposal>, Broken> {
             return Err(Broken::TooMany(Limited::Proposals));
         }
         seen += 1;
-        let (last, bytes) = substructure(&mut reader, MORE_PROPOSALS)?;
+        let (last, bytes) = reader.substructure(MORE_PROPOSALS).map_err(Fault::from)?;
         proposals.extend(proposal(bytes, &mut transforms_left)?);
         if last {
             break;
@@ -30,18 +30,6 @@ pub(super) fn sa(body: &[u8]) -> Result<Vec<Proposal>, Broken> {
         return Err(Fault::LastSubstructure.into());
     }
     Ok(proposals)
-}
-
-/// Whether it is the last, and what follows its first 4 octets.
-fn substructure<'a>(reader: &mut Reader<'a>, more: u8) -> Result<(bool, &'a [u8]), Fault> {
-    let [last, _reserved] = reader.array().ok_or(Fault::Truncated)?;
-    let length = usize::from(reader.u16().ok_or(Fault::Truncated)?);
-    let bytes = length.checked_sub(4).and_then(|len| reader.take(len)).ok_or(Fault::Truncated)?;
-    match last {
-        0 => Ok((true, bytes)),
-        other if other == more => Ok((false, bytes)),
-        _ => Err(Fault::LastSubstructure),
-    }
 }
 
 /// RFC 7296 section 3.3.1.
@@ -56,7 +44,7 @@ fn proposal(bytes: &[u8], transforms_left: &mut usize) -> Result<Option<Proposal
         if reader.is_empty() {
             return Err(Fault::TransformCount.into());
         }
-        let (last, bytes) = substructure(&mut reader, MORE_TRANSFORMS)?;
+        let (last, bytes) = reader.substructure(MORE_TRANSFORMS).map_err(Fault::from)?;
         if last != (left == 0) {
             return Err(Fault::LastSubstructure.into());
         }

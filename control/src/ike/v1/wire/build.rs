@@ -1,6 +1,5 @@
 //! Messages to bytes. Cannot fail: what adit itself says is far below every length field, and a debug build checks.
 
-use super::identification::put_address;
 use super::numbers::{
     COOKIES_LEN, DOI_IPSEC, FLAG_COMMIT, FLAG_ENCRYPTED, GENERIC_LEN, LENGTH_AT, SHORT_ATTRIBUTE, SITUATION, VERSION,
     kind,
@@ -8,6 +7,7 @@ use super::numbers::{
 use super::{
     Attribute, Delete, Header, IdKind, ModeConfig, NatNumbers, Notify, Payload, Proposal, Protocol, Transform, Value,
 };
+use crate::ike::wire::writer::{octet, put_address, put_u16, put_u32, with_length};
 use std::net::IpAddr;
 
 /// A message in the clear, without the non-ESP marker.
@@ -189,29 +189,4 @@ fn put_delete(out: &mut Vec<u8>, delete: &Delete) {
         Delete::Esp(spis) => spis.iter().for_each(|spi| put_u32(out, *spi)),
         Delete::Other(_) => {}
     }
-}
-
-/// Writes a two-octet length, then `body`. The length counts itself, the body and the `before` octets written already.
-fn with_length(out: &mut Vec<u8>, before: usize, body: impl FnOnce(&mut Vec<u8>)) {
-    let at = out.len();
-    put_u16(out, 0);
-    body(out);
-    let length = out.len() - at + before;
-    debug_assert!(length <= usize::from(u16::MAX), "{length} octets do not fit a length field");
-    if let Some(field) = out.get_mut(at..at + 2) {
-        field.copy_from_slice(&(length as u16).to_be_bytes());
-    }
-}
-
-fn octet(count: usize) -> u8 {
-    debug_assert!(count <= usize::from(u8::MAX));
-    count as u8
-}
-
-fn put_u16(out: &mut Vec<u8>, value: u16) {
-    out.extend(value.to_be_bytes());
-}
-
-fn put_u32(out: &mut Vec<u8>, value: u32) {
-    out.extend(value.to_be_bytes());
 }

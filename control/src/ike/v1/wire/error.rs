@@ -1,6 +1,7 @@
 //! Why bytes are not a message.
 
 use super::limits;
+use crate::ike::wire::reader::NoSubstructure;
 
 /// Why a datagram is not an IKEv1 message that adit takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +102,15 @@ pub enum Fault {
     /// A fragment numbered 0, empty, or beside other payloads.
     #[error("fragment is empty, numbered 0 or not alone")]
     Fragment,
+}
+
+impl From<NoSubstructure> for Fault {
+    fn from(none: NoSubstructure) -> Self {
+        match none {
+            NoSubstructure::Truncated => Self::Truncated,
+            NoSubstructure::Next => Self::LastSubstructure,
+        }
+    }
 }
 
 /// What there is too much of.

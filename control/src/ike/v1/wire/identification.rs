@@ -2,6 +2,7 @@
 
 use super::{Fault, Id, IdKind, limits};
 use crate::ike::wire::reader::Reader;
+use crate::ike::wire::writer::put_address;
 use adit_dataplane::contract::Selector;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -177,12 +178,5 @@ fn address_of(id: &Id) -> Option<IpAddr> {
         IdKind::Ipv4 => <[u8; 4]>::try_from(id.bytes.as_slice()).ok().map(IpAddr::from),
         IdKind::Ipv6 => <[u8; 16]>::try_from(id.bytes.as_slice()).ok().map(IpAddr::from),
         IdKind::Fqdn | IdKind::Email | IdKind::DistinguishedName | IdKind::GeneralName | IdKind::KeyId => None,
-    }
-}
-
-pub(super) fn put_address(out: &mut Vec<u8>, address: IpAddr) {
-    match address {
-        IpAddr::V4(v4) => out.extend(v4.octets()),
-        IpAddr::V6(v6) => out.extend(v6.octets()),
     }
 }

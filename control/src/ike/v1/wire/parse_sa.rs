@@ -27,7 +27,7 @@ pub(super) fn sa(body: &[u8]) -> Result<Vec<Proposal>, Broken> {
         if proposals.len() == limits::MAX_PROPOSALS {
             return Err(Broken::TooMany(Limited::Proposals));
         }
-        let (last, bytes) = substructure(&mut reader, kind::PROPOSAL)?;
+        let (last, bytes) = reader.substructure(kind::PROPOSAL).map_err(Fault::from)?;
         proposals.push(proposal(bytes, &mut transforms_left)?);
         if last {
             break;
@@ -37,18 +37,6 @@ pub(super) fn sa(body: &[u8]) -> Result<Vec<Proposal>, Broken> {
         return Err(Fault::LastSubstructure.into());
     }
     Ok(proposals)
-}
-
-/// Whether it is the last, and what follows its first 4 octets.
-fn substructure<'a>(reader: &mut Reader<'a>, more: u8) -> Result<(bool, &'a [u8]), Fault> {
-    let [next, _reserved] = reader.array().ok_or(Fault::Truncated)?;
-    let length = usize::from(reader.u16().ok_or(Fault::Truncated)?);
-    let bytes = length.checked_sub(4).and_then(|len| reader.take(len)).ok_or(Fault::Truncated)?;
-    match next {
-        kind::NONE => Ok((true, bytes)),
-        other if other == more => Ok((false, bytes)),
-        _ => Err(Fault::LastSubstructure),
-    }
 }
 
 /// RFC 2408 section 3.5.
@@ -66,7 +54,7 @@ fn proposal(bytes: &[u8], transforms_left: &mut usize) -> Result<Proposal, Broke
         if reader.is_empty() {
             return Err(Fault::TransformCount.into());
         }
-        let (last, bytes) = substructure(&mut reader, kind::TRANSFORM)?;
+        let (last, bytes) = reader.substructure(kind::TRANSFORM).map_err(Fault::from)?;
         if last != (left == 0) {
             return Err(Fault::LastSubstructure.into());
         }
