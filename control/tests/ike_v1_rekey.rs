@@ -313,3 +313,68 @@ fn a_user_who_may_have_one_session_renews_it_all_the_same() {
     line.lose.clear();
     line.logout(id);
 }
+
+// initiator --> HDR*, HASH(1), SA, Ni, IDci, IDcr
+// responder <-- HDR*, HASH(2), SA, Nr, IDci, IDcr        (lost)
+// responder <-- HDR*, HASH, D(the older SA)              the operator's
+// initiator --> HDR*, HASH(1), SA, Ni, IDci, IDcr        again
+#[test]
+fn a_quick_mode_goes_on_if_what_it_replaces_is_deleted_meanwhile() {
+    let (mut line, id) = up();
+    let old = line.ends[HEADEND].dataplane.added.last().copied().unwrap();
+    line.lose.insert(line.sent + 1);
+    rekey(&mut line, CALLER);
+    line.pass(Duration::from_millis(15));
+    let of = session(&line, HEADEND);
+    line.at(HEADEND, |engine, now| engine.delete_child(now, of, old));
+    line.pass(Duration::from_secs(3));
+    line.pass_with_traffic(AFTERWARDS);
+    line.assert_mirrored(1);
+    line.logout(id);
+}
+
+/// Its question for the address is lost, and a headend tells whoever says nothing.
+#[test]
+fn who_logs_in_again_is_not_given_another_address_before_it_could_ask() {
+    let (mut line, id) = logged_in(Method::Psk, Mode::Main, |configs| {
+        configs[CALLER].ike.retransmit_initial = Duration::from_secs(6);
+    });
+    line.lose.insert(line.sent + 6);
+    renew(&mut line);
+    line.pass_with_traffic(AFTERWARDS);
+    line.assert_mirrored(1);
+    assert_eq!(session(&line, CALLER), id);
+    line.logout(id);
+}
+
+#[test]
+fn a_headend_that_dies_is_found_out_in_either_mode() {
+    for mode in MODES {
+        let (mut line, id) = logged_in(Method::XauthPsk, mode, |configs| {
+            configs[CALLER].ike.dpd_delay = Duration::from_secs(10);
+        });
+        line.lose.extend(line.sent..line.sent + 1000);
+        line.pass(Duration::from_secs(60));
+        assert_eq!(line.ends[CALLER].engine.state(id), None, "{:#?}", line.ladder);
+    }
+}
+
+// client  --> HDR*, HASH(1), SA, Ni, IDci, IDcr
+// headend <-- HDR*, HASH(2), SA, Nr, IDci, IDcr          again and again
+// headend <-- HDR*, HASH, D(what came of it)
+#[test]
+fn a_quick_mode_that_is_never_finished_is_told_to_be_over() {
+    use adit_control::ike::v1::wire::{Delete, Exchange, Payload, parse_header};
+    let mut config = peer::v1::config_v1();
+    config.ike.dpd_delay = Duration::ZERO;
+    let mut world = peer::World::new(config);
+    let mut alice = peer::v1::ClientV1::new("alice", 2);
+    let (mut sa, address, old) = alice.connect(&mut world);
+    let (unfinished, _third) = alice.quick(&mut world, &mut sa, address);
+    let sent = world.pass(Duration::from_secs(61));
+    let (last, repeated) = sent.split_last().unwrap();
+    assert!((1..=3).contains(&repeated.len()), "{}", repeated.len());
+    assert!(repeated.iter().all(|again| parse_header(&again.bytes).unwrap().exchange == Exchange::QuickMode));
+    assert_eq!(sa.informed(&last.bytes), [Payload::Delete(Delete::Esp(vec![unfinished.spi_out]))]);
+    assert_eq!(world.dataplane.tunnel().1.sends_on().spi, old.spi_in, "the older one is still good");
+}

@@ -16,8 +16,10 @@ use super::line::{Line, Unlucky};
 use super::network::{NatId, Network, RealmId, Undelivered};
 use super::questions::Questions;
 use super::script::{Fate, Script};
+use super::silence::Silence;
 use super::trace::{Step, Trace};
 use super::whereabouts::Whereabouts;
+use adit_control::aaa::{Answer, Limits, Profile, Question, Source, Verdict};
 use adit_control::ike::engine::{Engine, Output};
 use adit_control::ike::wire::Exchange;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Lane, Path, TunnelKey, WorkerId};
@@ -35,6 +37,7 @@ pub(crate) struct World {
     pub(crate) script: Script,
     pub(crate) trace: Trace,
     pub(crate) questions: Questions,
+    pub(crate) silence: Silence,
     whereabouts: Whereabouts,
     pub(crate) findings: Vec<Finding>,
     pub(crate) tally: Tally,
@@ -48,6 +51,8 @@ enum Happening {
     Arrives(HostId, Datagram),
     /// An engine wants to be called.
     Wakes(HostId),
+    /// AAA has judged.
+    Judged(HostId, Answer),
 }
 
 /// What came to pass, in numbers.
@@ -77,6 +82,13 @@ pub(crate) const NATT_PORT: u16 = 4500;
 /// An engine that wants to be called more often in one instant does not move on.
 const MOST_CALLS: u32 = 1000;
 
+/// How long whoever knows the users may take.
+const LONGEST_THOUGHT: Duration = Duration::from_secs(2);
+
+/// By IKEv1 an end tells of an SA that it is to be dropped when it is no more than so long before: the grace for what is
+/// under way, and some more for what is said with it.
+const TOLD: Duration = Duration::from_secs(15);
+
 /// More findings help nobody.
 const MOST_FINDINGS: usize = 100;
 
@@ -92,6 +104,7 @@ impl World {
             script: Script::default(),
             trace: Trace::new(follow),
             questions: Questions::default(),
+            silence: Silence::default(),
             whereabouts: Whereabouts::default(),
             findings: Vec::new(),
             tally: Tally::default(),
@@ -124,6 +137,7 @@ impl World {
     pub(crate) fn switch_off(&mut self, id: HostId) {
         self.trace.note(self.now, id, "is switched off");
         self.questions.forget(id);
+        self.silence.forget(id);
         if let Some(host) = self.hosts.get_mut(id.0) {
             host.machine = None;
         }
@@ -173,6 +187,7 @@ impl World {
                 Happening::Enters(realm, datagram) => self.enters(realm, datagram),
                 Happening::Arrives(host, datagram) => self.arrives(host, &datagram),
                 Happening::Wakes(host) => self.wakes(host),
+                Happening::Judged(host, answer) => self.judged(host, answer),
             }
         }
         self.now = self.now.max(end);
@@ -236,11 +251,37 @@ impl World {
                 self.tally.ike += 1;
                 self.send(id, path, Body::Ike { framing, bytes });
             }
+            Errand::Ask(question) => self.ask(id, question),
             Errand::Keepalive(keepalive) => {
                 self.tally.keepalives += 1;
                 self.send(id, keepalive.path, Body::Keepalive);
             }
         }
+    }
+
+    /// Somebody is asked about a user, and takes their time. Everybody may in.
+    fn ask(&mut self, id: HostId, question: Question) {
+        let at = self.now + self.chance.up_to(LONGEST_THOUGHT);
+        let profile = Profile {
+            source: Source::Local,
+            address: None,
+            netmask: None,
+            class: Vec::new(),
+            filter: None,
+            limits: Limits::default(),
+            interim: None,
+            message: None,
+        };
+        let answer = Answer { id: question.id, verdict: Verdict::Accept(Box::new(profile)) };
+        self.agenda.enter(at, Happening::Judged(id, answer));
+    }
+
+    fn judged(&mut self, id: HostId, answer: Answer) {
+        let now = self.now;
+        let Some(host) = self.hosts.get_mut(id.0) else { return };
+        let Some(machine) = host.machine.as_mut().filter(|_| host.fault != Some(Fault::LosesAnswers)) else { return };
+        machine.engine.handle_answer(now, answer);
+        self.carry_out(id);
     }
 
     fn send(&mut self, id: HostId, path: Path, body: Body) {
@@ -249,6 +290,9 @@ impl World {
         self.trace.datagram(now, id, Step::Sent, &datagram);
         if let Some(header) = datagram.body.ike_header() {
             self.questions.sent(now, id, self.peer_of(id, &datagram), &header);
+        }
+        if let (Some(header), Body::Ike { bytes, .. }) = (datagram.body.v1_header(), &datagram.body) {
+            self.silence.sent(now, id, self.peer_of(id, &datagram), &header, bytes);
         }
         let Some(host) = self.hosts.get(id.0) else { return };
         let passed = match self.script.judge(&datagram.body) {
@@ -320,6 +364,9 @@ impl World {
                 if let Some(header) = datagram.body.ike_header() {
                     self.questions.arrived(now, datagram.sender, id, &header, datagram.body.wrapping());
                 }
+                if let Some(header) = datagram.body.v1_header() {
+                    self.silence.arrived(datagram.sender, id, &header, bytes);
+                }
                 let ike = IkeDatagram { path, framing: *framing, bytes: bytes.clone() };
                 machine.engine.handle_event(now, WorkerId(0), Event::Ike(ike));
             }
@@ -327,6 +374,7 @@ impl World {
                 match machine.dataplane.open(now, datagram, esp) {
                     Receipt::Good => {
                         self.tally.esp_good += 1;
+                        self.silence.sign_of_life(id, datagram.sender);
                         if id == HostId::HEADEND {
                             self.whereabouts.heard(datagram.sender, datagram.sent, datagram.from);
                         }
@@ -334,6 +382,16 @@ impl World {
                     Receipt::Duplicate => {}
                     Receipt::Late => self.tally.esp_late += 1,
                     Receipt::Wrong(What::NeverInstalled { spi, sender }) if self.answer_is_lost(id, sender, spi) => {
+                        self.tally.esp_late += 1;
+                    }
+                    Receipt::Wrong(What::NeverInstalled { sender, .. })
+                        if self.silence.untold(sender, id, datagram.sent, TOLD) =>
+                    {
+                        self.tally.esp_late += 1;
+                    }
+                    Receipt::Wrong(What::SentAfterDrop { sender, dropped, .. })
+                        if self.silence.untold(id, sender, dropped, TOLD) =>
+                    {
                         self.tally.esp_late += 1;
                     }
                     Receipt::Wrong(what) => self.find(id, what),

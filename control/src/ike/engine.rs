@@ -7,9 +7,10 @@ mod first_contact;
 mod fragment;
 mod login;
 mod orders;
+mod users;
 mod v1;
 
-use self::v1::UserKey;
+use self::users::UserKey;
 pub use calling::CannotCall;
 
 use super::counters::{EngineCounters, Ignored};

@@ -1,33 +1,19 @@
 //! Sessions by IKEv1.
 
+use super::users::UserKey;
 use super::{Door, Engine, Stage, StageV1};
 use crate::aaa::Answer;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, CallFailed, Farewell, Origin, TimerKey};
+use crate::ike::service::{Arrival, CallFailed, Farewell, TimerKey};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
     Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
     tell_refused,
 };
-use crate::ike::wire::{Id, IkeSpi, limits};
+use crate::ike::wire::{IkeSpi, limits};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeDatagram, WorkerId};
 use adit_dataplane::time::Instant;
-
-/// Whose a session by IKEv1 is: the connection, the group, and the user in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct UserKey {
-    connection: usize,
-    group: Id,
-    user: Id,
-}
-
-impl UserKey {
-    fn of(session: &Established) -> Self {
-        let (connection, group, user) = (session.peer.connection, session.group.clone(), session.peer.identity.clone());
-        Self { connection, group, user }
-    }
-}
 
 impl Engine {
     /// AAA has answered.
@@ -266,48 +252,6 @@ impl Engine {
         self.settle_v1(now, session, verdict);
     }
 
-    /// The session of the same user's that a claim is about: the one with that address, or the one that comes along the
-    /// very same path.
-    fn claimed(&self, key: &UserKey, newer: &Established, claim: Claim) -> Option<SessionId> {
-        let others = self.by_user.get(key)?.iter().filter(|id| **id != newer.peer.id);
-        let fits = |id: &&SessionId| match self.sessions.get(id) {
-            Some(Stage::V1(StageV1::Established(older))) => match claim {
-                Claim::Address(address) => older.has_address(address),
-                Claim::Any => older.has_service() && older.peer.path == newer.peer.path,
-            },
-            Some(_) | None => false,
-        };
-        others.copied().find(|id| fits(&id))
-    }
-
-    /// The newer one's ISAKMP SA is the older session's from now on.
-    fn hand_over(&mut self, now: Instant, key: &UserKey, older: &mut Established, newer: Established) {
-        let id = newer.peer.id;
-        if let Some(ids) = self.by_user.get_mut(key) {
-            ids.remove(&id);
-        }
-        self.node.timers.set(TimerKey::Session(id), None);
-        if let Origin::Came(arrival) = std::mem::replace(&mut older.peer.origin, newer.peer.origin) {
-            self.arrivals.left(&arrival);
-        }
-        let _span = tracing::info_span!(parent: None, "session", session = %older.peer.id).entered();
-        older.take_over(now, &mut self.node, newer);
-    }
-
-    /// Whether the user has as many sessions as the connection allows, without the one that is about to begin.
-    fn too_many_logins(&self, key: &UserKey) -> bool {
-        let connection = self.node.config.connections.get(key.connection).and_then(|connection| connection.v1());
-        let Some(most) = connection.and_then(|login| login.auth.xauth()).and_then(|xauth| xauth.max_logins) else {
-            return false;
-        };
-        let in_service = |id: &&SessionId| match self.sessions.get(id) {
-            Some(Stage::V1(StageV1::Established(session))) => session.has_service(),
-            Some(_) | None => false,
-        };
-        let sessions = self.by_user.get(key).map_or(0, |ids| ids.iter().filter(in_service).count());
-        usize::try_from(most.get()).is_ok_and(|most| sessions >= most)
-    }
-
     /// After every event in a session's life.
     pub(super) fn settle_v1(&mut self, now: Instant, mut session: Box<Established>, verdict: Verdict) {
         match verdict {
@@ -356,6 +300,9 @@ impl Engine {
                 self.settle_enter_v1(now, step);
             }
             StageV1::Established(mut session) => {
+                if session.is_to_be_pushed(now) && self.is_here(&UserKey::of(&session)) {
+                    session.put_off_push(now);
+                }
                 let verdict = match !session.has_service() && self.too_many_logins(&UserKey::of(&session)) {
                     true => session.refuse(now, &mut self.node, Cause::LoginLimit),
                     false => session.timeout(now, &mut self.node),

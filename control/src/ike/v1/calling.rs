@@ -132,6 +132,10 @@ const MOST_WRONG: u32 = 5;
 const TRAVERSALS: [NatTraversal; 4] =
     [NatTraversal::Rfc3947, NatTraversal::Draft03, NatTraversal::Draft02LineFeed, NatTraversal::Draft02];
 
+/// Octets of a vendor ID that means nothing: a responder that gives no more than it gets has room for its own, and for
+/// hashes of 64 octets. adit's leaves out that it does DPD if there is none.
+const ROOM: usize = 112;
+
 /// How long an ISAKMP SA lives if the configuration does not say (`rekey_time`).
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -373,5 +377,5 @@ impl Started {
 fn vendor_ids() -> impl Iterator<Item = Payload> {
     let traversals = TRAVERSALS.into_iter().map(Vendor::NatTraversal);
     let vendors = [Vendor::Xauth, Vendor::Unity, Vendor::Dpd, Vendor::Fragmentation].into_iter().chain(traversals);
-    vendors.map(|vendor| Payload::VendorId(vendor.octets()))
+    vendors.map(|vendor| Payload::VendorId(vendor.octets())).chain([Payload::VendorId(vec![0; ROOM])])
 }

@@ -24,6 +24,9 @@ use std::time::Duration;
 
 /// How long a client may be silent before it is told its address unasked (mode config, push).
 const PULL: Duration = Duration::from_secs(2);
+/// How long one that has a session here already: it comes back for that, and its question may have been lost a few times.
+const LONG_PULL: Duration = Duration::from_secs(25);
+
 /// In service.
 pub(crate) struct Established {
     pub(crate) peer: Peer,
@@ -326,6 +329,17 @@ impl Established {
     /// Whether an address has been given to it.
     pub(crate) fn has_service(&self) -> bool {
         matches!(self.service, Service::Tunnel(_))
+    }
+
+    /// Whether it is about to be told its address unasked.
+    pub(crate) fn is_to_be_pushed(&self, now: Instant) -> bool {
+        self.push_at.is_some_and(|at| at <= now)
+    }
+
+    /// It is given more time to ask.
+    pub(crate) fn put_off_push(&mut self, now: Instant) {
+        let last = self.peer.login + LONG_PULL;
+        self.push_at = Some(if now < last { last } else { now });
     }
 
     /// Whether the client says that it has lost whatever it had.

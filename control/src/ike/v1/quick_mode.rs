@@ -180,7 +180,7 @@ pub(super) fn finish(now: Instant, node: &mut Node, session: &mut Established, c
     }
 }
 
-/// What was never finished: nobody else knows of the SA.
+/// What was never finished: the peer may have the SA all the same, and is told that it ends.
 pub(super) fn expire(now: Instant, node: &mut Node, session: &mut Established) {
     let (over, waiting) = std::mem::take(&mut session.answered).into_iter().partition(|one| one.until <= now);
     session.answered = waiting;
@@ -191,7 +191,7 @@ pub(super) fn expire(now: Instant, node: &mut Node, session: &mut Established) {
             tunnel.child_from(spi_in).filter(|at| tunnel.children.get(*at).is_some_and(Child::is_fresh))
         {
             tracing::info!(spi_in = %spi_in, "the peer has not finished this quick mode");
-            tunnel.end(now, node, index);
+            tunnel.doom(now, node, index);
         }
     }
 }

@@ -142,7 +142,8 @@ fn install(
     chain: &Chain<'_>,
 ) -> Option<(Vec<u8>, Vec<u8>)> {
     let QuickAsked { nonce, pair, spi_in, plan, .. } = quick;
-    let Plan { lane, selectors, replaces, offers, ours, theirs } = plan;
+    // What it was to replace may have been deleted meanwhile; the peer has this one all the same.
+    let Plan { lane, selectors, replaces: _, offers, ours, theirs } = plan;
     let (answer, _) = chain.sa()?;
     let (offer, spi_out) = offer::chosen_for_esp(&offers, answer)?;
     let nonce_r = chain.nonce()?;
@@ -153,9 +154,6 @@ fn install(
     let input = QuickInput { shared: shared.as_ref(), nonce_i: &nonce, nonce_r };
     let keys = keys(session.sa.keys(), &offer, Role::Initiator, spi_in, spi_out, &input);
     let Service::Tunnel(tunnel) = &mut session.service else { return None };
-    if let Some(replaced) = replaces {
-        tunnel.child_from(replaced)?;
-    }
     tunnel.make_room(node, lane).ok()?;
     let parts = ChildParts {
         tunnel: tunnel.key,
