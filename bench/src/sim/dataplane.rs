@@ -4,7 +4,7 @@
 use super::datagram::{Datagram, Esp};
 use super::finding::What;
 use super::sa::{Inbound, Opened, Outbound};
-use adit_control::aaa::Question;
+use adit_control::aaa::QuestionId;
 use adit_control::ike::engine::Output;
 use adit_dataplane::contract::*;
 use adit_dataplane::time::Instant;
@@ -51,7 +51,7 @@ pub(crate) enum Errand {
     Nothing,
     Ike(IkeDatagram),
     Keepalive(Keepalive),
-    Ask(Question),
+    Ask(QuestionId),
 }
 
 /// What became of an ESP packet.
@@ -102,7 +102,7 @@ impl Dataplane {
                 return Ok(Errand::Nothing);
             }
             Output::Command(worker, command) => (worker, command),
-            Output::Ask(question) => return Ok(Errand::Ask(question)),
+            Output::Ask(question) => return Ok(Errand::Ask(question.id)),
             Output::Account(_) => return Ok(Errand::Nothing),
         };
         match command {

@@ -19,7 +19,7 @@ use super::script::{Fate, Script};
 use super::silence::Silence;
 use super::trace::{Step, Trace};
 use super::whereabouts::Whereabouts;
-use adit_control::aaa::{Answer, Limits, Profile, Question, Source, Verdict};
+use adit_control::aaa::{Answer, Limits, Profile, QuestionId, Source, Verdict};
 use adit_control::ike::engine::{Engine, Output};
 use adit_control::ike::wire::Exchange;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Lane, Path, TunnelKey, WorkerId};
@@ -260,7 +260,7 @@ impl World {
     }
 
     /// Somebody is asked about a user, and takes their time. Everybody may in.
-    fn ask(&mut self, id: HostId, question: Question) {
+    fn ask(&mut self, id: HostId, question: QuestionId) {
         let at = self.now + self.chance.up_to(LONGEST_THOUGHT);
         let profile = Profile {
             source: Source::Local,
@@ -272,7 +272,7 @@ impl World {
             interim: None,
             message: None,
         };
-        let answer = Answer { id: question.id, verdict: Verdict::Accept(Box::new(profile)) };
+        let answer = Answer { id: question, verdict: Verdict::Accept(Box::new(profile)) };
         self.agenda.enter(at, Happening::Judged(id, answer));
     }
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// How long a client may be silent before it is told its address unasked (mode config, push).
 const PULL: Duration = Duration::from_secs(2);
 /// How long one that has a session here already: it comes back for that, and its question may have been lost a few times.
-const LONG_PULL: Duration = Duration::from_secs(25);
+const LONG_PULL: Duration = Duration::from_secs(50);
 
 /// In service.
 pub(crate) struct Established {
