@@ -4,6 +4,7 @@
 
 mod scenario;
 mod sim;
+mod tell;
 mod turn;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,8 @@ enum What {
     Scenario(scenario::Ask),
     /// Many initiators against a headend in a simulated world
     Sim(sim::ask::Ask),
+    /// Whether the time to answer tells which users and groups there are
+    Tell(tell::TellArgs),
     /// What a worker's turn costs per packet, packets in memory
     Turn(turn::TurnArgs),
 }
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
     match Arguments::parse().what {
         What::Scenario(ask) => scenario::main(&ask),
         What::Sim(ask) => sim::ask::main(&ask),
+        What::Tell(args) => tell::main(&args),
         What::Turn(args) => turn::main(&args),
     }
 }

@@ -10,7 +10,7 @@ use adit_control::ike::wire::*;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
-use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::contract::{EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, Wayward, WorkerId};
 use peer::client::*;
 use peer::{World, config};
 use std::collections::BTreeMap;
@@ -322,4 +322,79 @@ fn a_wrong_key_is_refused_and_its_echo_gets_no_more_than_it_brings() {
         assert_eq!(ledger.deliver(&mut world, &echo).len(), 1);
     }
     world.assert_nothing_left();
+}
+
+/// What the engine says to ESP that belongs to no SA.
+fn wayward(world: &mut World, transport: Transport, path: Path, len: usize) -> Vec<IkeDatagram> {
+    let wayward = Wayward { spi: 0x0bad_cafe, path: EspPath::new(transport, path), len };
+    world.engine.handle_event(world.now, WorkerId(0), Event::UnknownSpi(wayward));
+    world.drain()
+}
+
+/// RFC 7296 section 1.5.
+#[test]
+fn who_sends_esp_on_no_sa_and_has_no_session_hears_so_in_the_clear_and_in_fewer_octets() {
+    let mut world = World::new(config());
+    let path = Client::new("alice@rig", 2).on_4500(vec![]).path;
+    let sent = wayward(&mut world, Transport::NatT, path, 100);
+    assert_eq!(in_the_clear(&sent[0]), (NotifyKind::InvalidSpi, vec![0x0b, 0xad, 0xca, 0xfe]));
+    assert_eq!((sent[0].path, sent[0].framing), (path, IkeFraming::NonEspMarker));
+    let header = parse(&sent[0].bytes).unwrap().header;
+    assert_eq!((header.initiator_spi, header.responder_spi, header.message_id), Default::default());
+    assert_eq!(header.flags, Flags { initiator: true, response: false });
+    let octets = sent[0].bytes.len() + 4;
+    assert_eq!(wayward(&mut world, Transport::NatT, path, octets).len(), 1);
+    assert!(wayward(&mut world, Transport::NatT, path, octets - 1).is_empty(), "never more than came");
+    let native = wayward(&mut world, Transport::Esp, path, 100);
+    assert_eq!(
+        (native[0].path.peer.port(), native[0].path.local.port(), native[0].framing),
+        (500, 500, IkeFraming::Bare)
+    );
+    assert!(wayward(&mut world, Transport::CiscoUdp, path, 100).is_empty(), "nobody knows where its IKE is");
+    let told = (0..200).map(|_| wayward(&mut world, Transport::NatT, path, 100).len()).sum::<usize>();
+    assert_eq!(told, 2, "five to one source in a second");
+    world.assert_nothing_left();
+}
+
+/// A message of this kind is nobody's question, so it gets no answer, nor does it make anything.
+#[test]
+fn a_hint_in_the_clear_changes_nothing_and_is_not_answered() {
+    let mut world = World::new(config());
+    let path = Client::new("alice@rig", 2).on_4500(vec![]).path;
+    let hint = wayward(&mut world, Transport::NatT, path, 100).remove(0);
+    assert!(world.deliver(&hint).is_empty());
+    world.assert_nothing_left();
+}
+
+#[test]
+fn who_has_a_session_hears_of_an_unknown_spi_inside_it_and_seldom() {
+    let mut world = World::new(config());
+    let mut alice = Client::new("alice@rig", 2);
+    let (mut sa, _child) = alice.login(&mut world);
+    let path = alice.on_4500(vec![]).path;
+    let sent = wayward(&mut world, Transport::NatT, path, 100);
+    let (id, payloads) = sa.asked(&sent[0].bytes);
+    assert_eq!(only_notify(&payloads), (NotifyKind::InvalidSpi, vec![0x0b, 0xad, 0xca, 0xfe]));
+    assert!(wayward(&mut world, Transport::NatT, path, 100).is_empty(), "while the first is not answered");
+    let answer = sa.answer(id, &[]);
+    world.deliver(&alice.on_4500(answer));
+    assert!(wayward(&mut world, Transport::NatT, path, 100).is_empty(), "not again at once");
+    world.pass(Duration::from_secs(10));
+    assert_eq!(wayward(&mut world, Transport::NatT, path, 100).len(), 1);
+}
+
+#[test]
+fn a_peer_that_does_not_know_a_child_sa_gets_another_and_an_spi_of_nobodys_means_nothing() {
+    let mut world = World::new(config());
+    let mut alice = Client::new("alice@rig", 2);
+    let (mut sa, child) = alice.login(&mut world);
+    let says = |sa: &mut Sa, spi: u32| {
+        sa.request(Exchange::Informational, &[notify(NotifyKind::InvalidSpi, spi.to_be_bytes().to_vec())])
+    };
+    let request = says(&mut sa, 0x0bad_cafe);
+    assert_eq!(world.deliver(&alice.on_4500(request)).len(), 1, "the answer, and nothing more");
+    let request = says(&mut sa, child.spi_in);
+    let sent = world.deliver(&alice.on_4500(request));
+    let exchanges: Vec<_> = sent.iter().map(|sent| parse(&sent.bytes).unwrap().header.exchange).collect();
+    assert_eq!(exchanges, [Exchange::Informational, Exchange::CreateChildSa]);
 }

@@ -97,14 +97,14 @@ fn a_quick_mode_survives_the_loss_of_each_of_its_messages_by_either_end() {
 
 // initiator --> HDR*, HASH(1), SA, Ni, IDci, IDcr
 // responder <-- HDR*, HASH(2), SA, Nr, IDci, IDcr
-// initiator --> HDR*, HASH(3)                        (lost, and so is the delete of the older SA)
+// initiator --> HDR*, HASH(3)                        (lost)
 // responder <-- HDR*, HASH(2), SA, Nr, IDci, IDcr    again
 // initiator --> HDR*, HASH(3)                        again
 #[test]
 fn a_second_message_is_repeated_until_the_third_or_a_packet_shows_that_it_came() {
     for end in [CALLER, HEADEND] {
         let (mut line, id) = up();
-        line.lose.extend([line.sent + 2, line.sent + 3]);
+        line.lose.insert(line.sent + 2);
         rekey(&mut line, end);
         line.pass(Duration::from_secs(1));
         let old = sent_on(&line);

@@ -11,6 +11,7 @@ use adit_dataplane::packet::Channel;
 use adit_dataplane::worker::{DataplaneConfig, Turn};
 use harness::*;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Events in words.
 fn told(events: Vec<Event>) -> Vec<String> {
@@ -23,6 +24,7 @@ fn told(events: Vec<Event>) -> Vec<String> {
         Event::FirstUse { spi } => format!("first use of inbound {}", slot(spi)),
         Event::Lifetime { pair, direction, reached } => format!("{reached:?} limit of {direction:?} {}", slot(pair)),
         Event::Moved { tunnel, path } => format!("tunnel {} moved to {}", tunnel.slot, path.path().peer),
+        Event::UnknownSpi(wayward) => format!("unknown SPI {:#x} from {}", wayward.spi, wayward.path.path().peer),
         Event::Retired(Retired::Inbound { spi, cipher }) => format!("inbound {} with {}", slot(spi), key(cipher)),
         Event::Retired(Retired::Outbound { tunnel, cipher }) => {
             format!("outbound of {} with {}", tunnel.slot, key(cipher))
@@ -67,7 +69,8 @@ fn a_rekey_loses_nothing() {
     assert_eq!(world.esp(0, old.path, &old.seal(3, &up)).len(), 1);
     world.command(WorkerId(0), Command::DropInbound { spi: old.spi });
     assert_eq!(world.esp(0, old.path, &old.seal(4, &up)), []);
-    assert_eq!(told(world.events()), [format!("inbound 1 with {}", gcm())]);
+    let unknown = format!("unknown SPI {:#x} from {}", old.spi.get(), old.path.peer);
+    assert_eq!(told(world.events()), [format!("inbound 1 with {}", gcm()), unknown]);
     assert_eq!(world.all_dropped(), [(DropReason::UnknownSpi, 1)]);
     assert_eq!(world.esp(0, old.path, &new.seal(2, &up)).len(), 1);
 }
@@ -290,4 +293,22 @@ fn stop_sends_what_is_queued() {
     world.command(WorkerId(0), Command::Stop);
     assert_eq!(world.turn(0), Turn::Stopped);
     assert_eq!(world.departed().len(), 1);
+}
+
+#[test]
+fn packets_of_nobodys_are_told_ten_times_a_second_whoever_sends_how_many() {
+    let mut world = World::new(1);
+    let path = Client::new(0, 1, gcm()).path;
+    let nobodys = [&[0x77; 4][..], &[9; 80]].concat();
+    let mut told_of = 0;
+    for _ in 0..1000 {
+        assert_eq!(world.esp(0, path, &nobodys), []);
+        world.now = world.now + Duration::from_millis(1);
+        for event in world.events() {
+            let Event::UnknownSpi(wayward) = event else { panic!("{:?}", told(vec![event])) };
+            assert_eq!((wayward.spi, wayward.path.path(), wayward.len), (0x7777_7777, path, 84));
+            told_of += 1;
+        }
+    }
+    assert_eq!((told_of, world.all_dropped()), (10, vec![(DropReason::UnknownSpi, 1000)]));
 }

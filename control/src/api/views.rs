@@ -66,7 +66,7 @@ pub struct IkeView {
     pub messages_joined: u64,
     /// Messages sent in fragments, once and again.
     pub messages_cut: u64,
-    /// Strangers told that their IKE SA or their version of IKE is unknown.
+    /// Strangers told that their IKE SA, their child SA or their version of IKE is unknown.
     pub strangers_told: u64,
     /// Peers that proved their identity and got a session.
     pub logins: u64,

@@ -50,8 +50,8 @@ pub(super) fn users(source: &Source<'_>, file: &[file::User], pools: &[Pool], wa
             file: source.name().to_owned(),
             line: hash.line,
             key: format!("{} password_hash", user.title),
-            sentence: "it is checked faster than other users' hashes (m, t), so the time of an answer tells that this \
-                       user exists; make it again with `aditctl hash-password`"
+            sentence: "it is checked faster than other users' hashes (m, t), so the time of an answer tells users of \
+                       one cost from those of another; make it again with `aditctl hash-password`"
                 .to_owned(),
         });
     }

@@ -78,6 +78,7 @@ pub(super) fn login(
             cisco_udp_port: v1.cisco_udp_port.as_ref().and_then(|port| NonZeroU16::new(port.value.try_into().ok()?)),
         },
         limits: Limits { session: limit(v1.session_timeout.as_ref()), idle: limit(v1.idle_timeout.as_ref()) },
+        reauth: limit(v1.reauth_time.as_ref()),
         aggressive_limit: NonZeroU32::new(narrow(v1.aggressive_limit.as_ref(), AGGRESSIVE_LIMIT))?,
     })
 }

@@ -50,6 +50,7 @@ ignored! {
     NotProtected "not_protected" "in the clear where only protected messages count (IKEv1)",
     BadHash "bad_hash" "the hash inside is not right (IKEv1)",
     ModeNotTaken "mode_not_taken" "main or aggressive mode, which no connection takes (IKEv1)",
+    OtherAddress "other_address" "a proof from another address than the one that phase 1 was answered to (IKEv1)",
     BadPublicValue "bad_public_value" "a key exchange value that no honest peer sends",
     AggressiveTooOften "aggressive_too_often" "more aggressive modes from one source in a second than the configuration allows",
     UnreadableResponse "unreadable_response" "an authenticated response that cannot be read",
@@ -77,7 +78,7 @@ pub struct EngineCounters {
     pub messages_joined: u64,
     /// Messages sent in fragments, once and again.
     pub messages_cut: u64,
-    /// Strangers told that their IKE SA or their version of IKE is unknown.
+    /// Strangers told that their IKE SA, their child SA or their version of IKE is unknown.
     pub strangers_told: u64,
     /// Peers that proved their identity and got a session.
     pub logins: u64,

@@ -7,6 +7,7 @@ mod first_contact;
 mod fragment;
 mod login;
 mod orders;
+mod unknown_spi;
 mod users;
 mod v1;
 
@@ -165,6 +166,7 @@ impl Engine {
                     false => self.in_service(id, |session, node| session.moved(node, tunnel, path)),
                 };
             }
+            Event::UnknownSpi(wayward) => self.unknown_spi(now, worker, wayward),
             Event::Retired(retired) => self.node.installer.retired(&retired),
         }
     }

@@ -86,7 +86,8 @@ impl Line {
             let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(seed + 1));
             let random = Box::new(SeededRandom::new(seed + 2));
             let engine = adit_control::ike::engine::Engine::new(Arc::new(config), workers, layout, random);
-            World { engine, dataplane: Default::default(), now: Instant::ZERO + Duration::from_secs(1000) }
+            let now = Instant::ZERO + Duration::from_secs(1000);
+            World { engine, dataplane: Default::default(), now, before: None, met: 0 }
         };
         let ends = [end(caller, 1000 + 10 * seed), end(headend, 2_000_000 + 10 * seed)];
         let now = ends[0].now;

@@ -117,11 +117,18 @@ pub fn log_to_nowhere() {
     let _ = subscriber.try_init();
 }
 
+/// Somebody on the way.
+pub type Before = Box<dyn FnMut(&mut World, &IkeDatagram)>;
+
 /// The engine, its dataplane and the time.
 pub struct World {
     pub engine: Engine,
     pub dataplane: Dataplane,
     pub now: Instant,
+    /// What somebody on the way does before an honest datagram arrives.
+    pub before: Option<Before>,
+    /// Datagrams that came behind such.
+    pub met: usize,
 }
 
 impl World {
@@ -129,11 +136,17 @@ impl World {
         let workers = config.workers.cores.len();
         let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
         let engine = Engine::new(Arc::new(config), workers, layout, Box::new(SeededRandom::new(2)));
-        Self { engine, dataplane: Dataplane::default(), now: Instant::ZERO + Duration::from_secs(1000) }
+        let now = Instant::ZERO + Duration::from_secs(1000);
+        Self { engine, dataplane: Dataplane::default(), now, before: None, met: 0 }
     }
 
     /// A datagram arrives at worker 0. What the engine sends comes back.
     pub fn deliver(&mut self, datagram: &IkeDatagram) -> Vec<IkeDatagram> {
+        if let Some(mut before) = self.before.take() {
+            before(self, datagram);
+            self.before = Some(before);
+            self.met += 1;
+        }
         self.event(WorkerId(0), Event::Ike(datagram.clone()))
     }
 

@@ -1,6 +1,8 @@
 //! A small honest client by IKEv1: aggressive or main mode, XAUTH, mode config, quick mode, DPD. Written from RFC 2409
 //! and the drafts with the wire and key functions alone; it knows nothing of the engine.
 
+pub mod attempt;
+
 use super::{ESP, PSK, World};
 use adit_control::aaa::{Answer, Limits, Profile, Rejection, Source, Verdict, Why};
 use adit_control::config::checked::*;
@@ -14,7 +16,7 @@ use adit_crypto::kex::KeyPair;
 use adit_crypto::random::{SecretRandom, SeededRandom};
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::{CbcCipher, Encr, Hash, Integ, KexGroup, SequenceNumbers};
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Spi};
 use mode_config_number as number;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -47,6 +49,7 @@ pub fn config_v1() -> Config {
             ..Unity::default()
         },
         limits: Limits::default(),
+        reauth: Some(Duration::from_secs(86_400)),
         aggressive_limit: 1000.try_into().unwrap(),
     }));
     config
@@ -114,6 +117,8 @@ pub struct ClientV1 {
     /// As we see it.
     pub own: SocketAddr,
     pub headend: SocketAddr,
+    /// Where the headend is for us, if that is not where it is.
+    pub aims: Option<SocketAddr>,
     /// What it asks for in mode config.
     pub asks: Vec<Attribute>,
     /// Behind a NAT IKE moves to port 4500.
@@ -146,6 +151,8 @@ pub struct EspV1 {
     pub spi_out: u32,
     pub inbound: EspCipher,
     pub outbound: EspCipher,
+    /// What the headend said beside it.
+    pub notes: Vec<Notify>,
 }
 
 pub fn asked(kind: u16) -> Attribute {
@@ -173,6 +180,7 @@ impl ClientV1 {
             seen: SocketAddr::from(([198, 51, 100, 1], 20_000 + u16::from(host))),
             own: SocketAddr::from(([10, 99, 1, host], 500)),
             headend: SocketAddr::from(([198, 51, 100, 2], 500)),
+            aims: None,
             asks: [
                 number::IP4_ADDRESS,
                 number::IP4_NETMASK,
@@ -253,7 +261,7 @@ impl ClientV1 {
 
     pub fn nat_d(&self, cookies: (IkeSpi, IkeSpi), numbers: NatNumbers) -> [Payload; 2] {
         let hash = |address| nat_d_hash(self.offer().hash, cookies.0, cookies.1, address);
-        let mut headend = self.headend;
+        let mut headend = self.aims.unwrap_or(self.headend);
         if self.floats {
             headend.set_port(4500);
         }
@@ -287,11 +295,14 @@ impl ClientV1 {
 
     /// What the second message says; `None` if its hash is wrong.
     pub fn aggressive_2(&self, request: &[u8], answer: &[u8], pair: KeyPair, ours: &[Payload]) -> Option<HalfV1> {
-        let first = parse(request).unwrap();
-        let Body::Clear(first_chain) = &first.body else { panic!() };
+        let first = parse(request).ok()?;
+        let Body::Clear(first_chain) = &first.body else { return None };
         let incoming = parse(answer).ok()?;
         let Body::Clear(chain) = &incoming.body else { return None };
         let cookies = (incoming.header.initiator_cookie, incoming.header.responder_cookie);
+        if cookies.0 != first.header.initiator_cookie || incoming.header.exchange != Exchange::Aggressive {
+            return None;
+        }
         let ([proposal], _) = chain.sa()? else { return None };
         let [transform] = &proposal.transforms[..] else { return None };
         let offer = transform.ike().ok()?;
@@ -450,13 +461,21 @@ impl ClientV1 {
     /// Up to the end of XAUTH.
     #[track_caller]
     pub fn log_in(&mut self, world: &mut World) -> SaV1 {
+        let (sa, sent) = self.log_in_told(world);
+        assert!(sent.is_empty());
+        sa
+    }
+
+    /// And what comes behind that.
+    #[track_caller]
+    pub fn log_in_told(&mut self, world: &mut World) -> (SaV1, Vec<IkeDatagram>) {
         let mut sa = self.up_to_user(world);
         let sent = world.accept();
         let [status] = &sent[..] else { panic!("one status, not {}", sent.len()) };
         let (status, ack) = self.told(&mut sa, &status.bytes);
         assert_eq!(status, 1);
-        assert!(world.deliver(&self.later(ack)).is_empty());
-        sa
+        let sent = world.deliver(&self.later(ack));
+        (sa, sent)
     }
 
     /// Mode config.
@@ -524,7 +543,8 @@ impl ClientV1 {
             let keys = sa.keys.esp(offer.suite, spi, &input);
             EspCipher::new(Backend::Auto, offer.suite, keys.encr.expose(), keys.integ.expose()).unwrap()
         };
-        let esp = EspV1 { spi_in, spi_out, inbound: cipher(spi_in), outbound: cipher(spi_out) };
+        let notes = chain.notifications().cloned().collect();
+        let esp = EspV1 { spi_in, spi_out, inbound: cipher(spi_in), outbound: cipher(spi_out), notes };
         let hash_3 = sa.keys.hash_3(message_id, &nonce_i, nonce_r).expose().to_vec();
         let third = sa.seal(Exchange::QuickMode, message_id, &[Payload::Hash(hash_3)]);
         (esp, third)
@@ -665,3 +685,14 @@ impl SaV1 {
 
 /// Long enough for what waits for a moment.
 pub const MOMENT: Duration = Duration::from_secs(3);
+
+/// The exchanges that these are messages of.
+pub fn exchanges(sent: &[IkeDatagram]) -> Vec<Exchange> {
+    sent.iter().map(|sent| parse_header(&sent.bytes).unwrap().exchange).collect()
+}
+
+/// The SPI of a proposal.
+#[track_caller]
+pub fn spi_in(proposal: &Proposal) -> Spi {
+    Spi::new(u32::from_be_bytes(proposal.spi.as_slice().try_into().unwrap())).unwrap()
+}

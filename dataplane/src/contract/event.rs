@@ -23,6 +23,16 @@ pub enum IkeFraming {
     NonEspMarker,
 }
 
+impl IkeFraming {
+    /// Octets before the message.
+    pub const fn marker_len(self) -> usize {
+        match self {
+            Self::Bare => 0,
+            Self::NonEspMarker => 4,
+        }
+    }
+}
+
 /// One IKE message, the non-ESP marker already taken off (received) or still to be put on (sent).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IkeDatagram {
@@ -57,6 +67,17 @@ pub enum Retired {
     },
 }
 
+/// An ESP packet that belongs to no SA. Nothing of it is authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wayward {
+    /// As on the wire.
+    pub spi: u32,
+    /// Where it came from, and how.
+    pub path: EspPath,
+    /// Octets of it, from its SPI on.
+    pub len: usize,
+}
+
 /// What a worker reports. Events that carry state are never lost: a full channel delays them to the next turn.
 pub enum Event {
     /// An IKE message came in. Dropped with `control_busy` when the channel is full.
@@ -85,6 +106,8 @@ pub enum Event {
         /// Where to.
         path: EspPath,
     },
+    /// ESP came with an SPI that no SA has. Only a few of these are told each second, and none if the channel is full.
+    UnknownSpi(Wayward),
     /// State comes home.
     Retired(Retired),
 }

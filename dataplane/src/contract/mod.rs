@@ -15,7 +15,7 @@ pub use command::{
     Command, Following, InboundSpec, Keepalive, KeepaliveForm, Lane, Move, OutboundSpec, TunnelKey, TunnelSpec,
 };
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
-pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired};
+pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired, Wayward};
 pub use inner::InnerLayout;
 pub use lifetime::{Direction, Lifetime, Limits, Reached};
 pub use selector::{Selector, Selectors};

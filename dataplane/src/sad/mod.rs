@@ -44,6 +44,8 @@ pub enum Found {
 /// SPI → SA is an index and one comparison; tunnel → SA likewise.
 pub struct Sad {
     worker: WorkerId,
+    /// How many there are.
+    workers: usize,
     layout: SpiLayout,
     pace: Pace,
     inbound: Vec<Slot>,
@@ -59,10 +61,10 @@ struct Slot {
 }
 
 impl Sad {
-    /// An empty one, whose tunnels follow their peers' ESP so many times a minute at most.
-    pub fn new(worker: WorkerId, layout: SpiLayout, moves_per_minute: u32) -> Self {
+    /// That of one worker of so many, empty; its tunnels follow their peers' ESP so many times a minute at most.
+    pub fn new(worker: WorkerId, workers: usize, layout: SpiLayout, moves_per_minute: u32) -> Self {
         let pace = Pace::per_minute(moves_per_minute);
-        Self { worker, layout, pace, inbound: Vec::new(), tunnels: Vec::new(), len: 0 }
+        Self { worker, workers, layout, pace, inbound: Vec::new(), tunnels: Vec::new(), len: 0 }
     }
 
     /// Where this SPI leads.
@@ -70,8 +72,10 @@ impl Sad {
     pub fn find(&self, spi: u32) -> Found {
         let Some(spi) = Spi::new(spi) else { return Found::Nothing };
         let parts = self.layout.decode(spi);
-        if parts.worker != self.worker {
-            return Found::Elsewhere(parts.worker);
+        match parts.worker {
+            worker if worker == self.worker => {}
+            other if other.index() < self.workers => return Found::Elsewhere(other),
+            _nobody => return Found::Nothing,
         }
         match self.inbound.get(parts.slot as usize) {
             Some(slot) if slot.spi == Some(spi) => Found::Here(parts.slot),

@@ -92,7 +92,6 @@ impl Neighbours {
     pub(super) fn hand_over(&mut self, to: WorkerId, mut packet: PacketBuf, pool: &mut Pool) -> Result<(), DropReason> {
         let Some(Some(link)) = self.links.get_mut(to.index()) else {
             pool.put(packet);
-            // Only an SPI can name a worker that there is not.
             return Err(DropReason::UnknownSpi);
         };
         packet.meta.fate = Fate::Forward;

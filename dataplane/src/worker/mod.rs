@@ -75,7 +75,7 @@ impl<D: Door> Worker<D> {
             door_stats: door.stats(),
             door,
             pool: Pool::new(config.pool),
-            sad: Sad::new(id, spi_layout, config.moves_per_minute),
+            sad: Sad::new(id, neighbours.workers(), spi_layout, config.moves_per_minute),
             routes: Cache::new(routes),
             commands,
             reports: Reports::new(id, events),

@@ -2,12 +2,17 @@
 //!
 //! IKE datagrams are dropped when it is full (the peer sends again); what carries state waits here for its turn.
 
-use crate::contract::{Direction, EspPath, Event, IkeDatagram, IkeFraming, Reached, Spi, TunnelKey, WorkerId};
+use crate::contract::{Direction, EspPath, Event, IkeDatagram, IkeFraming, Reached, Spi, TunnelKey, Wayward, WorkerId};
 use crate::esp::{News, Tiding};
 use crate::fate::DropReason;
 use crate::packet::{Channel, PacketBuf};
+use crate::time::Instant;
 use crossbeam_channel::{Sender, TrySendError};
 use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Between two reports of packets that belong to no SA, from one worker.
+const WAYWARD: Duration = Duration::from_millis(100);
 
 /// A worker's way to tell control.
 pub(super) struct Reports {
@@ -15,11 +20,13 @@ pub(super) struct Reports {
     events: Sender<(WorkerId, Event)>,
     /// What carries state and was not taken yet, in order.
     held: VecDeque<Event>,
+    /// When a packet that belongs to no SA was told last.
+    wayward: Option<Instant>,
 }
 
 impl Reports {
     pub(super) fn new(id: WorkerId, events: Sender<(WorkerId, Event)>) -> Self {
-        Self { id, events, held: VecDeque::with_capacity(super::obey::COMMANDS_PER_TURN) }
+        Self { id, events, held: VecDeque::with_capacity(super::obey::COMMANDS_PER_TURN), wayward: None }
     }
 
     /// Whether control has not taken what was reported: no more state is given up until it does.
@@ -62,12 +69,24 @@ impl Reports {
             | Event::Ike(_)
             | Event::FirstUse { .. }
             | Event::Lifetime { .. }
+            | Event::UnknownSpi(_)
             | Event::Retired(_) => None,
         });
         match held {
             Some(path) => *path = to,
             None => self.state(Event::Moved { tunnel: moved, path: to }),
         }
+    }
+
+    /// A packet belongs to no SA. Told seldom, for anybody can send one.
+    pub(super) fn unknown_spi(&mut self, now: Instant, spi: u32, packet: &PacketBuf) {
+        if self.wayward.is_some_and(|last| now.since(last) < WAYWARD) {
+            return;
+        }
+        let Some(path) = packet.meta.esp_path() else { return };
+        self.wayward = Some(now);
+        // A full channel has more important things to carry.
+        let _ = self.events.try_send((self.id, Event::UnknownSpi(Wayward { spi, path, len: packet.len() })));
     }
 
     /// Hands over what was held, in order, as far as the channel takes it.

@@ -212,11 +212,14 @@ fn decapsulate(
         if packet.meta.channel.transport().is_none() {
             continue;
         }
-        let verdict = match EspHeader::parse(packet.bytes()).map(|header| sad.find(header.spi)) {
-            None => Err(DropReason::TooShort),
-            Some(Found::Nothing) => Err(DropReason::UnknownSpi),
-            Some(Found::Elsewhere(worker)) => Ok(Fate::Handoff(worker)),
-            Some(Found::Here(slot)) => match sad.inbound_mut(slot) {
+        let Some(header) = EspHeader::parse(packet.bytes()) else {
+            settle(packet, Err(DropReason::TooShort));
+            continue;
+        };
+        let verdict = match sad.find(header.spi) {
+            Found::Nothing => Err(DropReason::UnknownSpi),
+            Found::Elsewhere(worker) => Ok(Fate::Handoff(worker)),
+            Found::Here(slot) => match sad.inbound_mut(slot) {
                 None => Err(DropReason::UnknownSpi),
                 Some(sa) => {
                     let uncharged = sa.uncharged();
@@ -237,6 +240,9 @@ fn decapsulate(
                 }
             },
         };
+        if verdict == Err(DropReason::UnknownSpi) {
+            reports.unknown_spi(now, header.spi, packet);
+        }
         settle(packet, verdict);
     }
     for slot in used.drain(..) {

@@ -28,6 +28,7 @@ fn config(users: Vec<UserSource>, servers: u8) -> Config {
         pfs: Pfs::Optional,
         unity: Unity::default(),
         limits: Limits::default(),
+        reauth: None,
         aggressive_limit: std::num::NonZeroU32::MIN,
     }));
     for (name, access) in [("alice", Access::Open), ("mallory", Access::Locked)] {
@@ -127,6 +128,23 @@ const fn logins(server: usize) -> Door {
 
 const fn books(server: usize) -> Door {
     Door { server, port: Port::Books }
+}
+
+/// One Argon2 computation, and the answer behind it: the time that takes is all that anybody can measure.
+#[test]
+fn every_question_about_a_local_user_is_one_check_whoever_it_is_about() {
+    for (name, password) in
+        [("alice", "alice-pass"), ("alice", "wrong"), ("mallory", "alice-pass"), ("mallory", "wrong"), ("bob", "wrong")]
+    {
+        let config = Arc::new(config(vec![UserSource::Local], 0));
+        let mut desk = Desk::new(config, UNIX_AT_ZERO, Box::new(SeededRandom::new(5)));
+        desk.handle_question(START, question(1, name, password));
+        let Some(Output::Check(check)) = desk.poll_output() else { panic!("{name}: no check") };
+        assert!(desk.poll_output().is_none(), "{name}: something before the check is done");
+        desk.handle_checked(START, check.run());
+        assert!(matches!(desk.poll_output(), Some(Output::Answer(_))), "{name}");
+        assert!(desk.poll_output().is_none(), "{name}");
+    }
 }
 
 #[test]

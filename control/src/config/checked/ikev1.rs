@@ -24,6 +24,8 @@ pub struct LoginV1 {
     pub unity: Unity,
     /// Limits of every session; a user's own win.
     pub limits: Limits,
+    /// How old an ISAKMP SA may get, where the client offers more; `None`: as old as it offers.
+    pub reauth: Option<Duration>,
     /// First messages of aggressive mode that one source may have answered in a second.
     pub aggressive_limit: NonZeroU32,
 }

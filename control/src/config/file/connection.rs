@@ -91,6 +91,8 @@ pub struct V1 {
     pub idle_timeout: Key<Duration>,
     /// From login.
     pub session_timeout: Key<Duration>,
+    /// After which the client is to log in anew.
+    pub reauth_time: Key<Duration>,
     /// In a second, per source.
     pub aggressive_limit: Key<u64>,
     /// Whether quick modes must have a key exchange.
@@ -179,7 +181,7 @@ impl Connection {
 }
 
 /// Keys of IKEv1 connections.
-const V1_KEYS: [&str; 17] = [
+const V1_KEYS: [&str; 18] = [
     "modes",
     "ca",
     "users",
@@ -188,6 +190,7 @@ const V1_KEYS: [&str; 17] = [
     "accounting_interim",
     "idle_timeout",
     "session_timeout",
+    "reauth_time",
     "aggressive_limit",
     "pfs",
     "banner",
@@ -311,6 +314,7 @@ impl V1 {
             accounting_interim: section.get("accounting_interim", &seconds(0, 86_400, "10m")),
             idle_timeout: section.get("idle_timeout", &seconds(0, 2_592_000, "30m")),
             session_timeout: section.get("session_timeout", &seconds(0, 31_536_000, "24h")),
+            reauth_time: section.get("reauth_time", &seconds(0, 31_536_000, "24h")),
             aggressive_limit: section.get("aggressive_limit", &Count { of: "a number of logins", range: 1..=100_000 }),
             pfs: section.get("pfs", &YesOrNo),
             banner: section.get("banner", &BANNER),

@@ -186,9 +186,8 @@ impl Engine {
                 self.sessions.insert(id, Stage::V1(StageV1::Login(login)));
             }
             LoginStep::In(proven, user, rest) => {
-                let id = proven.id;
                 let session = Established::begin(now, &mut self.node, *proven, Some(user));
-                self.begin_v1(now, session);
+                let id = self.begin_v1(now, session);
                 if let (Rest::ForSession, Some(datagram)) = (rest, datagram)
                     && let Some(Stage::V1(StageV1::Established(session))) = self.sessions.remove(&id)
                 {
@@ -217,9 +216,40 @@ impl Engine {
         self.node.timers.set(TimerKey::Session(proven.id), None);
     }
 
-    fn begin_v1(&mut self, now: Instant, session: Established) {
-        self.by_user.entry(UserKey::of(&session)).or_default().insert(session.peer.id);
-        self.settle_v1(now, Box::new(session), Verdict::Stay);
+    /// A login is complete. Comes back: the session that it is in from now on.
+    fn begin_v1(&mut self, now: Instant, session: Established) -> SessionId {
+        let key = UserKey::of(&session);
+        self.by_user.entry(key.clone()).or_default().insert(session.peer.id);
+        let mut session = Box::new(session);
+        if let Some(older) = self.renewed(&key, &session)
+            && let Some(Stage::V1(StageV1::Established(mut older))) = self.sessions.remove(&older)
+        {
+            self.hand_over(now, &key, &mut older, *session);
+            session = older;
+        }
+        session.tell_life_time(now, &mut self.node);
+        let id = session.peer.id;
+        self.settle_v1(now, session, Verdict::Stay);
+        id
+    }
+
+    /// The session whose client has logged in anew and will ask for nothing: the one that comes along the very same path,
+    /// or, where a NAT has given it another port meanwhile, the user's only one from that address.
+    fn renewed(&self, key: &UserKey, newer: &Established) -> Option<SessionId> {
+        if !newer.logs_in_anew() {
+            return None;
+        }
+        let others = self.by_user.get(key)?.iter().filter(|id| **id != newer.peer.id);
+        let paths = others.filter_map(|id| match self.sessions.get(id) {
+            Some(Stage::V1(StageV1::Established(older))) if older.has_service() => Some((*id, older.peer.path)),
+            Some(_) | None => None,
+        });
+        let there: Vec<_> = paths.filter(|(_, path)| path.peer.ip() == newer.peer.path.peer.ip()).collect();
+        let same = there.iter().find(|(_, path)| *path == newer.peer.path);
+        match (same, &there[..]) {
+            (Some((id, _)), _) | (None, [(id, _)]) => Some(*id),
+            (None, _none_or_several) => None,
+        }
     }
 
     /// A message for a session in service.

@@ -251,7 +251,18 @@ impl Tunnel {
                 ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => false,
             };
             if over {
-                tracing::info!(spi_in = %child.spi_in, "nobody has replaced or deleted this child SA in time");
+                match child.stage {
+                    ChildStage::Superseded { .. } => {
+                        tracing::debug!(spi_in = %child.spi_in, "a child SA that was replaced is deleted");
+                    }
+                    ChildStage::Fresh(_)
+                    | ChildStage::Active
+                    | ChildStage::Doomed
+                    | ChildStage::Deleting
+                    | ChildStage::Draining { .. } => {
+                        tracing::info!(spi_in = %child.spi_in, "nobody has replaced this child SA in time");
+                    }
+                }
                 self.doom(now, node, index);
             }
         }

@@ -87,6 +87,8 @@ impl Established {
             service: Service::Nothing { since: now },
             answered: Vec::new(),
             asked: None,
+            yielded: None,
+            unheard: Vec::new(),
             agreed: BTreeMap::new(),
             dpd: Dpd::new(node),
             books: Books::default(),

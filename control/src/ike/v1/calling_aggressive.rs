@@ -3,8 +3,8 @@
 use super::calling::{Come, Next, Reached, Started, Wrong};
 use super::isakmp_sa::{Cookies, IsakmpSa, Phase1, header, in_fragments};
 use super::keys::Transcript;
+use super::life_time::end_of_ours;
 use super::nat::nat_d_hash;
-use super::phase_1::end_of;
 use super::suite::Suite;
 use super::wire::{AuthMethod, Chain, Exchange, Identification, Payload, payload_body};
 use super::{calling_proof, offer, proof};
@@ -97,7 +97,7 @@ pub(super) fn third(
         cipher,
         base,
         client: started.client.clone(),
-        end: end_of(now, node, offer.life.seconds),
+        end: Some(end_of_ours(now, node, offer.life)),
         last: (incoming.bytes.to_vec(), Vec::new()),
     });
     Ok(Next::Proven(Box::new(Reached {

@@ -5,9 +5,9 @@ use super::calling_aggressive::NONCE;
 use super::cipher::{Iv, MessageCipher};
 use super::isakmp_sa::{Cookies, IsakmpSa, Phase1, clear, header, in_fragments};
 use super::keys::{IkeKeys, Skeyid, Transcript};
+use super::life_time::end_of_ours;
 use super::nat::nat_d_hash;
 use super::nat_seen::Traversal;
-use super::phase_1::end_of;
 use super::suite::Suite;
 use super::wire::{Chain, Exchange, Identification, IkeOffer, Payload, Sealed, payload_body};
 use super::{calling_proof, offer, proof};
@@ -134,7 +134,7 @@ pub(super) fn last(
         keys: keys.clone(),
         base: opened.next.clone(),
         client: started.client.clone(),
-        end: end_of(now, node, offer.life.seconds),
+        end: Some(end_of_ours(now, node, offer.life)),
         last: (incoming.bytes.to_vec(), Vec::new()),
     });
     Ok(Next::Proven(Box::new(Reached {

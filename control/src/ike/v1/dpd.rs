@@ -3,6 +3,7 @@
 //! Each try of ours is a message of its own with the same number: a peer that has heard the first may take its very
 //! octets for a repetition and say nothing.
 
+use super::established::Established;
 use super::isakmp_sa::Cookies;
 use super::wire::{Notify, NotifyKind, Payload, Protocol};
 use crate::ike::service::{Node, Patience};
@@ -14,6 +15,8 @@ use std::time::Duration;
 pub(super) struct Dpd {
     /// The highest that the peer asked with.
     theirs: Option<u32>,
+    /// Of our first question.
+    first: u32,
     /// Of our next question.
     next: u32,
     asked: Option<Asked>,
@@ -51,12 +54,14 @@ impl Dpd {
     pub(super) fn new(node: &mut Node) -> Self {
         let bytes = node.random_bytes(3);
         let next = bytes.iter().fold(1, |number, octet| number << 8 | u32::from(*octet));
-        Self { theirs: None, next, asked: None }
+        Self { theirs: None, first: next, next, asked: None }
     }
 
     /// The peer asks with this number: an older one is a replay, but harmless to answer.
     pub(super) fn asked_with(&mut self, number: u32) -> Freshness {
-        if self.theirs.is_some_and(|highest| number <= highest) {
+        // Both ends encrypt with the same keys: a question of ours comes back as well as one of the peer's.
+        let ours = number.wrapping_sub(self.first) < self.next.wrapping_sub(self.first);
+        if ours || self.theirs.is_some_and(|highest| number <= highest) {
             return Freshness::MaybeOld;
         }
         self.theirs = Some(number);
@@ -117,6 +122,18 @@ impl Dpd {
     }
 }
 
+impl Established {
+    /// The peer asks with this number whether we live.
+    pub(super) fn dpd_asked(&mut self, number: u32) -> Freshness {
+        self.dpd.asked_with(number)
+    }
+
+    /// The peer lives, says an answer with this number.
+    pub(super) fn dpd_answered(&mut self, number: u32) -> Freshness {
+        self.dpd.answered_with(number)
+    }
+}
+
 /// R-U-THERE or its answer (RFC 3706 section 5.2).
 pub(super) fn payload(kind: NotifyKind, cookies: Cookies, number: u32) -> Payload {
     let spi = [cookies.initiator.0.to_be_bytes(), cookies.responder.0.to_be_bytes()].concat();
@@ -125,9 +142,13 @@ pub(super) fn payload(kind: NotifyKind, cookies: Cookies, number: u32) -> Payloa
 
 /// The number in one; `None` if it is not about this SA.
 pub(super) fn number(notify: &Notify, cookies: Cookies) -> Option<u32> {
-    let spi = [cookies.initiator.0.to_be_bytes(), cookies.responder.0.to_be_bytes()].concat();
     let number = <[u8; 4]>::try_from(notify.data.as_slice()).ok()?;
-    (notify.spi == spi).then_some(u32::from_be_bytes(number))
+    is_about(notify, cookies).then_some(u32::from_be_bytes(number))
+}
+
+/// Whether a notification is about this ISAKMP SA.
+pub(super) fn is_about(notify: &Notify, cookies: Cookies) -> bool {
+    notify.spi == [cookies.initiator.0.to_be_bytes(), cookies.responder.0.to_be_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -142,7 +163,7 @@ mod tests {
     fn a_quiet_peer_is_asked_with_one_number_until_it_answers_or_counts_as_dead() {
         let patience = Patience { initial: Duration::from_secs(4), factor: 2.0, tries: 2 };
         let delay = Duration::from_secs(30);
-        let mut dpd = Dpd { theirs: None, next: 7, asked: None };
+        let mut dpd = Dpd { theirs: None, first: 7, next: 7, asked: None };
         assert_eq!(dpd.look(at(29), at(0), delay, &patience), Silence::NotYet);
         assert_eq!(dpd.look(at(30), at(0), delay, &patience), Silence::Ask(7));
         assert_eq!(dpd.look(at(34), at(0), delay, &patience), Silence::Ask(7));
@@ -157,8 +178,21 @@ mod tests {
     }
 
     #[test]
+    fn a_question_of_our_own_that_comes_back_proves_nothing() {
+        let patience = Patience { initial: Duration::from_secs(4), factor: 2.0, tries: 2 };
+        let delay = Duration::from_secs(30);
+        let mut dpd = Dpd { theirs: None, first: u32::MAX, next: u32::MAX, asked: None };
+        for (heard, number) in [(0, u32::MAX), (30, 0)] {
+            assert_eq!(dpd.look(at(heard + 30), at(heard), delay, &patience), Silence::Ask(number));
+            assert_eq!(dpd.asked_with(number), Freshness::MaybeOld);
+            assert_eq!(dpd.answered_with(number), Freshness::Fresh);
+        }
+        assert_eq!(dpd.asked_with(1), Freshness::Fresh);
+    }
+
+    #[test]
     fn only_a_higher_number_proves_that_a_question_is_new() {
-        let mut dpd = Dpd { theirs: None, next: 7, asked: None };
+        let mut dpd = Dpd { theirs: None, first: 7, next: 7, asked: None };
         let asked = [5, 5, 4, 6].map(|number| dpd.asked_with(number));
         assert_eq!(asked, [Freshness::Fresh, Freshness::MaybeOld, Freshness::MaybeOld, Freshness::Fresh]);
     }

@@ -25,9 +25,7 @@ impl Established {
 
     /// The dataplane lets go of it, and the books are closed.
     pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Traffic {
-        if let Some(asked) = self.asked.take() {
-            asked.let_go(node);
-        }
+        self.drop_exchanges(node);
         if let Some(again) = self.called.as_mut().and_then(|called| called.again.take()) {
             node.forget_ike_spi(again.spi());
         }

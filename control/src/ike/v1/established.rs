@@ -3,12 +3,14 @@
 use super::asked::Asked;
 use super::books::Books;
 use super::called::Called;
-use super::dpd::{Dpd, Freshness};
+use super::dpd::Dpd;
+use super::expected::Expected;
 use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::login::LoggedIn;
 use super::nat_seen::Traversal;
 use super::phase_1::{Contact, Proven};
 use super::quick_mode::{Agreed, Answered};
+use super::rekey::{Unheard, Yielded};
 use super::wire::{Body, Exchange, Incoming, Payload, parse};
 use super::{informational, mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
@@ -42,6 +44,10 @@ pub(crate) struct Established {
     pub(super) answered: Vec<Answered>,
     /// Our own exchange under way.
     pub(super) asked: Option<Asked>,
+    /// One that made place for the peer's.
+    pub(super) yielded: Option<Yielded>,
+    /// New SAs of ours that the peer has not been heard on.
+    pub(super) unheard: Vec<Unheard>,
     /// What each ESP SA was made of, by our SPI: a rekey offers just that.
     pub(super) agreed: BTreeMap<Spi, Agreed>,
     pub(super) dpd: Dpd,
@@ -58,6 +64,15 @@ pub(super) enum Service {
     Tunnel(Box<Tunnel>),
     /// It has no address yet.
     Nothing { since: Instant },
+}
+
+impl Service {
+    pub(super) fn tunnel(&self) -> Option<&Tunnel> {
+        match self {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            Self::Nothing { .. } => None,
+        }
+    }
 }
 
 /// An ISAKMP SA that another has taken the session over from. It answers, and makes nothing new.
@@ -86,7 +101,7 @@ pub(crate) enum Claim {
 
 /// Which of its ISAKMP SAs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     Current,
     Former(usize),
 }
@@ -123,6 +138,8 @@ impl Established {
             service: Service::Nothing { since: now },
             answered: Vec::new(),
             asked: None,
+            yielded: None,
+            unheard: Vec::new(),
             agreed: BTreeMap::new(),
             dpd: Dpd::new(node),
             books: Books::default(),
@@ -208,7 +225,13 @@ impl Established {
         if !right {
             return stays(node, Ignored::BadHash);
         }
+        if !expected.stands_in(incoming.header.exchange, &chain) {
+            return stays(node, Ignored::UnexpectedExchange);
+        }
         sa.accept(incoming, &opened);
+        if which == Which::Current {
+            self.asked.take_if(|asked| matches!(asked, Asked::LifeTime(_)));
+        }
         let verdict = match (incoming.header.exchange, &expected) {
             (Exchange::QuickMode, Expected::Third { .. }) => {
                 self.fresh(now, node, datagram);
@@ -217,7 +240,7 @@ impl Established {
             }
             (Exchange::QuickMode, Expected::Second { .. }) => {
                 self.fresh(now, node, datagram);
-                rekey::answered(now, node, self, &chain);
+                rekey::answered(now, node, self, message_id, &chain);
                 Verdict::Stay
             }
             (Exchange::QuickMode, Expected::First) if which == Which::Current => {
@@ -250,31 +273,6 @@ impl Established {
             Verdict::Gone(..) => {}
         }
         verdict
-    }
-
-    /// Which hash stands in the next message with this ID.
-    fn expected_hash(&self, which: Which, cookies: Cookies, message_id: u32) -> Expected {
-        // What was answered before another phase 1 took the session over may still be finished.
-        if let Some(answered) = self.answered.iter().find(|answered| answered.is(cookies, message_id)) {
-            return Expected::Third { hash: answered.hash_3.clone() };
-        }
-        let asked = self.asked.as_ref().filter(|_| which == Which::Current);
-        match asked.and_then(|asked| asked.quick_nonce(message_id)) {
-            Some(nonce_i) => Expected::Second { nonce_i },
-            None => Expected::First,
-        }
-    }
-
-    /// The peer has ended one of its ISAKMP SAs.
-    fn deleted(&mut self, node: &mut Node, which: Which) -> Verdict {
-        match which {
-            Which::Current => Verdict::Gone(Cause::PeerDeleted, None),
-            Which::Former(at) => {
-                let Former { sa, .. } = self.former.remove(at);
-                node.forget_ike_spi(sa.spi());
-                Verdict::Stay
-            }
-        }
     }
 
     /// Sends on the current ISAKMP SA.
@@ -359,16 +357,6 @@ impl Established {
         self.books = Books::open(now, node, account, interim);
     }
 
-    /// The peer asks with this number whether we live.
-    pub(super) fn dpd_asked(&mut self, number: u32) -> Freshness {
-        self.dpd.asked_with(number)
-    }
-
-    /// The peer lives, says an answer with this number.
-    pub(super) fn dpd_answered(&mut self, number: u32) -> Freshness {
-        self.dpd.answered_with(number)
-    }
-
     /// An informational message of ours on the ISAKMP SA with these cookies.
     pub(super) fn inform_on(&mut self, now: Instant, node: &mut Node, cookies: Cookies, payload: Payload) {
         let Some(sa) = self.which(cookies).and_then(|which| self.sa_mut(which)) else { return };
@@ -390,11 +378,4 @@ impl Established {
             Which::Former(at) => self.former.get_mut(at).map(|former| &mut former.sa),
         }
     }
-}
-
-/// Which hash is to stand in a message.
-enum Expected {
-    First,
-    Second { nonce_i: Vec<u8> },
-    Third { hash: adit_crypto::secret::SecretBytes },
 }

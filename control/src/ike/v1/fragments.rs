@@ -28,22 +28,20 @@ impl Reassembly {
     /// Takes one; the message if it was the last that was missing. Another number begins another message.
     pub(super) fn add(&mut self, now: Instant, fragment: &Fragment<'_>) -> Result<Option<Vec<u8>>, Ignored> {
         if self.id != fragment.id || self.until.is_none_or(|until| until <= now) {
-            *self = Self { id: fragment.id, ..Self::default() };
+            self.begin_again(fragment.id);
         }
         if self.octets + fragment.data.len() > limits::MAX_REASSEMBLED {
             *self = Self::default();
             return Err(Ignored::FragmentsTooMany);
         }
-        if self.parts.contains_key(&fragment.index) {
-            return Err(Ignored::FragmentRepeated);
-        }
-        if self.last.is_some_and(|last| fragment.index > last) {
-            return Err(Ignored::FragmentMisfit);
+        match self.parts.get(&fragment.index) {
+            Some(held) if held == fragment.data && self.place(fragment.index) == fragment.place => {
+                return Err(Ignored::FragmentRepeated);
+            }
+            None if !self.contradicts(fragment) => {}
+            Some(_) | None => self.begin_again(fragment.id),
         }
         if fragment.place == FragmentPlace::Last {
-            if self.last.is_some() || self.parts.keys().any(|index| *index > fragment.index) {
-                return Err(Ignored::FragmentMisfit);
-            }
             self.last = Some(fragment.index);
         }
         self.until = Some(now + HELD);
@@ -54,6 +52,24 @@ impl Reassembly {
         }
         let whole = std::mem::take(self).parts.into_values().collect::<Vec<_>>().concat();
         Ok(Some(whole))
+    }
+
+    fn begin_again(&mut self, id: u16) {
+        *self = Self { id, ..Self::default() };
+    }
+
+    /// Of one that is held.
+    fn place(&self, index: u8) -> FragmentPlace {
+        if self.last == Some(index) { FragmentPlace::Last } else { FragmentPlace::Inner }
+    }
+
+    /// Whether what is held and this new fragment cannot be of one message. One of the two is not the peer's, and if it is
+    /// this one, the peer's next try makes that good.
+    fn contradicts(&self, fragment: &Fragment<'_>) -> bool {
+        match fragment.place {
+            FragmentPlace::Last => self.last.is_some() || self.parts.keys().any(|index| *index > fragment.index),
+            FragmentPlace::Inner => self.last.is_some_and(|last| fragment.index > last),
+        }
     }
 }
 
@@ -67,4 +83,47 @@ pub(super) fn cut(header: &Header, message: &[u8], most: usize) -> Vec<u8> {
         out.extend(build_fragment(header, &Fragment { id: ID, index, place, data }));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(
+        held: &mut Reassembly,
+        id: u16,
+        index: u8,
+        place: FragmentPlace,
+        data: &[u8],
+    ) -> Result<Option<Vec<u8>>, Ignored> {
+        held.add(Instant::ZERO, &Fragment { id, index, place, data })
+    }
+
+    #[test]
+    fn a_message_is_whole_in_any_order_and_a_repeated_piece_counts_once() {
+        use FragmentPlace::{Inner, Last};
+        let mut held = Reassembly::default();
+        assert_eq!(add(&mut held, 1, 3, Last, b"c"), Ok(None));
+        assert_eq!(add(&mut held, 1, 1, Inner, b"a"), Ok(None));
+        assert_eq!(add(&mut held, 1, 1, Inner, b"a"), Err(Ignored::FragmentRepeated));
+        assert_eq!(add(&mut held, 1, 3, Last, b"c"), Err(Ignored::FragmentRepeated));
+        assert_eq!(add(&mut held, 1, 2, Inner, b"b"), Ok(Some(b"abc".to_vec())));
+        assert_eq!(add(&mut held, 1, 1, Last, b"all"), Ok(Some(b"all".to_vec())));
+    }
+
+    /// Anybody can send a fragment; the peer's own, said once more, must not wait for its end.
+    #[test]
+    fn what_contradicts_takes_the_place_of_what_is_held() {
+        use FragmentPlace::{Inner, Last};
+        for (index, place, data) in [(1, Inner, &b"x"[..]), (1, Last, b"a"), (2, Inner, b"b"), (9, Inner, b"x")] {
+            let mut held = Reassembly::default();
+            add(&mut held, 1, index, place, data).ok();
+            let tries: Vec<_> = (0..2)
+                .flat_map(|_| [add(&mut held, 1, 1, Inner, b"a"), add(&mut held, 1, 2, Last, b"b")])
+                .filter_map(|tried| tried.ok().flatten())
+                .filter(|whole| whole == b"ab")
+                .collect();
+            assert!(!tries.is_empty(), "{index} {place:?}");
+        }
+    }
 }

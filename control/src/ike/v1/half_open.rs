@@ -4,10 +4,11 @@ use super::aggressive::ExpectAggressiveProof;
 use super::client::Client;
 use super::fragments::Reassembly;
 use super::isakmp_sa::{Cookies, IsakmpSa, Phase1};
+use super::life_time::Lives;
 use super::main_mode::ExpectMainProof;
 use super::nat::nat_d_hash;
 use super::nat_seen::Traversal;
-use super::phase_1::{Contact, Proven, end_of};
+use super::phase_1::{Contact, Proven};
 use super::proof;
 use super::wire::{Body, Chain, Exchange, Header, Id, IkeOffer, Incoming, parse};
 use crate::ike::counters::Ignored;
@@ -254,6 +255,10 @@ impl Begun {
             node.ignore(Ignored::UnexpectedExchange);
             return Step::waits(self, expects);
         }
+        if !self.has_answered(&expects, datagram) {
+            node.ignore(Ignored::OtherAddress);
+            return Step::waits(self, expects);
+        }
         match (expects, exchange, &incoming.body) {
             (Expects::KeyExchange, Exchange::MainMode, Body::Clear(chain)) => {
                 match self.exchange_keys(node, datagram, chain) {
@@ -311,6 +316,15 @@ impl Begun {
         }
     }
 
+    /// Whether a message may be an answer to what we have sent. Who has heard us at one address could send its proof from
+    /// a victim's, where all that follows would go, certificates and repetitions too. Ports change, as clients float.
+    fn has_answered(&self, expects: &Expects, datagram: &IkeDatagram) -> bool {
+        match expects {
+            Expects::KeyExchange => true,
+            Expects::MainProof(_) | Expects::AggressiveProof(_) => datagram.path.peer.ip() == self.path.peer.ip(),
+        }
+    }
+
     /// Whether the log has said already why it leads to nothing.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.is_some()
@@ -356,9 +370,12 @@ impl Begun {
     ) -> Proven {
         let (keys, cipher, base) = phase_1;
         let (connection, identity, contact) = who;
-        let end = end_of(now, node, self.offer.life.seconds);
+        let Lives { end, told, quiet } = Lives::new(now, node, connection, (self.since, &self.client), self.offer.life);
         let Self { id, arrival, cookies, client, traversal, offer, worker, .. } = self;
-        let sa = IsakmpSa::new(Phase1 { role: Role::Responder, cookies, keys, cipher, base, client, end, last: said });
+        let role = Role::Responder;
+        let phase_1 = Phase1 { role, cookies, keys, cipher, base, client, end: Some(end), last: said };
+        let mut sa = IsakmpSa::new(phase_1);
+        (sa.life_told, sa.quiet) = (told, quiet);
         let (path, framing) = (datagram.path, datagram.framing);
         let user = proof::wants_user(offer.method);
         Proven { id, arrival, connection, identity, path, framing, worker, sa, traversal, contact, since: now, user }

@@ -5,7 +5,7 @@ use super::dpd::{self, Freshness};
 use super::established::{Established, Service};
 use super::isakmp_sa::Cookies;
 use super::rekey;
-use super::wire::{Chain, Delete, Notify, NotifyKind, Payload};
+use super::wire::{Chain, Delete, LifeTime, Notify, NotifyKind, Payload};
 use crate::ike::service::Node;
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
@@ -87,6 +87,11 @@ fn heard(
             match number.map_or(Freshness::MaybeOld, |number| session.dpd_answered(number)) {
                 Freshness::Fresh => session.fresh(now, node, datagram),
                 Freshness::MaybeOld => {}
+            }
+        }
+        NotifyKind::ResponderLifetime if dpd::is_about(notify, cookies) => {
+            if let Some(life) = LifeTime::read_isakmp(&notify.data) {
+                session.life_time_told(now, life);
             }
         }
         kind if kind.is_error() => {

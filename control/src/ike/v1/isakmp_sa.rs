@@ -7,6 +7,7 @@ use super::cipher::{Iv, MessageCipher, Opened};
 use super::client::Client;
 use super::fragments::{Reassembly, cut};
 use super::keys::IkeKeys;
+use super::life_time::Quiet;
 use super::suite::Suite;
 use super::wire::{Body, Chain, Delete, Exchange, Flags, Header, IkeSpi, Incoming, Payload, Vendor, build};
 use crate::ike::counters::Ignored;
@@ -50,6 +51,10 @@ pub(crate) struct IsakmpSa {
     pub(super) fragments: Reassembly,
     /// Nobody has replaced it by then.
     pub(super) end: Option<Instant>,
+    /// How long it lives, in seconds, if the peer is to be told.
+    pub(super) life_told: Option<u64>,
+    /// When the peer had better not be asked anything.
+    pub(super) quiet: Option<Quiet>,
 }
 
 /// One exchange.
@@ -97,7 +102,8 @@ impl IsakmpSa {
     pub(super) fn new(phase_1: Phase1) -> Self {
         let Phase1 { role, cookies, keys, cipher, base, client, end, last } = phase_1;
         let (recent, spent, fragments) = (VecDeque::new(), VecDeque::new(), Reassembly::default());
-        Self { role, cookies, keys, cipher, base, last, recent, spent, client, fragments, end }
+        let (life_told, quiet) = (None, None);
+        Self { role, cookies, keys, cipher, base, last, recent, spent, client, fragments, end, life_told, quiet }
     }
 
     /// The algorithms.
@@ -270,6 +276,17 @@ impl IsakmpSa {
             self.spent.pop_front();
         }
         self.spent.push_back(message_id);
+    }
+}
+
+/// Whether a message with HASH(1) can be of this exchange, by what it holds. No hash covers the header: whoever changes
+/// the exchange's name on the way must not use up the message ID of the other exchange.
+pub(super) fn begins(exchange: Exchange, chain: &Chain<'_>) -> bool {
+    match exchange {
+        Exchange::QuickMode => chain.sa().is_some(),
+        Exchange::Transaction => chain.iter().filter(|payload| matches!(payload, Payload::ModeConfig(_))).count() == 1,
+        Exchange::Informational => true,
+        Exchange::MainMode | Exchange::Aggressive => false,
     }
 }
 

@@ -8,7 +8,7 @@
 //! ```
 //! Whatever is wrong with user or password, the client hears the same, at the same moment.
 
-use super::isakmp_sa::{Arrived, Cookies, Hashed};
+use super::isakmp_sa::{Arrived, Cookies, Hashed, begins};
 use super::phase_1::{Proven, login_of};
 use super::repeated::Repeated;
 use super::wire::{
@@ -199,11 +199,13 @@ impl Login {
                     return self.let_in(Rest::ForSession);
                 }
                 self.proven.sa.accept(incoming, &opened);
-                self.proven.path = datagram.path;
-                self.proven.framing = datagram.framing;
+                // Another port, not another address: in hybrid mode nobody has proven yet who is asking for all this.
+                if datagram.path.peer.ip() == self.proven.path.peer.ip() {
+                    (self.proven.path, self.proven.framing) = (datagram.path, datagram.framing);
+                }
                 self.answered(now, node, message_id, &config)
             }
-            Exchange::QuickMode if told_in => self.let_in(Rest::ForSession),
+            Exchange::QuickMode if told_in && begins(Exchange::QuickMode, &chain) => self.let_in(Rest::ForSession),
             Exchange::QuickMode | Exchange::MainMode | Exchange::Aggressive => {
                 self.ignore(node, Ignored::UnexpectedExchange)
             }

@@ -58,11 +58,15 @@ pub(super) fn obey(
         ConfigKind::Set => say(now, node, session, message_id, empty(ConfigKind::Ack, config)),
         ConfigKind::Ack => match &session.asked {
             Some(Asked::Push { message_id: ours, .. }) if *ours == message_id => session.asked = None,
-            Some(Asked::Push { .. } | Asked::Quick(_) | Asked::Pull(_)) | None => node.ignore(Ignored::NotAsked),
+            Some(Asked::Push { .. } | Asked::Quick(_) | Asked::LifeTime(_) | Asked::Pull(_)) | None => {
+                node.ignore(Ignored::NotAsked);
+            }
         },
         ConfigKind::Reply => match &session.asked {
             Some(Asked::Pull(pull)) if pull.message_id == message_id => return pull::answered(node, session, config),
-            Some(Asked::Push { .. } | Asked::Quick(_) | Asked::Pull(_)) | None => node.ignore(Ignored::NotAsked),
+            Some(Asked::Push { .. } | Asked::Quick(_) | Asked::LifeTime(_) | Asked::Pull(_)) | None => {
+                node.ignore(Ignored::NotAsked);
+            }
         },
     }
     Verdict::Stay

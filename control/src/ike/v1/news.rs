@@ -1,6 +1,7 @@
 //! What the dataplane tells of a session, and where the peer is.
 
 use super::established::{Established, Service};
+use super::rekey;
 use crate::ike::service::{Behind, Node};
 use adit_dataplane::contract::{
     Command, Direction, EspPath, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, Transport, TunnelKey,
@@ -41,9 +42,7 @@ impl Established {
 
     /// The peer has used one of our SAs for the first time.
     pub(crate) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
-        if let Service::Tunnel(tunnel) = &mut self.service {
-            tunnel.first_use(now, node, spi);
-        }
+        rekey::first_use(now, node, self, spi);
         // Its third message may be under way still: a worker tells of a first packet before it hands over what came
         // with it.
         self.go_on(now, node);

@@ -12,7 +12,6 @@ use crate::ike::service::{Arrival, Node};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeFraming, Path, WorkerId};
 use adit_dataplane::time::Instant;
-use std::time::Duration;
 
 /// Why a first message led to nothing.
 #[derive(Debug)]
@@ -113,13 +112,4 @@ pub(super) fn clear_within(
         clear(cookies, exchange, &payloads)
     };
     (0..=more.len()).rev().map(with).find(|bytes| bytes.len() <= most).unwrap_or_else(|| with(more.len()))
-}
-
-/// How long an SA that was offered for so many seconds may live. What is not said is 28800 seconds (RFC 2407 section
-/// 4.5), and it ends a little later than agreed, for the peer is to replace it in time.
-pub(super) fn end_of(now: Instant, node: &Node, seconds: Option<u64>) -> Option<Instant> {
-    /// Longer than any session; keeps the sum far from the clock's end.
-    const LONGEST: u64 = 10 * 365 * 86_400;
-    let seconds = seconds.unwrap_or(28_800).min(LONGEST);
-    Some(now + Duration::from_secs(seconds) + node.config.ike.over_time)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! initiator --> HDR*, HASH(1), SA, Ni, [KE,] IDci, IDcr
-//! responder <-- HDR*, HASH(2), SA, Nr, [KE,] IDci, IDcr
+//! responder <-- HDR*, HASH(2), SA, Nr, [KE,] IDci, IDcr, [N(RESPONDER-LIFETIME)]
 //! initiator --> HDR*, HASH(3)
 //! ```
 //! We receive on the new SA before the second message leaves, and send on it after the third has come, or the peer's
@@ -14,9 +14,9 @@ use super::isakmp_sa::{Cookies, Hashed};
 use super::keys::{IkeKeys, QuickInput};
 use super::phase_1::login_of;
 use super::quick_choice::{Allowed, QuickChoice, choose, shown};
-use super::rekey;
 use super::repeated::Repeated;
 use super::wire::{Chain, EspOffer, Exchange, Identification, Notify, NotifyKind, Payload, Protocol};
+use super::{life_time, rekey};
 use crate::ike::keys::ChildKeys;
 use crate::ike::narrow::narrow;
 use crate::ike::service::{Child, ChildParts, Node, Retry, Role, Tunnel};
@@ -114,7 +114,7 @@ fn make(
     let allowed = Allowed { proposals: &connection.esp_proposals, login, encapsulation: encapsulation(session) };
     let no_proposal = || Refused(Cause::NoChildProposal, NotifyKind::NoProposalChosen, shown(proposals));
     let QuickChoice { offer, spi_out, mut answer } = choose(proposals, &allowed).ok_or_else(no_proposal)?;
-    rekey::yield_to_peer(node, session, &selectors).map_err(|_ours_goes_first| {
+    rekey::yield_to_peer(now, node, session, &selectors).map_err(|_ours_goes_first| {
         Refused(Cause::ChildLimit, NotifyKind::NoProposalChosen, "while ours is under way".to_owned())
     })?;
     let (public_r, shared) = fresh_secret(node, &offer, chain).ok_or_else(no_proposal)?;
@@ -153,6 +153,7 @@ fn make(
     payloads.extend(public_r.map(Payload::Ke));
     payloads.push(Payload::Id(theirs.clone()));
     payloads.push(Payload::Id(ours.clone()));
+    payloads.extend(life_time::of_esp(&node.config.esp, offer.life, spi_in));
     let bytes = session.sa.say(node, Exchange::QuickMode, message_id, Hashed::Two { nonce_i }, &payloads);
     session.send(now, node, bytes.clone());
     if session.answered.len() >= MOST_UNFINISHED {

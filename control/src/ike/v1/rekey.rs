@@ -6,25 +6,30 @@
 //! we   --> HDR*, HASH(3)
 //! ```
 //! vpnc wants exactly what is running: one proposal with one transform, the same PFS, a nonce of 20 octets. It has one SA
-//! at a time and forgets the old one with its answer, so we send on the new SA right behind the third message: what is
-//! under way at that moment is all that is lost.
+//! at a time and forgets the old one with its answer, so for it we send on the new SA right behind the third message: what
+//! is under way at that moment is all that is lost. Others have the new SA when the third message has come, and it may be
+//! lost: for them we send on the old one until their first packet on the new one says so, or for a while.
 //!
 //! IKEv1 has no rule for two ends that start at once. Who started phase 1 goes first: its quick mode is answered and
-//! ours is given up, or, if that was us, the peer's is refused.
+//! ours is given up, or, if that was us, the peer's is refused. What we gave up may have been answered meanwhile. Then it
+//! is finished all the same, or strongSwan would repeat its answer until it gives the whole ISAKMP SA up; nothing is sent
+//! on it, and soon we delete it.
 
 use super::asked::Asked;
 use super::established::{Established, Service};
 use super::first_quick;
 use super::isakmp_sa::Hashed;
 use super::keys::QuickInput;
+use super::life_time::Quiet;
 use super::offer;
 use super::quick_mode::{Agreed, keys};
 use super::repeated::Repeated;
-use super::wire::{Chain, EspOffer, Exchange, Identification, Payload};
-use crate::ike::service::{Child, ChildParts, Node, Refused, Role, pause};
+use super::wire::{Chain, EspOffer, Exchange, Identification, Payload, Vendor};
+use crate::ike::service::{Child, ChildParts, ChildStage, Node, Refused, Role, Tunnel, pause};
 use adit_crypto::kex::KeyPair;
 use adit_dataplane::contract::{Lane, Selectors, Spi};
 use adit_dataplane::time::Instant;
+use std::time::Duration;
 
 /// What vpnc copies of a nonce, whatever its length.
 const NONCE: usize = 20;
@@ -51,6 +56,30 @@ pub(super) struct QuickAsked {
     pub(super) repeated: Repeated,
 }
 
+/// How long a peer that has the new SA may send nothing on it, until we do. Adit's own choice: who has not heard the third
+/// message repeats the second before (strongSwan: after 4 seconds) and hears it then.
+const UNHEARD: Duration = Duration::from_secs(5);
+/// How long an answer to what we gave up may take, with all the peer's repetitions. Adit's own choice.
+const YIELDED: Duration = Duration::from_secs(60);
+/// How long an SA that nobody needs is received on, for a peer that has just made it.
+const NEEDLESS: Duration = Duration::from_secs(2);
+
+/// How long the old SA stays after we have sent on it last: what is under way may be overtaken by its delete, and strongSwan
+/// takes nothing after that.
+const UNDER_WAY: Duration = Duration::from_secs(1);
+
+/// A new SA of ours that the peer has not been heard on.
+pub(super) struct Unheard {
+    spi_in: Spi,
+    pub(super) until: Instant,
+}
+
+/// A quick mode of ours that made place for the peer's.
+pub(super) struct Yielded {
+    pub(super) quick: Box<QuickAsked>,
+    pub(super) until: Instant,
+}
+
 /// When [`ask_if_time`] has something to do.
 pub(super) fn due(session: &Established) -> Option<Instant> {
     let Service::Tunnel(tunnel) = &session.service else { return None };
@@ -62,10 +91,12 @@ pub(super) fn due(session: &Established) -> Option<Instant> {
 
 /// Starts the next, if it is time.
 pub(super) fn ask_if_time(now: Instant, node: &mut Node, session: &mut Established) {
-    let Service::Tunnel(tunnel) = &session.service else { return };
     if session.asked.is_some() {
         return;
     }
+    let Service::Tunnel(tunnel) = &mut session.service else { return };
+    keep_quiet(now, node, session.sa.quiet, tunnel);
+    let Service::Tunnel(tunnel) = &session.service else { return };
     let plan = if first_quick::due(session).is_some_and(|at| at <= now) {
         first_quick::plan(node, session)
     } else {
@@ -107,16 +138,32 @@ fn ask(now: Instant, node: &mut Node, session: &mut Established, plan: Plan) -> 
     Some(())
 }
 
-/// The peer has answered, and its hash is right.
-pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established, chain: &Chain<'_>) {
-    let quick = match session.asked.take() {
-        Some(Asked::Quick(quick)) => *quick,
-        other @ (Some(Asked::Push { .. } | Asked::Pull(_)) | None) => {
-            session.asked = other;
-            return;
+/// What has grown old waits while the peer had better be left alone, if it can: until half of what its replacing may take is
+/// over.
+fn keep_quiet(now: Instant, node: &Node, quiet: Option<Quiet>, tunnel: &mut Tunnel) {
+    let esp = &node.config.esp;
+    let Some(time) = esp.rekey.time else { return };
+    let half_way = time.mul_f64(f64::midpoint(1.0, esp.hard_factor));
+    for child in tunnel.children.iter_mut().filter(|child| child.is_active() && child.life.is_old(now)) {
+        let latest = (child.since + half_way).min(Quiet::behind(quiet, now));
+        if latest > now {
+            child.life.rekey = Some(latest);
         }
+    }
+}
+
+/// The peer has answered, and its hash is right.
+pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established, message_id: u32, chain: &Chain<'_>) {
+    let asked = session.asked.take_if(|asked| asked.quick_nonce(message_id).is_some());
+    let yielded = session.yielded.take_if(|yielded| yielded.quick.message_id == message_id);
+    let (quick, needed) = match (asked, yielded) {
+        (Some(Asked::Quick(quick)), _) => (*quick, Needed::Yes),
+        (Some(Asked::Push { .. } | Asked::LifeTime(_) | Asked::Pull(_)) | None, Some(yielded)) => {
+            (*yielded.quick, Needed::No)
+        }
+        (Some(Asked::Push { .. } | Asked::LifeTime(_) | Asked::Pull(_)) | None, None) => return,
     };
-    let (spi_in, message_id, first) = (quick.spi_in, quick.message_id, quick.plan.replaces.is_none());
+    let (spi_in, replaces) = (quick.spi_in, quick.plan.replaces);
     let Some((nonce_i, nonce_r)) = install(now, node, session, quick, chain) else {
         tracing::warn!(spi_in = %spi_in, "the peer's answer to our quick mode is not what was offered");
         node.installer.give_back_spi(spi_in);
@@ -126,12 +173,48 @@ pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established,
     session.send(now, node, bytes);
     let Service::Tunnel(tunnel) = &mut session.service else { return };
     let Some(index) = tunnel.child_from(spi_in) else { return };
-    tunnel.switch_to(now, node, index);
     let suite = tunnel.children.get(index).map(|child| tracing::field::display(child.suite));
-    match first {
-        true => tracing::info!(spi_in = %spi_in, esp = suite, "child SA in use"),
-        false => tracing::info!(spi_in = %spi_in, esp = suite, by = "us", "child SA rekeyed"),
+    match replaces {
+        None => tracing::info!(spi_in = %spi_in, esp = suite, "child SA in use"),
+        Some(_) => tracing::info!(spi_in = %spi_in, esp = suite, by = "us", "child SA rekeyed"),
     }
+    let old = replaces.and_then(|replaced| tunnel.child_from(replaced));
+    match (needed, old) {
+        (Needed::No, _) => {
+            tracing::info!(spi_in = %spi_in, "both ends have rekeyed the child SA: ours is one too many");
+            if let Some(child) = tunnel.children.get_mut(index) {
+                child.stage = ChildStage::Superseded { until: now + NEEDLESS };
+            }
+        }
+        (Needed::Yes, Some(old)) if !session.sa.client.is(Vendor::CiscoClientMark) => {
+            session.unheard.push(Unheard { spi_in, until: now + UNHEARD });
+            if let Some(old) = tunnel.children.get_mut(old) {
+                old.life.put_off(now, &mut *node.random, Refused::Altogether);
+            }
+        }
+        (Needed::Yes, Some(_) | None) => tunnel.switch_to(now, node, index),
+    }
+}
+
+/// Whether an SA that we have made is to be used.
+enum Needed {
+    Yes,
+    No,
+}
+
+/// What the peer should have said by now.
+pub(super) fn expire(now: Instant, node: &mut Node, session: &mut Established) {
+    if let Some(Yielded { quick, .. }) = session.yielded.take_if(|yielded| yielded.until <= now) {
+        node.installer.give_back_spi(quick.spi_in);
+    }
+    let Service::Tunnel(tunnel) = &mut session.service else { return };
+    session.unheard.retain(|Unheard { spi_in, until }| {
+        let Some(index) = tunnel.child_from(*spi_in) else { return false };
+        if *until <= now {
+            switch_to(now, node, tunnel, index);
+        }
+        tunnel.children.get(index).is_some_and(Child::is_fresh)
+    });
 }
 
 fn install(
@@ -162,13 +245,32 @@ fn install(
         spi_out,
         suite: offer.suite,
         numbers: offer.numbers,
-        selectors,
+        selectors: Selectors::clone(&selectors),
         role: Role::Initiator,
     };
     let child = Child::install(now, node, parts, &keys).ok()?;
     tunnel.children.push(child);
     session.agreed.insert(spi_in, Agreed { offer, theirs, ours });
     Some((nonce, nonce_r.to_vec()))
+}
+
+/// The peer has used an SA for the first time: it has it, and is sent to on it.
+pub(super) fn first_use(now: Instant, node: &mut Node, session: &mut Established, spi: Spi) {
+    let Service::Tunnel(tunnel) = &mut session.service else { return };
+    if let Some(index) = tunnel.child_from(spi) {
+        switch_to(now, node, tunnel, index);
+    }
+}
+
+/// Sends on it; the old one, if it is for us to delete that, is deleted a little later.
+fn switch_to(now: Instant, node: &mut Node, tunnel: &mut Tunnel, index: usize) {
+    let old: Vec<Spi> = tunnel.children.iter().filter(|child| child.is_active()).map(|child| child.spi_in).collect();
+    tunnel.switch_to(now, node, index);
+    for child in tunnel.children.iter_mut().filter(|child| old.contains(&child.spi_in)) {
+        if matches!(child.stage, ChildStage::Doomed) {
+            child.stage = ChildStage::Superseded { until: now + UNDER_WAY };
+        }
+    }
 }
 
 /// What is old, or missing, is tried again later.
@@ -187,6 +289,7 @@ pub(super) struct OursGoesFirst;
 
 /// The peer starts a quick mode for what we are making ourselves.
 pub(super) fn yield_to_peer(
+    now: Instant,
     node: &mut Node,
     session: &mut Established,
     selectors: &Selectors,
@@ -198,8 +301,12 @@ pub(super) fn yield_to_peer(
     match session.sa.role() {
         Role::Initiator => Err(OursGoesFirst),
         Role::Responder => {
-            if let Some(asked) = session.asked.take() {
-                asked.let_go(node);
+            if let Some(Asked::Quick(quick)) = session.asked.take() {
+                tracing::info!(spi_in = %quick.spi_in, "both ends rekey a child SA at once: the peer's goes first");
+                let before = session.yielded.replace(Yielded { quick, until: now + YIELDED });
+                if let Some(Yielded { quick, .. }) = before {
+                    node.installer.give_back_spi(quick.spi_in);
+                }
             }
             Ok(())
         }

@@ -1,13 +1,14 @@
 //! A client that logs in again keeps its session.
 
 use super::dpd::Dpd;
-use super::established::{Claim, Established, Former, Service};
+use super::established::{Claim, Established, Former, Service, Verdict, Which};
 use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::nat_seen::Traversal;
 use super::quick_mode;
-use super::wire::{Exchange, Payload, mode_config_number, parse};
-use crate::ike::service::{FORMER, Node, Role};
+use super::wire::{Exchange, Payload, Vendor, mode_config_number, parse};
+use crate::ike::service::{Child, FORMER, Node, Role};
 use crate::lease::Ask;
+use crate::session::Cause;
 use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path};
 use adit_dataplane::time::Instant;
 
@@ -42,6 +43,41 @@ impl Established {
         }
     }
 
+    /// Whether this can only be a login anew: vpnc and Cisco's client say "initial contact" whenever they begin, and ask
+    /// for no address and no ESP SA when they do not.
+    pub(crate) fn logs_in_anew(&self) -> bool {
+        self.sa.client.is(Vendor::CiscoClientMark) && !self.is_initial() && !self.has_service()
+    }
+
+    /// The peer has ended one of its ISAKMP SAs.
+    pub(super) fn deleted(&mut self, node: &mut Node, which: Which) -> Verdict {
+        match which {
+            Which::Current if self.means_the_former() => match self.former.pop() {
+                Some(former) => self.forget(node, former),
+                None => Verdict::Stay,
+            },
+            Which::Current => Verdict::Gone(Cause::PeerDeleted, None),
+            Which::Former(at) => {
+                let former = self.former.remove(at);
+                self.forget(node, former)
+            }
+        }
+    }
+
+    fn forget(&self, node: &mut Node, Former { sa, .. }: Former) -> Verdict {
+        node.forget_ike_spi(sa.spi());
+        Verdict::Stay
+    }
+
+    /// Whether a delete of the ISAKMP SA in use is about the one before.
+    ///
+    /// DEVIATES: RFC 2408 section 3.15 knows no such thing. vpnc deletes the former ISAKMP SA as soon as it has logged in
+    /// anew, but names the new one, and goes on with it. When it really leaves it deletes its ESP SAs first.
+    fn means_the_former(&self) -> bool {
+        let in_use = self.service.tunnel().is_some_and(|tunnel| tunnel.children.iter().any(Child::is_active));
+        in_use && !self.former.is_empty() && self.sa.client.is(Vendor::CiscoClientMark)
+    }
+
     /// Another phase 1 of the same user's has come for this session: it goes on under that. The older one stays for a
     /// while, for what is under way and for its delete.
     pub(crate) fn take_over(&mut self, now: Instant, node: &mut Node, newer: Self) {
@@ -66,9 +102,7 @@ impl Established {
     ) {
         let (path, framing) = along;
         let before = std::mem::replace(&mut self.sa, sa);
-        if let Some(asked) = self.asked.take() {
-            asked.let_go(node);
-        }
+        self.drop_exchanges(node);
         let stays = match before.role() {
             // It is for us to say that it is over.
             Role::Initiator => FORMER / 2,

@@ -3,12 +3,13 @@
 use super::asked::Asked;
 use super::dpd::{self, Silence};
 use super::established::{Established, Former, Service, Verdict};
+use super::life_time::Quiet;
 use super::login::LoggedIn;
 use super::phase_1::login_of;
 use super::wire::{Delete, NotifyKind, Payload, Vendor};
 use super::{mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
-use crate::ike::service::{Child, Node, Retry, Role, Tunnel, keepalive_due, keepalive_if_quiet};
+use crate::ike::service::{Child, Node, Retry, Role, keepalive};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;
 use std::time::Duration;
@@ -21,6 +22,7 @@ impl Established {
     /// What is to be done after anything has happened.
     pub(super) fn go_on(&mut self, now: Instant, node: &mut Node) {
         quick_mode::expire(now, node, self);
+        rekey::expire(now, node, self);
         let Service::Tunnel(tunnel) = &mut self.service else { return };
         tunnel.sweep(now, node);
         let doomed = tunnel.take_doomed();
@@ -52,7 +54,6 @@ impl Established {
         self.again_if_time(now, node);
         self.renew_if_time(now, node);
         quick_mode::repeat_if_time(now, node, self);
-        self.send_keepalive(now, node);
         if self.push_at.is_some_and(|at| at <= now) {
             self.push_at = None;
             if let Err(cause) = mode_config::push(now, node, self) {
@@ -72,17 +73,22 @@ impl Established {
             }
             Some(Retry::Dead) => {
                 let needed = self.cannot_do_without();
-                if let Some(asked) = self.asked.take() {
-                    asked.let_go(node);
+                match self.asked.take() {
+                    // Nobody answers that; DPD finds out whether there is anybody.
+                    None | Some(Asked::LifeTime(_)) => {}
+                    Some(asked @ (Asked::Quick(_) | Asked::Push { .. } | Asked::Pull(_))) => {
+                        asked.let_go(node);
+                        if needed || !self.sa.client.is(Vendor::Dpd) {
+                            return Verdict::Gone(Cause::PeerDead, None);
+                        }
+                        rekey::put_off(now, node, self);
+                    }
                 }
-                if needed || !self.sa.client.is(Vendor::Dpd) {
-                    return Verdict::Gone(Cause::PeerDead, None);
-                }
-                rekey::put_off(now, node, self);
             }
         }
         let traffic = self.traffic();
         self.books.look(now, node, traffic);
+        keepalive::send_if_quiet(now, node, &mut self.peer, self.service.tunnel());
         self.ask_if_quiet(now, node)
     }
 
@@ -91,7 +97,7 @@ impl Established {
         match (&self.asked, &self.service) {
             (Some(Asked::Pull(_)), _) => true,
             (Some(Asked::Quick(_)), Service::Tunnel(tunnel)) => !tunnel.in_service(),
-            (Some(Asked::Quick(_) | Asked::Push { .. }) | None, _) => false,
+            (Some(Asked::Quick(_) | Asked::Push { .. } | Asked::LifeTime(_)) | None, _) => false,
         }
     }
 
@@ -113,10 +119,6 @@ impl Established {
         }
     }
 
-    fn send_keepalive(&mut self, now: Instant, node: &mut Node) {
-        keepalive_if_quiet(now, node, &mut self.peer, tunnel_in(&self.service));
-    }
-
     /// Asks the peer whether it lives, unless it is being asked.
     pub(crate) fn probe(&mut self, now: Instant, node: &mut Node) {
         if !self.sa.client.is(Vendor::Dpd) {
@@ -132,6 +134,9 @@ impl Established {
             return Verdict::Stay;
         }
         let (heard, delay, patience) = (self.heard(), node.config.ike.dpd_delay, node.patience());
+        if self.dpd.due(heard, delay).is_some_and(|due| Quiet::behind(self.sa.quiet, due) > now) {
+            return Verdict::Stay;
+        }
         match self.dpd.look(now, heard, delay, &patience) {
             Silence::NotYet => Verdict::Stay,
             Silence::Dead => Verdict::Gone(Cause::PeerDead, None),
@@ -177,7 +182,7 @@ impl Established {
             self.sa.client.is(Vendor::Dpd).then(|| self.dpd.due(self.heard(), node.config.ike.dpd_delay)).flatten();
         let deadlines = [
             tunnel,
-            dpd,
+            dpd.map(|at| Quiet::behind(self.sa.quiet, at)),
             self.childless_end(),
             self.limits.session.map(|most| self.peer.login + most),
             self.limits.idle.map(|most| self.used() + most),
@@ -185,11 +190,13 @@ impl Established {
             self.former.iter().map(|former| former.until).min(),
             quick_mode::due(self),
             self.called.as_ref().and_then(|called| called.due()),
-            keepalive_due(node, &self.peer, tunnel_in(&self.service)),
             self.push_at,
             self.asked.as_ref().map(Asked::due),
             rekey::due(self),
+            self.unheard.iter().map(|one| one.until).min(),
+            self.yielded.as_ref().map(|yielded| yielded.until),
             self.books.due(),
+            keepalive::due(node, &self.peer, self.service.tunnel()),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -215,13 +222,6 @@ impl Established {
             Service::Tunnel(tunnel) => tunnel.empty_since(),
             Service::Nothing { since } => Some(*since),
         }
-    }
-}
-
-fn tunnel_in(service: &Service) -> Option<&Tunnel> {
-    match service {
-        Service::Tunnel(tunnel) => Some(tunnel),
-        Service::Nothing { .. } => None,
     }
 }
 

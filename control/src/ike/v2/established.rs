@@ -5,9 +5,9 @@ use super::ike_sa::IkeSa;
 use super::message_id::Request;
 use super::other_ike::Others;
 use super::shape::notify;
-use super::{create_child, dpd, informational, keepalive};
+use super::{create_child, dpd, informational};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel};
+use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel, keepalive};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
@@ -24,6 +24,8 @@ pub(crate) struct Established {
     pub(super) ike: IkeSa,
     pub(super) others: Others,
     pub(super) service: Service,
+    /// When the peer was told last that it uses an SPI that is unknown here.
+    pub(super) told_unknown: Option<Instant>,
 }
 
 /// What the dataplane does for it.
@@ -39,6 +41,13 @@ pub(super) enum Service {
 }
 
 impl Service {
+    fn tunnel(&self) -> Option<&Tunnel> {
+        match self {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            Self::Childless { .. } => None,
+        }
+    }
+
     /// None so far.
     pub(super) fn childless(now: Instant) -> Self {
         Self::Childless { since: now, traffic: Traffic::default() }
@@ -67,7 +76,7 @@ pub(super) enum Which {
 impl Established {
     /// In service from now on.
     pub(super) fn of(peer: Peer, ike: IkeSa, service: Service) -> Self {
-        Self { peer, ike, others: Others::default(), service }
+        Self { peer, ike, others: Others::default(), service, told_unknown: None }
     }
 
     /// A datagram for one of its IKE SAs.
@@ -308,7 +317,7 @@ impl Established {
             self.peer.sent = now;
         }
         dpd::ask_if_quiet(now, node, self);
-        keepalive::send_if_quiet(now, node, self);
+        keepalive::send_if_quiet(now, node, &mut self.peer, self.service.tunnel());
         Verdict::Stay
     }
 
@@ -321,7 +330,18 @@ impl Established {
         let childless = self.childless_since().map(|since| since + CHILDLESS);
         let (retry, end) = (self.ike.ids.due(), self.ike.life.end);
         let ours = [service, childless, self.others.deadline(), retry, end, self.ask_at()];
-        ours.into_iter().chain([dpd::due(node, self), keepalive::due(node, self)]).flatten().min()
+        ours.into_iter()
+            .chain([dpd::due(node, self), keepalive::due(node, &self.peer, self.service.tunnel())])
+            .flatten()
+            .min()
+    }
+
+    /// Where its packets go.
+    pub(crate) fn esp_path(&self) -> Option<EspPath> {
+        match &self.service {
+            Service::Tunnel(tunnel) => Some(tunnel.path),
+            Service::Childless { .. } => None,
+        }
     }
 
     fn childless_since(&self) -> Option<Instant> {

@@ -1,9 +1,9 @@
-//! INFORMATIONAL requests (RFC 7296 sections 1.4 and 1.4.1): deletes are obeyed, an empty one proves that we live,
-//! notifications that mean nothing to us are ignored.
+//! INFORMATIONAL requests (RFC 7296 sections 1.4 and 1.4.1): deletes are obeyed, an empty one proves that we live, a child SA
+//! that the peer does not know is replaced, notifications that mean nothing to us are ignored.
 
 use super::established::{Established, Service};
 use crate::ike::service::Node;
-use crate::ike::wire::{Delete, Payload, Protocol};
+use crate::ike::wire::{Delete, Notify, NotifyKind, Payload, Protocol};
 use adit_dataplane::contract::Spi;
 use adit_dataplane::time::Instant;
 
@@ -32,6 +32,11 @@ pub(super) fn obey(now: Instant, node: &mut Node, session: &mut Established, pay
     if deletes().any(|delete| delete.protocol == Protocol::Ike) {
         return Done { payloads: Vec::new(), ike_sa: IkeSaFate::Deleted };
     }
+    let unknown = payloads.iter().filter_map(|payload| match payload {
+        Payload::Notify(Notify { kind: NotifyKind::InvalidSpi, data, .. }) => <[u8; 4]>::try_from(&data[..]).ok(),
+        _ => None,
+    });
+    unknown.for_each(|spi_out| replace_child(now, session, u32::from_be_bytes(spi_out)));
     let mut ours = Vec::new();
     for spi_out in deletes().filter(|delete| delete.protocol == Protocol::Esp).flat_map(|delete| &delete.spis) {
         ours.extend(delete_child(now, node, session, *spi_out).map(Spi::get));
@@ -42,6 +47,19 @@ pub(super) fn obey(now: Instant, node: &mut Node, session: &mut Established, pay
         false => vec![Payload::Delete(Delete { protocol: Protocol::Esp, spis: ours })],
     };
     Done { payloads, ike_sa: IkeSaFate::Stays }
+}
+
+/// RFC 7296 section 1.5: the peer does not have what we send on. Both ends have the same after a rekey, or neither.
+fn replace_child(now: Instant, session: &mut Established, spi_out: u32) {
+    let Service::Tunnel(tunnel) = &mut session.service else { return };
+    let Some(index) = tunnel.child_to(spi_out).filter(|index| !tunnel.is_being_replaced(*index)) else { return };
+    if let Some(child) = tunnel.children.get_mut(index) {
+        tracing::info!(
+            spi_out = format_args!("{spi_out:#010x}"),
+            "the peer does not have this child SA: it is replaced"
+        );
+        child.life.rekey = Some(now);
+    }
 }
 
 fn delete_child(now: Instant, node: &mut Node, session: &mut Established, spi_out: u32) -> Option<Spi> {

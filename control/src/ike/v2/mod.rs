@@ -29,7 +29,6 @@ mod first_child;
 mod half_open;
 mod ike_sa;
 mod informational;
-mod keepalive;
 mod login;
 mod make_child;
 pub mod message_id;

@@ -146,7 +146,7 @@ fn put_transforms(out: &mut Vec<u8>, transforms: &[Transform]) {
     }
 }
 
-fn put_attribute(out: &mut Vec<u8>, Attribute { kind, value }: &Attribute) {
+pub(super) fn put_attribute(out: &mut Vec<u8>, Attribute { kind, value }: &Attribute) {
     match value {
         Value::Short(value) => {
             put_u16(out, kind | SHORT_ATTRIBUTE);

@@ -1,0 +1,50 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+
+# fragments_dropped: how many IP fragments the router has dropped. more_dropped THAN.
+fragments_dropped() { in_ns r nft -j list counter inet rig_fragments dropped | jq '.nftables[] | select(.counter) | .counter.packets'; }
+more_dropped() { test "$(fragments_dropped)" -gt "$1"; }
+# joined: how many messages the headend has put together.
+joined() { ctl ike --json | jq .messages_joined; }
+more_joined() { test "$(joined)" -gt "$1"; }
+
+pki_make 4096
+SNAPLEN=64 rig_up
+# The priority is below -400, where conntrack would put the fragments together before anybody sees them.
+in_ns r nft -f - <<'NFT'
+table inet rig_fragments {
+  counter dropped {}
+  chain first {
+    type filter hook prerouting priority -500;
+    ip frag-off & 0x3fff != 0 counter name dropped drop
+    exthdr frag exists counter name dropped drop
+  }
+}
+NFT
+mkdir -p "$RIG_DIR/c1/swanctl/"{x509,x509ca,private}
+cp "$RIG_DIR/pki/alice.crt" "$RIG_DIR/c1/swanctl/x509/"
+cp "$RIG_DIR/pki/ca.crt" "$RIG_DIR/c1/swanctl/x509ca/"
+cp "$RIG_DIR/pki/alice.key" "$RIG_DIR/c1/swanctl/private/"
+STRONGSWAN_MORE='fragment_size = 700' client_start c1
+
+before=$(fragments_dropped)
+hold "without IKE fragmentation the login dies in the router" not connect c1 whole 3
+hold "it was the router that dropped it" more_dropped "$before"
+strongswan_ctl c1 --terminate --ike whole --force >/dev/null || true
+hold "nothing is left of it" within 10 nothing_left
+before=$(fragments_dropped)
+for way in pieces forced; do
+  pieces=$(joined)
+  cut=$(grep -ac 'sent in fragments' "$(headend_log)" || true)
+  hold "$way: the client logs in" connect c1 "$way"
+  hold "$way: the client cut its proof" says "$(client_log c1)" "splitting IKE message .* into [0-9]+ fragments"
+  hold "$way: the headend put it together" more_joined "$pieces"
+  hold "$way: the headend cut its own" says "$(headend_log)" "sent in fragments" $((cut + 1))
+  hold "$way: the client put that together" says "$(client_log c1)" "reassembled fragmented IKE message"
+  hold "$way: one session with one SA pair" answers "1 sessions, 1 SAs" service
+  hold "$way: the inner server answers" reaches c1 "$SERVER4"
+  hold "$way: 20 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 20
+  hold "$way: the client logs out" disconnect c1 "$way"
+  hold "$way: nothing is left" within 5 nothing_left
+done
+hold "the router saw no more IP fragments" answers "$before" fragments_dropped
