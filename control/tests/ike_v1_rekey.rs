@@ -378,3 +378,20 @@ fn a_quick_mode_that_is_never_finished_is_told_to_be_over() {
     assert_eq!(sa.informed(&last.bytes), [Payload::Delete(Delete::Esp(vec![unfinished.spi_out]))]);
     assert_eq!(world.dataplane.tunnel().1.sends_on().spi, old.spi_in, "the older one is still good");
 }
+
+// responder --> HDR*, HASH, N(RESPONDER-LIFETIME)        shorter than what was offered
+#[test]
+fn a_headend_that_wants_a_login_anew_sooner_than_was_offered_gets_it() {
+    for method in [Method::XauthPsk, Method::Psk] {
+        let (mut line, id) = logged_in(method, Mode::Main, |configs| {
+            login_v1(&mut configs[HEADEND]).reauth = Some(Duration::from_secs(120));
+        });
+        let first = line.ends[CALLER].engine.sessions(line.now)[0].ike_spis.clone();
+        for _ in 0..6 {
+            line.pass_with_traffic(Duration::from_secs(100));
+        }
+        assert_eq!(line.ends[CALLER].engine.state(id), Some(SessionState::Up), "{:#?}", line.ladder);
+        assert_ne!(line.ends[CALLER].engine.sessions(line.now)[0].ike_spis, first);
+        line.logout(id);
+    }
+}
