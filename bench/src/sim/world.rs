@@ -6,6 +6,9 @@
 //!                         (loss, duplication, delay)     (again)
 //! ```
 
+mod excuses;
+mod users;
+
 use super::agenda::Agenda;
 use super::chance::Chance;
 use super::datagram::{Body, Datagram};
@@ -19,10 +22,9 @@ use super::script::{Fate, Script};
 use super::silence::Silence;
 use super::trace::{Step, Trace};
 use super::whereabouts::Whereabouts;
-use adit_control::aaa::{Answer, Limits, Profile, QuestionId, Source, Verdict};
+use adit_control::aaa::Answer;
 use adit_control::ike::engine::{Engine, Output};
-use adit_control::ike::wire::Exchange;
-use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Lane, Path, TunnelKey, WorkerId};
+use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Path, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -81,13 +83,6 @@ pub(crate) const NATT_PORT: u16 = 4500;
 
 /// An engine that wants to be called more often in one instant does not move on.
 const MOST_CALLS: u32 = 1000;
-
-/// How long whoever knows the users may take.
-const LONGEST_THOUGHT: Duration = Duration::from_secs(2);
-
-/// By IKEv1 an end tells of an SA that it is to be dropped when it is no more than so long before: the grace for what is
-/// under way, and some more for what is said with it.
-const TOLD: Duration = Duration::from_secs(15);
 
 /// More findings help nobody.
 const MOST_FINDINGS: usize = 100;
@@ -259,31 +254,6 @@ impl World {
         }
     }
 
-    /// Somebody is asked about a user, and takes their time. Everybody may in.
-    fn ask(&mut self, id: HostId, question: QuestionId) {
-        let at = self.now + self.chance.up_to(LONGEST_THOUGHT);
-        let profile = Profile {
-            source: Source::Local,
-            address: None,
-            netmask: None,
-            class: Vec::new(),
-            filter: None,
-            limits: Limits::default(),
-            interim: None,
-            message: None,
-        };
-        let answer = Answer { id: question, verdict: Verdict::Accept(Box::new(profile)) };
-        self.agenda.enter(at, Happening::Judged(id, answer));
-    }
-
-    fn judged(&mut self, id: HostId, answer: Answer) {
-        let now = self.now;
-        let Some(host) = self.hosts.get_mut(id.0) else { return };
-        let Some(machine) = host.machine.as_mut().filter(|_| host.fault != Some(Fault::LosesAnswers)) else { return };
-        machine.engine.handle_answer(now, answer);
-        self.carry_out(id);
-    }
-
     fn send(&mut self, id: HostId, path: Path, body: Body) {
         let now = self.now;
         let datagram = Datagram { from: path.local, to: path.peer, body, sender: id, sent: now };
@@ -381,19 +351,7 @@ impl World {
                     }
                     Receipt::Duplicate => {}
                     Receipt::Late => self.tally.esp_late += 1,
-                    Receipt::Wrong(What::NeverInstalled { spi, sender }) if self.answer_is_lost(id, sender, spi) => {
-                        self.tally.esp_late += 1;
-                    }
-                    Receipt::Wrong(What::NeverInstalled { sender, .. })
-                        if self.silence.untold(sender, id, datagram.sent, TOLD) =>
-                    {
-                        self.tally.esp_late += 1;
-                    }
-                    Receipt::Wrong(What::SentAfterDrop { sender, dropped, .. })
-                        if self.silence.untold(id, sender, dropped, TOLD) =>
-                    {
-                        self.tally.esp_late += 1;
-                    }
+                    Receipt::Wrong(what) if self.is_excused(id, datagram.sent, &what) => self.tally.esp_late += 1,
                     Receipt::Wrong(what) => self.find(id, what),
                 }
             }
@@ -401,15 +359,6 @@ impl World {
             Body::Ike { .. } | Body::Esp(_) => self.tally.unheard += 1,
         }
         self.carry_out(id);
-    }
-
-    /// Whether loss or delay explains that `receiver` does not have an SA that `sender` sends on: it asked for one and
-    /// has no answer. In a tunnel's first lane that is no reason to send on it at once: there the sender must wait until
-    /// it knows better (RFC 7296 section 2.8), unless its older SA comes to its end while the question is repeated.
-    fn answer_is_lost(&self, receiver: HostId, sender: HostId, spi: u32) -> bool {
-        let lane = self.machine(sender).and_then(|machine| machine.dataplane.lane_of(spi));
-        let asked = self.questions.asked(receiver, sender, Exchange::CreateChildSa);
-        asked > if lane == Some(Lane::FIRST) { 1 } else { 0 }
     }
 
     fn wakes(&mut self, id: HostId) {
