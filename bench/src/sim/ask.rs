@@ -4,6 +4,7 @@ use super::chance::Odds;
 use super::collisions::{Act, SETTINGS, collide_all};
 use super::crowd::{self, Plan, Report};
 use super::host::Fault;
+use super::settings::Version;
 use clap::Args;
 use std::process::ExitCode;
 
@@ -25,6 +26,9 @@ pub(crate) struct Ask {
     /// Share that it delays by up to three seconds
     #[arg(long, default_value_t = Odds::per_mille(20))]
     straggling: Odds,
+    /// Share of initiators that come by IKEv1
+    #[arg(long, default_value_t = Odds::NEVER)]
+    ikev1: Odds,
     /// Write down the messages of this initiator, counted from 0
     #[arg(long)]
     follow: Option<usize>,
@@ -42,7 +46,7 @@ pub(crate) struct Ask {
 /// Runs what is asked for; fails if anything was found.
 pub(crate) fn main(ask: &Ask) -> ExitCode {
     if ask.collisions {
-        return collisions();
+        return collisions(if ask.ikev1 == Odds::NEVER { Version::V2 } else { Version::V1 });
     }
     let mut sound = true;
     for seed in (ask.seed..).zip(0..ask.runs).map(|(seed, _)| seed) {
@@ -61,7 +65,7 @@ pub(crate) fn main(ask: &Ask) -> ExitCode {
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn collisions() -> ExitCode {
+fn collisions(version: Version) -> ExitCode {
     let configs = match SETTINGS.configs() {
         Ok(configs) => configs,
         Err(errors) => {
@@ -70,8 +74,8 @@ fn collisions() -> ExitCode {
         }
     };
     let (mut cases, mut wrong) = (0, 0);
-    for act in Act::ALL {
-        collide_all(act, &configs, |case, outcome| {
+    for act in Act::of(version) {
+        collide_all(*act, version, &configs, |case, outcome| {
             cases += 1;
             if !outcome.findings.is_empty() {
                 wrong += 1;
@@ -91,6 +95,7 @@ impl Ask {
             loss: self.loss,
             duplication: self.duplication,
             straggling: self.straggling,
+            ikev1: self.ikev1,
             follow: self.follow,
             fault: self.fault,
             ..Plan::new(seed, self.initiators)

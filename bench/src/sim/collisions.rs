@@ -17,10 +17,10 @@ use super::neighbourhood::{Address, HEADEND_V4};
 use super::network::Network;
 use super::person::{Person, engine};
 use super::script::{Matching, Script};
-use super::settings::{Configs, Settings};
+use super::settings::{Configs, Settings, Version};
 use super::world::World;
 use adit_control::ike::engine::{Contact, Engine};
-use adit_control::session::{SessionId, SessionState};
+use adit_control::session::{SessionId, SessionState, SessionView};
 use adit_dataplane::contract::Spi;
 use adit_dataplane::time::Instant;
 use std::net::IpAddr;
@@ -33,10 +33,23 @@ pub(crate) enum Act {
     RekeyIke,
     DeleteChild,
     DeleteIke,
+    /// IKEv1's DPD.
+    Probe,
 }
 
 impl Act {
-    pub(crate) const ALL: [Self; 4] = [Self::RekeyChild, Self::RekeyIke, Self::DeleteChild, Self::DeleteIke];
+    /// What ends can start by this version. By IKEv1 a new IKE SA is another phase 1.
+    pub(crate) const fn of(version: Version) -> &'static [Self] {
+        match version {
+            Version::V2 => &[Self::RekeyChild, Self::RekeyIke, Self::DeleteChild, Self::DeleteIke],
+            Version::V1 => &[Self::RekeyChild, Self::RekeyIke, Self::DeleteChild, Self::DeleteIke, Self::Probe],
+        }
+    }
+
+    /// Whether this end can. Phase 1 of IKEv1 is for who has called.
+    fn is_for(self, version: Version, end: HostId) -> bool {
+        (version, self, end) != (Version::V1, Self::RekeyIke, HostId::HEADEND)
+    }
 }
 
 /// Which end starts what.
@@ -52,6 +65,7 @@ const CLIENT: HostId = HostId(1);
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Collision {
+    pub(crate) version: Version,
     pub(crate) seed: u64,
     pub(crate) first: Start,
     pub(crate) second: Start,
@@ -79,7 +93,9 @@ const BUSY: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(200);
 /// What comes later is nobody's collision any more.
 const MOST_MESSAGES: usize = 14;
+/// Until it is up: a login by IKEv1 waits for whoever knows the user.
 const BEFORE: Duration = Duration::from_secs(3);
+const BEFORE_V1: Duration = Duration::from_secs(6);
 const CLIENTS_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
 
 /// Nothing is rekeyed but on demand.
@@ -94,10 +110,14 @@ fn collide(case: &Collision, configs: &Configs) -> Option<Outcome> {
     world.switch_on(headend, engine(&configs.headend, &mut chance));
     let host = world.add_host(Network::INTERNET, &[CLIENTS_ADDRESS], line.clone(), line);
     let address = Address { host, own: CLIENTS_ADDRESS, headend: HEADEND_V4, nat: None };
-    let mut person = Person::new(0, address, &configs.client, &mut chance)?;
+    let mut person = Person::new(0, address, configs, case.version, &mut chance)?;
     person.start(&mut world, &mut chance);
     person.call(&mut world, Contact::Further);
-    flow(&mut world, &person, BEFORE);
+    let before = match case.version {
+        Version::V1 => BEFORE_V1,
+        Version::V2 => BEFORE,
+    };
+    flow(&mut world, &person, before);
 
     world.script = Script::losing(Matching::AnyIke, &case.lost);
     let before = world.tally.ike;
@@ -118,12 +138,16 @@ fn offsets() -> impl Iterator<Item = Duration> {
 
 /// Shows `judge` what this act of one end's, and then any of the other's, leads to: at every offset, without loss and
 /// with the loss of each message in turn.
-pub(crate) fn collide_all(act: Act, configs: &Configs, mut judge: impl FnMut(&Collision, &Outcome)) {
+pub(crate) fn collide_all(act: Act, version: Version, configs: &Configs, mut judge: impl FnMut(&Collision, &Outcome)) {
     for (end, other) in [(CLIENT, HostId::HEADEND), (HostId::HEADEND, CLIENT)] {
-        for (second, later) in Act::ALL.into_iter().flat_map(|act| offsets().map(move |later| (act, later))) {
+        let seconds = Act::of(version).iter().filter(|second| second.is_for(version, other));
+        if !act.is_for(version, end) {
+            continue;
+        }
+        for (second, later) in seconds.flat_map(|act| offsets().map(move |later| (*act, later))) {
             let (first, second) = (Start { end, act }, Start { end: other, act: second });
             let seed = u64::from(later.subsec_millis()) + 1;
-            let mut case = Collision { seed, first, second, later, lost: Vec::new() };
+            let mut case = Collision { version, seed, first, second, later, lost: Vec::new() };
             let Some(outcome) = collide(&case, configs) else { continue };
             judge(&case, &outcome);
             for lost in 0..outcome.messages.min(MOST_MESSAGES) {
@@ -152,7 +176,7 @@ fn left_by(one: Act, other: Act) -> &'static [Wants] {
     match (one, other) {
         (Act::DeleteIke, _) | (_, Act::DeleteIke) => &[Wants::Gone],
         (Act::DeleteChild, _) | (_, Act::DeleteChild) => &[Wants::Gone, UP],
-        (Act::RekeyChild | Act::RekeyIke, Act::RekeyChild | Act::RekeyIke) => &[UP],
+        (Act::RekeyChild | Act::RekeyIke | Act::Probe, Act::RekeyChild | Act::RekeyIke | Act::Probe) => &[UP],
     }
 }
 
@@ -160,7 +184,8 @@ fn act(world: &mut World, Start { end, act }: Start) {
     let now = world.now();
     let Some(machine) = world.machine(end) else { return };
     let sessions = machine.engine.sessions(now);
-    let up = sessions.iter().find(|session| session.state == SessionState::Up);
+    let is_up = |session: &&SessionView| session.state == SessionState::Up && !session.addresses.is_empty();
+    let up = sessions.iter().find(is_up);
     let Some(id) = up.and_then(|session| session.id.strip_prefix('s')?.parse().ok()).map(SessionId) else { return };
     world.with_engine(end, |now, engine| start(now, engine, id, act));
 }
@@ -178,6 +203,7 @@ fn start(now: Instant, engine: &mut Engine, id: SessionId, act: Act) {
             }
         }
         Act::DeleteIke => engine.disconnect(now, id),
+        Act::Probe => engine.probe(now, id),
     }
 }
 

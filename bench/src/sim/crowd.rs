@@ -10,7 +10,7 @@ use super::model::{self, Headend, Wants};
 use super::neighbourhood::Neighbourhood;
 use super::person::{Person, engine};
 use super::questions::InVain;
-use super::settings::Settings;
+use super::settings::{Settings, Version};
 use super::trace::TraceHash;
 use super::world::{Tally, World};
 use adit_control::config::ConfigErrors;
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) loss: Odds,
     pub(crate) duplication: Odds,
     pub(crate) straggling: Odds,
+    /// Share of people who come by IKEv1.
+    pub(crate) ikev1: Odds,
     pub(crate) settings: Settings,
     /// The headend makes this mistake.
     pub(crate) fault: Option<Fault>,
@@ -45,6 +47,7 @@ impl Plan {
             loss: Odds::per_mille(20),
             duplication: Odds::per_mille(20),
             straggling: Odds::per_mille(20),
+            ikev1: Odds::NEVER,
             settings: Settings { rekey_ike: 240, rekey_child: 100, dpd_delay: 60 },
             fault: None,
             follow: None,
@@ -159,7 +162,8 @@ impl Crowd {
         let mut people = Vec::with_capacity(plan.people);
         for number in 0..plan.people {
             let address = neighbourhood.move_in(&mut world, &mut chance);
-            people.extend(address.and_then(|address| Person::new(number, address, &configs.client, &mut chance)));
+            let version = if chance.happens(plan.ikev1) { Version::V1 } else { Version::V2 };
+            people.extend(address.and_then(|address| Person::new(number, address, &configs, version, &mut chance)));
         }
         let agenda = Agenda::default();
         Ok(Self { world, people, agenda, chance, deeds: Deeds::default(), most_sessions: 0 })
@@ -302,12 +306,20 @@ impl Crowd {
     fn call_again(&mut self, number: usize) {
         let Some(person) = self.people.get_mut(number) else { return };
         let (host, since) = (person.address.host, person.called);
-        let in_vain = InVain { times: Settings::TRIES + 1, since, half_open: Settings::HALF_OPEN };
-        if !self.world.questions.unanswered(host, HostId::HEADEND, in_vain) {
+        let times = Settings::TRIES + 1;
+        let explained = match person.version {
+            Version::V1 => self.world.silence.in_vain(host, HostId::HEADEND, times, since),
+            Version::V2 => {
+                let in_vain = InVain { times, since, half_open: Settings::HALF_OPEN };
+                self.world.questions.unanswered(host, HostId::HEADEND, in_vain)
+            }
+        };
+        if !explained {
             self.world.find(host, What::NotUp(person.subscriber.identity.clone()));
         }
         self.deeds.calls_again += 1;
         self.world.questions.forget(host);
+        self.world.silence.forget(host);
         person.call(&mut self.world, Contact::Initial);
     }
 
@@ -317,6 +329,7 @@ impl Crowd {
         let Some(headend) = Headend::look(&self.world) else { return };
         let since = Instant::from_nanos((self.world.now() - (Instant::ZERO + LONGEST_WAIT)).as_nanos() as u64);
         let asking = self.world.questions.waiting(HostId::HEADEND, Exchange::CreateChildSa, since);
+        let asking = asking + self.world.silence.asking(HostId::HEADEND, since);
         let wrong = [headend.leases(), model::books_are_right(&headend, machine, asking)];
         self.most_sessions = self.most_sessions.max(machine.engine.holdings().sessions);
         for what in wrong.into_iter().filter_map(Result::err) {

@@ -1,6 +1,7 @@
 //! What travels: UDP datagrams of IKE, ESP and NAT keepalives.
 
 use super::host::HostId;
+use adit_control::ike::v1::wire as v1;
 use adit_control::ike::wire::{Exchange, Header, parse_header};
 use adit_dataplane::contract::IkeFraming;
 use adit_dataplane::time::Instant;
@@ -82,10 +83,18 @@ impl Body {
         Self::UDP_AND_IPV4 + udp
     }
 
-    /// The IKE header, if it has one.
+    /// The header of IKEv2, if it has one.
     pub(crate) fn ike_header(&self) -> Option<Header> {
         match self {
             Self::Ike { bytes, .. } => parse_header(bytes).ok(),
+            Self::Esp(_) | Self::Keepalive => None,
+        }
+    }
+
+    /// The header of IKEv1, if it has one.
+    pub(crate) fn v1_header(&self) -> Option<v1::Header> {
+        match self {
+            Self::Ike { bytes, .. } => v1::parse_header(bytes).ok(),
             Self::Esp(_) | Self::Keepalive => None,
         }
     }

@@ -4,6 +4,7 @@
 use super::datagram::{Datagram, Esp};
 use super::finding::What;
 use super::sa::{Inbound, Opened, Outbound};
+use adit_control::aaa::QuestionId;
 use adit_control::ike::engine::Output;
 use adit_dataplane::contract::*;
 use adit_dataplane::time::Instant;
@@ -50,6 +51,7 @@ pub(crate) enum Errand {
     Nothing,
     Ike(IkeDatagram),
     Keepalive(Keepalive),
+    Ask(QuestionId),
 }
 
 /// What became of an ESP packet.
@@ -100,7 +102,8 @@ impl Dataplane {
                 return Ok(Errand::Nothing);
             }
             Output::Command(worker, command) => (worker, command),
-            Output::Ask(_) | Output::Account(_) => return Ok(Errand::Nothing),
+            Output::Ask(question) => return Ok(Errand::Ask(question.id)),
+            Output::Account(_) => return Ok(Errand::Nothing),
         };
         match command {
             Command::AddTunnel(spec) => self.add_tunnel(&spec)?,
@@ -221,7 +224,7 @@ impl Dataplane {
         let living = |serial: Serial| self.tunnels.values().any(|tunnel| tunnel.serial == serial);
         match self.were.get(&spi) {
             Some((dropped, serial)) if living(*serial) && datagram.sent > *dropped => {
-                Receipt::Wrong(What::SentAfterDrop { spi, sender: datagram.sender })
+                Receipt::Wrong(What::SentAfterDrop { spi, sender: datagram.sender, dropped: *dropped })
             }
             Some(_) => Receipt::Late,
             // The answer to IKE_AUTH may be lost while packets from the other end already come.

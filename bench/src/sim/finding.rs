@@ -32,6 +32,7 @@ pub(crate) enum What {
     SentAfterDrop {
         spi: Spi,
         sender: HostId,
+        dropped: Instant,
     },
     /// Both ends have the SA and disagree on its keys.
     OtherKeys {
@@ -70,7 +71,9 @@ impl fmt::Display for What {
             Self::NeverInstalled { spi, sender } => {
                 write!(f, "{sender} sends on an SPI that was never installed ({spi:#010x})")
             }
-            Self::SentAfterDrop { spi, sender } => write!(f, "{sender} sends on an SA that has been dropped ({spi})"),
+            Self::SentAfterDrop { spi, sender, dropped: _ } => {
+                write!(f, "{sender} sends on an SA that has been dropped ({spi})")
+            }
             Self::OtherKeys { spi } => write!(f, "the ends have different keys for one SA ({spi})"),
             Self::LeaseTwice(which) => write!(f, "one inner address, two sessions: {which}"),
             Self::WrongRoute(which) => write!(f, "an inner address leads elsewhere than to its session: {which}"),

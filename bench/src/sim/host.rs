@@ -67,6 +67,16 @@ pub(crate) enum Fault {
     ForgetsRetired,
     /// An SA is gone as soon as there is another.
     BreaksBeforeMake,
+    /// What AAA says about users gets lost.
+    LosesAnswers,
+}
+
+impl Fault {
+    /// Whether a world without IKEv1 can show it.
+    #[cfg(test)]
+    pub(crate) fn shows_by_ikev2(self) -> bool {
+        self != Self::LosesAnswers
+    }
 }
 
 impl Host {

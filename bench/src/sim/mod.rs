@@ -28,6 +28,7 @@ mod questions;
 mod sa;
 mod script;
 mod settings;
+mod silence;
 mod trace;
 mod whereabouts;
 mod world;

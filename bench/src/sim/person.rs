@@ -4,14 +4,16 @@ use super::chance::Chance;
 use super::host::HostId;
 use super::model::{Subscriber, Wants};
 use super::neighbourhood::Address;
+use super::settings::{Configs, Version};
 use super::world::{IKE_PORT, NATT_PORT, World};
 use adit_control::config::checked::Config;
-use adit_control::ike::engine::{Call, Contact, Engine};
+use adit_control::ike::engine::{Call, CallV1, Contact, Credentials, Engine, Mode};
 use adit_control::ike::narrow::{selector_of_address, selector_of_net};
 use adit_control::ike::wire::Id;
 use adit_control::lease::{Ask, Want};
 use adit_control::session::{SessionId, SessionState};
 use adit_crypto::random::SeededRandom;
+use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::{ClusterSlot, Path, Selectors, SpiLayout};
 use adit_dataplane::time::Instant;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +21,8 @@ use std::sync::Arc;
 
 /// One of many.
 pub(crate) struct Person {
+    pub(crate) version: Version,
+    mode: Mode,
     pub(crate) address: Address,
     pub(crate) subscriber: Subscriber,
     pub(crate) session: Option<SessionId>,
@@ -49,21 +53,38 @@ pub(crate) fn engine(config: &Arc<Config>, chance: &mut Chance) -> Engine {
 
 impl Person {
     /// Not at home yet. `None` only if the name cannot be an identity.
-    pub(crate) fn new(number: usize, address: Address, config: &Arc<Config>, chance: &mut Chance) -> Option<Self> {
+    pub(crate) fn new(
+        number: usize,
+        address: Address,
+        configs: &Configs,
+        version: Version,
+        chance: &mut Chance,
+    ) -> Option<Self> {
         let name = format!("p{number}@sim");
         let want = match chance.below(4) {
             0 => Want { v4: Ask::Any, v6: Ask::Nothing },
             1 => Want { v4: Ask::Nothing, v6: Ask::Any },
             _ => Want { v4: Ask::Any, v6: Ask::Any },
         };
+        let (identity, want, mode) = match version {
+            Version::V2 => (Id::parse(&name).ok()?, want, Mode::default()),
+            // IKEv1 gives no IPv6 addresses here, and names the user later.
+            Version::V1 => {
+                let want = Want { v4: Ask::Any, v6: Ask::Nothing };
+                let mode = *chance.one_of(&[Mode::Aggressive, Mode::Main])?;
+                (Id::parse("keyid:subscribers").ok()?, want, mode)
+            }
+        };
         Some(Self {
+            version,
+            mode,
             address,
             subscriber: Subscriber { host: address.host, identity: name.clone(), wants: Wants::Gone },
             session: None,
             called: Instant::ZERO,
-            identity: Id::parse(&name).ok()?,
+            identity,
             want,
-            config: Arc::clone(config),
+            config: Arc::clone(configs.client(version)),
         })
     }
 
@@ -86,11 +107,18 @@ impl Person {
             natt: path(NATT_PORT),
             want: self.want,
             contact,
+            v1: CallV1 { mode: self.mode, user: Some(self.user()), authorities: None },
         };
         self.called = world.now();
         self.subscriber.wants = Wants::Up { children: 1 };
         let called = world.with_engine(self.address.host, |now, engine| engine.connect(now, call));
         self.session = called.and_then(Result::ok);
+    }
+
+    /// Who logs in after phase 1, by IKEv1.
+    fn user(&self) -> Credentials {
+        let password = SecretBytes::from(&b"a simulated password"[..]);
+        Credentials { user: self.subscriber.identity.clone(), password, passcode: None }
     }
 
     /// Wants one more child SA, for a part of what is behind the headend.

@@ -18,7 +18,25 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone)]
 pub(crate) struct Configs {
     pub(crate) headend: Arc<Config>,
-    pub(crate) client: Arc<Config>,
+    v2: Arc<Config>,
+    v1: Arc<Config>,
+}
+
+/// By which version of IKE a client comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    V2,
+}
+
+impl Configs {
+    /// A client's.
+    pub(crate) fn client(&self, version: Version) -> &Arc<Config> {
+        match version {
+            Version::V1 => &self.v1,
+            Version::V2 => &self.v2,
+        }
+    }
 }
 
 /// After its time to be rekeyed a child SA of these short-lived worlds lives longer than an end asks before it gives up
@@ -31,12 +49,13 @@ impl Settings {
     /// How long a login may be unfinished; in the text below.
     pub(crate) const HALF_OPEN: Duration = Duration::from_secs(30);
 
-    /// For both kinds of end.
+    /// For all kinds of end.
     pub(crate) fn configs(&self) -> Result<Configs, ConfigErrors> {
-        Ok(Configs { headend: self.headend()?, client: self.client()? })
+        Ok(Configs { headend: self.headend()?, v2: self.v2()?, v1: self.v1()? })
     }
 
     fn headend(&self) -> Result<Arc<Config>, ConfigErrors> {
+        // The world answers for the users; the one here is nobody.
         self.config(
             r#"
             [node]
@@ -44,18 +63,35 @@ impl Settings {
             [[pool]]
             name = "all"
             addresses = ["10.64.0.0/14", "fd64::/64"]
+            [[user]]
+            name = "nobody"
+            password_hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA"
             [[connection]]
             name = "subscribers"
             remote_ids = ["*@sim"]
             psk = "a simulated secret"
             pools = ["all"]
             networks = ["10.20.0.0/24", "fd20::/64"]
+            ike_proposals = ["aes128gcm16-prfsha256-x25519"]
+            esp_proposals = ["aes128gcm16"]
+            [[connection]]
+            name = "subscribers by IKEv1"
+            ike = "v1"
+            auth = "xauth-psk"
+            remote_ids = ["keyid:subscribers"]
+            psk = "a simulated group's secret"
+            users = ["local"]
+            pools = ["all"]
+            networks = ["10.20.0.0/24"]
+            aggressive_limit = 1000
+            ike_proposals = ["aes128-sha256-ecp256"]
+            esp_proposals = ["aes128gcm16"]
             "#,
         )
     }
 
     /// A client's only connection is the one it calls.
-    fn client(&self) -> Result<Arc<Config>, ConfigErrors> {
+    fn v2(&self) -> Result<Arc<Config>, ConfigErrors> {
         self.config(
             r#"
             [node]
@@ -69,6 +105,37 @@ impl Settings {
             psk = "a simulated secret"
             pools = ["none"]
             networks = ["10.20.0.0/24", "fd20::/64"]
+            ike_proposals = ["aes128gcm16-prfsha256-x25519"]
+            esp_proposals = ["aes128gcm16"]
+            "#,
+        )
+    }
+
+    /// The same by IKEv1. Only UDP travels in these worlds.
+    fn v1(&self) -> Result<Arc<Config>, ConfigErrors> {
+        self.config(
+            r#"
+            [node]
+            identity = "nobody@sim"
+            [listen]
+            native_esp = false
+            [[pool]]
+            name = "none"
+            addresses = ["192.0.2.0/29"]
+            [[user]]
+            name = "nobody"
+            password_hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA"
+            [[connection]]
+            name = "headend"
+            ike = "v1"
+            auth = "xauth-psk"
+            remote_ids = ["headend.sim"]
+            psk = "a simulated group's secret"
+            users = ["local"]
+            pools = ["none"]
+            networks = ["10.20.0.0/24"]
+            ike_proposals = ["aes128-sha256-ecp256"]
+            esp_proposals = ["aes128gcm16"]
             "#,
         )
     }
@@ -77,8 +144,6 @@ impl Settings {
         let Self { rekey_ike, rekey_child, dpd_delay } = self;
         let text = format!(
             r#"{who}
-            ike_proposals = ["aes128gcm16-prfsha256-x25519"]
-            esp_proposals = ["aes128gcm16"]
             [workers]
             count = 2
             [ike]

@@ -2,6 +2,7 @@
 
 use super::datagram::{Body, Datagram, Direction, direction};
 use super::host::HostId;
+use adit_control::ike::v1::wire as v1;
 use adit_control::ike::wire::Exchange;
 use adit_dataplane::time::Instant;
 use std::collections::BTreeSet;
@@ -48,6 +49,7 @@ impl Trace {
         datagram.body.hash(&mut self.hasher);
         let Some(follow) = self.follow else { return };
         let spi = datagram.body.ike_header().map(|header| header.initiator_spi.0);
+        let spi = spi.or_else(|| datagram.body.v1_header().map(|header| header.initiator_cookie.0));
         if datagram.sender == follow {
             self.followed_spis.extend(spi);
         }
@@ -73,6 +75,11 @@ impl Trace {
     }
 }
 
+fn v1_message(header: v1::Header) -> String {
+    let (cookie, id) = (header.initiator_cookie.0 >> 48, header.message_id);
+    format!("{} {id:08x} on {cookie:04x}…", header.exchange.name())
+}
+
 fn seconds(now: Instant) -> String {
     format!("{:>10.4}", now.since(Instant::ZERO).as_secs_f64())
 }
@@ -93,7 +100,7 @@ fn rung(now: Instant, host: HostId, step: Step, datagram: &Datagram) -> String {
             let (spi_i, id) = (header.initiator_spi.0 >> 48, header.message_id);
             format!("{exchange} {half} {id} on {spi_i:04x}…")
         }
-        (Body::Ike { .. }, None) => "not IKE".to_owned(),
+        (Body::Ike { .. }, None) => datagram.body.v1_header().map_or_else(|| "not IKE".to_owned(), v1_message),
         (Body::Esp(esp), _) => format!("ESP {:#010x} {}", esp.spi, esp.sequence),
         (Body::Keepalive, _) => "keepalive".to_owned(),
     };

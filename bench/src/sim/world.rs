@@ -6,6 +6,9 @@
 //!                         (loss, duplication, delay)     (again)
 //! ```
 
+mod excuses;
+mod users;
+
 use super::agenda::Agenda;
 use super::chance::Chance;
 use super::datagram::{Body, Datagram};
@@ -16,11 +19,12 @@ use super::line::{Line, Unlucky};
 use super::network::{NatId, Network, RealmId, Undelivered};
 use super::questions::Questions;
 use super::script::{Fate, Script};
+use super::silence::Silence;
 use super::trace::{Step, Trace};
 use super::whereabouts::Whereabouts;
+use adit_control::aaa::Answer;
 use adit_control::ike::engine::{Engine, Output};
-use adit_control::ike::wire::Exchange;
-use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Lane, Path, TunnelKey, WorkerId};
+use adit_dataplane::contract::{Command, Event, IkeDatagram, IkeFraming, Path, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -35,6 +39,7 @@ pub(crate) struct World {
     pub(crate) script: Script,
     pub(crate) trace: Trace,
     pub(crate) questions: Questions,
+    pub(crate) silence: Silence,
     whereabouts: Whereabouts,
     pub(crate) findings: Vec<Finding>,
     pub(crate) tally: Tally,
@@ -48,6 +53,8 @@ enum Happening {
     Arrives(HostId, Datagram),
     /// An engine wants to be called.
     Wakes(HostId),
+    /// AAA has judged.
+    Judged(HostId, Answer),
 }
 
 /// What came to pass, in numbers.
@@ -92,6 +99,7 @@ impl World {
             script: Script::default(),
             trace: Trace::new(follow),
             questions: Questions::default(),
+            silence: Silence::default(),
             whereabouts: Whereabouts::default(),
             findings: Vec::new(),
             tally: Tally::default(),
@@ -124,6 +132,7 @@ impl World {
     pub(crate) fn switch_off(&mut self, id: HostId) {
         self.trace.note(self.now, id, "is switched off");
         self.questions.forget(id);
+        self.silence.forget(id);
         if let Some(host) = self.hosts.get_mut(id.0) {
             host.machine = None;
         }
@@ -173,6 +182,7 @@ impl World {
                 Happening::Enters(realm, datagram) => self.enters(realm, datagram),
                 Happening::Arrives(host, datagram) => self.arrives(host, &datagram),
                 Happening::Wakes(host) => self.wakes(host),
+                Happening::Judged(host, answer) => self.judged(host, answer),
             }
         }
         self.now = self.now.max(end);
@@ -236,6 +246,7 @@ impl World {
                 self.tally.ike += 1;
                 self.send(id, path, Body::Ike { framing, bytes });
             }
+            Errand::Ask(question) => self.ask(id, question),
             Errand::Keepalive(keepalive) => {
                 self.tally.keepalives += 1;
                 self.send(id, keepalive.path, Body::Keepalive);
@@ -249,6 +260,9 @@ impl World {
         self.trace.datagram(now, id, Step::Sent, &datagram);
         if let Some(header) = datagram.body.ike_header() {
             self.questions.sent(now, id, self.peer_of(id, &datagram), &header);
+        }
+        if let (Some(header), Body::Ike { bytes, .. }) = (datagram.body.v1_header(), &datagram.body) {
+            self.silence.sent(now, id, self.peer_of(id, &datagram), &header, bytes);
         }
         let Some(host) = self.hosts.get(id.0) else { return };
         let passed = match self.script.judge(&datagram.body) {
@@ -320,6 +334,9 @@ impl World {
                 if let Some(header) = datagram.body.ike_header() {
                     self.questions.arrived(now, datagram.sender, id, &header, datagram.body.wrapping());
                 }
+                if let Some(header) = datagram.body.v1_header() {
+                    self.silence.arrived(datagram.sender, id, &header, bytes);
+                }
                 let ike = IkeDatagram { path, framing: *framing, bytes: bytes.clone() };
                 machine.engine.handle_event(now, WorkerId(0), Event::Ike(ike));
             }
@@ -327,15 +344,14 @@ impl World {
                 match machine.dataplane.open(now, datagram, esp) {
                     Receipt::Good => {
                         self.tally.esp_good += 1;
+                        self.silence.sign_of_life(id, datagram.sender);
                         if id == HostId::HEADEND {
                             self.whereabouts.heard(datagram.sender, datagram.sent, datagram.from);
                         }
                     }
                     Receipt::Duplicate => {}
                     Receipt::Late => self.tally.esp_late += 1,
-                    Receipt::Wrong(What::NeverInstalled { spi, sender }) if self.answer_is_lost(id, sender, spi) => {
-                        self.tally.esp_late += 1;
-                    }
+                    Receipt::Wrong(what) if self.is_excused(id, datagram.sent, &what) => self.tally.esp_late += 1,
                     Receipt::Wrong(what) => self.find(id, what),
                 }
             }
@@ -343,15 +359,6 @@ impl World {
             Body::Ike { .. } | Body::Esp(_) => self.tally.unheard += 1,
         }
         self.carry_out(id);
-    }
-
-    /// Whether loss or delay explains that `receiver` does not have an SA that `sender` sends on: it asked for one and
-    /// has no answer. In a tunnel's first lane that is no reason to send on it at once: there the sender must wait until
-    /// it knows better (RFC 7296 section 2.8), unless its older SA comes to its end while the question is repeated.
-    fn answer_is_lost(&self, receiver: HostId, sender: HostId, spi: u32) -> bool {
-        let lane = self.machine(sender).and_then(|machine| machine.dataplane.lane_of(spi));
-        let asked = self.questions.asked(receiver, sender, Exchange::CreateChildSa);
-        asked > if lane == Some(Lane::FIRST) { 1 } else { 0 }
     }
 
     fn wakes(&mut self, id: HostId) {

@@ -133,7 +133,11 @@ impl From<Cause> for Terminated {
             Cause::SessionTimeout => Self::SessionTimeout,
             Cause::Asked => Self::AdminReset,
             Cause::ShutDown => Self::AdminReboot,
-            Cause::Childless | Cause::Expired | Cause::InvalidSyntax | Cause::UnsupportedCritical => Self::NasRequest,
+            Cause::AddressLost
+            | Cause::Childless
+            | Cause::Expired
+            | Cause::InvalidSyntax
+            | Cause::UnsupportedCritical => Self::NasRequest,
             Cause::NoIkeProposal
             | Cause::WrongGroup
             | Cause::NoUdpEncapsulation

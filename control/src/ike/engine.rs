@@ -1,21 +1,24 @@
 //! The IKE endpoint as a whole: what the runtime (or a simulation) drives.
 
 mod calling;
+mod calling_v1;
 mod ending;
 mod first_contact;
 mod fragment;
 mod login;
 mod orders;
 mod unknown_spi;
+mod users;
 mod v1;
 
-use self::v1::UserKey;
+use self::users::UserKey;
 pub use calling::CannotCall;
 
 use super::counters::{EngineCounters, Ignored};
 use super::service::{Arrivals, CookiesAsked, Node, TimerKey};
+pub use super::service::{Call, CallV1, Contact, Credentials, Mode};
 use super::v1 as ikev1;
-pub use super::v2::{Call, Contact, NoRoom};
+pub use super::v2::NoRoom;
 use super::v2::{Calling, Closing, Established, HalfOpen, IkeSa, Proving, Verdict};
 use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, parse, parse_header};
 use crate::aaa::{Question, Record};
@@ -106,6 +109,8 @@ enum Stage {
 enum StageV1 {
     HalfOpen(Box<ikev1::HalfOpen>),
     Login(Box<ikev1::Login>),
+    Calling(Box<ikev1::Calling>),
+    Entering(Box<ikev1::Entering>),
     Established(Box<ikev1::Established>),
 }
 
@@ -225,6 +230,8 @@ impl Engine {
             Stage::Closing(closing) => closing.view(now, &self.node),
             Stage::V1(StageV1::HalfOpen(half)) => half.view(now),
             Stage::V1(StageV1::Login(login)) => login.view(now),
+            Stage::V1(StageV1::Calling(calling)) => calling.view(now),
+            Stage::V1(StageV1::Entering(entering)) => entering.view(now),
             Stage::V1(StageV1::Established(session)) => session.view(now, &self.node),
         };
         self.sessions.values().map(view).collect()
@@ -234,8 +241,11 @@ impl Engine {
     pub fn state(&self, id: SessionId) -> Option<SessionState> {
         Some(match self.sessions.get(&id)? {
             Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) => SessionState::Connecting,
-            Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_)) => SessionState::Connecting,
-            Stage::Established(_) | Stage::V1(StageV1::Established(_)) => SessionState::Up,
+            Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_) | StageV1::Entering(_)) => {
+                SessionState::Connecting
+            }
+            Stage::V1(StageV1::Established(session)) => session.state(),
+            Stage::Established(_) => SessionState::Up,
             Stage::Closing(_) => SessionState::Closing,
         })
     }
@@ -245,7 +255,7 @@ impl Engine {
         let sas = |stage: &Stage| match stage {
             Stage::Established(session) => session.sas(now),
             Stage::V1(StageV1::Established(session)) => session.sas(now),
-            Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_))
+            Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_) | StageV1::Entering(_))
             | Stage::HalfOpen(_)
             | Stage::Calling(_)
             | Stage::Proving(_)
@@ -267,8 +277,7 @@ impl Engine {
     /// What is held right now.
     pub fn holdings(&self) -> Holdings {
         let (half_open, arrivals, _) = self.arrivals.counts();
-        let calls =
-            self.sessions.values().filter(|stage| matches!(stage, Stage::Calling(_) | Stage::Proving(_))).count();
+        let calls = self.sessions.values().filter(|stage| stage.is_call()).count();
         let (spis, tunnels, routes) = self.node.installer.in_use();
         Holdings {
             half_open,
@@ -360,6 +369,15 @@ fn is_v1(bytes: &[u8]) -> bool {
 }
 
 impl Stage {
+    /// Whether it is a login of ours that is under way.
+    fn is_call(&self) -> bool {
+        match self {
+            Self::Calling(_) | Self::Proving(_) | Self::V1(StageV1::Calling(_) | StageV1::Entering(_)) => true,
+            Self::HalfOpen(_) | Self::Established(_) | Self::Closing(_) => false,
+            Self::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Established(_)) => false,
+        }
+    }
+
     /// Its IKE SA that a message is on.
     fn ike_sa(&mut self, header: &Header) -> Option<&mut IkeSa> {
         let sa = match self {

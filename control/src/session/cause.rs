@@ -64,6 +64,7 @@ causes! {
     IdleTimeout "idle_timeout" "nothing came from the client for as long as it may be idle",
     SessionTimeout "session_timeout" "the session has lasted as long as it may",
     TakenOver "taken_over" "another login of the same user's has taken the session over",
+    AddressLost "address_lost" "the headend has another inner address for us than the one that we had",
     Childless "childless" "the session was without a child SA for too long",
     Expired "expired" "nobody replaced the IKE SA before its time was over",
     InvalidSyntax "invalid_syntax" "the client sent an authenticated message that cannot be read",

@@ -2,8 +2,10 @@
 
 use super::World;
 use super::dataplane::assert_same_keys;
+use adit_control::aaa::{Answer, Question, Verdict};
 use adit_control::config::checked::Config;
-use adit_control::ike::engine::{Call, Contact};
+use adit_control::ike::engine::{Call, CallV1, Contact};
+use adit_control::ike::v1::wire as v1;
 use adit_control::ike::wire::{Exchange, Id, parse_header};
 use adit_control::lease::{Ask, Want};
 use adit_control::session::{SessionId, SessionState};
@@ -30,6 +32,12 @@ pub struct Line {
     pub sent: u64,
     /// Messages that get lost, by number.
     pub lose: BTreeSet<u64>,
+    /// Messages that arrive twice, by number.
+    pub double: BTreeSet<u64>,
+    /// Messages that take so much longer, by number.
+    pub late: BTreeMap<u64, Duration>,
+    /// Whom the headend lets in.
+    pub judge: fn(&Question) -> Verdict,
     /// What was sent, drawn: `--> IKE_AUTH request 1`.
     pub ladder: Vec<String>,
     /// Inbound SAs that have been used, by end.
@@ -49,6 +57,7 @@ pub fn call(name: &str) -> Call {
         natt: Path { local: socket(9, 4500), peer: socket(2, 4500) },
         want: Want { v4: Ask::Any, v6: Ask::Any },
         contact: Contact::Initial,
+        v1: CallV1::default(),
     }
 }
 
@@ -88,6 +97,9 @@ impl Line {
             flying: BTreeMap::new(),
             sent: 0,
             lose: BTreeSet::new(),
+            double: BTreeSet::new(),
+            late: BTreeMap::new(),
+            judge: |_| Verdict::Accept(Box::new(super::v1::profile())),
             ladder: Vec::new(),
             used: BTreeSet::new(),
         }
@@ -223,27 +235,49 @@ impl Line {
 
     fn collect(&mut self, from: usize) {
         self.ends[from].now = self.now;
-        for datagram in self.ends[from].drain() {
+        let mut sent = self.ends[from].drain();
+        while let Some(question) = self.ends[from].dataplane.questions.pop() {
+            let answer = Answer { id: question.id, verdict: (self.judge)(&question) };
+            self.ends[from].engine.handle_answer(self.now, answer);
+            sent.extend(self.ends[from].drain());
+        }
+        for datagram in sent {
             let number = self.sent;
             self.sent += 1;
             let arrow = if from == CALLER { "-->" } else { "<--" };
-            let header = parse_header(&datagram.bytes).unwrap();
-            let exchange = match header.exchange {
-                Exchange::IkeSaInit => "IKE_SA_INIT",
-                Exchange::IkeAuth => "IKE_AUTH",
-                Exchange::CreateChildSa => "CREATE_CHILD_SA",
-                Exchange::Informational => "INFORMATIONAL",
-            };
-            let kind = if header.flags.response { "response" } else { "request" };
             let lost = self.lose.contains(&number);
             let fate = if lost { " (lost)" } else { "" };
-            let spi = header.initiator_spi.0 >> 48;
-            self.ladder.push(format!("{number:3} {arrow} {exchange} {kind} {} of {spi:04x}{fate}", header.message_id));
+            self.ladder.push(format!("{number:3} {arrow} {}{fate}", drawn(&datagram)));
             if lost {
                 continue;
             }
             let path = Path { local: datagram.path.peer, peer: datagram.path.local };
-            self.flying.insert((self.now + DELAY, number), (1 - from, IkeDatagram { path, ..datagram }));
+            let late = self.late.get(&number).copied().unwrap_or_default();
+            let datagram = IkeDatagram { path, ..datagram };
+            if self.double.contains(&number) {
+                // Between any two others.
+                let again = self.now + DELAY + DELAY / 2;
+                self.flying.insert((again, number), (1 - from, datagram.clone()));
+            }
+            self.flying.insert((self.now + DELAY + late, number), (1 - from, datagram));
         }
     }
+}
+
+/// What it looks like on the way.
+fn drawn(datagram: &IkeDatagram) -> String {
+    if let Ok(header) = v1::parse_header(&datagram.bytes) {
+        let (name, spi) = (header.exchange.name(), header.initiator_cookie.0 >> 48);
+        return format!("{name} {:08x} of {spi:04x}", header.message_id);
+    }
+    let header = parse_header(&datagram.bytes).unwrap();
+    let exchange = match header.exchange {
+        Exchange::IkeSaInit => "IKE_SA_INIT",
+        Exchange::IkeAuth => "IKE_AUTH",
+        Exchange::CreateChildSa => "CREATE_CHILD_SA",
+        Exchange::Informational => "INFORMATIONAL",
+    };
+    let kind = if header.flags.response { "response" } else { "request" };
+    let spi = header.initiator_spi.0 >> 48;
+    format!("{exchange} {kind} {} of {spi:04x}", header.message_id)
 }

@@ -66,6 +66,11 @@ impl KeyPair {
     /// g^ir as RFC 7296 section 2.14 and RFC 2409 section 5 want it: 32 octets for X25519, x alone for the ECP groups
     /// (RFC 5903 section 9, for both versions of IKE), left-padded to the length of the modulus for the MODP groups.
     pub fn agree(self, peer: &[u8]) -> Result<SecretBytes, BadPublicValue> {
+        self.try_agree(peer)
+    }
+
+    /// The same, for who cannot know yet whether this value is its peer's: of several that claim to be, one may be.
+    pub fn try_agree(&self, peer: &[u8]) -> Result<SecretBytes, BadPublicValue> {
         let shared = match &self.secret {
             Secret::X25519(secret) => secret.agree(peer),
             Secret::Ecp(secret) => secret.agree(peer),

@@ -1,8 +1,10 @@
 //! Sessions that we start.
 
-use super::{Door, Engine, Stage};
-use crate::ike::service::TimerKey;
-use crate::ike::v2::{Call, CallFailed, Called, Calling, Held, Verdict};
+use super::{Door, Engine, Stage, ikev1};
+use crate::config::checked::Login;
+use crate::ike::service::{Call, CallFailed, Held, TimerKey};
+use crate::ike::v2::{Called, Calling, Verdict};
+use crate::lease::Ask;
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
 
@@ -18,10 +20,13 @@ pub enum CannotCall {
     /// The configuration has no such connection, or it proposes nothing.
     #[error("no such connection")]
     NoSuchConnection,
+    /// IKEv1 gives IPv4 addresses, and none is wanted.
+    #[error("a session by IKEv1 needs an inner IPv4 address")]
+    NoAddressWanted,
 }
 
 impl Engine {
-    /// Starts a session with a peer (RFC 7296 section 1.2): [`Engine::state`] tells how it goes, `None` that it failed
+    /// Starts a session with a peer (RFC 7296 section 1.2, RFC 2409 section 5): [`Engine::state`] tells how it goes, `None` that it failed
     /// or is over.
     pub fn connect(&mut self, now: Instant, call: Call) -> Result<SessionId, CannotCall> {
         if self.door == Door::Shut {
@@ -32,9 +37,25 @@ impl Engine {
         }
         let id = SessionId(self.next_id);
         let _span = tracing::info_span!("session", session = %id).entered();
-        let calling = Calling::begin(now, &mut self.node, id, call).ok_or(CannotCall::NoSuchConnection)?;
-        self.next_id = self.unused_id(self.next_id);
-        self.settle_call(now, Called::Waits(Box::new(calling)));
+        match self.node.connection(call.connection).map(|connection| &connection.login) {
+            None => return Err(CannotCall::NoSuchConnection),
+            Some(Login::V2(_)) => {
+                let calling = Calling::begin(now, &mut self.node, id, call).ok_or(CannotCall::NoSuchConnection)?;
+                self.next_id = self.unused_id(self.next_id);
+                self.settle_call(now, Called::Waits(Box::new(calling)));
+            }
+            Some(Login::V1(_)) => {
+                if call.want.v4 == Ask::Nothing {
+                    return Err(CannotCall::NoAddressWanted);
+                }
+                let worker = self.node.installer.least_loaded();
+                let calling = ikev1::Calling::begin(now, &mut self.node, id, worker, call);
+                let calling = calling.ok_or(CannotCall::NoSuchConnection)?;
+                self.node.installer.session_came(worker);
+                self.next_id = self.unused_id(self.next_id);
+                self.settle_call_v1(now, ikev1::CallStep::Waits(Box::new(calling)));
+            }
+        }
         Ok(id)
     }
 

@@ -2,9 +2,9 @@
 
 use super::{Engine, Stage};
 use crate::ike::counters::Ignored;
-use crate::ike::service::TimerKey;
+use crate::ike::service::{Contact, TimerKey};
 use crate::ike::sk::SkError;
-use crate::ike::v2::{Contact, Established, HalfOpen, LoginRefused, Proven, Verdict, prove, refuse_login};
+use crate::ike::v2::{Established, HalfOpen, LoginRefused, Proven, Verdict, prove, refuse_login};
 use crate::ike::wire::{Exchange, Incoming, NotifyKind, WireError};
 use crate::session::Cause;
 use adit_dataplane::contract::IkeDatagram;

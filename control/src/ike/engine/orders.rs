@@ -1,6 +1,6 @@
 //! What the operator, or a test, wants of a session.
 
-use super::{Engine, Stage};
+use super::{Engine, Stage, StageV1, ikev1};
 use crate::ike::service::{Node, TimerKey};
 use crate::ike::v2::{Established, NoRoom, Verdict};
 use crate::session::{Cause, SessionId};
@@ -24,9 +24,13 @@ impl Engine {
         }
     }
 
-    /// Replaces a session's IKE SA as soon as it can (RFC 7296 section 2.8).
+    /// Replaces a session's IKE SA as soon as it can (RFC 7296 section 2.8); by IKEv1 only who has started the session
+    /// can, by another phase 1.
     pub fn rekey_ike(&mut self, now: Instant, id: SessionId) {
-        self.in_service(id, |session, node| session.rekey_ike(now, node));
+        match self.is_v1(id) {
+            true => self.in_service_v1(id, |session, node| session.renew(now, node)),
+            false => self.in_service(id, |session, node| session.rekey_ike(now, node)),
+        };
     }
 
     /// Replaces a session's child SAs as soon as it can, one after the other.
@@ -39,7 +43,15 @@ impl Engine {
 
     /// Ends the child SA with this inbound SPI.
     pub fn delete_child(&mut self, now: Instant, id: SessionId, spi_in: Spi) {
-        self.in_service(id, |session, node| session.delete_child(now, node, spi_in));
+        match self.is_v1(id) {
+            true => self.in_service_v1(id, |session, node| session.delete_child(now, node, spi_in)),
+            false => self.in_service(id, |session, node| session.delete_child(now, node, spi_in)),
+        };
+    }
+
+    /// Asks the peer of a session by IKEv1 whether it lives, however lately it was heard (RFC 3706).
+    pub fn probe(&mut self, now: Instant, id: SessionId) {
+        self.in_service_v1(id, |session, node| session.probe(now, node));
     }
 
     /// Asks the peer for one more child SA with these selectors (RFC 7296 section 1.3.1).
@@ -63,5 +75,23 @@ impl Engine {
             Some(Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) | Stage::Closing(_) | Stage::V1(_))
             | None => None,
         }
+    }
+
+    /// Whether this session came by IKEv1.
+    pub(super) fn is_v1(&self, id: SessionId) -> bool {
+        matches!(self.sessions.get(&id), Some(Stage::V1(_)))
+    }
+
+    /// Something happens to a session that is up; then it wants to be called at another time, perhaps.
+    pub(super) fn in_service_v1<T>(
+        &mut self,
+        id: SessionId,
+        act: impl FnOnce(&mut ikev1::Established, &mut Node) -> T,
+    ) -> Option<T> {
+        let _span = tracing::info_span!("session", session = %id).entered();
+        let Some(Stage::V1(StageV1::Established(session))) = self.sessions.get_mut(&id) else { return None };
+        let done = act(session, &mut self.node);
+        self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
+        Some(done)
     }
 }

@@ -1,33 +1,19 @@
 //! Sessions by IKEv1.
 
+use super::users::UserKey;
 use super::{Door, Engine, Stage, StageV1};
 use crate::aaa::Answer;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, Farewell, Node, Origin, TimerKey};
+use crate::ike::service::{Arrival, CallFailed, Farewell, TimerKey};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
     Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
     tell_refused,
 };
-use crate::ike::wire::{Id, IkeSpi, limits};
+use crate::ike::wire::{IkeSpi, limits};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeDatagram, WorkerId};
 use adit_dataplane::time::Instant;
-
-/// Whose a session by IKEv1 is: the connection, the group, and the user in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct UserKey {
-    connection: usize,
-    group: Id,
-    user: Id,
-}
-
-impl UserKey {
-    fn of(session: &Established) -> Self {
-        let (connection, group, user) = (session.peer.connection, session.group.clone(), session.peer.identity.clone());
-        Self { connection, group, user }
-    }
-}
 
 impl Engine {
     /// AAA has answered.
@@ -44,7 +30,9 @@ impl Engine {
     /// A datagram with major version 1.
     pub(super) fn datagram_v1(&mut self, now: Instant, worker: WorkerId, datagram: &IkeDatagram) {
         let Ok(header) = parse_header(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
-        if header.responder_cookie == IkeSpi::default() {
+        // A responder that refuses our first message has no cookie either.
+        let ours = self.node.session_of(header.initiator_cookie);
+        if header.responder_cookie == IkeSpi::default() && ours.is_none() {
             return self.first_contact_v1(now, worker, datagram, header);
         }
         // Nothing in the header says who is who: ours is the one that we have given out.
@@ -63,6 +51,14 @@ impl Engine {
                 self.settle_login(now, step, Some(datagram));
             }
             Some(Stage::V1(StageV1::Established(session))) => self.message_v1(now, session, datagram),
+            Some(Stage::V1(StageV1::Calling(calling))) => {
+                let step = calling.handle(now, &mut self.node, datagram);
+                self.settle_call_v1(now, step);
+            }
+            Some(Stage::V1(StageV1::Entering(entering))) => {
+                let step = entering.handle(now, &mut self.node, datagram);
+                self.settle_enter_v1(now, step);
+            }
             Some(
                 other @ (Stage::HalfOpen(_)
                 | Stage::Calling(_)
@@ -136,8 +132,9 @@ impl Engine {
 
     /// A delete of ours may have been lost; who goes on is told again.
     fn after_the_end_v1(&mut self, worker: WorkerId, datagram: &IkeDatagram, cookies: [IkeSpi; 2]) {
-        let answers = |cookie: &IkeSpi| self.node.farewells.answer(*cookie, &datagram.bytes).map(<[u8]>::to_vec);
-        match cookies.iter().find_map(answers) {
+        let farewells = &mut self.node.farewells;
+        let mut answers = |cookie: &IkeSpi| farewells.answer(*cookie, &datagram.bytes).map(<[u8]>::to_vec);
+        match cookies.iter().find_map(&mut answers) {
             Some(bytes) if bytes.len() <= datagram.bytes.len() => {
                 self.node.counters.answered_again += 1;
                 self.node.send_ike(worker, datagram.path, datagram.framing, bytes);
@@ -285,50 +282,8 @@ impl Engine {
         self.settle_v1(now, session, verdict);
     }
 
-    /// The session of the same user's that a claim is about: the one with that address, or the one that comes along the
-    /// very same path.
-    fn claimed(&self, key: &UserKey, newer: &Established, claim: Claim) -> Option<SessionId> {
-        let others = self.by_user.get(key)?.iter().filter(|id| **id != newer.peer.id);
-        let fits = |id: &&SessionId| match self.sessions.get(id) {
-            Some(Stage::V1(StageV1::Established(older))) => match claim {
-                Claim::Address(address) => older.has_address(address),
-                Claim::Any => older.has_service() && older.peer.path == newer.peer.path,
-            },
-            Some(_) | None => false,
-        };
-        others.copied().find(|id| fits(&id))
-    }
-
-    /// The newer one's ISAKMP SA is the older session's from now on.
-    fn hand_over(&mut self, now: Instant, key: &UserKey, older: &mut Established, newer: Established) {
-        let id = newer.peer.id;
-        if let Some(ids) = self.by_user.get_mut(key) {
-            ids.remove(&id);
-        }
-        self.node.timers.set(TimerKey::Session(id), None);
-        if let Origin::Came(arrival) = std::mem::replace(&mut older.peer.origin, newer.peer.origin) {
-            self.arrivals.left(&arrival);
-        }
-        let _span = tracing::info_span!(parent: None, "session", session = %older.peer.id).entered();
-        older.take_over(now, &mut self.node, newer);
-    }
-
-    /// Whether the user has as many sessions as the connection allows, without the one that is about to begin.
-    fn too_many_logins(&self, key: &UserKey) -> bool {
-        let connection = self.node.config.connections.get(key.connection).and_then(|connection| connection.v1());
-        let Some(most) = connection.and_then(|login| login.auth.xauth()).and_then(|xauth| xauth.max_logins) else {
-            return false;
-        };
-        let in_service = |id: &&SessionId| match self.sessions.get(id) {
-            Some(Stage::V1(StageV1::Established(session))) => session.has_service(),
-            Some(_) | None => false,
-        };
-        let sessions = self.by_user.get(key).map_or(0, |ids| ids.iter().filter(in_service).count());
-        usize::try_from(most.get()).is_ok_and(|most| sessions >= most)
-    }
-
     /// After every event in a session's life.
-    fn settle_v1(&mut self, now: Instant, mut session: Box<Established>, verdict: Verdict) {
+    pub(super) fn settle_v1(&mut self, now: Instant, mut session: Box<Established>, verdict: Verdict) {
         match verdict {
             Verdict::Stay => {
                 let id = session.peer.id;
@@ -366,7 +321,18 @@ impl Engine {
                 let step = login.timeout(now, &mut self.node);
                 self.settle_login(now, step, None);
             }
+            StageV1::Calling(calling) => {
+                let step = calling.timeout(now, &mut self.node);
+                self.settle_call_v1(now, step);
+            }
+            StageV1::Entering(entering) => {
+                let step = entering.timeout(now, &mut self.node);
+                self.settle_enter_v1(now, step);
+            }
             StageV1::Established(mut session) => {
+                if session.is_to_be_pushed(now) && self.is_here(&UserKey::of(&session)) {
+                    session.put_off_push(now);
+                }
                 let verdict = match !session.has_service() && self.too_many_logins(&UserKey::of(&session)) {
                     true => session.refuse(now, &mut self.node, Cause::LoginLimit),
                     false => session.timeout(now, &mut self.node),
@@ -384,6 +350,12 @@ impl Engine {
                 let goodbye = login.goodbye(&mut self.node);
                 self.login_ends(now, &login, Some(goodbye));
             }
+            StageV1::Calling(calling) => self.hang_up(calling.held()),
+            StageV1::Entering(entering) => {
+                let failed = CallFailed::new(cause, "given up");
+                let step = entering.over(&mut self.node, failed);
+                self.settle_enter_v1(now, step);
+            }
             StageV1::Established(mut session) => {
                 let verdict = session.close(&mut self.node, cause);
                 self.settle_v1(now, session, verdict);
@@ -396,23 +368,5 @@ impl Engine {
         self.arrivals.left(&half.begun.arrival);
         self.node.forget_ike_spi(half.begun.cookies.responder);
         self.node.timers.set(TimerKey::Session(half.begun.id), None);
-    }
-
-    /// Whether this session came by IKEv1.
-    pub(super) fn is_v1(&self, id: SessionId) -> bool {
-        matches!(self.sessions.get(&id), Some(Stage::V1(_)))
-    }
-
-    /// Something happens to a session that is up; then it wants to be called at another time, perhaps.
-    pub(super) fn in_service_v1<T>(
-        &mut self,
-        id: SessionId,
-        act: impl FnOnce(&mut Established, &mut Node) -> T,
-    ) -> Option<T> {
-        let _span = tracing::info_span!("session", session = %id).entered();
-        let Some(Stage::V1(StageV1::Established(session))) = self.sessions.get_mut(&id) else { return None };
-        let done = act(session, &mut self.node);
-        self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
-        Some(done)
     }
 }

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// clients we know (strongSwan: after 4 and 11.2 seconds).
 pub(crate) const LINGER: Duration = Duration::from_secs(15);
 
+/// How often a delete of IKEv1's is said again. Adit's own choice: as often as clients that we know ask whether we live.
+const MOST_TOLD: u32 = 6;
+
 /// A last request and its answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Farewell {
@@ -25,8 +28,9 @@ pub(crate) struct Farewell {
 pub(crate) enum To {
     /// Exactly this request.
     Request(Vec<u8>),
-    /// Whatever comes: IKEv1 does not acknowledge a delete, so who goes on has not heard it.
-    Anything,
+    /// Whatever comes, so many times more: IKEv1 does not acknowledge a delete, so who goes on has not heard it. Not
+    /// for ever, for it may be the delete of an end that does the same.
+    Anything { left: u32 },
 }
 
 impl Farewell {
@@ -37,7 +41,7 @@ impl Farewell {
 
     /// IKEv1's: our delete.
     pub(crate) fn to_anything(spi: IkeSpi, answer: Vec<u8>) -> Self {
-        Self { spi, to: To::Anything, answer }
+        Self { spi, to: To::Anything { left: MOST_TOLD }, answer }
     }
 }
 
@@ -69,11 +73,15 @@ impl Farewells {
     }
 
     /// The answer to this request, if it has one.
-    pub(crate) fn answer(&self, spi: IkeSpi, request: &[u8]) -> Option<&[u8]> {
-        let farewell = self.by_spi.get(&spi)?;
-        let fits = match &farewell.to {
+    pub(crate) fn answer(&mut self, spi: IkeSpi, request: &[u8]) -> Option<&[u8]> {
+        let farewell = self.by_spi.get_mut(&spi)?;
+        let fits = match &mut farewell.to {
             To::Request(last) => last == request,
-            To::Anything => true,
+            To::Anything { left } => {
+                let tells = *left > 0;
+                *left = left.saturating_sub(1);
+                tells
+            }
         };
         fits.then_some(&farewell.answer[..])
     }
@@ -118,6 +126,15 @@ mod tests {
         farewells.forget(IkeSpi(1));
         assert_eq!(farewells.answer(IkeSpi(1), &[1]), None);
         assert_eq!((farewells.len(), farewells.order.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_delete_is_said_again_to_whatever_comes_a_few_times() {
+        let mut farewells = Farewells::new(4);
+        assert_eq!(farewells.keep(Farewell::to_anything(IkeSpi(1), vec![9])), None);
+        let told = (0..20_u8).filter(|n| farewells.answer(IkeSpi(1), &[*n]).is_some()).count();
+        assert_eq!(told, 6);
+        assert!(farewells.remember(IkeSpi(1)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod aggressive_budget;
 mod arrivals;
+mod call;
 mod child;
 mod error_budget;
 mod farewell;
@@ -20,6 +21,8 @@ mod views;
 
 pub use arrivals::CookiesAsked;
 pub(crate) use arrivals::{Arrival, Arrivals, Toll};
+pub use call::{Call, CallV1, Contact, Credentials, Mode};
+pub(crate) use call::{CallFailed, Held};
 pub(crate) use child::{Child, ChildParts, ChildStage};
 pub(crate) use farewell::Farewell;
 pub(crate) use inner::{Inner, addresses};

@@ -75,7 +75,7 @@ pub(super) fn respond(first: First<'_>, node: &mut Node, chain: &Chain<'_>) -> R
     let hash_r = skeyid.hash_r(&over, &payload_body(&ours));
     let hash_i = skeyid.hash_i(&over, id_i);
 
-    let said = match proof::say(node, method, &hash_r) {
+    let said = match proof::say(node, proof::responders(method), &hash_r) {
         Ok(said) => said,
         Err(cause) => {
             node.forget_ike_spi(responder);
@@ -133,7 +133,7 @@ impl Begun {
         let method = self.offer.method;
         let hash_is_right = proof::is_right(&chain, &expects.hash_i);
         let connection = expects.connection.ok_or(Cause::UnknownIdentity)?;
-        match proof::theirs(method) {
+        match proof::initiators(method) {
             proof::Kind::Hash if !hash_is_right => return Err(Cause::WrongPsk),
             proof::Kind::Hash => {}
             proof::Kind::Signature => {

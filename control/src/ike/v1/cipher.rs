@@ -62,7 +62,7 @@ impl MessageCipher {
     pub fn seal(&self, iv: &Iv, header: &Header, payloads: &[Payload]) -> (Vec<u8>, Iv) {
         let mut plain = Vec::with_capacity(512);
         put_payloads(&mut plain, payloads);
-        self.encrypt(iv, header, first_kind(payloads), &plain)
+        self.encrypt(iv, header, first_kind(payloads), &SecretBytes::new(plain))
     }
 
     /// The same with a HASH payload in front. `hash` is given what it covers: everything behind it.
@@ -81,8 +81,10 @@ impl MessageCipher {
         plain.extend(((GENERIC_LEN + hash.len()) as u16).to_be_bytes());
         // It leaves for the peer in this message.
         plain.extend(hash.expose());
-        plain.append(&mut behind);
-        self.encrypt(iv, header, kind::HASH, &plain)
+        plain.extend(&behind);
+        // XAUTH's answers hold a password.
+        drop(SecretBytes::new(behind));
+        self.encrypt(iv, header, kind::HASH, &SecretBytes::new(plain))
     }
 
     /// Decrypts. `Err` if it is no whole number of blocks.
@@ -92,14 +94,14 @@ impl MessageCipher {
         Ok(Opened { first: sealed.first, plain: SecretBytes::new(plain), next: self.last_block(sealed.ciphertext) })
     }
 
-    fn encrypt(&self, iv: &Iv, header: &Header, first: u8, plain: &[u8]) -> (Vec<u8>, Iv) {
+    fn encrypt(&self, iv: &Iv, header: &Header, first: u8, plain: &SecretBytes) -> (Vec<u8>, Iv) {
         let mut header = *header;
         header.flags.encrypted = true;
         // RFC 2409 section 5: "padded […] with zeros".
         let body_len = plain.len().next_multiple_of(self.suite.cipher.block_len());
         let mut message = Vec::with_capacity(Header::LEN + body_len);
         put_header(&mut message, &header, first);
-        message.extend(plain);
+        message.extend(plain.expose());
         message.resize(Header::LEN + body_len, 0);
         let total = (message.len() as u32).to_be_bytes();
         let (head, body) = message.split_at_mut(Header::LEN);

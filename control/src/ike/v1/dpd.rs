@@ -92,6 +92,17 @@ impl Dpd {
         Some(asked.map_or(heard + delay, |asked| asked.due))
     }
 
+    /// Begins to ask, with this number. `None`: the peer is being asked.
+    pub(super) fn ask(&mut self, now: Instant, patience: &Patience) -> Option<u32> {
+        if self.asked.is_some() {
+            return None;
+        }
+        let (number, wait) = (self.next, patience.initial);
+        self.next = self.next.wrapping_add(1);
+        self.asked = Some(Asked { number, since: now, tries: 0, due: now + wait, wait });
+        Some(number)
+    }
+
     /// What is to be done now.
     pub(super) fn look(&mut self, now: Instant, heard: Instant, delay: Duration, patience: &Patience) -> Silence {
         if self.due(heard, delay).is_none_or(|due| due > now) {
@@ -99,11 +110,7 @@ impl Dpd {
         }
         self.asked.take_if(|asked| heard > asked.since);
         let Some(asked) = &mut self.asked else {
-            let number = self.next;
-            self.next = self.next.wrapping_add(1);
-            let wait = patience.initial;
-            self.asked = Some(Asked { number, since: now, tries: 0, due: now + wait, wait });
-            return Silence::Ask(number);
+            return self.ask(now, patience).map_or(Silence::NotYet, Silence::Ask);
         };
         if asked.tries >= patience.tries {
             return Silence::Dead;
@@ -135,9 +142,13 @@ pub(super) fn payload(kind: NotifyKind, cookies: Cookies, number: u32) -> Payloa
 
 /// The number in one; `None` if it is not about this SA.
 pub(super) fn number(notify: &Notify, cookies: Cookies) -> Option<u32> {
-    let spi = [cookies.initiator.0.to_be_bytes(), cookies.responder.0.to_be_bytes()].concat();
     let number = <[u8; 4]>::try_from(notify.data.as_slice()).ok()?;
-    (notify.spi == spi).then_some(u32::from_be_bytes(number))
+    is_about(notify, cookies).then_some(u32::from_be_bytes(number))
+}
+
+/// Whether a notification is about this ISAKMP SA.
+pub(super) fn is_about(notify: &Notify, cookies: Cookies) -> bool {
+    notify.spi == [cookies.initiator.0.to_be_bytes(), cookies.responder.0.to_be_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::asked::Asked;
 use super::books::Books;
+use super::called::Called;
 use super::dpd::Dpd;
 use super::expected::Expected;
 use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
@@ -25,6 +26,9 @@ use std::time::Duration;
 
 /// How long a client may be silent before it is told its address unasked (mode config, push).
 const PULL: Duration = Duration::from_secs(2);
+/// How long one that has a session here already: it comes back for that, and its question may have been lost a few times.
+const LONG_PULL: Duration = Duration::from_secs(50);
+
 /// In service.
 pub(crate) struct Established {
     pub(crate) peer: Peer,
@@ -50,6 +54,8 @@ pub(crate) struct Established {
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) push_at: Option<Instant>,
+    /// What it has if we have started it.
+    pub(super) called: Option<Box<Called>>,
 }
 
 /// What the dataplane does for it.
@@ -139,6 +145,7 @@ impl Established {
             books: Books::default(),
             limits,
             push_at: Some(now + PULL),
+            called: None,
         }
     }
 
@@ -149,6 +156,12 @@ impl Established {
             return Verdict::Stay;
         };
         let cookies = Cookies::of(&incoming.header);
+        let again = self.called.as_ref().and_then(|called| called.again.as_ref());
+        if again.is_some_and(|again| again.spi() == cookies.initiator) {
+            self.again(now, node, datagram);
+            self.go_on(now, node);
+            return Verdict::Stay;
+        }
         let Some(which) = self.which(cookies) else {
             node.ignore(Ignored::UnknownSpi);
             return Verdict::Stay;
@@ -201,11 +214,8 @@ impl Established {
             Err(reason) => return stays(node, reason),
         };
         let Ok(chain) = opened.chain() else { return stays(node, Ignored::BadHash) };
-        let message_id = incoming.header.message_id;
-        let expected = match which {
-            Which::Current => self.expected_hash(message_id),
-            Which::Former(_) => Expected::First,
-        };
+        let (message_id, cookies) = (incoming.header.message_id, Cookies::of(&incoming.header));
+        let expected = self.expected_hash(which, cookies, message_id);
         let Some(sa) = self.sa_mut(which) else { return Verdict::Stay };
         let right = match &expected {
             Expected::First => sa.vouches(message_id, &chain, Hashed::One),
@@ -225,7 +235,7 @@ impl Established {
         let verdict = match (incoming.header.exchange, &expected) {
             (Exchange::QuickMode, Expected::Third { .. }) => {
                 self.fresh(now, node, datagram);
-                quick_mode::finish(now, node, self, message_id);
+                quick_mode::finish(now, node, self, cookies, message_id);
                 Verdict::Stay
             }
             (Exchange::QuickMode, Expected::Second { .. }) => {
@@ -243,9 +253,10 @@ impl Established {
                 mode_config::obey(now, node, self, message_id, &chain)
             }
             (Exchange::Informational, Expected::First) => {
-                match informational::obey(now, node, self, Cookies::of(&incoming.header), datagram, &chain) {
+                match informational::obey(now, node, self, cookies, datagram, &chain) {
                     informational::SaFate::Stays => Verdict::Stay,
                     informational::SaFate::Deleted => self.deleted(node, which),
+                    informational::SaFate::Useless => self.close(node, Cause::Refused),
                 }
             }
             (
@@ -277,23 +288,6 @@ impl Established {
         self.send(now, node, bytes);
     }
 
-    /// Ends it: the peer is told, once; who asks again is told again for a while.
-    pub(crate) fn close(&mut self, node: &mut Node, cause: Cause) -> Verdict {
-        let bytes = self.sa.goodbye(node);
-        node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes.clone());
-        Verdict::Gone(cause, Some(Farewell::to_anything(self.sa.spi(), bytes)))
-    }
-
-    /// It has proven everything and may not in all the same.
-    pub(crate) fn refuse(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Verdict {
-        node.counters.refusals += 1;
-        if let Some(unsaid) = node.log_budget.take(now) {
-            tracing::warn!(cause = cause.name(), identity = %self.peer.identity, group = %self.group,
-                peer = %self.peer.path.peer, unsaid, "login refused: {}", cause.sentence());
-        }
-        self.close(node, cause)
-    }
-
     /// Its ESP SAs are replaced as soon as they can be.
     pub(crate) fn rekey_children(&mut self, now: Instant, node: &mut Node) {
         if let Service::Tunnel(tunnel) = &mut self.service {
@@ -304,19 +298,14 @@ impl Established {
         self.go_on(now, node);
     }
 
-    /// The dataplane lets go of it, and the books are closed.
-    pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Traffic {
-        self.drop_exchanges(node);
-        let traffic = match std::mem::replace(&mut self.service, Service::Nothing { since: now }) {
-            Service::Tunnel(tunnel) => tunnel.take_down(node),
-            Service::Nothing { .. } => Traffic::default(),
-        };
-        self.books.close(now, node, traffic, cause);
-        node.forget_ike_spi(self.sa.spi());
-        for Former { sa, .. } in self.former.drain(..) {
-            node.forget_ike_spi(sa.spi());
+    /// Ends the ESP SA with this inbound SPI.
+    pub(crate) fn delete_child(&mut self, now: Instant, node: &mut Node, spi_in: Spi) {
+        if let Service::Tunnel(tunnel) = &mut self.service
+            && let Some(index) = tunnel.child_from(spi_in)
+        {
+            tunnel.doom(now, node, index);
         }
-        traffic
+        self.go_on(now, node);
     }
 
     /// All traffic so far.
@@ -338,6 +327,17 @@ impl Established {
     /// Whether an address has been given to it.
     pub(crate) fn has_service(&self) -> bool {
         matches!(self.service, Service::Tunnel(_))
+    }
+
+    /// Whether it is about to be told its address unasked.
+    pub(crate) fn is_to_be_pushed(&self, now: Instant) -> bool {
+        self.push_at.is_some_and(|at| at <= now)
+    }
+
+    /// It is given more time to ask.
+    pub(crate) fn put_off_push(&mut self, now: Instant) {
+        let last = self.peer.login + LONG_PULL;
+        self.push_at = Some(if now < last { last } else { now });
     }
 
     /// Whether the client says that it has lost whatever it had.

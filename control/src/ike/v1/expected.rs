@@ -1,7 +1,7 @@
 //! Which hash is to stand in a message of phase 2 (RFC 2409 section 5.5): the exchange that it belongs to decides.
 
-use super::established::Established;
-use super::isakmp_sa::begins;
+use super::established::{Established, Which};
+use super::isakmp_sa::{Cookies, begins};
 use super::wire::{Chain, Exchange};
 use adit_crypto::secret::SecretBytes;
 
@@ -24,10 +24,13 @@ impl Expected {
 
 impl Established {
     /// Which hash stands in the next message with this ID.
-    pub(super) fn expected_hash(&self, message_id: u32) -> Expected {
-        if let Some(answered) = self.answered.iter().find(|answered| answered.message_id == message_id) {
-            let hash = self.sa.keys().hash_3(message_id, &answered.nonce_i, &answered.nonce_r);
-            return Expected::Third { hash };
+    pub(super) fn expected_hash(&self, which: Which, cookies: Cookies, message_id: u32) -> Expected {
+        // What was answered before another phase 1 took the session over may still be finished.
+        if let Some(answered) = self.answered.iter().find(|answered| answered.is(cookies, message_id)) {
+            return Expected::Third { hash: answered.hash_3.clone() };
+        }
+        if which != Which::Current {
+            return Expected::First;
         }
         let yielded = self.yielded.as_ref().filter(|yielded| yielded.quick.message_id == message_id);
         let yielded = yielded.map(|yielded| yielded.quick.nonce.clone());

@@ -29,7 +29,8 @@ pub(super) fn grant(
     };
     let pools = connection.pools.clone();
     let transports = connection.transports.and(node.config.listen.transports());
-    let path = esp_path(node, session, transports, wish).ok_or(Cause::NoUdpEncapsulation)?;
+    let Peer { path, framing, .. } = session.peer;
+    let path = esp_path(node, path, framing, transports, wish).ok_or(Cause::NoUdpEncapsulation)?;
     let own = session.user.as_ref().and_then(|user| user.profile.address);
     let want = Want { v4: own.map_or(want.v4, Ask::Rather), ..want };
     let Peer { id, worker: before, .. } = session.peer;
@@ -71,12 +72,17 @@ pub(super) enum CiscoUdp {
 /// Where ESP goes at first, if it can go anywhere: in UDP beside IKE if IKE has floated to port 4500, in Cisco's if the
 /// client asks for that, else as it is. The port that Cisco's comes from is only known when the first packet has come;
 /// clients that are behind no NAT take our own.
-fn esp_path(node: &Node, session: &Established, carried: Transports, wish: CiscoUdp) -> Option<EspPath> {
-    let ike = session.peer.path;
-    if session.peer.framing == IkeFraming::Ctcp {
+pub(super) fn esp_path(
+    node: &Node,
+    ike: Path,
+    framing: IkeFraming,
+    carried: Transports,
+    wish: CiscoUdp,
+) -> Option<EspPath> {
+    if framing == IkeFraming::Ctcp {
         return carried.contains(Transport::Ctcp).then(|| EspPath::new(Transport::Ctcp, ike));
     }
-    if session.peer.framing == IkeFraming::NonEspMarker {
+    if framing == IkeFraming::NonEspMarker {
         return carried.contains(Transport::NatT).then(|| EspPath::new(Transport::NatT, ike));
     }
     match (wish, node.config.listen.cisco_udp_port) {

@@ -5,7 +5,7 @@ use super::dpd::{self, Freshness};
 use super::established::{Established, Service};
 use super::isakmp_sa::Cookies;
 use super::rekey;
-use super::wire::{Chain, Delete, Notify, NotifyKind, Payload};
+use super::wire::{Chain, Delete, LifeTime, Notify, NotifyKind, Payload};
 use crate::ike::service::Node;
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
@@ -15,6 +15,18 @@ use adit_dataplane::time::Instant;
 pub(super) enum SaFate {
     Stays,
     Deleted,
+    /// The peer does not give us what we have called for.
+    Useless,
+}
+
+impl SaFate {
+    /// Of several, the first that is not to stay.
+    fn or(self, other: Self) -> Self {
+        match self {
+            Self::Stays => other,
+            Self::Deleted | Self::Useless => self,
+        }
+    }
 }
 
 /// Does what it says.
@@ -33,7 +45,9 @@ pub(super) fn obey(
             Payload::Delete(Delete::Isakmp(sas)) if sas.contains(&(cookies.initiator, cookies.responder)) => {
                 fate = SaFate::Deleted;
             }
-            Payload::Notify(notify) => heard(now, node, session, cookies, datagram, notify),
+            Payload::Notify(notify) => {
+                fate = fate.or(heard(now, node, session, cookies, datagram, notify));
+            }
             _says_nothing_here => {}
         }
     }
@@ -58,10 +72,10 @@ fn heard(
     cookies: Cookies,
     datagram: &IkeDatagram,
     notify: &Notify,
-) {
+) -> SaFate {
     match notify.kind {
         NotifyKind::RUThere => {
-            let Some(number) = dpd::number(notify, cookies) else { return };
+            let Some(number) = dpd::number(notify, cookies) else { return SaFate::Stays };
             // The answer goes where the question came from, if that cannot be an old one.
             if session.dpd_asked(number) == Freshness::Fresh {
                 session.fresh(now, node, datagram);
@@ -75,14 +89,23 @@ fn heard(
                 Freshness::MaybeOld => {}
             }
         }
+        NotifyKind::ResponderLifetime if dpd::is_about(notify, cookies) => {
+            if let Some(life) = LifeTime::read_isakmp(&notify.data) {
+                session.life_time_told(now, life);
+            }
+        }
         kind if kind.is_error() => {
             tracing::info!(told = ?kind, "the peer says that something is wrong");
             // It names no exchange: if we have asked for something, it is about that.
             if let Some(asked) = session.asked.take_if(|asked| matches!(asked, Asked::Quick(_))) {
                 asked.let_go(node);
+                if session.is_connecting() {
+                    return SaFate::Useless;
+                }
                 rekey::put_off(now, node, session);
             }
         }
         _of_no_consequence => {}
     }
+    SaFate::Stays
 }

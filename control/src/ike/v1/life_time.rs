@@ -80,7 +80,19 @@ impl Lives {
     }
 }
 
+/// When an ISAKMP SA ends that we have asked for: we replace it before.
+pub(super) fn end_of_ours(now: Instant, node: &Node, offered: LifeTime) -> Instant {
+    now + Duration::from_secs(offered.seconds.unwrap_or(UNSAID).min(LONGEST)) + node.config.ike.over_time
+}
+
 impl Established {
+    /// The headend says how long the ISAKMP SA lives: another is made before that.
+    pub(super) fn life_time_told(&mut self, now: Instant, told: LifeTime) {
+        let (Some(called), Some(seconds)) = (&mut self.called, told.seconds) else { return };
+        let soon = now + Duration::from_secs(seconds.min(LONGEST)).mul_f64(0.9);
+        called.renew = Some(called.renew.map_or(soon, |renew| renew.min(soon)));
+    }
+
     /// Tells the client how long its ISAKMP SA lives, if it is to know.
     ///
     /// Once, and a client that has not heard it goes on. But vpnc carries no packets from the moment it logs in anew until

@@ -92,7 +92,7 @@ impl Begun {
             .collect();
         let mut needed = vec![Payload::Ke(public_r.clone()), Payload::Nonce(nonce_r.clone())];
         needed.extend(traversal.payloads(datagram.path, carried, |address| self.nat_d(address)));
-        let more = match proof::theirs(self.offer.method) {
+        let more = match proof::initiators(self.offer.method) {
             proof::Kind::Signature => super::signature::requests(node, &self.offer),
             proof::Kind::Hash => Vec::new(),
         };
@@ -158,7 +158,7 @@ impl Begun {
         let may = |named: &group::Named<'_>| named.login.modes.main() && may_be(named.login, &self.offer);
         let candidates: Vec<usize> = group::connections(node).filter(may).map(|named| named.index).collect();
         for index in candidates.into_iter().filter(|index| group::is_for(node, *index, identity)).collect::<Vec<_>>() {
-            let proven = match proof::theirs(self.offer.method) {
+            let proven = match proof::initiators(self.offer.method) {
                 proof::Kind::Signature => super::signature::check(now, node, index, &chain, identity, &hash_i),
                 proof::Kind::Hash if !proof::is_right(&chain, &hash_i) => Err(Cause::WrongPsk),
                 proof::Kind::Hash => match login_of(node, index).and_then(|login| login.auth.secret()) {
@@ -191,7 +191,8 @@ impl Begun {
     ) -> Result<Right, (Cause, String)> {
         let ours = Payload::Id(Identification::of(node.config.identity.clone()));
         let hash_r = keyed.skeyid.hash_r(&self.transcript(expects), &payload_body(&ours));
-        let said = proof::say(node, self.offer.method, &hash_r).map_err(|cause| (cause, identity.to_string()))?;
+        let said = proof::say(node, proof::responders(self.offer.method), &hash_r)
+            .map_err(|cause| (cause, identity.to_string()))?;
         let payloads: Vec<Payload> = std::iter::once(ours).chain(said).collect();
         let Keyed { keys, cipher, .. } = keyed;
         let header = header(self.cookies, Exchange::MainMode, 0);

@@ -11,15 +11,24 @@
 //! A client that starts another phase 1 for the same user, and asks for the address that it has, takes its session over
 //! ([`Established::take_over`]): lease, tunnel and ESP SAs stay.
 
+mod again;
 mod aggressive;
 mod asked;
 mod books;
+mod called;
+mod calling;
+mod calling_aggressive;
+mod calling_main;
+mod calling_proof;
 mod choose;
 pub mod cipher;
 mod client;
 mod dpd;
+mod ending;
+mod entering;
 mod established;
 mod expected;
+mod first_quick;
 mod fragments;
 mod given;
 mod grant;
@@ -35,8 +44,10 @@ mod mode_config;
 pub mod nat;
 mod nat_seen;
 mod news;
+mod offer;
 mod phase_1;
 mod proof;
+mod pull;
 mod quick_choice;
 mod quick_mode;
 mod rekey;
@@ -46,11 +57,15 @@ mod signature;
 pub mod suite;
 mod take_over;
 mod time;
+mod told;
 mod views;
 pub mod wire;
 
+pub(crate) use calling::{CallStep, Calling, Reached};
+pub(crate) use entering::{EnterStep, Entering};
 pub(crate) use established::{Claim, Established, Verdict};
 pub(crate) use half_open::{Asked, First, HalfOpen, Step};
 pub(crate) use login::{Login, LoginStep, Rest};
 pub(crate) use phase_1::{Proven, Refused, User};
 pub(crate) use respond::{respond, tell_refused};
+pub use told::Told;

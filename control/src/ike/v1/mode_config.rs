@@ -11,6 +11,7 @@ use super::given::{Given, Unity, want};
 use super::grant::{CiscoUdp, grant};
 use super::isakmp_sa::Hashed;
 use super::phase_1::login_of;
+use super::pull;
 use super::repeated::Repeated;
 use super::wire::{Attribute, Chain, ConfigKind, Exchange, ModeConfig, Payload, Vendor, mode_config_number as number};
 use crate::ike::counters::Ignored;
@@ -38,6 +39,10 @@ pub(super) fn obey(
         return Verdict::Stay;
     };
     match config.kind {
+        // Who has called asks; it is not asked.
+        ConfigKind::Request if session.called.is_some() => {
+            say(now, node, session, message_id, empty(ConfigKind::Reply, config));
+        }
         ConfigKind::Request => {
             let want = want(config);
             if want != Want::default()
@@ -53,9 +58,16 @@ pub(super) fn obey(
         ConfigKind::Set => say(now, node, session, message_id, empty(ConfigKind::Ack, config)),
         ConfigKind::Ack => match &session.asked {
             Some(Asked::Push { message_id: ours, .. }) if *ours == message_id => session.asked = None,
-            Some(Asked::Push { .. } | Asked::Quick(_) | Asked::LifeTime(_)) | None => node.ignore(Ignored::NotAsked),
+            Some(Asked::Push { .. } | Asked::Quick(_) | Asked::LifeTime(_) | Asked::Pull(_)) | None => {
+                node.ignore(Ignored::NotAsked);
+            }
         },
-        ConfigKind::Reply => node.ignore(Ignored::NotAsked),
+        ConfigKind::Reply => match &session.asked {
+            Some(Asked::Pull(pull)) if pull.message_id == message_id => return pull::answered(node, session, config),
+            Some(Asked::Push { .. } | Asked::Quick(_) | Asked::LifeTime(_) | Asked::Pull(_)) | None => {
+                node.ignore(Ignored::NotAsked);
+            }
+        },
     }
     Verdict::Stay
 }

@@ -7,6 +7,7 @@ use super::wire::{AuthMethod, Chain, Exchange, Id, NotifyKind, Payload, Vendor};
 use crate::config::checked::LoginV1;
 use crate::ike::counters::Ignored;
 use crate::ike::propose::NoProposal;
+pub(super) use crate::ike::service::Contact;
 use crate::ike::service::{Arrival, Node};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeFraming, Path, WorkerId};
@@ -53,13 +54,6 @@ pub(crate) enum User {
     Asked,
     /// Phase 1 was enough.
     NotAsked,
-}
-
-/// Whether the peer says that it has lost whatever sessions it had (RFC 2407 section 4.6.3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Contact {
-    Initial,
-    Further,
 }
 
 impl Contact {

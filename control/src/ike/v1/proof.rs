@@ -17,8 +17,8 @@ pub(super) enum Kind {
     Signature,
 }
 
-/// Ours, as the responder.
-pub(super) const fn ours(method: AuthMethod) -> Kind {
+/// The responder's.
+pub(super) const fn responders(method: AuthMethod) -> Kind {
     match method {
         AuthMethod::Psk | AuthMethod::XauthInitPsk | AuthMethod::XauthRespPsk | AuthMethod::HybridRespRsa => Kind::Hash,
         AuthMethod::Rsa | AuthMethod::XauthInitRsa | AuthMethod::XauthRespRsa | AuthMethod::HybridInitRsa => {
@@ -28,7 +28,7 @@ pub(super) const fn ours(method: AuthMethod) -> Kind {
 }
 
 /// The initiator's.
-pub(super) const fn theirs(method: AuthMethod) -> Kind {
+pub(super) const fn initiators(method: AuthMethod) -> Kind {
     match method {
         AuthMethod::Psk | AuthMethod::XauthInitPsk | AuthMethod::XauthRespPsk | AuthMethod::HybridInitRsa => Kind::Hash,
         AuthMethod::Rsa | AuthMethod::XauthInitRsa | AuthMethod::XauthRespRsa | AuthMethod::HybridRespRsa => {
@@ -76,18 +76,18 @@ pub(super) fn skeyid(
     }
 }
 
-/// Our proof's payloads.
-pub(super) fn say(node: &mut Node, method: AuthMethod, hash_r: &SecretBytes) -> Result<Vec<Payload>, Cause> {
-    match ours(method) {
+/// A proof's payloads.
+pub(super) fn say(node: &mut Node, kind: Kind, hash: &SecretBytes) -> Result<Vec<Payload>, Cause> {
+    match kind {
         // It leaves for the peer in this message.
-        Kind::Hash => Ok(vec![Payload::Hash(hash_r.expose().to_vec())]),
-        Kind::Signature => super::signature::say(node, hash_r),
+        Kind::Hash => Ok(vec![Payload::Hash(hash.expose().to_vec())]),
+        Kind::Signature => super::signature::say(node, hash),
     }
 }
 
 /// Whether a hash is the expected one. The comparison takes constant time.
-pub(super) fn is_right(chain: &Chain<'_>, hash_i: &SecretBytes) -> bool {
-    chain.hash().is_some_and(|said| SecretBytes::from(said) == *hash_i)
+pub(super) fn is_right(chain: &Chain<'_>, hash: &SecretBytes) -> bool {
+    chain.hash().is_some_and(|said| SecretBytes::from(said) == *hash)
 }
 
 /// In hybrid mode a Cisco client also shows that it knows the group's secret. Who says nothing is let through to

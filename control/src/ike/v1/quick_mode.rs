@@ -10,15 +10,16 @@
 
 use super::established::{Established, Service};
 use super::grant::encapsulation;
-use super::isakmp_sa::Hashed;
+use super::isakmp_sa::{Cookies, Hashed};
 use super::keys::{IkeKeys, QuickInput};
 use super::phase_1::login_of;
 use super::quick_choice::{Allowed, QuickChoice, choose, shown};
+use super::repeated::Repeated;
 use super::wire::{Chain, EspOffer, Exchange, Identification, Notify, NotifyKind, Payload, Protocol};
 use super::{life_time, rekey};
 use crate::ike::keys::ChildKeys;
 use crate::ike::narrow::narrow;
-use crate::ike::service::{Child, ChildParts, Node, Role, Tunnel};
+use crate::ike::service::{Child, ChildParts, Node, Retry, Role, Tunnel};
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
@@ -34,11 +35,27 @@ const UNFINISHED: Duration = Duration::from_secs(60);
 
 /// A quick mode whose third message is awaited.
 pub(super) struct Answered {
-    pub(super) message_id: u32,
-    pub(super) nonce_i: Vec<u8>,
-    pub(super) nonce_r: Vec<u8>,
-    pub(super) spi_in: Spi,
-    pub(super) until: Instant,
+    message_id: u32,
+    /// Of the ISAKMP SA that it is under.
+    cookies: Cookies,
+    /// What the third message has to say.
+    pub(super) hash_3: SecretBytes,
+    spi_in: Spi,
+    /// Our second message.
+    repeated: Repeated,
+    until: Instant,
+}
+
+impl Answered {
+    /// Whether it is this exchange.
+    pub(super) fn is(&self, cookies: Cookies, message_id: u32) -> bool {
+        (self.cookies, self.message_id) == (cookies, message_id)
+    }
+
+    /// Nothing shows yet that the peer has our answer.
+    fn is_open(&self, tunnel: &Tunnel) -> bool {
+        tunnel.children.iter().any(|child| child.spi_in == self.spi_in && child.is_fresh())
+    }
 }
 
 /// What an ESP SA was made of.
@@ -138,18 +155,20 @@ fn make(
     payloads.push(Payload::Id(ours.clone()));
     payloads.extend(life_time::of_esp(&node.config.esp, offer.life, spi_in));
     let bytes = session.sa.say(node, Exchange::QuickMode, message_id, Hashed::Two { nonce_i }, &payloads);
-    session.send(now, node, bytes);
+    session.send(now, node, bytes.clone());
     if session.answered.len() >= MOST_UNFINISHED {
         session.answered.remove(0);
     }
-    let nonce_i = nonce_i.to_vec();
-    session.answered.push(Answered { message_id, nonce_i, nonce_r, spi_in, until: now + UNFINISHED });
+    let hash_3 = session.sa.keys().hash_3(message_id, nonce_i, &nonce_r);
+    let repeated = Repeated::new(now, &node.patience(), bytes);
+    let (cookies, until) = (session.sa.cookies(), now + UNFINISHED);
+    session.answered.push(Answered { message_id, cookies, hash_3, spi_in, repeated, until });
     Ok(())
 }
 
 /// The third message has come: the new SA is sent on.
-pub(super) fn finish(now: Instant, node: &mut Node, session: &mut Established, message_id: u32) {
-    let Some(at) = session.answered.iter().position(|answered| answered.message_id == message_id) else { return };
+pub(super) fn finish(now: Instant, node: &mut Node, session: &mut Established, cookies: Cookies, message_id: u32) {
+    let Some(at) = session.answered.iter().position(|answered| answered.is(cookies, message_id)) else { return };
     let Answered { spi_in, .. } = session.answered.remove(at);
     let Service::Tunnel(tunnel) = &mut session.service else { return };
     let Some(index) = tunnel.child_from(spi_in) else { return };
@@ -162,7 +181,7 @@ pub(super) fn finish(now: Instant, node: &mut Node, session: &mut Established, m
     }
 }
 
-/// What was never finished: nobody else knows of the SA.
+/// What was never finished: the peer may have the SA all the same, and is told that it ends.
 pub(super) fn expire(now: Instant, node: &mut Node, session: &mut Established) {
     let (over, waiting) = std::mem::take(&mut session.answered).into_iter().partition(|one| one.until <= now);
     session.answered = waiting;
@@ -173,9 +192,38 @@ pub(super) fn expire(now: Instant, node: &mut Node, session: &mut Established) {
             tunnel.child_from(spi_in).filter(|at| tunnel.children.get(*at).is_some_and(Child::is_fresh))
         {
             tracing::info!(spi_in = %spi_in, "the peer has not finished this quick mode");
-            tunnel.end(now, node, index);
+            tunnel.doom(now, node, index);
         }
     }
+}
+
+/// Second messages are repeated while nothing shows that they came (RFC 2408 section 5.1): if the third was lost and no
+/// packet comes either, the peer sends on the new SA and we on the old one, which it has no more.
+pub(super) fn repeat_if_time(now: Instant, node: &mut Node, session: &mut Established) {
+    let Service::Tunnel(tunnel) = &session.service else { return };
+    let patience = node.patience();
+    let mut again = Vec::new();
+    for answered in session.answered.iter_mut().filter(|answered| answered.is_open(tunnel)) {
+        match answered.repeated.retry(now, &patience) {
+            Retry::Again(bytes) => again.push(bytes.to_vec()),
+            Retry::NotYet => {}
+            Retry::Dead => answered.until = now,
+        }
+    }
+    for bytes in again {
+        node.counters.answered_again += 1;
+        session.send(now, node, bytes);
+    }
+}
+
+/// When [`expire`] or [`repeat_if_time`] has something to do.
+pub(super) fn due(session: &Established) -> Option<Instant> {
+    let Service::Tunnel(tunnel) = &session.service else { return None };
+    let due = |answered: &Answered| match answered.is_open(tunnel) {
+        true => answered.repeated.due().min(answered.until),
+        false => answered.until,
+    };
+    session.answered.iter().map(due).min()
 }
 
 /// Keys of both directions. "Initiator" is who started the quick mode.

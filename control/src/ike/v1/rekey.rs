@@ -17,21 +17,34 @@
 
 use super::asked::Asked;
 use super::established::{Established, Service};
+use super::first_quick;
 use super::isakmp_sa::Hashed;
 use super::keys::QuickInput;
 use super::life_time::Quiet;
+use super::offer;
 use super::quick_mode::{Agreed, keys};
 use super::repeated::Repeated;
-use super::wire::{Chain, Exchange, Payload, Proposal, Protocol, Vendor};
-use crate::ike::service::{Child, ChildParts, ChildStage, Node, Refused, Role, Tunnel};
+use super::wire::{Chain, EspOffer, Exchange, Identification, Payload, Vendor};
+use crate::ike::service::{Child, ChildParts, ChildStage, Node, Refused, Role, Tunnel, pause};
 use adit_crypto::kex::KeyPair;
 use adit_dataplane::contract::{Lane, Selectors, Spi};
 use adit_dataplane::time::Instant;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What vpnc copies of a nonce, whatever its length.
 const NONCE: usize = 20;
+
+/// What a quick mode of ours is to make.
+pub(super) struct Plan {
+    pub(super) lane: Lane,
+    pub(super) selectors: Selectors,
+    /// By our SPI; `None`: there is nothing yet.
+    pub(super) replaces: Option<Spi>,
+    /// Best first.
+    pub(super) offers: Vec<EspOffer>,
+    pub(super) ours: Identification,
+    pub(super) theirs: Identification,
+}
 
 /// Our quick mode under way.
 pub(super) struct QuickAsked {
@@ -39,10 +52,7 @@ pub(super) struct QuickAsked {
     pub(super) nonce: Vec<u8>,
     pair: Option<KeyPair>,
     pub(super) spi_in: Spi,
-    replaces: Spi,
-    lane: Lane,
-    selectors: Arc<Selectors>,
-    agreed: Agreed,
+    plan: Plan,
     pub(super) repeated: Repeated,
 }
 
@@ -76,7 +86,7 @@ pub(super) fn due(session: &Established) -> Option<Instant> {
     if session.asked.is_some() {
         return None;
     }
-    tunnel.rekeys().map(|(at, _)| at).min()
+    tunnel.rekeys().map(|(at, _)| at).chain(first_quick::due(session)).min()
 }
 
 /// Starts the next, if it is time.
@@ -86,31 +96,46 @@ pub(super) fn ask_if_time(now: Instant, node: &mut Node, session: &mut Establish
     }
     let Service::Tunnel(tunnel) = &mut session.service else { return };
     keep_quiet(now, node, session.sa.quiet, tunnel);
-    let Some((_, index)) = tunnel.rekeys().filter(|(at, _)| *at <= now).min() else { return };
-    let Some(old) = tunnel.children.get(index) else { return };
-    let (replaces, lane, selectors) = (old.spi_in, old.lane, Arc::clone(&old.selectors));
-    let agreed = session.agreed.get(&replaces).cloned();
-    let Some((agreed, transform)) = agreed.and_then(|agreed| agreed.offer.transform(1).map(|one| (agreed, one))) else {
-        return put_off(now, node, session);
+    let Service::Tunnel(tunnel) = &session.service else { return };
+    let plan = if first_quick::due(session).is_some_and(|at| at <= now) {
+        first_quick::plan(node, session)
+    } else {
+        let Some((_, index)) = tunnel.rekeys().filter(|(at, _)| *at <= now).min() else { return };
+        replacement(session, index)
     };
-    let Some(spi_in) = node.installer.take_spi(tunnel.key.worker, session.peer.id) else {
-        return put_off(now, node, session);
-    };
+    if plan.and_then(|plan| ask(now, node, session, plan)).is_none() {
+        put_off(now, node, session);
+    }
+}
+
+/// Just what is running.
+fn replacement(session: &Established, index: usize) -> Option<Plan> {
+    let Service::Tunnel(tunnel) = &session.service else { return None };
+    let old = tunnel.children.get(index)?;
+    let Agreed { offer, theirs, ours } = session.agreed.get(&old.spi_in)?.clone();
+    let (lane, selectors) = (old.lane, Selectors::clone(&old.selectors));
+    Some(Plan { lane, selectors, replaces: Some(old.spi_in), offers: vec![offer], ours, theirs })
+}
+
+/// The first message. `None`: there is nothing to offer, or no room.
+fn ask(now: Instant, node: &mut Node, session: &mut Established, plan: Plan) -> Option<()> {
+    let Service::Tunnel(tunnel) = &session.service else { return None };
+    let group = plan.offers.first()?.group;
+    let spi_in = node.installer.take_spi(tunnel.key.worker, session.peer.id)?;
     let nonce = node.random_bytes(NONCE);
-    let pair = agreed.offer.group.map(|group| KeyPair::generate(group, &mut *node.random));
-    let spi = spi_in.get().to_be_bytes().to_vec();
-    let proposal = Proposal { number: 1, protocol: Protocol::Esp, spi, transforms: vec![transform] };
+    let pair = group.map(|group| KeyPair::generate(group, &mut *node.random));
+    let proposal = offer::esp_proposal(&plan.offers, spi_in.get());
     let mut payloads = vec![Payload::Sa(vec![proposal]), Payload::Nonce(nonce.clone())];
     payloads.extend(pair.as_ref().map(|pair| Payload::Ke(pair.public().to_vec())));
     // The initiator's side comes first, and here that is ours.
-    payloads.push(Payload::Id(agreed.ours.clone()));
-    payloads.push(Payload::Id(agreed.theirs.clone()));
+    payloads.push(Payload::Id(plan.ours.clone()));
+    payloads.push(Payload::Id(plan.theirs.clone()));
     let message_id = session.sa.new_message_id(node);
     let bytes = session.sa.say(node, Exchange::QuickMode, message_id, Hashed::One, &payloads);
     let repeated = Repeated::new(now, &node.patience(), bytes.clone());
-    let quick = QuickAsked { message_id, nonce, pair, spi_in, replaces, lane, selectors, agreed, repeated };
-    session.asked = Some(Asked::Quick(Box::new(quick)));
+    session.asked = Some(Asked::Quick(Box::new(QuickAsked { message_id, nonce, pair, spi_in, plan, repeated })));
     session.send(now, node, bytes);
+    Some(())
 }
 
 /// What has grown old waits while the peer had better be left alone, if it can: until half of what its replacing may take is
@@ -133,10 +158,12 @@ pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established,
     let yielded = session.yielded.take_if(|yielded| yielded.quick.message_id == message_id);
     let (quick, needed) = match (asked, yielded) {
         (Some(Asked::Quick(quick)), _) => (*quick, Needed::Yes),
-        (Some(Asked::Push { .. } | Asked::LifeTime(_)) | None, Some(yielded)) => (*yielded.quick, Needed::No),
-        (Some(Asked::Push { .. } | Asked::LifeTime(_)) | None, None) => return,
+        (Some(Asked::Push { .. } | Asked::LifeTime(_) | Asked::Pull(_)) | None, Some(yielded)) => {
+            (*yielded.quick, Needed::No)
+        }
+        (Some(Asked::Push { .. } | Asked::LifeTime(_) | Asked::Pull(_)) | None, None) => return,
     };
-    let (spi_in, replaces) = (quick.spi_in, quick.replaces);
+    let (spi_in, replaces) = (quick.spi_in, quick.plan.replaces);
     let Some((nonce_i, nonce_r)) = install(now, node, session, quick, chain) else {
         tracing::warn!(spi_in = %spi_in, "the peer's answer to our quick mode is not what was offered");
         node.installer.give_back_spi(spi_in);
@@ -146,24 +173,27 @@ pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established,
     session.send(now, node, bytes);
     let Service::Tunnel(tunnel) = &mut session.service else { return };
     let Some(index) = tunnel.child_from(spi_in) else { return };
-    match needed {
-        Needed::No => {
+    let suite = tunnel.children.get(index).map(|child| tracing::field::display(child.suite));
+    match replaces {
+        None => tracing::info!(spi_in = %spi_in, esp = suite, "child SA in use"),
+        Some(_) => tracing::info!(spi_in = %spi_in, esp = suite, by = "us", "child SA rekeyed"),
+    }
+    let old = replaces.and_then(|replaced| tunnel.child_from(replaced));
+    match (needed, old) {
+        (Needed::No, _) => {
             tracing::info!(spi_in = %spi_in, "both ends have rekeyed the child SA: ours is one too many");
             if let Some(child) = tunnel.children.get_mut(index) {
                 child.stage = ChildStage::Superseded { until: now + NEEDLESS };
             }
-            return;
         }
-        Needed::Yes if session.sa.client.is(Vendor::CiscoClientMark) => tunnel.switch_to(now, node, index),
-        Needed::Yes => {
+        (Needed::Yes, Some(old)) if !session.sa.client.is(Vendor::CiscoClientMark) => {
             session.unheard.push(Unheard { spi_in, until: now + UNHEARD });
-            let old = tunnel.child_from(replaces).and_then(|index| tunnel.children.get_mut(index));
-            if let Some(old) = old {
+            if let Some(old) = tunnel.children.get_mut(old) {
                 old.life.put_off(now, &mut *node.random, Refused::Altogether);
             }
         }
+        (Needed::Yes, Some(_) | None) => tunnel.switch_to(now, node, index),
     }
-    tracing::info!(spi_in = %spi_in, by = "us", "child SA rekeyed");
 }
 
 /// Whether an SA that we have made is to be used.
@@ -194,16 +224,11 @@ fn install(
     quick: QuickAsked,
     chain: &Chain<'_>,
 ) -> Option<(Vec<u8>, Vec<u8>)> {
-    let QuickAsked { nonce, pair, spi_in, lane, selectors, agreed, .. } = quick;
-    let ([proposal], _) = chain.sa()? else { return None };
-    let [transform] = &proposal.transforms[..] else { return None };
-    let offer = transform.esp().ok()?;
-    let spi_out = u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?);
-    let mut same = agreed.offer;
-    same.life = offer.life;
-    if same != offer {
-        return None;
-    }
+    let QuickAsked { nonce, pair, spi_in, plan, .. } = quick;
+    // What it was to replace may have been deleted meanwhile; the peer has this one all the same.
+    let Plan { lane, selectors, replaces: _, offers, ours, theirs } = plan;
+    let (answer, _) = chain.sa()?;
+    let (offer, spi_out) = offer::chosen_for_esp(&offers, answer)?;
     let nonce_r = chain.nonce()?;
     let shared = match pair {
         Some(pair) => Some(pair.agree(chain.ke()?).ok()?),
@@ -225,7 +250,7 @@ fn install(
     };
     let child = Child::install(now, node, parts, &keys).ok()?;
     tunnel.children.push(child);
-    session.agreed.insert(spi_in, agreed);
+    session.agreed.insert(spi_in, Agreed { offer, theirs, ours });
     Some((nonce, nonce_r.to_vec()))
 }
 
@@ -248,29 +273,29 @@ fn switch_to(now: Instant, node: &mut Node, tunnel: &mut Tunnel, index: usize) {
     }
 }
 
-/// The old one is tried again later.
+/// What is old, or missing, is tried again later.
 pub(super) fn put_off(now: Instant, node: &mut Node, session: &mut Established) {
     let Service::Tunnel(tunnel) = &mut session.service else { return };
     for child in tunnel.children.iter_mut().filter(|child| child.is_active() && child.life.is_old(now)) {
         child.life.put_off(now, &mut *node.random, Refused::ForNow);
+    }
+    if let Some(called) = &mut session.called {
+        called.quick_after = now + pause(&mut *node.random, Refused::ForNow);
     }
 }
 
 /// Ours goes first, and is under way.
 pub(super) struct OursGoesFirst;
 
-/// The peer starts a quick mode for what we may be replacing ourselves.
+/// The peer starts a quick mode for what we are making ourselves.
 pub(super) fn yield_to_peer(
     now: Instant,
     node: &mut Node,
     session: &mut Established,
     selectors: &Selectors,
 ) -> Result<(), OursGoesFirst> {
-    let (Some(Asked::Quick(quick)), Service::Tunnel(tunnel)) = (&session.asked, &session.service) else {
-        return Ok(());
-    };
-    let replaced = tunnel.child_from(quick.replaces).and_then(|index| tunnel.children.get(index));
-    if replaced.is_none_or(|child| *child.selectors != *selectors) {
+    let Some(Asked::Quick(quick)) = &session.asked else { return Ok(()) };
+    if quick.plan.selectors != *selectors {
         return Ok(());
     }
     match session.sa.role() {

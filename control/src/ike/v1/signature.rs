@@ -31,13 +31,25 @@ pub(super) fn check(
     hash: &SecretBytes,
 ) -> Result<(), Cause> {
     let authorities = authorities(node, connection).ok_or(Cause::NoCertificate)?;
+    check_by(now, node, &authorities, chain, identity, hash)
+}
+
+/// The same, by these authorities.
+pub(super) fn check_by(
+    now: Instant,
+    node: &Node,
+    authorities: &Authorities,
+    chain: &Chain<'_>,
+    identity: &Id,
+    hash: &SecretBytes,
+) -> Result<(), Cause> {
     let shown = chain.payloads.iter().filter_map(|placed| match &placed.payload {
         Payload::Certificate(Payload::X509_SIGNATURE, der) => Some(der.as_slice()),
         _another => None,
     });
     let at = UnixTime::since_unix_epoch(node.unix_at_zero + now.since(Instant::ZERO));
     let certificate = authorities.verify(shown, at).map_err(|untrusted| {
-        tracing::debug!(%untrusted, "the client's certificate");
+        tracing::debug!(%untrusted, "the peer's certificate");
         Cause::UntrustedCertificate
     })?;
     if !certificate.is_for(identity) {
@@ -59,7 +71,7 @@ pub(super) fn requests(node: &Node, offer: &IkeOffer) -> Vec<Payload> {
     std::iter::once(Vec::new()).chain(subjects).map(request).collect()
 }
 
-fn authorities(node: &Node, connection: usize) -> Option<Arc<Authorities>> {
+pub(super) fn authorities(node: &Node, connection: usize) -> Option<Arc<Authorities>> {
     match &node.config.connections.get(connection)?.v1()?.auth {
         AuthV1::Rsa { authorities } | AuthV1::XauthRsa { authorities, .. } => Some(Arc::clone(authorities)),
         AuthV1::Psk { .. } | AuthV1::XauthPsk { .. } | AuthV1::Hybrid { .. } => None,

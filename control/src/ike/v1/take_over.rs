@@ -2,13 +2,14 @@
 
 use super::dpd::Dpd;
 use super::established::{Claim, Established, Former, Service, Verdict, Which};
-use super::isakmp_sa::{Arrived, Cookies, Hashed};
+use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
+use super::nat_seen::Traversal;
 use super::quick_mode;
 use super::wire::{Exchange, Payload, Vendor, mode_config_number, parse};
-use crate::ike::service::{Child, FORMER, Node};
+use crate::ike::service::{Child, FORMER, Node, Role};
 use crate::lease::Ask;
 use crate::session::Cause;
-use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path};
 use adit_dataplane::time::Instant;
 
 /// So many ISAKMP SAs that were taken over may wait for their deletes.
@@ -83,22 +84,40 @@ impl Established {
         let Self { peer, user, sa, traversal, .. } = newer;
         node.installer.session_left(peer.worker);
         node.hand_over_spi(sa.spi(), self.peer.id);
+        self.user = user;
+        self.succeed(now, node, sa, traversal, (peer.path, peer.framing));
+        tracing::info!(identity = %self.peer.identity, peer = %self.peer.path.peer, ike = %self.sa.suite(),
+            "the client has re-authenticated: another phase 1 takes the session over");
+    }
+
+    /// It goes on under this ISAKMP SA. What we were asking for is asked for again, under that; what we have answered may
+    /// be finished under the older one.
+    pub(super) fn succeed(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        sa: IsakmpSa,
+        traversal: Traversal,
+        along: (Path, IkeFraming),
+    ) {
+        let (path, framing) = along;
         let before = std::mem::replace(&mut self.sa, sa);
         self.drop_exchanges(node);
-        self.answered.clear();
-        self.former.push(Former { sa: before, until: now + FORMER });
+        let stays = match before.role() {
+            // It is for us to say that it is over.
+            Role::Initiator => FORMER / 2,
+            Role::Responder => FORMER,
+        };
+        self.former.push(Former { sa: before, until: now + stays });
         if self.former.len() > MOST_FORMER {
             let Former { sa, .. } = self.former.remove(0);
             node.forget_ike_spi(sa.spi());
         }
-        self.user = user;
         self.traversal = traversal;
         self.peer.nat = traversal.nat;
         self.dpd = Dpd::new(node);
         self.peer.heard = now;
-        self.peer.framing = peer.framing;
-        self.relocate(node, peer.path, "another phase 1");
-        tracing::info!(identity = %self.peer.identity, peer = %self.peer.path.peer, ike = %self.sa.suite(),
-            "the client has re-authenticated: another phase 1 takes the session over");
+        self.peer.framing = framing;
+        self.relocate(node, path, "another phase 1");
     }
 }

@@ -9,7 +9,7 @@ use super::phase_1::login_of;
 use super::wire::{Delete, NotifyKind, Payload, Vendor};
 use super::{mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
-use crate::ike::service::{Child, Node, Retry, keepalive};
+use crate::ike::service::{Child, Node, Retry, Role, keepalive};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;
 use std::time::Duration;
@@ -38,6 +38,9 @@ impl Established {
         if in_use && !self.books.is_open() {
             self.open_books(now, node);
         }
+        if in_use {
+            self.in_use(node);
+        }
         rekey::ask_if_time(now, node, self);
     }
 
@@ -47,12 +50,10 @@ impl Established {
         if let Some(cause) = self.over(now) {
             return self.close(node, cause);
         }
-        for at in (0..self.former.len()).rev() {
-            if self.former.get(at).is_some_and(|former| former.until <= now) {
-                let Former { sa, .. } = self.former.remove(at);
-                node.forget_ike_spi(sa.spi());
-            }
-        }
+        self.forget_former(now, node);
+        self.again_if_time(now, node);
+        self.renew_if_time(now, node);
+        quick_mode::repeat_if_time(now, node, self);
         if self.push_at.is_some_and(|at| at <= now) {
             self.push_at = None;
             if let Err(cause) = mode_config::push(now, node, self) {
@@ -65,24 +66,67 @@ impl Established {
             Some(Retry::Again(bytes)) => {
                 let bytes = bytes.to_vec();
                 node.counters.asked_again += 1;
+                if let Some(before) = self.asked.as_ref().and_then(Asked::before) {
+                    self.send(now, node, before);
+                }
                 self.send(now, node, bytes);
             }
-            Some(Retry::Dead) => match self.asked.take() {
-                // Nobody answers that; DPD finds out whether there is anybody.
-                None | Some(Asked::LifeTime(_)) => {}
-                Some(asked @ (Asked::Quick(_) | Asked::Push { .. })) => {
-                    asked.let_go(node);
-                    if !self.sa.client.is(Vendor::Dpd) {
-                        return Verdict::Gone(Cause::PeerDead, None);
+            Some(Retry::Dead) => {
+                let needed = self.cannot_do_without();
+                match self.asked.take() {
+                    // Nobody answers that; DPD finds out whether there is anybody.
+                    None | Some(Asked::LifeTime(_)) => {}
+                    Some(asked @ (Asked::Quick(_) | Asked::Push { .. } | Asked::Pull(_))) => {
+                        asked.let_go(node);
+                        if needed || !self.sa.client.is(Vendor::Dpd) {
+                            return Verdict::Gone(Cause::PeerDead, None);
+                        }
+                        rekey::put_off(now, node, self);
                     }
-                    rekey::put_off(now, node, self);
                 }
-            },
+            }
         }
         let traffic = self.traffic();
         self.books.look(now, node, traffic);
         keepalive::send_if_quiet(now, node, &mut self.peer, self.service.tunnel());
         self.ask_if_quiet(now, node)
+    }
+
+    /// What we ask for decides whether there is a session at all: our address, or the only ESP SA.
+    fn cannot_do_without(&self) -> bool {
+        match (&self.asked, &self.service) {
+            (Some(Asked::Pull(_)), _) => true,
+            (Some(Asked::Quick(_)), Service::Tunnel(tunnel)) => !tunnel.in_service(),
+            (Some(Asked::Quick(_) | Asked::Push { .. } | Asked::LifeTime(_)) | None, _) => false,
+        }
+    }
+
+    /// ISAKMP SAs that were replaced end. Who has started phase 1 says so.
+    fn forget_former(&mut self, now: Instant, node: &mut Node) {
+        for at in (0..self.former.len()).rev() {
+            if self.former.get(at).is_none_or(|former| former.until > now) {
+                continue;
+            }
+            let Former { mut sa, .. } = self.former.remove(at);
+            match sa.role() {
+                Role::Initiator => {
+                    let bytes = sa.goodbye(node);
+                    self.send(now, node, bytes);
+                }
+                Role::Responder => {}
+            }
+            node.forget_ike_spi(sa.spi());
+        }
+    }
+
+    /// Asks the peer whether it lives, unless it is being asked.
+    pub(crate) fn probe(&mut self, now: Instant, node: &mut Node) {
+        if !self.sa.client.is(Vendor::Dpd) {
+            return;
+        }
+        if let Some(number) = self.dpd.ask(now, &node.patience()) {
+            self.inform(now, node, dpd::payload(NotifyKind::RUThere, self.sa.cookies(), number));
+        }
     }
 
     fn ask_if_quiet(&mut self, now: Instant, node: &mut Node) -> Verdict {
@@ -117,7 +161,15 @@ impl Established {
         if passed(self.sa.end) {
             return Some(Cause::Expired);
         }
-        passed(self.empty_since().map(|since| since + CHILDLESS)).then_some(Cause::Childless)
+        passed(self.childless_end()).then_some(Cause::Childless)
+    }
+
+    /// When it ends for want of an ESP SA. One that we have started asks for another instead.
+    fn childless_end(&self) -> Option<Instant> {
+        match &self.called {
+            Some(_) => None,
+            None => self.empty_since().map(|since| since + CHILDLESS),
+        }
     }
 
     /// When [`Established::timeout`] has something to do.
@@ -131,12 +183,13 @@ impl Established {
         let deadlines = [
             tunnel,
             dpd.map(|at| Quiet::behind(self.sa.quiet, at)),
-            self.empty_since().map(|since| since + CHILDLESS),
+            self.childless_end(),
             self.limits.session.map(|most| self.peer.login + most),
             self.limits.idle.map(|most| self.used() + most),
             self.sa.end,
             self.former.iter().map(|former| former.until).min(),
-            self.answered.iter().map(|answered| answered.until).min(),
+            quick_mode::due(self),
+            self.called.as_ref().and_then(|called| called.due()),
             self.push_at,
             self.asked.as_ref().map(Asked::due),
             rekey::due(self),

@@ -1,10 +1,13 @@
 //! Copied views of sessions and their ESP SAs, for the API.
 
+use super::calling::Calling;
+use super::entering::Entering;
 use super::established::{Established, Service};
 use super::half_open::HalfOpen;
 use super::isakmp_sa::Cookies;
 use super::login::Login;
 use super::suite::Suite;
+use super::wire::IkeSpi;
 use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
 use crate::session::{SaView, SessionState, SessionView};
 use adit_dataplane::time::Instant;
@@ -34,7 +37,37 @@ impl Login {
     }
 }
 
+impl Calling {
+    /// Nothing is proven yet.
+    pub(crate) fn view(&self, now: Instant) -> SessionView {
+        let started = &self.started;
+        let spis = [started.cookie, IkeSpi::default()];
+        let ike = IkeShown { version: "v1", algorithms: String::new(), spis };
+        connecting(now, ike, started.id, started.along.0, started.worker, started.since)
+    }
+}
+
+impl Entering {
+    /// The headend has proven who it is, we have not.
+    pub(crate) fn view(&self, now: Instant) -> SessionView {
+        let reached = &self.reached;
+        let ike = shown(reached.sa.cookies(), reached.sa.suite());
+        SessionView {
+            group: reached.identity.to_string(),
+            ..connecting(now, ike, reached.id, reached.along.0, reached.worker, reached.since)
+        }
+    }
+}
+
 impl Established {
+    /// Where it stands.
+    pub(crate) fn state(&self) -> SessionState {
+        match self.is_connecting() {
+            true => SessionState::Connecting,
+            false => SessionState::Up,
+        }
+    }
+
     /// In service.
     pub(crate) fn view(&self, now: Instant, node: &Node) -> SessionView {
         let (addresses, transport) = match &self.service {
@@ -43,7 +76,7 @@ impl Established {
         };
         let ike = shown(self.sa.cookies(), self.sa.suite());
         SessionView {
-            state: SessionState::Up,
+            state: self.state(),
             group: self.group.to_string(),
             addresses,
             transport,

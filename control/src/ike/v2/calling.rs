@@ -21,41 +21,13 @@ use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
 use crate::ike::nat::nat_detection_hash;
 use crate::ike::propose::{choose_ike, offer_ike};
-use crate::ike::service::{Node, Retry, Role};
-use crate::ike::wire::{Exchange, Flags, Header, Id, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, build};
-use crate::lease::Want;
+use crate::ike::service::{Call, CallFailed, Held, Node, Retry, Role};
+use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, build};
 use crate::session::{Cause, SessionId};
 use adit_crypto::kex::KeyPair;
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Spi, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::{Ipv4Addr, SocketAddr};
-
-/// Whom to call, as whom, and what for. For load tools and simulations: the configuration file knows no peer to call.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// Index into the configuration's connections: key, proposals, who the peer may be (`remote_ids`), and the networks
-    /// behind it (`networks`).
-    pub connection: usize,
-    /// Who we say to be (IDi).
-    pub identity: Id,
-    /// Where IKE_SA_INIT goes, bare: usually between two ports 500.
-    pub path: Path,
-    /// Where everything after it goes: usually between two ports 4500.
-    pub natt: Path,
-    /// Inner addresses to ask for.
-    pub want: Want,
-    /// Whether the peer is to forget what it still has of us.
-    pub contact: Contact,
-}
-
-/// RFC 7296 section 2.4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contact {
-    /// INITIAL_CONTACT: whatever is still there of this identity is lost.
-    Initial,
-    /// Not said.
-    Further,
-}
 
 /// IKE_SA_INIT is under way.
 pub(crate) struct Calling {
@@ -102,39 +74,6 @@ pub(crate) enum Called {
     Closes(Box<Closing>),
     /// Logged in.
     Up(Box<Established>),
-}
-
-/// What a call has taken, to be given back when it fails.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Held {
-    pub(crate) id: SessionId,
-    pub(super) ike: IkeSpi,
-    pub(super) worker: WorkerId,
-    pub(super) esp: Option<Spi>,
-}
-
-impl Held {
-    /// Gives it back.
-    pub(crate) fn let_go(self, node: &mut Node) {
-        node.forget_ike_spi(self.ike);
-        node.installer.session_left(self.worker);
-        if let Some(spi) = self.esp {
-            node.installer.give_back_spi(spi);
-        }
-    }
-}
-
-/// Why not; for the log.
-#[derive(Debug)]
-pub(crate) struct CallFailed {
-    pub(crate) cause: Cause,
-    pub(crate) why: String,
-}
-
-impl CallFailed {
-    pub(super) fn new(cause: Cause, why: impl std::fmt::Display) -> Self {
-        Self { cause, why: why.to_string() }
-    }
 }
 
 /// As often as this a responder may ask for the same again with a cookie or another group. Each may come after the

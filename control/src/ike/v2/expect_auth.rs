@@ -5,12 +5,11 @@
 //! initiator --> HDR, SK {IDi, [N(INITIAL_CONTACT),] [IDr,] AUTH}                          (childless, RFC 6023)
 //! ```
 
-use super::calling::Contact;
 use super::half_open::HalfOpen;
 use super::shape::{self, Misshapen, notify};
 use crate::config::checked::{Connection, IkeProposal, IkeSuite, LoginV2};
 use crate::ike::keys::{AuthInput, psk_auth};
-use crate::ike::service::Node;
+use crate::ike::service::{Contact, Node};
 use crate::ike::wire::{ConfigPayload, Id, NotifyKind, Payload, Proposal};
 use crate::session::Cause;
 use adit_crypto::secret::SecretBytes;

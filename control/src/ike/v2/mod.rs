@@ -45,8 +45,7 @@ mod succession;
 mod views;
 
 pub use asking::NoRoom;
-pub use calling::{Call, Contact};
-pub(crate) use calling::{CallFailed, Called, Calling, Held};
+pub(crate) use calling::{Called, Calling};
 pub(crate) use closing::Closing;
 pub(crate) use cookie::Cookies;
 pub(crate) use established::{Established, Verdict};

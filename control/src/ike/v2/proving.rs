@@ -5,7 +5,7 @@
 //! responder <-- HDR, SK {IDr, AUTH, CP(CFG_REPLY), SAr2, TSi, TSr}
 //! ```
 
-use super::calling::{Answered, Call, CallFailed, Called, Calling, Contact, Held};
+use super::calling::{Answered, Called, Calling};
 use super::closing::Closing;
 use super::configuration;
 use super::established::{Established, Service};
@@ -19,7 +19,9 @@ use crate::ike::counters::Ignored;
 use crate::ike::keys::{AuthInput, psk_auth};
 use crate::ike::narrow::{narrow, selector_of_net};
 use crate::ike::propose::{ChildExchange, choose_esp, offer_esp};
-use crate::ike::service::{Child, ChildParts, Inner, Nat, Node, Origin, Peer, Retry, Role, Tunnel};
+use crate::ike::service::{
+    Call, CallFailed, Child, ChildParts, Contact, Held, Inner, Nat, Node, Origin, Peer, Retry, Role, Tunnel,
+};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
 use crate::lease::Ask;

@@ -1,7 +1,9 @@
 //! What the attributes of a transform say: of phase 1 (RFC 2409 appendix A), of ESP (RFC 2407 section 4.5).
 
 use super::build::put_attribute;
+use super::parse_payload::attribute;
 use super::{Attribute, AuthMethod, NatNumbers, Transform, Value};
+use crate::ike::wire::reader::Reader;
 use adit_crypto::suite::{CbcCipher, CipherSuite, Encr, Hash, Integ, KexGroup, SequenceNumbers};
 
 /// A phase-1 transform that adit could choose.
@@ -266,6 +268,21 @@ impl LifeTime {
     /// As RESPONDER-LIFETIME says it of an ISAKMP SA (RFC 2407 section 4.6.3.1).
     pub fn of_isakmp(&self) -> Vec<u8> {
         self.octets(ike::LIFE_TYPE, ike::LIFE_DURATION)
+    }
+
+    /// Reads that; `None` if it is not about a life time.
+    pub fn read_isakmp(data: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(data);
+        let mut life = Life::default();
+        while !reader.is_empty() {
+            let Attribute { kind, value } = attribute(&mut reader).ok()?;
+            match kind {
+                ike::LIFE_TYPE => life.unit(small(kind, "life type", &value).ok()?).ok()?,
+                ike::LIFE_DURATION => life.duration(value.number()?).ok()?,
+                _another => {}
+            }
+        }
+        life.done().ok()
     }
 
     /// The same of an ESP SA.
