@@ -1,111 +1,25 @@
 //! cTCP through whole workers: a connection, a login's messages, ESP both ways, on the worker of the SA and on another.
-#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 mod harness;
 
-use adit_dataplane::carrier::ctcp::{CtcpConfig, Inside, ike_in_udp, trailer};
-use adit_dataplane::contract::{
-    Command, DropReason, EspPath, Event, IkeDatagram, IkeFraming, Move, Path, Transport, WorkerId,
-};
-use adit_dataplane::io::memory::Departed;
+use adit_dataplane::carrier::ctcp::{Inside, ike_in_udp, trailer};
+use adit_dataplane::contract::{Command, DropReason, EspPath, IkeDatagram, Move, Transport, WorkerId};
 use adit_dataplane::packet::Channel;
-use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, put_tcp_checksum, tcp_checksum};
-use adit_dataplane::worker::{CtcpSetup, DataplaneConfig};
+use adit_dataplane::wire::tcp::{TcpFlags, TcpHeader};
+use adit_dataplane::worker::DataplaneConfig;
+use harness::ctcp::{CtcpPeer, setup};
 use harness::*;
 use std::time::Duration;
 
-/// A client's end: Cisco's manner.
-struct Peer {
-    path: Path,
-    next: Seq,
-    expected: Seq,
-}
-
-impl Peer {
-    /// With a connection that this worker owns.
-    fn on(worker: usize, workers: usize) -> Self {
-        let port = (40_000..).find(|port| WorkerId::of_connection(*port, workers).index() == worker).unwrap();
-        let path = Path { local: "192.0.2.1:10000".parse().unwrap(), peer: ([198, 51, 100, 7], port).into() };
-        Self { path, next: Seq::new(u32::MAX - 500), expected: Seq::new(0) }
-    }
-
-    fn segment(&mut self, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
-        let header = TcpHeader {
-            source_port: self.path.peer.port(),
-            destination_port: self.path.local.port(),
-            seq: self.next,
-            ack: self.expected,
-            flags,
-            window: u16::MAX,
-            len: TCP_HEADER,
-            mss: None,
-        };
-        self.next = self.next.plus(payload.len() + usize::from(flags.has(TcpFlags::SYN)));
-        let mut segment = [&header.octets()[..], payload].concat();
-        put_tcp_checksum(&Path { local: self.path.peer, peer: self.path.local }, &mut segment);
-        segment
-    }
-
-    fn frame(&mut self, inside: Inside, packet: &[u8]) -> Vec<u8> {
-        self.segment(TcpFlags::ACK, &[packet, &trailer(inside)].concat())
-    }
-
-    /// What a segment of the headend's holds, its checksum and numbers being right.
-    #[track_caller]
-    fn hears(&mut self, departed: &Departed) -> (Inside, Vec<u8>) {
-        assert_eq!((departed.channel, departed.path), (Channel::Ctcp, Some(self.path)));
-        assert_eq!(tcp_checksum(self.path.local.ip(), self.path.peer.ip(), &departed.bytes), 0);
-        let header = TcpHeader::parse(&departed.bytes).unwrap();
-        let payload = &departed.bytes[header.len..];
-        self.expected = header.seq.plus(payload.len() + usize::from(header.flags.has(TcpFlags::SYN)));
-        if payload.is_empty() {
-            return (Inside::Esp, Vec::new());
-        }
-        let (packet, last) = payload.split_at(payload.len() - 16);
-        let inside = if last[13] == 17 { Inside::Ike } else { Inside::Esp };
-        assert_eq!(last, trailer(inside));
-        (inside, packet.to_vec())
-    }
-}
-
 fn world(workers: usize) -> World {
-    let ctcp = Some(CtcpSetup { config: CtcpConfig::DEFAULT, secret: [5; 24] });
-    World::with(DataplaneConfig { workers: vec![None; workers], pool: POOL, ctcp, ..DataplaneConfig::default() }, 1024)
-}
-
-impl World {
-    fn tcp(&mut self, worker: usize, peer: &Peer, segment: &[u8]) -> Vec<Departed> {
-        self.peers[worker].push_outer(Channel::Ctcp, peer.path, segment).unwrap();
-        self.settle();
-        self.departed()
-    }
-
-    /// SYN, and a first IKE message, which control gets.
-    fn login(&mut self, worker: usize, peer: &mut Peer) -> IkeDatagram {
-        let syn = peer.segment(TcpFlags::SYN, &[]);
-        let answer = self.tcp(worker, peer, &syn);
-        peer.hears(&answer[0]);
-        let message = first_message();
-        let first = peer.frame(Inside::Ike, &[&ike_in_udp(message.len())[..], &message].concat());
-        assert_eq!(self.tcp(worker, peer, &first), []);
-        let [Event::Ike(datagram)] = &self.events()[..] else { panic!("control hears of it") };
-        assert_eq!((&datagram.bytes, datagram.path, datagram.framing), (&message, peer.path, IkeFraming::Ctcp));
-        datagram.clone()
-    }
-}
-
-fn first_message() -> Vec<u8> {
-    let mut message = vec![0xc0; 8];
-    message.extend([0; 8]);
-    message.extend([1, 0x10, 4, 0]);
-    message.resize(400, 7);
-    message
+    let workers = vec![None; workers];
+    World::with(DataplaneConfig { workers, pool: POOL, ctcp: setup(), ..DataplaneConfig::default() }, 1024)
 }
 
 #[test]
 fn a_login_and_traffic_pass_by_ctcp_on_one_worker() {
     let mut world = world(1);
-    let mut peer = Peer::on(0, 1);
+    let mut peer = CtcpPeer::on(0, 1);
     let asked = world.login(0, &mut peer);
     let answer = IkeDatagram { bytes: vec![9; 200], ..asked };
     world.command(WorkerId(0), Command::SendIke(answer));
@@ -132,7 +46,7 @@ fn a_login_and_traffic_pass_by_ctcp_on_one_worker() {
 #[test]
 fn an_sa_of_another_worker_gets_its_packets_and_sends_by_the_connections_worker() {
     let mut world = world(2);
-    let mut peer = Peer::on(0, 2);
+    let mut peer = CtcpPeer::on(0, 2);
     world.login(0, &mut peer);
     let mut client = Client::new(1, 1, gcm());
     (client.path, client.transport) = (peer.path, Transport::Ctcp);
@@ -150,7 +64,7 @@ fn an_sa_of_another_worker_gets_its_packets_and_sends_by_the_connections_worker(
 #[test]
 fn a_session_moves_to_ctcp_and_back_by_its_packets() {
     let mut world = world(1);
-    let mut peer = Peer::on(0, 1);
+    let mut peer = CtcpPeer::on(0, 1);
     world.login(0, &mut peer);
     let client = world.connect(0, 1, gcm());
     let up = v4(client.v4, SERVER_V4, 300);
@@ -174,7 +88,7 @@ fn a_session_moves_to_ctcp_and_back_by_its_packets() {
 #[test]
 fn esp_cut_into_pieces_and_joined_arrives_whole() {
     let mut world = world(1);
-    let mut peer = Peer::on(0, 1);
+    let mut peer = CtcpPeer::on(0, 1);
     world.login(0, &mut peer);
     let client = world.connect(0, 1, gcm());
     let packets: Vec<_> = (1..=9).map(|number| v4(client.v4, SERVER_V4, 100 * number)).collect();
@@ -193,7 +107,7 @@ fn esp_cut_into_pieces_and_joined_arrives_whole() {
 #[test]
 fn a_sleeping_worker_wakes_to_acknowledge_and_a_wrong_checksum_is_nothing() {
     let mut world = world(1);
-    let mut peer = Peer::on(0, 1);
+    let mut peer = CtcpPeer::on(0, 1);
     world.login(0, &mut peer);
     world.now = world.now + Duration::from_millis(40);
     world.settle();

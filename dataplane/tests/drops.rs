@@ -3,16 +3,19 @@
 
 mod harness;
 
+use adit_dataplane::carrier::ctcp::Inside;
 use adit_dataplane::contract::{
-    Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Selectors, TunnelKey, TunnelSpec,
-    Wake, WorkerId,
+    Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Selectors, Transport, TunnelKey,
+    TunnelSpec, Wake, WorkerId,
 };
 use adit_dataplane::fate::Fate;
 use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
 use adit_dataplane::packet::{Burst, Channel, Meta, Pool, PoolSizes, Segments};
 use adit_dataplane::time::Instant;
+use adit_dataplane::wire::tcp::TcpFlags;
 use adit_dataplane::wire::traffic_class::TrafficClass;
 use adit_dataplane::worker::{DataplaneConfig, assemble};
+use harness::ctcp::CtcpPeer;
 use harness::*;
 use std::collections::BTreeSet;
 use std::io;
@@ -394,6 +397,71 @@ fn what_a_door_did_not_send_or_did_not_take_whole_is_counted() {
 }
 
 #[test]
+fn each_segment_of_ctcp_that_is_not_forwarded_has_its_reason() {
+    let mut ctcp = harness::ctcp::setup().unwrap();
+    ctcp.config.unproven = 1;
+    let config = DataplaneConfig { ctcp: Some(ctcp), pool: POOL, ..DataplaneConfig::default() };
+    let mut world = World::with(config, 1024);
+    let mut counted = BTreeSet::new();
+    // What was counted since the last time, by name.
+    let mut ends = move |world: &World| {
+        let all: BTreeSet<_> = world.all_dropped().into_iter().map(|(reason, n)| (reason.name(), n)).collect();
+        let new = all.difference(&counted).map(|(name, _)| *name).collect::<Vec<_>>();
+        counted = all;
+        new
+    };
+    let mut peer = CtcpPeer::on(0, 1);
+    world.login(0, &mut peer);
+    assert_eq!(ends(&world), ["handshake"]);
+    let mut another = CtcpPeer::between("192.0.2.1", "198.51.100.8", 0, 1);
+    let syn = another.segment(TcpFlags::SYN, &[]);
+    let answer = world.tcp(0, &another, &syn);
+    another.hears(&answer[0]);
+    assert_eq!(ends(&world), ["handshake"]);
+    let first = another.frame(Inside::Ike, &first_ike());
+    world.tcp(0, &another, &first);
+    assert_eq!(ends(&world), ["too_many_connections"]);
+    let nobodys = CtcpPeer::between("192.0.2.1", "198.51.100.9", 0, 1).segment(TcpFlags::ACK, &[]);
+    world.tcp(0, &CtcpPeer::between("192.0.2.1", "198.51.100.9", 0, 1), &nobodys);
+    assert_eq!(ends(&world), ["no_connection"]);
+    let mut spoilt = peer.segment(TcpFlags::ACK, &[]);
+    spoilt[15] ^= 1;
+    world.tcp(0, &peer, &spoilt);
+    assert_eq!(ends(&world), ["bad_checksum"]);
+    let next = peer.next;
+    peer.next = next.plus(1 << 25);
+    let elsewhere = peer.segment(TcpFlags::ACK, &[1; 50]);
+    peer.next = next;
+    world.tcp(0, &peer, &elsewhere);
+    assert_eq!(ends(&world), ["out_of_window"]);
+    let piece = peer.segment(TcpFlags::ACK, &[1; 50]);
+    world.tcp(0, &peer, &piece);
+    assert_eq!(ends(&world), ["reframed"]);
+
+    let mut client = Client::new(0, 1, gcm());
+    (client.path, client.transport) = (peer.path, Transport::Ctcp);
+    let client = world.admit(client);
+    let down = v4(SERVER_V4, client.v4, 1400);
+    let sent = (0..60).filter(|_| world.inner(0, &down).iter().any(|sent| sent.bytes.len() > 1400)).count();
+    assert_eq!(sent, 65_535 / (1400 + ESP_BESIDE + 16), "a window, and no octet more");
+    assert_eq!(ends(&world), ["in_flight"]);
+    let finished = peer.segment(TcpFlags::FIN.with(TcpFlags::ACK), &[]);
+    world.tcp(0, &peer, &finished);
+    assert_eq!(ends(&world), ["connection_ended"]);
+    world.departed();
+    assert_eq!(world.workers[0].free_buffers().0, POOL.small, "no buffer is lost");
+}
+
+/// Octets that ESP by AES-GCM takes beside an inner packet of 1400: SPI, sequence number, IV, two of padding, trailer, ICV.
+const ESP_BESIDE: usize = 4 + 4 + 8 + 2 + 2 + 16;
+
+/// A first message of IKE's, behind its UDP header.
+fn first_ike() -> Vec<u8> {
+    let message = harness::ctcp::first_message();
+    [&adit_dataplane::carrier::ctcp::ike_in_udp(message.len())[..], &message].concat()
+}
+
+#[test]
 fn no_reason_is_without_a_test() {
     let here = [
         DropReason::NoBuffer,
@@ -406,6 +474,15 @@ fn no_reason_is_without_a_test() {
         DropReason::SequenceExhausted,
         // lifetimes.rs
         DropReason::LifetimeOver,
+        // each_segment_of_ctcp_that_is_not_forwarded_has_its_reason
+        DropReason::BadChecksum,
+        DropReason::Handshake,
+        DropReason::NoConnection,
+        DropReason::ConnectionEnded,
+        DropReason::TooManyConnections,
+        DropReason::OutOfWindow,
+        DropReason::Reframed,
+        DropReason::InFlight,
     ];
     let tested: BTreeSet<&str> = CASES.iter().map(|case| case.0).chain(here).map(DropReason::name).collect();
     let all: BTreeSet<&str> = DropReason::ALL.iter().map(|reason| reason.name()).collect();

@@ -6,12 +6,15 @@ mod harness;
 
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
-    Command, DropReason, EcnMode, EspPath, Move, MssClamp, OuterDf, OuterDscp, Path, Transport, TunnelRules, TunnelSpec,
+    Command, DropReason, EcnMode, EspPath, Move, MssClamp, OuterDf, OuterDscp, Path, Transport, TunnelRules,
+    TunnelSpec, WorkerId,
 };
 use adit_dataplane::io::memory::Departed;
 use adit_dataplane::packet::{Channel, Meta, OuterFragments, PoolSizes, Segments};
+use adit_dataplane::wire::tcp::{TCP_HEADER, TcpFlags};
 use adit_dataplane::wire::traffic_class::{Dscp, Ecn, TrafficClass};
 use adit_dataplane::worker::DataplaneConfig;
+use harness::ctcp::CtcpPeer;
 use harness::{Client, DATAGRAMS, SERVER_V4, SERVER_V6, World, gcm, header_sum, natt, path_v4, path_v6, suites};
 use std::time::Duration;
 
@@ -123,13 +126,27 @@ fn named_mtu(big: &[u8], told: &[Departed]) -> usize {
 
 /// One size: delivered whole, in inner fragments, or answered with the right MTU.
 fn must_hold(world: &mut World, client: &Client, kind: Kind, len: usize, fits: usize) {
+    must_hold_by(world, client, kind, len, fits, |packet| packet.bytes.clone());
+}
+
+/// The same by a transport that `esp` takes ESP out of.
+fn must_hold_by(
+    world: &mut World,
+    client: &Client,
+    kind: Kind,
+    len: usize,
+    fits: usize,
+    mut esp: impl FnMut(&Departed) -> Vec<u8>,
+) {
     // Errors are limited to a hundred a second.
     world.now = world.now + Duration::from_millis(20);
     let sent = packet(client, kind, len);
-    let departed = world.inner(0, &sent);
-    let delivered = |departed: &[Departed]| -> Vec<Vec<u8>> {
+    let mut departed = world.inner(0, &sent);
+    // cTCP acknowledges, too.
+    departed.retain(|packet| packet.channel != Channel::Ctcp || packet.bytes.len() > TCP_HEADER);
+    let mut delivered = |departed: &[Departed]| -> Vec<Vec<u8>> {
         assert!(departed.iter().all(|packet| packet.path == Some(client.path)));
-        departed.iter().map(|packet| client.open(&packet.bytes).1).collect()
+        departed.iter().map(|packet| client.open(&esp(packet)).1).collect()
     };
     match kind {
         _ if len <= fits => assert_eq!(delivered(&departed), [sent]),
@@ -169,6 +186,29 @@ fn every_inner_size_arrives_whole_or_its_sender_is_told_what_fits() {
                 assert_eq!(others, []);
                 assert_eq!(world.workers[0].free_buffers().0, JUMBO.small, "every buffer came home");
             }
+        }
+    }
+}
+
+#[test]
+fn every_inner_size_arrives_whole_by_ctcp_or_its_sender_is_told_what_fits() {
+    for (local, peer) in [("192.0.2.1", "198.51.100.7"), ("2001:db8:1::1", "2001:db8::7")] {
+        for outer_mtu in [1500, 1280] {
+            let config = DataplaneConfig { pool: JUMBO, ctcp: harness::ctcp::setup(), ..DataplaneConfig::default() };
+            let mut world = World::with(config, 1024);
+            let mut far = CtcpPeer::between(local, peer, 0, 1);
+            world.login(0, &mut far);
+            world.command(WorkerId(0), Command::KeepConnection(far.path));
+            let client = connect_by(&mut world, gcm(), EspPath::new(Transport::Ctcp, far.path), outer_mtu);
+            let fits = fits(&client, outer_mtu);
+            for len in 40..=9000usize {
+                for kind in [Kind::V4, Kind::V4DontFragment, Kind::V6] {
+                    must_hold_by(&mut world, &client, kind, len, fits, |packet| far.hears(packet).1);
+                    let acknowledgment = far.segment(TcpFlags::ACK, &[]);
+                    world.tcp(0, &far, &acknowledgment);
+                }
+            }
+            assert_eq!(world.workers[0].free_buffers().0, JUMBO.small, "every buffer came home");
         }
     }
 }

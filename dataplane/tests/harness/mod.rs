@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that fails fails its test")]
 #![allow(clippy::needless_pass_by_value, reason = "tests hand over what they are done with")]
 
+pub mod ctcp;
+
 use adit_crypto::esp_cipher::{Backend, EspCipher, Header};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr};

@@ -43,7 +43,7 @@ pub enum Arrived {
     Piece,
     /// No data.
     Nothing,
-    /// Its place is not to be believed, and nothing in it can be checked. It is answered with where we are.
+    /// Its place is not to be believed, and nothing in it can be checked: it moves and ends nothing.
     Elsewhere,
     /// The connection is over.
     Over(Ended),
@@ -247,8 +247,10 @@ impl Flow {
         arrived
     }
 
-    /// RFC 5961 section 3.2: a RST counts where it would be the next octet, elsewhere it is asked for again. A Cisco client's
-    /// stands behind all that it has sent, whether that has come or not.
+    /// RFC 5961 section 3.2: a RST counts where it would be the next octet, whether of what has come without a hole or of all that has
+    /// come.
+    ///
+    /// DEVIATES: elsewhere in the window nothing asks for it again. Who is really gone says nothing more, and that ends the flow.
     fn reset(&mut self, seq: Seq) -> Arrived {
         let places = [self.receive.floor(), self.receive.highest()];
         match places.contains(&seq) {
