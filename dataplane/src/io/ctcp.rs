@@ -4,13 +4,11 @@
 //! its filter drops everything before TCP looks at it. It reserves the port, needs no firewall, and is gone with the process.
 //! What the filter drops, raw sockets have received before; on each of those a filter keeps the connections of its worker.
 
-use super::departure::Bound;
-use super::holder;
 use super::open::{IoConfig, Lack, OpenError};
-use super::steer::{Family, keep_nothing, keep_own_connections};
-use super::udp::{OuterSocket, set_up};
-use crate::contract::OuterDf;
-use crate::packet::{Channel, OuterFragments};
+use super::steer::{keep_nothing, keep_own_connections};
+use super::udp::OuterSocket;
+use super::{holder, raw};
+use crate::packet::Channel;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -29,20 +27,11 @@ pub(super) fn open(
         let address = SocketAddr::new(ip, *port);
         reserved.push(reserve(address).map_err(|source| refusal(address, source))?);
     }
-    let bound = Bound { channel: Channel::Ctcp, address: SocketAddr::new(ip, 0), fragments: OuterFragments::Allowed };
-    let family = if ip.is_ipv4() { Family::V4 } else { Family::V6 };
     let count = workers.len();
-    for (worker, sockets) in workers.iter_mut().enumerate() {
-        let filter = |socket: &Socket| keep_own_connections(socket.as_fd(), family, worker, count, &config.ctcp_ports);
-        sockets.push(raw(config, bound, lacks, filter).map_err(|source| raw_refusal(ip, source))?);
-        // IPv6 has no DF.
-        if config.outer_df == OuterDf::Clear || family == Family::V6 {
-            continue;
-        }
-        let bound = Bound { fragments: OuterFragments::Forbidden, ..bound };
-        let filter = |socket: &Socket| keep_nothing(socket.as_fd());
-        sockets.push(raw(config, bound, lacks, filter).map_err(|source| raw_refusal(ip, source))?);
-    }
+    raw::open(config, (Channel::Ctcp, libc::IPPROTO_TCP), ip, lacks, workers, |socket, family, worker| {
+        keep_own_connections(socket.as_fd(), family, worker, count, &config.ctcp_ports)
+    })
+    .map_err(|source| raw_refusal(ip, source))?;
     Ok(reserved)
 }
 
@@ -56,20 +45,6 @@ fn reserve(address: SocketAddr) -> io::Result<OwnedFd> {
     socket.bind(&address.into())?;
     socket.listen(1)?;
     Ok(socket.into())
-}
-
-/// The filter comes first: what arrives before it would be kept.
-fn raw(
-    config: &IoConfig,
-    bound: Bound,
-    lacks: &mut Vec<Lack>,
-    filter: impl Fn(&Socket) -> io::Result<()>,
-) -> io::Result<OuterSocket> {
-    let socket = Socket::new(Domain::for_address(bound.address), Type::RAW, Some(Protocol::TCP))?;
-    filter(&socket)?;
-    set_up(&socket, config, bound, lacks)?;
-    socket.bind(&bound.address.into())?;
-    Ok(OuterSocket { socket: socket.into(), bound })
 }
 
 fn refusal(address: SocketAddr, source: io::Error) -> OpenError {

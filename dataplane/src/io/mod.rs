@@ -16,6 +16,7 @@ mod native;
 mod netlink;
 mod open;
 mod outgoing;
+mod raw;
 mod steer;
 mod system_calls;
 mod tun;
