@@ -4,7 +4,7 @@
 //! SYN ──────────────▶ SYN, ACK with a cookie; nothing is remembered
 //! data ─ our cookie, and the first message of an IKE exchange ──▶ Flow, unproven
 //!      ─ anything else ──▶ RST, from a budget
-//! Flow ─ control or an authentic packet vouches for it ──▶ proven
+//! Flow ─ a session vouches for it ──▶ proven
 //!      ─ nobody does in time ──▶ RST
 //! ```
 
@@ -18,7 +18,7 @@ use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
 use crate::wire::esp::IKE_HEADER_LEN;
-use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, put_tcp_checksum};
+use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader, put_tcp_checksum};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
@@ -161,19 +161,10 @@ impl Carrier {
         Ok(())
     }
 
-    /// What came along `path` was authentic, or control has answered it: the connection is somebody's.
+    /// The connection is a session's.
     pub fn vouch(&mut self, path: &Path) {
         if let Some(index) = self.by_path.get(path).copied() {
             self.prove(index);
-        }
-    }
-
-    /// What came at a place that was not to be believed was authentic.
-    pub fn believe(&mut self, now: Instant, path: &Path, seq: Seq, len: usize) {
-        let Some(index) = self.by_path.get(path).copied() else { return };
-        if let Some(slot) = self.slot(index) {
-            slot.flow.believe(now, seq, len);
-            self.settle(now, index);
         }
     }
 
@@ -263,16 +254,11 @@ impl Carrier {
         outlet: &mut impl Outlet,
     ) -> Taken {
         let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
-        let taken = match slot.flow.segment(now, header, payload) {
-            Arrived::Whole(frame) => {
-                slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
-                Taken::Frame(behind(header, &frame))
-            }
-            Arrived::Unbelieved(frame) => Taken::Frame(behind(header, &frame)),
-            Arrived::Piece => {
-                slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
-                Taken::Nothing(DropReason::Reframed)
-            }
+        let arrived = slot.flow.segment(now, header, payload);
+        slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
+        let taken = match arrived {
+            Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(behind(header, &frame)),
+            Arrived::Piece => Taken::Nothing(DropReason::Reframed),
             Arrived::Nothing => Taken::Nothing(DropReason::Keepalive),
             Arrived::Elsewhere => Taken::Nothing(DropReason::OutOfWindow),
             Arrived::Over(Ended::Reset) => {

@@ -75,8 +75,6 @@ pub struct Flow {
     sent_at: Instant,
     /// Whether something is to be said at once.
     due: Due,
-    whole: u64,
-    pieces: u64,
 }
 
 impl Flow {
@@ -93,8 +91,6 @@ impl Flow {
             heard_at: now,
             sent_at: now,
             due: Due::Later,
-            whole: 0,
-            pieces: 0,
         }
     }
 
@@ -122,15 +118,6 @@ impl Flow {
             return Arrived::Nothing;
         }
         self.take(now, header.seq, payload, frame)
-    }
-
-    /// What came at a place that was not to be believed is authentic: there the stream goes on.
-    pub fn believe(&mut self, now: Instant, seq: Seq, len: usize) {
-        let receive = Receive::new(self.mode, seq.plus(len));
-        let old = std::mem::replace(&mut self.receive, receive);
-        self.receive.carry_over(&old);
-        self.stream = Stream::new(seq.plus(len));
-        (self.data_at, self.due) = (now, Due::Now);
     }
 
     /// All frames that pieces have completed.
@@ -199,11 +186,6 @@ impl Flow {
         self.send.believes(acknowledgment)
     }
 
-    /// Whether the peer's SYN had options.
-    pub const fn options(&self) -> SynOptions {
-        self.options
-    }
-
     /// When anything of the peer's came last.
     pub const fn heard_at(&self) -> Instant {
         self.heard_at
@@ -224,7 +206,6 @@ impl Flow {
         }
         let arrived = match frame {
             Some(frame) => {
-                self.whole += 1;
                 // The end of a longer one looks like a whole frame, too. Where that is possible it is taken as both: of the
                 // two readings one is not authentic, and what comes twice is a replay.
                 match self.mode == Mode::Stateless || self.stream.begins(seq) {
@@ -236,7 +217,6 @@ impl Flow {
             // Without state there is nowhere to put a piece.
             None if self.mode == Mode::Stateless => return Arrived::Nothing,
             None => {
-                self.pieces += 1;
                 self.stream.piece(seq, payload);
                 Arrived::Piece
             }

@@ -84,15 +84,6 @@ impl Receive {
         }
     }
 
-    /// What was counted and learned before the stream went on elsewhere still counts.
-    pub(super) const fn carry_over(&mut self, old: &Self) {
-        self.refilled = old.refilled;
-        self.unfilled = old.unfilled;
-        self.missing = old.missing;
-        self.repeated = old.repeated;
-        self.grace = old.grace;
-    }
-
     /// The peer is known to fill holes; the way there and back takes this long.
     pub(super) fn fills(&mut self, rtt: Duration) {
         self.grace = (3 * rtt).clamp(GRACE, MOST_GRACE);
