@@ -3,12 +3,12 @@
 //! A connection belongs to the worker that the peer's port names, an SA to the one that its SPI names. Where they differ, ESP is
 //! handed over: bare to the SA's worker on the way in, sealed to the connection's worker on the way out.
 
+use super::turn::ike;
 use crate::carrier::ctcp::{Carrier, CtcpConfig, Inside, Outlet, Taken};
 use crate::contract::{Path, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool};
 use crate::time::Instant;
-use crate::wire::esp::{IKE_HEADER_LEN, MAX_IKE_LEN, NativeEsp};
 use crate::wire::tcp::{TCP_HEADER, TcpHeader, is_tcp_checksum_good, put_tcp_checksum};
 
 /// A worker's connections, and the packets that they make.
@@ -82,17 +82,11 @@ impl Ctcp {
     }
 }
 
-/// What becomes of an IKE message or ESP packet out of its frame.
+/// What becomes of an IKE message or ESP packet out of its frame; ESP is looked at with all other.
 fn bare(packet: &PacketBuf, inside: Inside) -> Result<Fate, DropReason> {
     match inside {
-        Inside::Ike if packet.len() < IKE_HEADER_LEN => Err(DropReason::TooShort),
-        Inside::Ike if packet.len() > MAX_IKE_LEN => Err(DropReason::IkeTooLong),
-        Inside::Ike => Ok(Fate::ToControl),
-        Inside::Esp => match NativeEsp::of(packet.bytes()) {
-            NativeEsp::Esp => Ok(Fate::Forward),
-            NativeEsp::Reserved => Err(DropReason::Unsolicited),
-            NativeEsp::TooShort => Err(DropReason::TooShort),
-        },
+        Inside::Ike => ike(packet),
+        Inside::Esp => Ok(Fate::Forward),
     }
 }
 
@@ -113,8 +107,7 @@ impl Writer<'_> {
     /// A packet with these parts one after the other; `None` if the pool has none left: what is not said now is asked for again.
     fn write(&mut self, parts: [&[u8]; 3]) -> Option<PacketBuf> {
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
-        let small = PacketBuf::HEADROOM + len <= self.pool.sizes().small_capacity;
-        let mut packet = if small { self.pool.take_small() } else { self.pool.take_large() }?;
+        let mut packet = self.pool.take(len)?;
         let Some(room) = packet.extend_back(len) else {
             self.pool.put(packet);
             return None;

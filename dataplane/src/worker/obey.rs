@@ -129,8 +129,7 @@ fn write(pool: &mut Pool, channel: Channel, path: Path, front: &[u8], bytes: &[u
     if len > MAX_UDP_PAYLOAD {
         return Err(DropReason::TooBig);
     }
-    let small = PacketBuf::HEADROOM + len <= pool.sizes().small_capacity;
-    let mut packet = if small { pool.take_small() } else { pool.take_large() }.ok_or(DropReason::NoBuffer)?;
+    let mut packet = pool.take(len).ok_or(DropReason::NoBuffer)?;
     let Some(room) = packet.extend_back(len) else {
         pool.put(packet);
         return Err(DropReason::TooBig);

@@ -169,8 +169,9 @@ pub(super) fn settle(packet: &mut PacketBuf, verdict: Result<Fate, DropReason>) 
 fn classify(burst: &mut Burst) {
     for packet in forwarded(burst) {
         let verdict = match packet.meta.channel {
-            // What travels by cTCP was looked at when it came out of its frame.
-            Channel::Inner | Channel::Ctcp => continue,
+            Channel::Inner => continue,
+            // On its way out.
+            Channel::Ctcp if packet.meta.carriage == Carriage::Sealed => continue,
             Channel::Ike => match packet.bytes() {
                 [KEEPALIVE] => Err(DropReason::Keepalive),
                 _ => ike(packet),
@@ -190,7 +191,7 @@ fn classify(burst: &mut Burst) {
                 CiscoUdp::Reserved => Err(DropReason::Unsolicited),
                 CiscoUdp::TooShort => Err(DropReason::TooShort),
             },
-            Channel::Esp => match NativeEsp::of(packet.bytes()) {
+            Channel::Esp | Channel::Ctcp => match NativeEsp::of(packet.bytes()) {
                 NativeEsp::Esp => continue,
                 NativeEsp::Reserved => Err(DropReason::Unsolicited),
                 NativeEsp::TooShort => Err(DropReason::TooShort),
@@ -200,7 +201,7 @@ fn classify(burst: &mut Burst) {
     }
 }
 
-fn ike(packet: &PacketBuf) -> Result<Fate, DropReason> {
+pub(super) fn ike(packet: &PacketBuf) -> Result<Fate, DropReason> {
     match packet.len() {
         ..IKE_HEADER_LEN => Err(DropReason::TooShort),
         IKE_HEADER_LEN..=MAX_IKE_LEN => Ok(Fate::ToControl),
