@@ -3,5 +3,6 @@
 pub mod esp;
 pub mod icmp;
 pub mod ip;
+pub mod source;
 pub mod tcp;
 pub mod traffic_class;

@@ -4,9 +4,9 @@
 //! Above the rate the first message is refused without a word, rather than delayed: a delayed answer would have to be
 //! remembered, which is what a flood is after, and a client repeats its first message anyway.
 
-use super::source::Source;
 use crate::ike::counters::Ignored;
 use adit_dataplane::time::Instant;
+use adit_dataplane::wire::source::Source;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;

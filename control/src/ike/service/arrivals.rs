@@ -1,11 +1,11 @@
 //! Who came in by a first message and is still here; how many of them have proven nothing (RFC 7296 section 2.6 on what
 //! that invites).
 
-use super::source::Source;
 use crate::config::checked as config;
 use crate::ike::counters::Ignored;
 use crate::ike::wire::IkeSpi;
 use crate::session::SessionId;
+use adit_dataplane::wire::source::Source;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,8 +1,8 @@
 //! How many error notifications strangers get: they are never protected and easily asked for in somebody else's name
 //! (RFC 7296 sections 2.5 and 2.21.4 want a limit).
 
-use super::source::Source;
 use adit_dataplane::time::Instant;
+use adit_dataplane::wire::source::Source;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;

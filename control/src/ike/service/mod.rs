@@ -14,7 +14,6 @@ mod node;
 mod patience;
 mod peer;
 mod role;
-mod source;
 pub mod timers;
 mod tunnel;
 mod views;

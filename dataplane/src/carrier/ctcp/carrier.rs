@@ -18,12 +18,12 @@ use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
 use crate::wire::esp::IKE_HEADER_LEN;
+use crate::wire::source::Source;
 use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader, put_tcp_checksum};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// How many connections there may be, and how they are treated.
@@ -97,7 +97,7 @@ pub struct Carrier {
     slots: Vec<Option<Box<Slot>>>,
     free: Vec<u32>,
     by_path: HashMap<Path, u32, FixedState>,
-    unproven: HashMap<IpAddr, usize, FixedState>,
+    unproven: HashMap<Source, usize, FixedState>,
     unproven_in_all: usize,
     agenda: BinaryHeap<Reverse<(Instant, u32)>>,
     memory: usize,
@@ -290,7 +290,7 @@ impl Carrier {
         if !begins_ike(payload) {
             return Taken::Nothing(DropReason::Handshake);
         }
-        let source = source(path.peer.ip());
+        let source = Source::of(path.peer.ip());
         let from_there = self.unproven.get(&source).copied().unwrap_or_default();
         let config = self.config;
         if self.by_path.len() >= config.flows
@@ -359,7 +359,7 @@ impl Carrier {
         if slot.unproven_since.take().is_none() {
             return;
         }
-        let source = source(slot.path.peer.ip());
+        let source = Source::of(slot.path.peer.ip());
         self.unproven_in_all -= 1;
         if let Some(count) = self.unproven.get_mut(&source) {
             *count -= 1;
@@ -413,12 +413,4 @@ fn begins_ike(payload: &[u8]) -> bool {
         && initiator != [0; 8]
         && responder == [0; 8]
         && FIRST.contains(&(version, exchange))
-}
-
-/// What one host may change at will counts as one.
-fn source(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-    }
 }
