@@ -49,6 +49,22 @@ pub struct Profile {
     pub message: Option<String>,
 }
 
+impl Profile {
+    /// Let in, and nothing beside.
+    pub fn plain(source: Source) -> Self {
+        Self {
+            source,
+            address: None,
+            netmask: None,
+            class: Vec::new(),
+            filter: None,
+            limits: Limits::default(),
+            interim: None,
+            message: None,
+        }
+    }
+}
+
 /// Time limits of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {

@@ -2,7 +2,7 @@
 
 use super::super::host::{Fault, HostId};
 use super::{Happening, World};
-use adit_control::aaa::{Answer, Limits, Profile, QuestionId, Source, Verdict};
+use adit_control::aaa::{Answer, Profile, QuestionId, Source, Verdict};
 use std::time::Duration;
 
 /// How long whoever knows the users may take.
@@ -12,17 +12,7 @@ impl World {
     /// Somebody is asked about a user, and takes their time. Everybody may in.
     pub(super) fn ask(&mut self, id: HostId, question: QuestionId) {
         let at = self.now + self.chance.up_to(LONGEST_THOUGHT);
-        let profile = Profile {
-            source: Source::Local,
-            address: None,
-            netmask: None,
-            class: Vec::new(),
-            filter: None,
-            limits: Limits::default(),
-            interim: None,
-            message: None,
-        };
-        let answer = Answer { id: question, verdict: Verdict::Accept(Box::new(profile)) };
+        let answer = Answer { id: question, verdict: Verdict::Accept(Box::new(Profile::plain(Source::Local))) };
         self.agenda.enter(at, Happening::Judged(id, answer));
     }
 

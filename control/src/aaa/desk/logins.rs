@@ -5,7 +5,6 @@ use super::super::radius::{Good, Line, Response, Success, login_request, read_re
 use super::super::{Answer, Profile, Proof, Question, QuestionId, Rejection, Source, Verdict, Why};
 use super::view::LineView;
 use super::{Output, Port, Room};
-use crate::aaa::Limits;
 use crate::config::checked::{Config, UserSource, Xauth};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::time::Instant;
@@ -104,16 +103,7 @@ impl Logins {
         let verdict = match checked.found {
             Found::Right { address } => {
                 let interim = xauth(room, open.question.connection).and_then(|xauth| xauth.interim);
-                Verdict::Accept(Box::new(Profile {
-                    source: Source::Local,
-                    address,
-                    netmask: None,
-                    class: Vec::new(),
-                    filter: None,
-                    limits: Limits::default(),
-                    interim,
-                    message: None,
-                }))
+                Verdict::Accept(Box::new(Profile { address, interim, ..Profile::plain(Source::Local) }))
             }
             Found::Wrong => reject(Why::WrongPassword),
             Found::Locked => reject(Why::Locked),
