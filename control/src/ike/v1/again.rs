@@ -2,11 +2,12 @@
 //! address that is here already. The headend then goes on with the session under the new ISAKMP SA, and so do we:
 //! address, tunnel and ESP SAs stay.
 
-use super::calling::{CallStep, Calling, Reached};
+use super::calling::{CallStep, Calling};
 use super::entering::{EnterStep, Entering};
 use super::established::Established;
 use super::phase_1::User;
 use super::pull;
+use super::reached::Reached;
 use crate::ike::service::{Call, CallFailed, Contact, Node, Refused, pause};
 use crate::ike::wire::IkeSpi;
 use adit_dataplane::contract::IkeDatagram;

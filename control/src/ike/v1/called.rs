@@ -1,16 +1,12 @@
 //! A session that we have started: what it has beyond others, and how it comes to be in service.
 
 use super::again::Again;
-use super::books::Books;
-use super::calling::Reached;
-use super::dpd::Dpd;
-use super::established::{Established, Service};
-use super::phase_1::Contact;
+use super::established::Established;
 use super::pull;
+use super::reached::Reached;
 use super::told::Told;
 use crate::ike::service::{Call, Node, Origin, Peer};
 use adit_dataplane::time::Instant;
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// What it has.
@@ -76,26 +72,8 @@ impl Established {
             again: None,
             quick_after: now,
         };
-        let mut session = Self {
-            peer,
-            group: identity,
-            user: None,
-            sa,
-            former: Vec::new(),
-            traversal,
-            contact: Contact::Further,
-            service: Service::Nothing { since: now },
-            answered: Vec::new(),
-            asked: None,
-            yielded: None,
-            unheard: Vec::new(),
-            agreed: BTreeMap::new(),
-            dpd: Dpd::new(node),
-            books: Books::default(),
-            limits: super::time::limits(node, connection, None),
-            push_at: None,
-            called: Some(Box::new(called)),
-        };
+        let begun = Self::of(now, node, peer, identity, sa, traversal);
+        let mut session = Self { called: Some(Box::new(called)), ..begun };
         pull::ask(now, node, &mut session, last);
         session
     }

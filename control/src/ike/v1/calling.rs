@@ -15,13 +15,14 @@ use super::calling_aggressive::{self, AwaitsSecond};
 use super::calling_main::{self, AwaitsFourth, AwaitsSixth};
 use super::client::Client;
 use super::fragments::Reassembly;
-use super::isakmp_sa::{Cookies, IsakmpSa, clear};
+use super::isakmp_sa::{Cookies, clear};
 use super::nat_seen::Traversal;
 use super::offer;
-use super::phase_1::{User, login_of};
+use super::phase_1::login_of;
+use super::reached::Reached;
 use super::repeated::Repeated;
 use super::wire::{
-    Body, Chain, Exchange, Id, IkeOffer, IkeSpi, Incoming, NatTraversal, Payload, Vendor, parse, payload_body,
+    Body, Chain, Exchange, IkeOffer, IkeSpi, Incoming, NatTraversal, Payload, Vendor, parse, payload_body,
 };
 use crate::config::checked::LoginV1;
 use crate::ike::counters::Ignored;
@@ -87,30 +88,6 @@ pub(super) enum Wrong {
 impl Wrong {
     pub(super) fn doubt(cause: Cause, why: impl std::fmt::Display) -> Self {
         Self::Doubt(CallFailed::new(cause, why))
-    }
-}
-
-/// The responder has proven who it is, and we have said our proof.
-pub(crate) struct Reached {
-    pub(crate) id: SessionId,
-    pub(super) call: Call,
-    pub(crate) worker: WorkerId,
-    pub(crate) since: Instant,
-    pub(crate) sa: IsakmpSa,
-    /// The responder's.
-    pub(crate) identity: Id,
-    pub(super) traversal: Traversal,
-    pub(crate) along: (Path, IkeFraming),
-    pub(super) life: Life,
-    /// Our last message, if nothing has shown yet that the responder has it.
-    pub(super) last: Option<Vec<u8>>,
-    pub(crate) user: User,
-}
-
-impl Reached {
-    /// What it has taken.
-    pub(crate) fn held(&self) -> Held {
-        Held { id: self.id, ike: self.sa.spi(), worker: self.worker, esp: None }
     }
 }
 

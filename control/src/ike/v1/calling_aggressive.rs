@@ -1,15 +1,15 @@
 //! Aggressive mode (RFC 2409 section 5.4), the initiator's side: see [`super::aggressive`] for its messages.
 
-use super::calling::{Come, Next, Reached, Started, Wrong};
-use super::isakmp_sa::{Cookies, IsakmpSa, Phase1, header, in_fragments};
+use super::calling::{Come, Next, Started, Wrong};
+use super::isakmp_sa::{Cookies, header, in_fragments};
 use super::keys::Transcript;
-use super::life_time::end_of_ours;
 use super::nat::nat_d_hash;
+use super::reached::End;
 use super::suite::Suite;
 use super::wire::{AuthMethod, Chain, Exchange, Identification, Payload, payload_body};
 use super::{calling_proof, offer, proof};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Call, Node, Patience, Role};
+use crate::ike::service::{Call, Node, Patience};
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
@@ -90,27 +90,7 @@ pub(super) fn third(
     let bytes = in_fragments(node, &started.client, &header, bytes);
     node.send_ike(started.worker, along.0, along.1, bytes.clone());
 
-    let sa = IsakmpSa::new(Phase1 {
-        role: Role::Initiator,
-        cookies,
-        keys,
-        cipher,
-        base,
-        client: started.client.clone(),
-        end: Some(end_of_ours(now, node, offer.life)),
-        last: (incoming.bytes.to_vec(), Vec::new()),
-    });
-    Ok(Next::Proven(Box::new(Reached {
-        id: started.id,
-        call: started.call.clone(),
-        worker: started.worker,
-        since: started.since,
-        sa,
-        identity,
-        traversal,
-        along,
-        life: started.life,
-        last: Some(bytes),
-        user: proof::wants_user(offer.method),
-    })))
+    let last = Some(bytes);
+    let end = End { incoming, cookies, offer, keys, cipher, base, identity, traversal, along, last };
+    Ok(started.reached(now, node, end))
 }

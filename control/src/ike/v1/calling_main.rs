@@ -1,18 +1,18 @@
 //! Main mode (RFC 2409 section 5), the initiator's side: see [`super::main_mode`] for its messages.
 
-use super::calling::{Awaits, Come, Next, Reached, Started, Wrong};
+use super::calling::{Awaits, Come, Next, Started, Wrong};
 use super::calling_aggressive::NONCE;
 use super::cipher::{Iv, MessageCipher};
-use super::isakmp_sa::{Cookies, IsakmpSa, Phase1, clear, header, in_fragments};
+use super::isakmp_sa::{Cookies, clear, header, in_fragments};
 use super::keys::{IkeKeys, Skeyid, Transcript};
-use super::life_time::end_of_ours;
 use super::nat::nat_d_hash;
 use super::nat_seen::Traversal;
+use super::reached::End;
 use super::suite::Suite;
 use super::wire::{Chain, Exchange, Identification, IkeOffer, Payload, Sealed, payload_body};
 use super::{calling_proof, offer, proof};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Node, Role};
+use crate::ike::service::Node;
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_dataplane::contract::IkeFraming;
@@ -127,27 +127,8 @@ pub(super) fn last(
     let hash_r = skeyid.hash_r(&over, id_r);
     calling_proof::check(now, node, started, offer.method, &chain, &identity, &hash_r)?;
     started.client.hear(&chain);
-    let sa = IsakmpSa::new(Phase1 {
-        role: Role::Initiator,
-        cookies: *cookies,
-        cipher: keys.cipher(),
-        keys: keys.clone(),
-        base: opened.next.clone(),
-        client: started.client.clone(),
-        end: Some(end_of_ours(now, node, offer.life)),
-        last: (incoming.bytes.to_vec(), Vec::new()),
-    });
-    Ok(Next::Proven(Box::new(Reached {
-        id: started.id,
-        call: started.call.clone(),
-        worker: started.worker,
-        since: started.since,
-        sa,
-        identity,
-        traversal: *traversal,
-        along: started.along,
-        life: started.life,
-        last: None,
-        user: proof::wants_user(offer.method),
-    })))
+    let (cipher, keys, base) = (keys.cipher(), keys.clone(), opened.next.clone());
+    let (cookies, offer, traversal, along) = (*cookies, *offer, *traversal, started.along);
+    let end = End { incoming, cookies, offer, keys, cipher, base, identity, traversal, along, last: None };
+    Ok(started.reached(now, node, end))
 }

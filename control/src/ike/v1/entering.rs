@@ -1,9 +1,9 @@
 //! XAUTH (draft-beaulieu-ike-xauth-02) as the user: the headend asks, we answer, it says how that was. See
 //! [`super::login`] for the messages.
 
-use super::calling::Reached;
 use super::dpd;
 use super::isakmp_sa::{Arrived, Cookies, Hashed};
+use super::reached::Reached;
 use super::repeated::Repeated;
 use super::wire::{
     Attribute, Body, Chain, ConfigKind, Delete, Exchange, Incoming, ModeConfig, NotifyKind, Payload,

@@ -127,14 +127,21 @@ impl Established {
             heard: now,
             sent: now,
         };
+        let begun = Self::of(now, node, peer, group, sa, traversal);
+        Self { user, contact, limits, push_at: Some(now + PULL), ..begun }
+    }
+
+    /// Both ends have proven what they must, and nothing has been done yet.
+    pub(super) fn of(now: Instant, node: &mut Node, peer: Peer, group: Id, sa: IsakmpSa, traversal: Traversal) -> Self {
         Self {
+            limits: super::time::limits(node, peer.connection, None),
             peer,
             group,
-            user,
+            user: None,
             sa,
             former: Vec::new(),
             traversal,
-            contact,
+            contact: Contact::Further,
             service: Service::Nothing { since: now },
             answered: Vec::new(),
             asked: None,
@@ -143,8 +150,7 @@ impl Established {
             agreed: BTreeMap::new(),
             dpd: Dpd::new(node),
             books: Books::default(),
-            limits,
-            push_at: Some(now + PULL),
+            push_at: None,
             called: None,
         }
     }
