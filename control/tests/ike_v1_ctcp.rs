@@ -8,13 +8,6 @@ use adit_dataplane::contract::{Command, EspPath, Event, IkeDatagram, IkeFraming,
 use peer::World;
 use peer::v1::*;
 
-#[track_caller]
-fn log_out(world: &mut World, client: &mut ClientV1, sa: &mut SaV1) {
-    let bytes = sa.delete_isakmp(client.word() as u32);
-    assert!(world.deliver(&client.later(bytes)).is_empty(), "a delete has no answer");
-    world.assert_nothing_left();
-}
-
 #[test]
 fn a_client_logs_in_by_ctcp_and_its_esp_goes_there_too() {
     let mut world = World::new(config_v1());

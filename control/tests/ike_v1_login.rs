@@ -19,14 +19,6 @@ use std::time::Duration;
 
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 30, 0, 2);
 
-/// The client says goodbye, and nothing is left.
-#[track_caller]
-fn log_out(world: &mut World, client: &mut ClientV1, sa: &mut SaV1) {
-    let bytes = sa.delete_isakmp(client.word() as u32);
-    assert!(world.deliver(&client.later(bytes)).is_empty(), "a delete has no answer");
-    world.assert_nothing_left();
-}
-
 // initiator --> HDR, SA, KE, Ni, IDii, VID …
 // responder <-- HDR, SA, KE, Nr, IDir, HASH_R, VID …, NAT-D, NAT-D
 // initiator --> HDR*, HASH_I, NAT-D, NAT-D

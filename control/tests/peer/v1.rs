@@ -67,16 +67,15 @@ pub fn login_v1(config: &mut Config) -> &mut LoginV1 {
 }
 
 pub fn profile() -> Profile {
-    Profile {
-        source: Source::Local,
-        address: None,
-        netmask: None,
-        class: Vec::new(),
-        filter: None,
-        limits: Limits::default(),
-        interim: None,
-        message: None,
-    }
+    Profile::plain(Source::Local)
+}
+
+/// The client says goodbye, and nothing is left.
+#[track_caller]
+pub fn log_out(world: &mut World, client: &mut ClientV1, sa: &mut SaV1) {
+    let bytes = sa.delete_isakmp(client.word() as u32);
+    assert!(world.deliver(&client.later(bytes)).is_empty(), "a delete has no answer");
+    world.assert_nothing_left();
 }
 
 impl World {
