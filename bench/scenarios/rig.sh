@@ -340,3 +340,21 @@ pings_end() {
       print sent + 0 " sent, " lost + 0 " lost"
     }' "$RIG_DIR/$1.pings"
 }
+
+# fragments_die: from now on the router drops IP fragments, before anybody puts them together: the priority is below -400, where
+# conntrack would.
+fragments_die() {
+  in_ns r nft -f - <<'NFT'
+table inet rig_fragments {
+  counter dropped {}
+  chain first {
+    type filter hook prerouting priority -500;
+    ip frag-off & 0x3fff != 0 counter name dropped drop
+    exthdr frag exists counter name dropped drop
+  }
+}
+NFT
+}
+# fragments_dropped: how many IP fragments the router has dropped. more_dropped THAN.
+fragments_dropped() { in_ns r nft -j list counter inet rig_fragments dropped | jq '.nftables[] | select(.counter) | .counter.packets'; }
+more_dropped() { test "$(fragments_dropped)" -gt "$1"; }

@@ -1,26 +1,13 @@
 #!/bin/bash
 . "$(dirname "$0")/../rig.sh"
 
-# fragments_dropped: how many IP fragments the router has dropped. more_dropped THAN.
-fragments_dropped() { in_ns r nft -j list counter inet rig_fragments dropped | jq '.nftables[] | select(.counter) | .counter.packets'; }
-more_dropped() { test "$(fragments_dropped)" -gt "$1"; }
 # joined: how many messages the headend has put together.
 joined() { ctl ike --json | jq .messages_joined; }
 more_joined() { test "$(joined)" -gt "$1"; }
 
 pki_make 4096
 SNAPLEN=64 rig_up
-# The priority is below -400, where conntrack would put the fragments together before anybody sees them.
-in_ns r nft -f - <<'NFT'
-table inet rig_fragments {
-  counter dropped {}
-  chain first {
-    type filter hook prerouting priority -500;
-    ip frag-off & 0x3fff != 0 counter name dropped drop
-    exthdr frag exists counter name dropped drop
-  }
-}
-NFT
+fragments_die
 mkdir -p "$RIG_DIR/c1/swanctl/"{x509,x509ca,private}
 cp "$RIG_DIR/pki/alice.crt" "$RIG_DIR/c1/swanctl/x509/"
 cp "$RIG_DIR/pki/ca.crt" "$RIG_DIR/c1/swanctl/x509ca/"
