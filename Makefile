@@ -11,6 +11,7 @@ NAME ?= *
 JOBS ?= 2
 HEADEND ?= adit
 BENCH = $(CARGO_TARGET_DIR)/release/adit-bench
+$(shell deploy/claim-target.sh $(CARGO_TARGET_DIR))
 
 .PHONY: run test scenarios scenario bench bench-headend fuzz build
 .DEFAULT_GOAL := build
