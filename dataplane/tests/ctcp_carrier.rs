@@ -267,6 +267,24 @@ fn a_quiet_connection_says_every_five_seconds_that_it_is_there() {
 }
 
 #[test]
+fn who_sends_in_every_turn_is_acknowledged_after_every_eighth_segment() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.pass(Duration::from_millis(50));
+    let mut next = world.said.segments.pop().unwrap().1.ack;
+    for number in 1..=80 {
+        world.now = world.now + Duration::from_micros(10);
+        let segment = esp(number);
+        world.arrive(&path, &from(&path, next, ack, TcpFlags::ACK, &segment));
+        next = next.plus(segment.len());
+        world.carrier.poll(world.now, &mut world.said);
+        assert_eq!(world.said.segments.len(), number as usize / 8, "after segment {number}");
+        assert!(number % 8 > 0 || world.said.segments.last().unwrap().1.ack == next);
+    }
+}
+
+#[test]
 fn connections_are_limited_in_all_from_one_source_and_by_their_memory() {
     let limited = CtcpConfig { unproven_per_source: 3, unproven: 5, flows: 6, ..CtcpConfig::DEFAULT };
     let mut world = World::new(limited);

@@ -85,8 +85,10 @@ struct Slot {
     flow: Flow,
     /// `None` once somebody has vouched for it.
     unproven_since: Option<Instant>,
-    /// The entry in the agenda that counts.
-    wake: Instant,
+    /// The entry in the agenda that counts, if there is one.
+    wake: Option<Instant>,
+    /// Whether it has something to say at once.
+    urgent: bool,
     memory: usize,
 }
 
@@ -100,6 +102,8 @@ pub struct Carrier {
     unproven: HashMap<Source, usize, FixedState>,
     unproven_in_all: usize,
     agenda: BinaryHeap<Reverse<(Instant, u32)>>,
+    /// Who has something to say at once.
+    urgent: Vec<u32>,
     memory: usize,
     resets: u32,
     resets_since: Instant,
@@ -119,6 +123,7 @@ impl Carrier {
             unproven: HashMap::with_hasher(hasher),
             unproven_in_all: 0,
             agenda: BinaryHeap::new(),
+            urgent: Vec::new(),
             memory: 0,
             resets: 0,
             resets_since: Instant::ZERO,
@@ -179,28 +184,27 @@ impl Carrier {
 
     /// When [`Carrier::poll`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        self.agenda.peek().map(|Reverse((at, _))| *at)
+        match self.urgent.is_empty() {
+            true => self.agenda.peek().map(|Reverse((at, _))| *at),
+            false => Some(Instant::ZERO),
+        }
     }
 
     /// Says what is to be said by now.
     pub fn poll(&mut self, now: Instant, outlet: &mut impl Outlet) {
+        while let Some(index) = self.urgent.pop() {
+            if self.slot(index).is_some_and(|slot| std::mem::take(&mut slot.urgent)) {
+                self.visit(now, index, outlet);
+            }
+        }
         while let Some(Reverse((at, index))) = self.agenda.peek().copied()
             && at <= now
         {
             self.agenda.pop();
-            let Some(slot) = self.slot(index) else { continue };
-            // A newer entry stands for it.
-            if slot.wake != at {
-                continue;
+            // Where there is a newer entry, that one counts.
+            if self.slot(index).is_some_and(|slot| slot.wake.take_if(|wake| *wake == at).is_some()) {
+                self.visit(now, index, outlet);
             }
-            let path = slot.path;
-            let silent = now.since(slot.flow.heard_at()) >= SILENT;
-            if silent || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN) {
-                self.end(now, &path, outlet);
-                continue;
-            }
-            slot.flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
-            self.settle(now, index);
         }
     }
 
@@ -306,7 +310,8 @@ impl Carrier {
         let flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
         *self.unproven.entry(source).or_default() += 1;
         self.unproven_in_all += 1;
-        let index = self.place(Slot { path: *path, flow, unproven_since: Some(now), wake: now, memory: 0 });
+        let index =
+            self.place(Slot { path: *path, flow, unproven_since: Some(now), wake: None, urgent: false, memory: 0 });
         self.carry(now, index, path, segment, payload, outlet)
     }
 
@@ -332,6 +337,19 @@ impl Carrier {
             outlet.segment(path, &header(path, segment.ack, end, flags), [&[], &[]]);
         }
         Taken::Nothing(DropReason::NoConnection)
+    }
+
+    /// A flow has its say, or has been here for too long.
+    fn visit(&mut self, now: Instant, index: u32, outlet: &mut impl Outlet) {
+        let Some(slot) = self.slot(index) else { return };
+        let path = slot.path;
+        let silent = now.since(slot.flow.heard_at()) >= SILENT;
+        if silent || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN) {
+            return self.end(now, &path, outlet);
+        }
+        slot.flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
+        // Whatever it has still to say has time until the next turn.
+        self.note(Instant::from_nanos(now.as_nanos() + 1), index);
     }
 
     fn slot(&mut self, index: u32) -> Option<&mut Slot> {
@@ -378,18 +396,30 @@ impl Carrier {
         }
     }
 
-    /// After everything that happens to a flow: its memory and its next deadline go into the books. One that would wait longer
-    /// than its entry in the agenda says is asked then again.
+    /// After everything that happens to a flow.
     fn settle(&mut self, now: Instant, index: u32) {
+        let Some(slot) = self.slot(index) else { return };
+        if slot.flow.deadline() <= now && !std::mem::replace(&mut slot.urgent, true) {
+            self.urgent.push(index);
+        }
+        self.note(now, index);
+    }
+
+    /// A flow's memory and its next deadline, not before `earliest`, go into the books. One that would wait longer than its entry
+    /// in the agenda says is asked then again.
+    fn note(&mut self, earliest: Instant, index: u32) {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let memory = slot.flow.memory();
         self.memory = self.memory - slot.memory + memory;
         slot.memory = memory;
+        if slot.urgent {
+            return;
+        }
         let expiry = slot.unproven_since.map(|since| since + UNPROVEN);
-        let due = expiry.into_iter().fold(slot.flow.deadline(), Instant::min);
-        if due < slot.wake || slot.wake <= now {
-            slot.wake = due.max(Instant::from_nanos(now.as_nanos() + 1));
-            self.agenda.push(Reverse((slot.wake, index)));
+        let due = expiry.into_iter().fold(slot.flow.deadline(), Instant::min).max(earliest);
+        if slot.wake.is_none_or(|wake| due < wake) {
+            slot.wake = Some(due);
+            self.agenda.push(Reverse((due, index)));
         }
     }
 }
