@@ -8,10 +8,12 @@
 //!
 //! Cases take turns round by round, so that other load on the machine hits all of them alike.
 
+mod by;
 mod case;
 
 use adit_crypto::esp_cipher::BadKeyLength;
 use adit_crypto::suite::CipherSuite;
+use by::By;
 use case::{Case, Direction, What};
 use clap::Args;
 use serde::Serialize;
@@ -21,6 +23,9 @@ use std::process::ExitCode;
 /// What to measure.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TurnArgs {
+    /// What ESP travels in; by cTCP the clients acknowledge what they get, and the headend reads that in the time measured
+    #[arg(long, value_delimiter = ',', default_value = "nat-t")]
+    by: Vec<By>,
     /// Cipher suites, as strongSwan spells them: aes128gcm16, chacha20poly1305, aes256-sha256, …
     #[arg(long = "suite", value_delimiter = ',', default_value = "aes128gcm16", value_parser = suite)]
     suites: Vec<CipherSuite>,
@@ -77,6 +82,7 @@ pub(crate) enum TurnError {
 /// One line of the result.
 #[derive(Debug, Serialize)]
 struct Measured {
+    by: By,
     suite: String,
     backend: &'static str,
     sas: u32,
@@ -117,7 +123,9 @@ pub(crate) fn run(args: &TurnArgs) -> Result<(), TurnError> {
         for &sas in &args.sas {
             for direction in [Direction::Encapsulate, Direction::Decapsulate] {
                 for &size in &args.sizes {
-                    cases.push(Case::new(args, What { suite, sas, direction, size })?);
+                    for &by in &args.by {
+                        cases.push(Case::new(args, What { by, suite, sas, direction, size })?);
+                    }
                 }
             }
         }
@@ -156,6 +164,7 @@ fn print(report: &Report) {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::ASCII_MARKDOWN);
     table.set_header([
+        "by",
         "suite",
         "SAs",
         "direction",
@@ -167,6 +176,7 @@ fn print(report: &Report) {
     ]);
     for case in cases {
         table.add_row([
+            case.by.to_string(),
             format!("{} ({})", case.suite, case.backend),
             case.sas.to_string(),
             case.direction.to_owned(),

@@ -1,19 +1,21 @@
 //! One case of the measurement: a headend in memory with its tunnels, and the burst that goes round.
 
+use super::by::{self, By, Connection};
 use super::{Measured, TurnArgs, TurnError};
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, EspPath, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, Path,
-    Routes, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, Transport, Transports, TunnelKey, TunnelSpec,
-    WorkerId,
+    ClusterSlot, Command, Dataplane, EspPath, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, Routes,
+    Selector, Selectors, SequenceNumbers, Spi, SpiLayout, Transport, Transports, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::esp::{IvSpace, OutboundSa};
-use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, pair};
+use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, NotTaken, pair};
 use adit_dataplane::packet::{Burst, Channel, Meta, PacketBuf, PoolSizes};
 use adit_dataplane::time::Instant;
+use adit_dataplane::wire::tcp::TCP_HEADER;
 use adit_dataplane::worker::{DataplaneConfig, Worker, assemble};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ pub(super) enum Direction {
 /// What one case measures.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct What {
+    pub(super) by: By,
     pub(super) suite: CipherSuite,
     pub(super) sas: u32,
     pub(super) direction: Direction,
@@ -41,6 +44,9 @@ pub(super) struct Case {
     peer: MemoryPeer,
     /// Clients' ends, one per SA: they seal what is to be decapsulated.
     twins: Vec<OutboundSa>,
+    /// Their connections, by cTCP.
+    connections: Vec<Connection>,
+    turns: u64,
     /// An inner packet for each of the twins' tunnels differs in its address only.
     template: Vec<u8>,
     next_sa: usize,
@@ -54,10 +60,11 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 1);
 impl Case {
     pub(super) fn new(args: &TurnArgs, what: What) -> Result<Self, TurnError> {
         let burst = usize::from(args.burst);
-        let pool = PoolSizes { small: 2 * burst + 256, large: 0, ..PoolSizes::default() };
-        let config = DataplaneConfig { burst, pool, ..DataplaneConfig::default() };
+        let pool = PoolSizes { small: 4 * burst + 256, large: 0, ..PoolSizes::default() };
+        // Acknowledgments come beside the packets that are counted.
+        let config = DataplaneConfig { burst: 2 * burst, pool, ctcp: what.by.setup(), ..DataplaneConfig::default() };
         let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
-        let (door, peer) = pair(2 * burst, pool);
+        let (door, peer) = pair(4 * burst, pool);
         let mut routes = Routes::new(&mut SeededRandom::new(2));
         for slot in 0..what.sas {
             let host = ipnet(client(slot))?;
@@ -72,6 +79,8 @@ impl Case {
             worker,
             peer,
             twins: Vec::new(),
+            connections: Vec::new(),
+            turns: 0,
             template,
             next_sa: 0,
             burst: (0..burst).map(|_| PacketBuf::allocate(pool.small_capacity)).collect(),
@@ -116,7 +125,7 @@ impl Case {
         self.twins.push(OutboundSa::new(outbound(spi, there)?, IvSpace::new(0, WorkerId(1))));
         let tunnel = TunnelSpec {
             tunnel,
-            path: EspPath::new(Transport::NatT, path()),
+            path: EspPath::new(self.what.by.transport(), self.what.by.path(slot)),
             outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
             following: Following::NewestPacket,
             transports: Transports::ALL,
@@ -131,6 +140,27 @@ impl Case {
             handle.send(command).map_err(|_| TurnError::Bench("the command channel is full"))?;
         }
         self.worker.turn(Instant::ZERO)?;
+        if self.what.by.transport() == Transport::Ctcp {
+            self.open_connection(slot)?;
+        }
+        Ok(())
+    }
+
+    fn open_connection(&mut self, slot: u32) -> Result<(), TurnError> {
+        let headend = self.what.by.path(slot);
+        let full = |NotTaken| TurnError::Bench("the ring is full");
+        self.peer.push_outer(Channel::Ctcp, headend, &Connection::syn(headend, slot)).map_err(full)?;
+        self.worker.turn(Instant::ZERO)?;
+        let answer = self.peer.take().pop().ok_or(TurnError::Bench("a SYN without an answer"))?;
+        let (connection, first) = Connection::open(headend, slot, &answer.bytes)?;
+        self.peer.push_outer(Channel::Ctcp, headend, &first).map_err(full)?;
+        let [handle] = &self.dataplane.workers[..] else { return Err(TurnError::Bench("one worker")) };
+        self.worker.turn(Instant::ZERO)?;
+        let keep = Command::KeepConnection(headend);
+        handle.send(keep).map_err(|_| TurnError::Bench("the command channel is full"))?;
+        self.worker.turn(Instant::ZERO)?;
+        self.dataplane.events.try_iter().for_each(drop);
+        self.connections.push(connection);
         Ok(())
     }
 
@@ -138,14 +168,16 @@ impl Case {
     pub(super) fn round(&mut self, clock: &quanta::Clock, bursts: u32) -> Result<f64, TurnError> {
         let burst = self.burst.len();
         let mut clocks = 0;
-        for turn in 0..bursts {
-            self.refill()?;
+        for _ in 0..bursts {
+            self.turns += 1;
+            let now = Instant::from_nanos(self.turns * 10_000);
+            self.refill(now)?;
             self.peer.push_burst(&mut self.burst);
-            let now = Instant::from_nanos(u64::from(turn) * 10_000);
             let before = clock.raw();
             self.worker.turn(now)?;
             clocks += clock.raw() - before;
             self.peer.take_burst(&mut self.burst);
+            self.acknowledge(now)?;
             if self.burst.len() != burst {
                 return Err(self.lost(burst));
             }
@@ -156,7 +188,7 @@ impl Case {
     }
 
     /// Makes the burst anew: not measured.
-    fn refill(&mut self) -> Result<(), TurnError> {
+    fn refill(&mut self, now: Instant) -> Result<(), TurnError> {
         for packet in &mut self.burst {
             let slot = self.next_sa;
             self.next_sa = (slot + 1) % self.twins.len();
@@ -174,9 +206,35 @@ impl Case {
                     room[16..20].copy_from_slice(&SERVER.octets());
                     let twin = self.twins.get_mut(slot).ok_or(TurnError::Bench("no twin"))?;
                     twin.seal(packet, Instant::ZERO).map_err(|_| TurnError::Bench("the twin does not seal"))?;
-                    packet.meta = Meta { channel: Channel::NatT, path: Some(path()), ..Meta::default() };
+                    match self.connections.get_mut(slot) {
+                        Some(connection) => connection.dress(now, packet)?,
+                        None => {
+                            let (channel, path) = (self.what.by.channel(), Some(self.what.by.path(slot as u32)));
+                            packet.meta = Meta { channel, path, ..Meta::default() };
+                        }
+                    }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The clients hear what the headend has sent, and acknowledge it; the headend's own acknowledgments are none of the packets
+    /// that are counted. Not measured.
+    fn acknowledge(&mut self, now: Instant) -> Result<(), TurnError> {
+        if self.connections.is_empty() {
+            return Ok(());
+        }
+        let mut heard = BTreeSet::new();
+        for packet in self.burst.extract_if(.., |packet| hear(&mut self.connections, &mut heard, now, packet)) {
+            self.peer.recycle(packet);
+        }
+        for slot in heard {
+            let Some(connection) = self.connections.get_mut(slot) else { continue };
+            let peer = &mut self.peer;
+            let mut taken = Ok(());
+            connection.speak(now, |path, segment| taken = taken.and(peer.push_outer(Channel::Ctcp, path, segment)));
+            taken.map_err(|NotTaken| TurnError::Bench("the ring is full"))?;
         }
         Ok(())
     }
@@ -193,8 +251,9 @@ impl Case {
         let clocks_median = self.rounds.get(self.rounds.len() / 2).copied().unwrap_or(f64::NAN);
         let clocks_best = self.rounds.first().copied().unwrap_or(f64::NAN);
         let mpps = |clocks: f64| clocks_per_nano * 1000.0 / clocks;
-        let What { suite, sas, direction, size } = self.what;
+        let What { by, suite, sas, direction, size } = self.what;
         Ok(Measured {
+            by,
             suite: suite.to_string(),
             backend: cipher(suite)?.backend().name(),
             sas,
@@ -209,6 +268,18 @@ impl Case {
             mpps_best: mpps(clocks_best),
         })
     }
+}
+
+/// The client that a segment is for hears it. Whether it was an acknowledgment alone.
+fn hear(connections: &mut [Connection], heard: &mut BTreeSet<usize>, now: Instant, packet: &PacketBuf) -> bool {
+    let Some(slot) = packet.meta.path.as_ref().filter(|_| packet.meta.channel == Channel::Ctcp).map(by::slot_of) else {
+        return false;
+    };
+    if let Some(connection) = connections.get_mut(slot) {
+        connection.hear(now, packet.bytes());
+        heard.insert(slot);
+    }
+    packet.len() == TCP_HEADER
 }
 
 /// UDP in IPv4, addresses left out.
@@ -229,10 +300,6 @@ fn ipnet(host: Ipv4Addr) -> Result<adit_dataplane::contract::IpNet, TurnError> {
     adit_dataplane::contract::IpNet::new(host.into(), 32).map_err(|_| TurnError::Bench("no such prefix"))
 }
 
-fn path() -> Path {
-    Path { local: ([192, 0, 2, 1], 4500).into(), peer: ([198, 51, 100, 7], 4500).into() }
-}
-
 fn anything() -> Selector {
     let addresses = IpAddr::from([0; 4])..=IpAddr::from([255; 4]);
     Selector { addresses, protocol: 0, ports: 0..=u16::MAX }
@@ -250,11 +317,20 @@ fn cipher(suite: CipherSuite) -> Result<EspCipher, BadKeyLength> {
 mod tests {
     use super::*;
     use crate::turn::suite;
+    use adit_dataplane::contract::DropReason;
 
     #[test]
     fn every_case_measures_whole_bursts() {
-        for (name, sas) in [("aes128gcm16", 3), ("aes256-sha256", 1), ("chacha20poly1305", 40)] {
+        let cases = [
+            (By::NatT, "aes128gcm16", 3),
+            (By::Esp, "aes256-sha256", 1),
+            (By::CiscoUdp, "chacha20poly1305", 40),
+            (By::Ctcp, "aes128gcm16", 3),
+            (By::CtcpStateless, "aes128gcm16", 40),
+        ];
+        for (by, name, sas) in cases {
             let args = TurnArgs {
+                by: Vec::new(),
                 suites: Vec::new(),
                 sizes: Vec::new(),
                 window: 64,
@@ -267,12 +343,19 @@ mod tests {
             let clock = quanta::Clock::new();
             for direction in [Direction::Encapsulate, Direction::Decapsulate] {
                 for size in [64, 1400] {
-                    let what = What { suite: suite(name).unwrap(), sas, direction, size };
+                    let what = What { by, suite: suite(name).unwrap(), sas, direction, size };
                     let mut case = Case::new(&args, what).unwrap();
+                    let before = case.dataplane.workers[0].counters.totals();
                     assert!(case.round(&clock, args.bursts).unwrap() > 0.0);
                     let totals = case.dataplane.workers[0].counters.totals();
-                    assert_eq!(totals.drops.iter().sum::<u64>(), 0);
-                    assert_eq!(totals.inner_sent + totals.outer_sent, 320);
+                    let of_tcp =
+                        [DropReason::Handshake, DropReason::Keepalive].map(|reason| totals.drops[reason as usize]);
+                    assert_eq!(totals.drops.iter().sum::<u64>(), of_tcp.iter().sum::<u64>(), "{what:?}");
+                    let sent = match direction {
+                        Direction::Encapsulate => totals.outer_sent - before.outer_sent,
+                        Direction::Decapsulate => totals.inner_sent - before.inner_sent,
+                    };
+                    assert_eq!((sent, of_tcp[0] > 0), (320, by.transport() == Transport::Ctcp), "{what:?}");
                 }
             }
         }
