@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod connection;
+mod flows;
 mod scenario;
 mod sim;
 mod tell;
@@ -20,6 +22,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// What cTCP's connections cost in memory and clocks
+    Flows(flows::FlowsArgs),
     /// Real peers in network namespaces, and what must hold
     #[command(subcommand)]
     Scenario(scenario::Ask),
@@ -33,6 +37,7 @@ enum What {
 
 fn main() -> ExitCode {
     match Arguments::parse().what {
+        What::Flows(args) => flows::main(&args),
         What::Scenario(ask) => scenario::main(&ask),
         What::Sim(ask) => sim::ask::main(&ask),
         What::Tell(args) => tell::main(&args),

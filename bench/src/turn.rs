@@ -11,6 +11,7 @@
 mod by;
 mod case;
 
+use crate::connection::Void;
 use adit_crypto::esp_cipher::BadKeyLength;
 use adit_crypto::suite::CipherSuite;
 use by::By;
@@ -71,6 +72,9 @@ pub(crate) enum TurnError {
         /// Reasons and numbers.
         drops: Vec<(&'static str, u64)>,
     },
+    /// A client's end of a connection is not what it should be: a bug.
+    #[error(transparent)]
+    Connection(#[from] Void),
     /// The bench asked for something that its own dataplane refuses: a bug.
     #[error("the bench is wrong: {0}")]
     Bench(&'static str),

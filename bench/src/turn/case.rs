@@ -1,7 +1,8 @@
 //! One case of the measurement: a headend in memory with its tunnels, and the burst that goes round.
 
-use super::by::{self, By, Connection};
+use super::by::By;
 use super::{Measured, TurnArgs, TurnError};
+use crate::connection::{Connection, slot_of};
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::CipherSuite;
@@ -13,7 +14,7 @@ use adit_dataplane::esp::{IvSpace, OutboundSa};
 use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, NotTaken, pair};
 use adit_dataplane::packet::{Burst, Channel, Meta, PacketBuf, PoolSizes};
 use adit_dataplane::time::Instant;
-use adit_dataplane::wire::tcp::TCP_HEADER;
+use adit_dataplane::wire::tcp::{TCP_HEADER, TcpHeader};
 use adit_dataplane::worker::{DataplaneConfig, Worker, assemble};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -152,7 +153,8 @@ impl Case {
         self.peer.push_outer(Channel::Ctcp, headend, &Connection::syn(headend, slot)).map_err(full)?;
         self.worker.turn(Instant::ZERO)?;
         let answer = self.peer.take().pop().ok_or(TurnError::Bench("a SYN without an answer"))?;
-        let (connection, first) = Connection::open(headend, slot, &answer.bytes)?;
+        let answer = TcpHeader::parse(&answer.bytes).ok_or(TurnError::Bench("an answer that is none"))?;
+        let (connection, first) = Connection::open(headend, slot, &answer)?;
         self.peer.push_outer(Channel::Ctcp, headend, &first).map_err(full)?;
         let [handle] = &self.dataplane.workers[..] else { return Err(TurnError::Bench("one worker")) };
         self.worker.turn(Instant::ZERO)?;
@@ -272,9 +274,8 @@ impl Case {
 
 /// The client that a segment is for hears it. Whether it was an acknowledgment alone.
 fn hear(connections: &mut [Connection], heard: &mut BTreeSet<usize>, now: Instant, packet: &PacketBuf) -> bool {
-    let Some(slot) = packet.meta.path.as_ref().filter(|_| packet.meta.channel == Channel::Ctcp).map(by::slot_of) else {
-        return false;
-    };
+    let path = packet.meta.path.as_ref().filter(|_| packet.meta.channel == Channel::Ctcp);
+    let Some(slot) = path.and_then(slot_of) else { return false };
     if let Some(connection) = connections.get_mut(slot) {
         connection.hear(now, packet.bytes());
         heard.insert(slot);
