@@ -10,14 +10,14 @@
 
 use super::cookie::{Cookies, SynOptions};
 use super::flow::{Arrived, Ended, Flow, Limits, header};
-use super::frame::{Frame, IKE_SOURCE_PORT, UDP_HEADER};
+use super::frame::{Frame, begins_ike};
 use super::receive::Mode;
+use super::slot::{Key, Slot, UNPROVEN};
 use super::trailer::{Inside, TRAILER_LEN, trailer};
 use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
-use crate::wire::esp::IKE_HEADER_LEN;
 use crate::wire::source::Source;
 use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader, put_tcp_checksum};
 use foldhash::fast::FixedState;
@@ -72,25 +72,10 @@ pub enum Taken {
     Nothing(DropReason),
 }
 
-/// So long a flow that nobody vouches for may last.
-const UNPROVEN: Duration = Duration::from_secs(60);
 /// So long a flow may be silent: Cisco's clients say something every few seconds, and a peer that lives answers DPD.
 const SILENT: Duration = Duration::from_secs(600);
 /// RSTs to segments of no connection, each second.
 const RESETS: u32 = 100;
-
-/// One flow with its place in the books.
-struct Slot {
-    path: Path,
-    flow: Flow,
-    /// `None` once somebody has vouched for it.
-    unproven_since: Option<Instant>,
-    /// The entry in the agenda that counts, if there is one.
-    wake: Option<Instant>,
-    /// Whether it has something to say at once.
-    urgent: bool,
-    memory: usize,
-}
 
 /// All connections of one worker.
 pub struct Carrier {
@@ -98,7 +83,7 @@ pub struct Carrier {
     cookies: Cookies,
     slots: Vec<Option<Box<Slot>>>,
     free: Vec<u32>,
-    by_path: HashMap<Path, u32, FixedState>,
+    by_path: HashMap<Key, u32, FixedState>,
     unproven: HashMap<Source, usize, FixedState>,
     unproven_in_all: usize,
     agenda: BinaryHeap<Reverse<(Instant, u32)>>,
@@ -138,7 +123,7 @@ impl Carrier {
         if header.flags.has(TcpFlags::SYN) {
             return self.syn(now, path, &header, outlet);
         }
-        if let Some(index) = self.by_path.get(path).copied()
+        if let Some(index) = self.by_path.get(&Key::of(path)).copied()
             && !self.is_another_incarnation(now, index, path, &header)
         {
             return self.carry(now, index, path, &header, payload, outlet);
@@ -155,7 +140,7 @@ impl Carrier {
         inside: Inside,
         packet: &mut PacketBuf,
     ) -> Result<(), DropReason> {
-        let index = self.by_path.get(path).copied().ok_or(DropReason::NoConnection)?;
+        let index = self.by_path.get(&Key::of(path)).copied().ok_or(DropReason::NoConnection)?;
         let slot = self.slot(index).ok_or(DropReason::NoConnection)?;
         packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
         let header = slot.flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
@@ -168,14 +153,14 @@ impl Carrier {
 
     /// The connection is a session's.
     pub fn vouch(&mut self, path: &Path) {
-        if let Some(index) = self.by_path.get(path).copied() {
+        if let Some(index) = self.by_path.get(&Key::of(path)).copied() {
             self.prove(index);
         }
     }
 
     /// The connection ends; its peer is told.
     pub fn end(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
-        let Some(index) = self.by_path.get(path).copied() else { return };
+        let Some(index) = self.by_path.get(&Key::of(path)).copied() else { return };
         if let Some(slot) = self.slot(index) {
             outlet.segment(path, &slot.flow.end(now, path), [&[], &[]]);
         }
@@ -261,7 +246,7 @@ impl Carrier {
         let arrived = slot.flow.segment(now, header, payload);
         slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
         let taken = match arrived {
-            Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(behind(header, &frame)),
+            Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(frame.behind(header.len)),
             Arrived::Piece => Taken::Nothing(DropReason::Reframed),
             Arrived::Nothing => Taken::Nothing(DropReason::Keepalive),
             Arrived::Elsewhere => Taken::Nothing(DropReason::OutOfWindow),
@@ -304,14 +289,13 @@ impl Carrier {
         {
             return Taken::Nothing(DropReason::TooManyConnections);
         }
-        if let Some(older) = self.by_path.get(path).copied() {
+        if let Some(older) = self.by_path.get(&Key::of(path)).copied() {
             self.forget(older);
         }
         let flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
         *self.unproven.entry(source).or_default() += 1;
         self.unproven_in_all += 1;
-        let index =
-            self.place(Slot { path: *path, flow, unproven_since: Some(now), wake: None, urgent: false, memory: 0 });
+        let index = self.place(Slot::new(now, path, flow));
         self.carry(now, index, path, segment, payload, outlet)
     }
 
@@ -341,15 +325,17 @@ impl Carrier {
 
     /// A flow has its say, or has been here for too long.
     fn visit(&mut self, now: Instant, index: u32, outlet: &mut impl Outlet) {
-        let Some(slot) = self.slot(index) else { return };
+        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let path = slot.path;
         let silent = now.since(slot.flow.heard_at()) >= SILENT;
         if silent || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN) {
             return self.end(now, &path, outlet);
         }
         slot.flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
+        self.memory = self.memory - slot.memory + slot.remember();
         // Whatever it has still to say has time until the next turn.
-        self.note(Instant::from_nanos(now.as_nanos() + 1), index);
+        let due = slot.due().max(Instant::from_nanos(now.as_nanos() + 1));
+        self.wake(due, index);
     }
 
     fn slot(&mut self, index: u32) -> Option<&mut Slot> {
@@ -368,7 +354,7 @@ impl Carrier {
                 self.slots.len() as u32 - 1
             }
         };
-        self.by_path.insert(path, index);
+        self.by_path.insert(Key::of(&path), index);
         index
     }
 
@@ -390,57 +376,36 @@ impl Carrier {
     fn forget(&mut self, index: u32) {
         self.prove(index);
         if let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::take) {
-            self.by_path.remove(&slot.path);
+            self.by_path.remove(&Key::of(&slot.path));
             self.memory -= slot.memory;
             self.free.push(index);
         }
     }
 
-    /// After everything that happens to a flow.
+    /// After everything that happens to a flow: it has its say in this turn, or when it is due.
+    #[inline]
     fn settle(&mut self, now: Instant, index: u32) {
-        let Some(slot) = self.slot(index) else { return };
-        if slot.flow.deadline() <= now && !std::mem::replace(&mut slot.urgent, true) {
-            self.urgent.push(index);
-        }
-        self.note(now, index);
-    }
-
-    /// A flow's memory and its next deadline, not before `earliest`, go into the books. One that would wait longer than its entry
-    /// in the agenda says is asked then again.
-    fn note(&mut self, earliest: Instant, index: u32) {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let memory = slot.flow.memory();
-        self.memory = self.memory - slot.memory + memory;
-        slot.memory = memory;
+        self.memory = self.memory - slot.memory + slot.remember();
         if slot.urgent {
             return;
         }
-        let expiry = slot.unproven_since.map(|since| since + UNPROVEN);
-        let due = expiry.into_iter().fold(slot.flow.deadline(), Instant::min).max(earliest);
+        match slot.due() {
+            due if due > now => self.wake(due, index),
+            _ => {
+                slot.urgent = true;
+                self.urgent.push(index);
+            }
+        }
+    }
+
+    /// Puts the flow on the agenda. One that would wait longer than its entry says is asked then again.
+    #[inline]
+    fn wake(&mut self, due: Instant, index: u32) {
+        let Some(slot) = self.slot(index) else { return };
         if slot.wake.is_none_or(|wake| due < wake) {
             slot.wake = Some(due);
             self.agenda.push(Reverse((due, index)));
         }
     }
-}
-
-/// Where the frame lies, counted from the TCP header on.
-fn behind(header: &TcpHeader, frame: &Frame) -> Frame {
-    Frame { at: header.len + frame.at.start..header.len + frame.at.end, ..*frame }
-}
-
-/// Whether these are the first octets of a UDP header and of the first message of an exchange in either version of IKE: an
-/// initiator's SPI, no responder's (RFC 2408 section 3.1, RFC 7296 section 3.1).
-fn begins_ike(payload: &[u8]) -> bool {
-    /// Version and exchange: main mode, aggressive mode, IKE_SA_INIT.
-    const FIRST: [(u8, u8); 3] = [(0x10, 2), (0x10, 4), (0x20, 34)];
-    let Some(octets) = payload.first_chunk::<{ UDP_HEADER + IKE_HEADER_LEN }>() else { return false };
-    let (udp, ike) = octets.split_at(UDP_HEADER);
-    let (initiator, rest) = ike.split_at(8);
-    let (responder, rest) = rest.split_at(8);
-    let (version, exchange) = (rest[1], rest[2]);
-    udp.starts_with(&IKE_SOURCE_PORT)
-        && initiator != [0; 8]
-        && responder == [0; 8]
-        && FIRST.contains(&(version, exchange))
 }

@@ -2,8 +2,9 @@
 
 use super::trailer::{Inside, MAGIC, MAGIC_AT, TRAILER_LEN, read_trailer};
 use crate::wire::esp::{HEADER_LEN, IKE_HEADER_LEN, MAX_IKE_LEN};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// Octets of the UDP header before IKE.
 pub(super) const UDP_HEADER: usize = 8;
@@ -11,6 +12,8 @@ pub(super) const UDP_HEADER: usize = 8;
 pub(super) const IKE_SOURCE_PORT: [u8; 2] = [0x01, 0xf4];
 /// Cisco's client was seen to put so many zero octets behind an IKE message, and to count them in UDP's length.
 const PADDING: [u8; 16] = [0; 16];
+/// Looks for what trailers have in common. Made once: to make it costs as much as to look through a small packet.
+static MAGICS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MAGIC));
 /// Octets that ESP begins with.
 const SPI_LEN: usize = 4;
 /// Where an IKE header has the message's length (RFC 7296 section 3.1, RFC 2408 section 3.1).
@@ -27,6 +30,13 @@ pub struct Frame {
     pub at: Range<usize>,
     /// Octets of all of it.
     pub len: usize,
+}
+
+impl Frame {
+    /// Where it lies, counted from the beginning of a header of so many octets.
+    pub(super) const fn behind(self, header: usize) -> Self {
+        Self { at: header + self.at.start..header + self.at.end, ..self }
+    }
 }
 
 /// What stands at the front of a stream.
@@ -98,7 +108,7 @@ fn esp(octets: &[u8]) -> Front {
 
 /// Where the first trailer stands. Ciphertext contains its eight fixed octets once in 2^64 places.
 pub(super) fn first_trailer(octets: &[u8]) -> Option<(usize, Inside)> {
-    memmem::find_iter(octets, MAGIC).find_map(|magic| {
+    MAGICS.find_iter(octets).find_map(|magic| {
         let at = magic.checked_sub(MAGIC_AT)?;
         Some((at, read_trailer(octets.get(at..)?.first_chunk()?)?))
     })
@@ -119,6 +129,22 @@ pub fn whole(payload: &[u8]) -> Option<Frame> {
         Front::Frame(frame) if frame.len == payload.len() => Some(frame),
         Front::Frame(_) | Front::Unfinished | Front::Nothing => None,
     }
+}
+
+/// Whether these are the first octets of a UDP header and of the first message of an exchange in either version of IKE: an
+/// initiator's SPI, no responder's (RFC 2408 section 3.1, RFC 7296 section 3.1).
+pub(super) fn begins_ike(payload: &[u8]) -> bool {
+    /// Version and exchange: main mode, aggressive mode, IKE_SA_INIT.
+    const FIRST: [(u8, u8); 3] = [(0x10, 2), (0x10, 4), (0x20, 34)];
+    let Some(octets) = payload.first_chunk::<{ UDP_HEADER + IKE_HEADER_LEN }>() else { return false };
+    let (udp, ike) = octets.split_at(UDP_HEADER);
+    let (initiator, rest) = ike.split_at(8);
+    let (responder, rest) = rest.split_at(8);
+    let (version, exchange) = (rest[1], rest[2]);
+    udp.starts_with(&IKE_SOURCE_PORT)
+        && initiator != [0; 8]
+        && responder == [0; 8]
+        && FIRST.contains(&(version, exchange))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod receive;
 mod ring;
 mod seen;
 mod send;
+mod slot;
 mod stream;
 mod trailer;
 

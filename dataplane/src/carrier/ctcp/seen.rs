@@ -56,7 +56,17 @@ impl Seen {
     }
 
     /// `len` octets from `seq` on have come.
+    #[inline]
     pub fn take(&mut self, seq: Seq, len: usize) -> Novelty {
+        // Nearly always.
+        if seq == self.floor && self.pieces.is_empty() && len > 0 {
+            self.floor = seq.plus(len);
+            return Novelty::New;
+        }
+        self.take_out_of_order(seq, len)
+    }
+
+    fn take_out_of_order(&mut self, seq: Seq, len: usize) -> Novelty {
         let (start, end) = (seq.later(self.floor), seq.plus(len));
         if !end.is_after(start) {
             return Novelty::Old;
