@@ -3,8 +3,8 @@
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 
-/// A running ones' complement sum. It adds 32-bit words as they lie in memory: the sum does not depend on the
-/// byte order (RFC 1071 section 2 (B)), only its result has to be turned.
+/// A running ones' complement sum. It adds 64-bit words as they lie in memory, and what overflows at the other end: the sum does
+/// not depend on the byte order or on the length of its words (RFC 1071 section 2 (B) and (C)), only its result has to be turned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sum(u64);
 
@@ -13,18 +13,29 @@ impl Sum {
     /// before must have had an even length.
     #[must_use]
     pub fn bytes(self, bytes: &[u8]) -> Self {
-        let (words, rest) = bytes.as_chunks::<4>();
-        // 16 384 words of 32 bits, the most that an IP packet holds, stay below 2^46.
-        let sum: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
-        let mut last = [0; 4];
+        let (pairs, rest) = bytes.as_chunks::<16>();
+        // Two sums, of which neither waits for the other, and each with room for its overflow.
+        let (mut first, mut second) = (0_u128, 0_u128);
+        for pair in pairs {
+            let [one, other] = pair.as_chunks::<8>().0 else { continue };
+            first += u128::from(u64::from_ne_bytes(*one));
+            second += u128::from(u64::from_ne_bytes(*other));
+        }
+        let mut last = [0; 16];
         last[..rest.len()].copy_from_slice(rest);
-        Self(self.0 + sum + u64::from(u32::from_ne_bytes(last)))
+        let last = u128::from_ne_bytes(last);
+        [first, second, last].into_iter().fold(self, |sum, more| sum.plus(more as u64).plus((more >> 64) as u64))
     }
 
     /// Adds one 16-bit word, host order.
     #[must_use]
     pub fn word(self, word: u16) -> Self {
-        Self(self.0 + u64::from(u16::from_ne_bytes(word.to_be_bytes())))
+        self.plus(u64::from(u16::from_ne_bytes(word.to_be_bytes())))
+    }
+
+    const fn plus(self, more: u64) -> Self {
+        let (sum, overflow) = self.0.overflowing_add(more);
+        Self(sum + overflow as u64)
     }
 
     /// The sum in 16 bits, host order, not complemented.
