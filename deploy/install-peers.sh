@@ -9,7 +9,7 @@ set -euo pipefail
 # What a compiler for adit needs beside Rust.
 build="gcc libc6-dev make"
 # Namespaces, NAT, captures, traffic.
-rig="iproute2 nftables procps iputils-ping tcpdump socat iperf3 jq tshark python3"
+rig="iproute2 nftables procps iputils-ping tcpdump socat iperf3 jq tshark python3 haproxy"
 # strongSwan without its service: charon-systemd runs by hand, with ESP in user space.
 strongswan="charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins libcharon-extauth-plugins"
 # Cisco's side of the world, and who knows its users: vpnc, a prober, a RADIUS server, certificates for them.

@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# Boxes between client c1 and the headend, on the router: what firewalls and proxies do to the TCP connections that pass
+# them. Sourced after rig.sh; one box at a time.
+#
+#   box router       routes, and keeps no state
+#   box conntrack    Linux's connection tracking as a strict firewall: what it calls invalid is dropped
+#   box synproxy     the same behind nftables' SYN proxy, which makes the handshake itself
+#   box haproxy      HAProxy takes the connection and makes another: a full TCP proxy
+#
+#   lose LEG PERCENT   segments with data are lost on the leg: client-box, box-headend, headend-box or box-client;
+#                      0 percent for none. lost LEG: how many were.
+
+BOX_LEGS="client-box box-headend headend-box box-client"
+
+BOX_PORT=10000
+
+box() {
+  box_none
+  case $1 in
+    router) ;;
+    conntrack) box_conntrack "" ;;
+    synproxy)
+      in_ns r sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0 net.ipv4.tcp_syncookies=1
+      # It must promise what the server keeps: no scaled windows, no timestamps, no selective acknowledgments.
+      box_conntrack "tcp dport $BOX_PORT ct state invalid,untracked synproxy mss 1460"
+      in_ns r nft "add chain inet rig_box raw { type filter hook prerouting priority raw; }; add rule inet rig_box raw tcp dport $BOX_PORT tcp flags & (fin|syn|rst|ack) == syn notrack"
+      ;;
+    haproxy) box_haproxy ;;
+    *)
+      echo "box: router, conntrack, synproxy or haproxy, not '$1'" >&2
+      return 2
+      ;;
+  esac
+}
+
+box_none() {
+  in_ns r nft 'table inet rig_box; delete table inet rig_box'
+  [ ! -e "$RIG_DIR/haproxy.pid" ] || end_process TERM "$(cat "$RIG_DIR/haproxy.pid")" || true
+  rm -f "$RIG_DIR/haproxy.pid"
+}
+
+box_conntrack() {
+  in_ns r nft -f - <<E
+table inet rig_box {
+  counter invalid { }
+  chain forward {
+    type filter hook forward priority filter;
+    $1
+    tcp dport $BOX_PORT ct state invalid counter name invalid drop
+    tcp sport $BOX_PORT ct state invalid counter name invalid drop
+  }
+}
+E
+  # Tracking begins with the first rule that asks for it.
+  in_ns r sysctl -qw net.netfilter.nf_conntrack_tcp_be_liberal=0
+}
+# invalid: packets that the firewall called so.
+invalid() { box_counter rig_box invalid; }
+box_counter() { in_ns r nft -j list counter inet "$1" "$2" | jq '.nftables[] | select(.counter) | .counter.packets'; }
+
+box_haproxy() {
+  cat >"$RIG_DIR/haproxy.cfg" <<E
+global
+  stats socket $RIG_DIR/haproxy.sock mode 600
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 300s
+  timeout server 300s
+frontend client
+  bind :$BOX_PORT
+  default_backend headend
+backend headend
+  server headend $HEADEND4:$BOX_PORT
+E
+  ip netns exec "$RIG-r" haproxy -db -f "$RIG_DIR/haproxy.cfg" >"$RIG_DIR/haproxy.log" 2>&1 &
+  echo $! >"$RIG_DIR/haproxy.pid"
+  in_ns r nft -f - <<E
+table inet rig_box { chain take { type nat hook prerouting priority dstnat; iifname "lan1" ip daddr $HEADEND4 tcp dport $BOX_PORT redirect to :$BOX_PORT; }; }
+E
+  until_true 5 listens r $BOX_PORT
+}
+# proxied: connections that the proxy has taken so far.
+proxied() { echo "show stat" | socat - "UNIX-CONNECT:$RIG_DIR/haproxy.sock" | awk -F, '$1 == "client" && $2 == "FRONTEND" {print $8}'; }
+
+lose() {
+  local leg=$1 percent=$2 hook port device
+  case $leg in
+    client-box) hook="prerouting priority -350" device='iifname "lan1"' port="tcp dport $BOX_PORT" ;;
+    box-headend) hook="postrouting priority 350" device='oifname "wan"' port="tcp dport $BOX_PORT" ;;
+    headend-box) hook="prerouting priority -350" device='iifname "wan"' port="tcp sport $BOX_PORT" ;;
+    box-client) hook="postrouting priority 350" device='oifname "lan1"' port="tcp sport $BOX_PORT" ;;
+    *)
+      echo "lose: client-box, box-headend, headend-box or box-client, not '$leg'" >&2
+      return 2
+      ;;
+  esac
+  local table=rig_lose_${leg//-/_}
+  in_ns r nft "table inet $table; delete table inet $table"
+  [ "$percent" != 0 ] || return 0
+  # Handshakes and acknowledgments alone pass.
+  in_ns r nft -f - <<E
+table inet $table {
+  counter lost { }
+  chain lose { type filter hook $hook; $device $port meta length > 80 numgen random mod 10000 < $(awk -v p="$percent" 'BEGIN {print int(p * 100)}') counter name lost drop; }
+}
+E
+}
+lost() { box_counter "rig_lose_${1//-/_}" lost; }
