@@ -101,3 +101,19 @@ fn a_headend_without_ciscos_udp_leads_to_no_session_by_another_way() {
     line.pass(Duration::from_secs(120));
     line.assert_nothing_left();
 }
+
+#[test]
+fn a_tunnel_for_everything_does_not_take_back_what_comes_out_of_it() {
+    let mut both = configs(Method::XauthPsk);
+    for config in &mut both {
+        config.connections[0].networks = vec!["0.0.0.0/0".parse().unwrap()];
+    }
+    let mut line = connect(both);
+    let id = up(&mut line, Carriage::Detected, Mode::Aggressive);
+    let address = line.ends[CALLER].engine.told(id).unwrap().address;
+    let caller = &line.ends[CALLER].dataplane;
+    assert_eq!(caller.route([198, 18, 0, 1].into()), Some(*caller.tunnel().0));
+    assert_eq!(caller.route(address.into()), None, "it is ours");
+    line.logout(id);
+    assert_eq!(line.ends[CALLER].dataplane.route(address.into()), None);
+}

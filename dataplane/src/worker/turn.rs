@@ -281,8 +281,8 @@ fn route(burst: &mut Burst, routes: &Routes, us: WorkerId, workers: usize) {
 fn next_hop(packet: &mut PacketBuf, routes: &Routes, us: WorkerId, workers: usize) -> Result<Fate, DropReason> {
     let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
     match (routes.lookup(ip.addresses.destination()), packet.meta.origin) {
-        (None, Origin::InnerDoor) => Err(DropReason::NoRoute),
-        (None, Origin::Tunnel | Origin::Worker) => Ok(Fate::Forward),
+        (None | Some(NextHop::Inside), Origin::InnerDoor) => Err(DropReason::NoRoute),
+        (None | Some(NextHop::Inside), Origin::Tunnel | Origin::Worker) => Ok(Fate::Forward),
         (Some(NextHop::Tunnel(tunnel)), origin) => {
             if origin == Origin::Tunnel && take_hop(packet.bytes_mut()) == Hops::Expired {
                 return Err(DropReason::TtlExpired);
