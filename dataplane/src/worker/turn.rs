@@ -62,6 +62,9 @@ impl<D: Door> Worker<D> {
         if let Some(ctcp) = ctcp {
             dress(burst, ctcp, *id, neighbours.workers(), now);
             ctcp.poll(now, pool, replies);
+            if obeyed == Obeyed::Stop {
+                ctcp.hang_up(now, pool, replies);
+            }
         }
 
         self.transmit()?;
