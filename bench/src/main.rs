@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod client;
 mod scenario;
 mod sim;
 mod tell;
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Log into a headend by IKEv1, as Cisco's clients do, and carry packets
+    Client(Box<client::ClientArgs>),
     /// Real peers in network namespaces, and what must hold
     #[command(subcommand)]
     Scenario(scenario::Ask),
@@ -33,6 +36,7 @@ enum What {
 
 fn main() -> ExitCode {
     match Arguments::parse().what {
+        What::Client(args) => client::main(&args),
         What::Scenario(ask) => scenario::main(&ask),
         What::Sim(ask) => sim::ask::main(&ask),
         What::Tell(args) => tell::main(&args),
