@@ -4,14 +4,14 @@
 # An instance is a folder: $RIG_DIR/<host> with secret, password, client.log, and client.json, what it says once it is up.
 
 # adit_client_start HOST OPTIONS...: begins a login as riggroup's alice, whose secrets are as in all scenarios unless
-# $GROUP_SECRET and $PASSWORD say otherwise.
+# $GROUP_SECRET and $PASSWORD say otherwise, at the headend unless $SERVER is another address.
 adit_client_start() {
   local host=$1 dir=$RIG_DIR/$1
   shift
   mkdir -p "$dir"
   (umask 077 && echo "${GROUP_SECRET:-rig-psk-secret}" >"$dir/secret" && echo "${PASSWORD:-alice-pass}" >"$dir/password")
   rm -f "$dir/client.json"
-  ip netns exec "$RIG-$host" "$ADIT_BENCH" client --server "$HEADEND4" --secret-file "$dir/secret" --user alice \
+  ip netns exec "$RIG-$host" "$ADIT_BENCH" client --server "${SERVER:-$HEADEND4}" --secret-file "$dir/secret" --user alice \
     --password-file "$dir/password" --socket "$dir/client.sock" --log debug "$@" >"$dir/client.json" 2>>"$dir/client.log" &
   echo $! >"$dir/client.pid"
 }
