@@ -2,7 +2,7 @@
 # What a scenario's must-hold.sh can say. Sourced by it, as its first line; the runner (`adit-bench scenario run`) has set
 #
 #   ADIT_RIG       the prefix of this run's namespaces      ADIT_RUN_DIR       private folder; logs and captures stay here
-#   ADIT_SCENARIO  the scenario's folder                    ADITD, ADITCTL     the binaries under test
+#   ADIT_SCENARIO  the scenario's folder                    ADITD, ADITCTL, ADIT_BENCH     the binaries under test
 #   ADIT_HEADEND   adit, or strongswan: the reference in adit's place, to tell a wrong scenario from a wrong daemon
 #
 # and the scenario's settings (CLIENTS, NAT, ...). The runner removes everything afterwards, whatever happened.
@@ -17,6 +17,8 @@ SCENARIOS=$(dirname "${BASH_SOURCE[0]}")
 . "$SCENARIOS/../../deploy/rig/strongswan.sh"
 # shellcheck source=../../deploy/rig/vpnc.sh
 . "$SCENARIOS/../../deploy/rig/vpnc.sh"
+# shellcheck source=../../deploy/rig/client.sh
+. "$SCENARIOS/../../deploy/rig/client.sh"
 # shellcheck source=../../deploy/rig/freeradius.sh
 . "$SCENARIOS/../../deploy/rig/freeradius.sh"
 # shellcheck source=../../deploy/rig/pki.sh

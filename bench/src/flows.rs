@@ -5,7 +5,7 @@
 //! it: the session behind a connection, its SAs and its leases; the door; the kernel.
 
 use crate::connection::{Connection, Void, path};
-use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Inside, Limits, Mode, Outlet};
+use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Inside, Limits, Mode, Outlet, Part};
 use adit_dataplane::contract::Path;
 use adit_dataplane::packet::PacketBuf;
 use adit_dataplane::time::Instant;
@@ -111,6 +111,7 @@ fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
     let clock = quanta::Clock::new();
     let most = usize::try_from(args.flows).unwrap_or(usize::MAX);
     let config = CtcpConfig {
+        part: Part::Answers,
         mode: Mode::Adaptive,
         limits: Limits::DEFAULT,
         flows: most,

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod client;
 mod connection;
 mod flows;
 mod scenario;
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Log into a headend by IKEv1, as Cisco's clients do, and carry packets
+    Client(Box<client::ClientArgs>),
     /// What cTCP's connections cost in memory and clocks
     Flows(flows::FlowsArgs),
     /// Real peers in network namespaces, and what must hold
@@ -37,6 +40,7 @@ enum What {
 
 fn main() -> ExitCode {
     match Arguments::parse().what {
+        What::Client(args) => client::main(&args),
         What::Flows(args) => flows::main(&args),
         What::Scenario(ask) => scenario::main(&ask),
         What::Sim(ask) => sim::ask::main(&ask),

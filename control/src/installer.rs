@@ -9,6 +9,7 @@ use adit_dataplane::contract::{
 };
 use ipnet::IpNet;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// Control's books of what the workers hold.
 pub(crate) struct Installer {
@@ -132,6 +133,21 @@ impl Installer {
     pub(crate) fn route(&mut self, prefix: IpNet, tunnel: TunnelKey) {
         self.routes.insert(prefix, NextHop::Tunnel(tunnel));
         self.published = Published::NotYet;
+    }
+
+    /// Packets out of a tunnel for `address` go to the inner network, whatever network around it leads into a tunnel.
+    pub(crate) fn keep_inside(&mut self, address: IpAddr) {
+        self.routes.insert(address.into(), NextHop::Inside);
+        self.published = Published::NotYet;
+    }
+
+    /// No longer.
+    pub(crate) fn let_out(&mut self, address: IpAddr) {
+        let Some(next_hop) = self.routes.remove(&address.into()) else { return };
+        match next_hop {
+            NextHop::Inside => self.published = Published::NotYet,
+            NextHop::Tunnel(_) => self.routes.insert(address.into(), next_hop),
+        }
     }
 
     /// Inner packets for `prefix` go into `tunnel` no more. A route that leads elsewhere by now stays.

@@ -50,7 +50,7 @@ pub(crate) struct RunArguments {
     /// Where the logs and captures of failed ones go
     #[arg(long, value_name = "DIR", default_value = ".logs/scenarios")]
     keep_logs: PathBuf,
-    /// Where aditd and aditctl are; beside this program if not given
+    /// Where aditd, aditctl and adit-bench are; beside this program if not given
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
     /// Who plays the headend: strongSwan tells a wrong scenario from a wrong daemon

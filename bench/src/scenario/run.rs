@@ -33,6 +33,7 @@ pub(crate) struct Rig {
     down: PathBuf,
     aditd: PathBuf,
     aditctl: PathBuf,
+    bench: PathBuf,
     headend: Headend,
     keep_logs: PathBuf,
     runs_begun: AtomicU32,
@@ -71,11 +72,12 @@ impl Rig {
             down: found(&arguments.place.scenarios.join("../../deploy/rig/down.sh"))?,
             aditd: binaries.join("aditd"),
             aditctl: binaries.join("aditctl"),
+            bench: binaries.join("adit-bench"),
             headend: arguments.headend,
             keep_logs: arguments.keep_logs.clone(),
             runs_begun: AtomicU32::new(0),
         };
-        let missing = [&rig.aditd, &rig.aditctl].into_iter().find(|binary| !binary.is_file()).cloned();
+        let missing = [&rig.aditd, &rig.aditctl, &rig.bench].into_iter().find(|binary| !binary.is_file()).cloned();
         match missing {
             Some(missing) if rig.headend == Headend::Adit => Err(ScenarioError::NoBinary(missing)),
             _ => Ok(rig),
@@ -169,6 +171,7 @@ impl Rig {
             .env("ADIT_HEADEND", headend)
             .env("ADITD", &self.aditd)
             .env("ADITCTL", &self.aditctl)
+            .env("ADIT_BENCH", &self.bench)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -181,7 +181,10 @@ impl Dataplane {
 
     /// Where a packet to this inner address goes.
     pub(crate) fn route(&self, address: IpAddr) -> Option<TunnelKey> {
-        self.routes.as_ref()?.lookup(address).map(|NextHop::Tunnel(key)| key)
+        self.routes.as_ref()?.lookup(address).and_then(|next_hop| match next_hop {
+            NextHop::Tunnel(key) => Some(key),
+            NextHop::Inside => None,
+        })
     }
 
     /// The tunnel that receives on this SPI.

@@ -107,7 +107,7 @@ impl Person {
             natt: path(NATT_PORT),
             want: self.want,
             contact,
-            v1: CallV1 { mode: self.mode, user: Some(self.user()), authorities: None },
+            v1: CallV1 { mode: self.mode, user: Some(self.user()), ..CallV1::default() },
         };
         self.called = world.now();
         self.subscriber.wants = Wants::Up { children: 1 };

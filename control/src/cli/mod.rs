@@ -5,6 +5,6 @@ pub mod aditd;
 mod client;
 mod hash_password;
 mod login_test;
-mod password;
+pub mod password;
 mod tables;
 mod units;

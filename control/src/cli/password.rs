@@ -8,7 +8,10 @@ use std::io::{self, Stdin, Write as _};
 const MAX: usize = 1024;
 
 /// Asks on the terminal, where what is typed does not show; or reads a line of standard input.
-pub(super) fn read(prompt: &str) -> io::Result<SecretBytes> {
+///
+/// # Errors
+/// What the terminal or the file says.
+pub fn read(prompt: &str) -> io::Result<SecretBytes> {
     let stdin = io::stdin();
     if !isatty(&stdin) {
         return line(&stdin);

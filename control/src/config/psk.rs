@@ -49,7 +49,7 @@ pub(super) fn either(
         (Some(text), None) => Some((keys.text, text.line, text.value.clone())),
         (None, Some(file)) => {
             let path = folder.join(&file.value);
-            match from_file(&path) {
+            match secret_file(&path) {
                 Ok(secret) => Some((keys.file, file.line, secret)),
                 Err(error) => {
                     let problem = Problem::SecretFile { what: keys.what, path, error };
@@ -62,13 +62,19 @@ pub(super) fn either(
 }
 
 /// Reads a key's file; white space around the key does not count. Only its owner may be able to read the file.
-fn from_file(path: &Path) -> Result<SecretBytes, SecretFileError> {
+///
+/// # Errors
+/// See [`SecretFileError`].
+pub fn secret_file(path: &Path) -> Result<SecretBytes, SecretFileError> {
     let text = private_file(path, MAX_TEXT)?;
     from_text(text.expose().trim_ascii()).map_err(SecretFileError::Content)
 }
 
 /// Reads a file of at most so many octets that only its owner can read.
-pub(super) fn private_file(path: &Path, most: u64) -> Result<SecretBytes, SecretFileError> {
+///
+/// # Errors
+/// See [`SecretFileError`].
+pub fn private_file(path: &Path, most: u64) -> Result<SecretBytes, SecretFileError> {
     let unreadable = |error: std::io::Error| SecretFileError::Unreadable(error.to_string());
     // The open file is asked, not the name: what is checked is what is read.
     let mut file = File::open(path).map_err(unreadable)?;
@@ -148,7 +154,7 @@ mod tests {
         std::fs::write(&path, "a secret\n").unwrap();
         for (mode, open) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true)] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            match from_file(&path) {
+            match secret_file(&path) {
                 Ok(key) => assert!(!open && key.expose() == b"a secret", "{mode:o}"),
                 Err(error) => assert!(open && error == SecretFileError::OpenToOthers(mode), "{mode:o}: {error}"),
             }
@@ -158,8 +164,8 @@ mod tests {
     #[test]
     fn what_is_no_key_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(from_file(folder.path()), Err(SecretFileError::Unreadable(_))));
-        assert!(matches!(from_file(&folder.path().join("none")), Err(SecretFileError::Unreadable(_))));
+        assert!(matches!(secret_file(folder.path()), Err(SecretFileError::Unreadable(_))));
+        assert!(matches!(secret_file(&folder.path().join("none")), Err(SecretFileError::Unreadable(_))));
         let path = folder.path().join("psk");
         for (content, error) in [
             (vec![b'a'; 2000], SecretFileError::TooLong { found: 2000, most: 1024 }),
@@ -167,7 +173,7 @@ mod tests {
         ] {
             std::fs::write(&path, content).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-            assert_eq!(from_file(&path).unwrap_err(), error);
+            assert_eq!(secret_file(&path).unwrap_err(), error);
         }
     }
 }

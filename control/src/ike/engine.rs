@@ -16,8 +16,9 @@ pub use calling::CannotCall;
 
 use super::counters::{EngineCounters, Ignored};
 use super::service::{Arrivals, CookiesAsked, Node, TimerKey};
-pub use super::service::{Call, CallV1, Contact, Credentials, Mode};
+pub use super::service::{Call, CallV1, Carriage, Contact, Credentials, Mode};
 use super::v1 as ikev1;
+pub use super::v1::Told;
 pub use super::v2::NoRoom;
 use super::v2::{Calling, Closing, Established, HalfOpen, IkeSa, Proving, Verdict};
 use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, parse, parse_header};

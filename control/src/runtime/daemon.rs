@@ -3,6 +3,7 @@
 use super::aaa_thread::AaaThread;
 use super::api_thread::ApiThread;
 use super::dataplane::{self, StartError, Started};
+use super::errand::{Errand, Underway};
 use super::ike_thread::IkeThread;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::{self, Wish};
@@ -12,7 +13,7 @@ use crate::api::listen::{ApiSocket, SocketError};
 use crate::api::routes::Sources;
 use crate::api::views::StatusView;
 use crate::config::checked::{Config, Listen, NativeEsp};
-use crate::ike::engine::Engine;
+use crate::ike::engine::{CannotCall, Engine};
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -35,6 +36,9 @@ pub enum DaemonError {
     /// The control socket.
     #[error("control API: {0}")]
     Socket(#[from] SocketError),
+    /// An errand that cannot be begun.
+    #[error("logging in: {0}")]
+    Call(#[from] CannotCall),
     /// Something of the system's.
     #[error("{what}: {source}")]
     System {
@@ -64,6 +68,18 @@ pub enum DaemonError {
 /// # Errors
 /// See [`DaemonError`].
 pub fn run(config: Config) -> Result<(), DaemonError> {
+    open_and_serve(config, None)
+}
+
+/// Runs the daemon as a client: it logs in, and ends when it is told to leave or when who looks on says so.
+///
+/// # Errors
+/// See [`DaemonError`]. A login that fails is none: who looks on has seen it.
+pub fn run_errand(config: Config, errand: Errand) -> Result<(), DaemonError> {
+    open_and_serve(config, Some(errand))
+}
+
+fn open_and_serve(config: Config, errand: Option<Errand>) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
     for lack in privileges::lacking(&config.listen) {
         tracing::warn!("this process lacks {lack}; run aditd as root, or by its systemd unit");
@@ -72,8 +88,9 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let wishes = signals::listen().map_err(system("listening for signals"))?;
     // The socket before the doors: a second daemon is told so, before it finds the ports in use.
     let socket = ApiSocket::bind(&config.api.socket)?;
-    let started = dataplane::start(&config, &mut OsRandom)?;
-    serve(config, started, socket, wishes)
+    let dials = errand.as_ref().map(|errand| errand.ctcp);
+    let started = dataplane::start(&config, dials, &mut OsRandom)?;
+    serve(config, started, socket, wishes, errand)
 }
 
 /// Runs the control plane over a dataplane at work, whoever made it.
@@ -82,6 +99,7 @@ pub(super) fn serve(
     started: Started,
     socket: ApiSocket,
     wishes: Receiver<Wish>,
+    errand: Option<Errand>,
 ) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
     let Started { dataplane, threads, io, lacks } = started;
@@ -100,6 +118,10 @@ pub(super) fn serve(
     let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
     let started = clock::now();
+    let errand = match errand {
+        Some(Errand { call, watch, .. }) => Some(Underway { session: engine.connect(started, call)?, watch }),
+        None => None,
+    };
     let ike = IkeThread {
         engine,
         dataplane,
@@ -112,6 +134,7 @@ pub(super) fn serve(
         started,
         threads,
         leaving: None,
+        errand,
     };
 
     let api = ApiThread::start(socket, sources).map_err(system("starting the API's thread"))?;
@@ -280,7 +303,7 @@ mod tests {
         let socket = ApiSocket::bind(&path).unwrap();
         let (started, _events) = dataplane(until_stop);
         let (wish, wishes) = bounded(4);
-        let daemon = std::thread::spawn(move || serve(config, started, socket, wishes));
+        let daemon = std::thread::spawn(move || serve(config, started, socket, wishes, None));
         let answer = ask(&path);
         for part in ["200 OK", "\"identity\":\"headend.rig\"", "\"state\":\"serving\"", "\"lacks\":[\"everything\"]"] {
             assert!(answer.contains(part), "{part} in {answer}");
@@ -298,7 +321,7 @@ mod tests {
         let socket = ApiSocket::bind(&path).unwrap();
         let (started, _events) = dataplane(|_commands| Err(io::Error::other("the interface was removed")));
         let (_wish, wishes) = bounded(4);
-        let ended = serve(config(&path), started, socket, wishes);
+        let ended = serve(config(&path), started, socket, wishes, None);
         assert_eq!(ended.unwrap_err().to_string(), "worker 1: the interface was removed");
         assert!(!path.exists());
     }
@@ -311,7 +334,7 @@ mod tests {
         let (started, events) = dataplane(until_stop);
         drop(events);
         let (_wish, wishes) = bounded(4);
-        let ended = serve(config(&path), started, socket, wishes);
+        let ended = serve(config(&path), started, socket, wishes, None);
         assert!(matches!(ended, Err(DaemonError::WorkerGone(_))), "{ended:?}");
     }
 }

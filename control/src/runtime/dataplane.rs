@@ -1,9 +1,10 @@
 //! Opens the doors and starts the workers.
 
+use super::errand::CtcpManner;
 use crate::config::checked::{Config, CtcpMode, IoBackend};
 use crate::lease::headend_address;
 use adit_crypto::random::SecretRandom;
-use adit_dataplane::carrier::ctcp::{CtcpConfig, Mode};
+use adit_dataplane::carrier::ctcp::{CtcpConfig, Mode, Part};
 use adit_dataplane::contract::{ClusterSlot, Dataplane, Routes, SpiLayout};
 use adit_dataplane::io::{Backend, IoConfig, OpenError, TunConfig, open};
 use adit_dataplane::packet::{PacketBuf, PoolSizes};
@@ -42,11 +43,15 @@ pub enum StartError {
 ///
 /// # Errors
 /// See [`StartError`]; nothing runs or is open then.
-pub(super) fn start(config: &Config, random: &mut dyn SecretRandom) -> Result<Started, StartError> {
+pub(super) fn start(
+    config: &Config,
+    dials: Option<CtcpManner>,
+    random: &mut dyn SecretRandom,
+) -> Result<Started, StartError> {
     let spi_layout = SpiLayout::new(ClusterSlot(0), random);
     let (seeds, report) = open(&io_config(config), config.workers.cores.len(), &spi_layout)?;
     let doors = seeds.into_iter().map(|seed| move || seed.open()).collect();
-    let workers = DataplaneConfig { ctcp: ctcp(config, random), ..workers_config(config) };
+    let workers = DataplaneConfig { ctcp: ctcp(config, dials, random), ..workers_config(config) };
     let (dataplane, threads) =
         start_workers(&workers, spi_layout, Routes::new(random), doors).map_err(StartError::Workers)?;
     let lacks = report.lacks.iter().map(ToString::to_string).collect();
@@ -102,17 +107,20 @@ fn workers_config(config: &Config) -> DataplaneConfig {
     }
 }
 
-fn ctcp(config: &Config, random: &mut dyn SecretRandom) -> Option<CtcpSetup> {
+/// A headend's end of cTCP, or that of a client that `dials`.
+fn ctcp(config: &Config, dials: Option<CtcpManner>, random: &mut dyn SecretRandom) -> Option<CtcpSetup> {
     if config.listen.ctcp_ports.is_empty() {
         return None;
     }
-    let mode = match config.listen.ctcp_mode {
-        CtcpMode::Adaptive => Mode::Adaptive,
-        CtcpMode::Stateless => Mode::Stateless,
+    let mode = match (dials, config.listen.ctcp_mode) {
+        (Some(CtcpManner::Legacy), _) => Mode::Legacy,
+        (Some(CtcpManner::Ours), _) | (None, CtcpMode::Adaptive) => Mode::Adaptive,
+        (None, CtcpMode::Stateless) => Mode::Stateless,
     };
+    let part = if dials.is_some() { Part::Dials } else { Part::Answers };
     let mut secret = [0; 24];
     random.fill(&mut secret);
-    Some(CtcpSetup { config: CtcpConfig { mode, ..CtcpConfig::DEFAULT }, secret })
+    Some(CtcpSetup { config: CtcpConfig { mode, part, ..CtcpConfig::DEFAULT }, secret })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The IKE thread: owns the engine, feeds it events and time, carries out what it wants.
 
 use super::clock;
+use super::errand::{Going, Underway};
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
 use crate::aaa::Answer;
@@ -44,6 +45,8 @@ pub(super) struct IkeThread {
     pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
     /// Set once the operator wants to leave: the time when patience ends.
     pub(super) leaving: Option<Instant>,
+    /// What we are run for, where we are a client.
+    pub(super) errand: Option<Underway>,
 }
 
 impl IkeThread {
@@ -67,11 +70,20 @@ impl IkeThread {
                 self.engine.handle_timeout(now);
             }
             self.carry_out()?;
+            self.look_on();
             if let Some(index) = self.threads.iter().position(JoinHandle::is_finished) {
                 return Err(WorkerGone(worker(index)));
             }
         }
         Ok(())
+    }
+
+    /// An errand that is over ends as a signal would end it.
+    fn look_on(&mut self) {
+        let Some(errand) = self.errand.as_mut().filter(|_| self.leaving.is_none()) else { return };
+        if errand.look(clock::now(), &self.engine) == Going::Over {
+            self.obey(Wish::Leave);
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -5,6 +5,7 @@ pub mod api_thread;
 pub mod clock;
 pub mod daemon;
 mod dataplane;
+pub mod errand;
 pub mod first_start;
 pub mod host;
 mod ike_thread;

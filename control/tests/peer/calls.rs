@@ -97,7 +97,7 @@ pub fn call(method: Method, mode: Mode) -> Call {
     Call {
         identity: Id::parse(name).unwrap(),
         want: Want { v4: Ask::Any, v6: Ask::Nothing },
-        v1: CallV1 { mode, user: Some(credentials()), authorities: Some(authorities()) },
+        v1: CallV1 { mode, user: Some(credentials()), authorities: Some(authorities()), ..CallV1::default() },
         ..line::call("alice@rig")
     }
 }

@@ -175,7 +175,10 @@ impl Dataplane {
 
     /// Where a packet to this inner address goes.
     pub fn route(&self, address: IpAddr) -> Option<TunnelKey> {
-        self.routes.as_ref()?.lookup(address).map(|NextHop::Tunnel(key)| key)
+        self.routes.as_ref()?.lookup(address).and_then(|next_hop| match next_hop {
+            NextHop::Tunnel(key) => Some(key),
+            NextHop::Inside => None,
+        })
     }
 
     #[track_caller]

@@ -13,6 +13,8 @@ use std::net::IpAddr;
 pub enum NextHop {
     /// Into this tunnel.
     Tunnel(TunnelKey),
+    /// To the inner door: an address of our own, where a network that leads into a tunnel has it.
+    Inside,
 }
 
 /// Longest-prefix match over inner prefixes. What is in no tunnel goes to the inner door.

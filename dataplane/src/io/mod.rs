@@ -26,6 +26,7 @@ mod vnet;
 mod waker;
 
 pub use open::{Backend, DoorSeed, IoConfig, Lack, OpenError, OpenReport, TunConfig, open};
+pub use tun::give_address;
 
 use crate::contract::Wake;
 use crate::packet::{Burst, Pool};

@@ -37,6 +37,24 @@ pub(super) fn add_address(index: u32, address: &IpNet) -> io::Result<()> {
     request(libc::RTM_NEWADDR, CREATE_OR_REPLACE, &parts)
 }
 
+/// Sends packets for `network` to the interface, with `source` as their own address where they name none. The route goes with the
+/// interface.
+pub(super) fn add_route(index: u32, network: &IpNet, source: IpAddr) -> io::Result<()> {
+    let octets = |address| match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let family = if network.addr().is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // struct rtmsg: family, destination, source, class, table, protocol, scope, type, flags
+    let mut message = vec![family as u8, network.prefix_len(), 0, 0];
+    message.extend([libc::RT_TABLE_MAIN, libc::RTPROT_STATIC, libc::RT_SCOPE_LINK, libc::RTN_UNICAST]);
+    message.extend([0; 4]);
+    let destination = attribute(libc::RTA_DST, &octets(network.network()));
+    let through = attribute(libc::RTA_OIF, &index.to_ne_bytes());
+    let from = attribute(libc::RTA_PREFSRC, &octets(source));
+    request(libc::RTM_NEWROUTE, libc::NLM_F_CREATE as u16, &[&message, &destination, &through, &from])
+}
+
 /// `struct ifinfomsg` that sets `flags` and leaves the others.
 fn link(index: u32, flags: u32) -> Vec<u8> {
     let mut message = vec![0; 4];

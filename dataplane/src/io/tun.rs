@@ -9,8 +9,10 @@ use super::open::{Lack, OpenError, TunConfig};
 use super::{inner_steer, netlink};
 use crate::contract::InnerLayout;
 use crate::offload::JoinKinds;
+use ipnet::IpNet;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -58,6 +60,16 @@ pub(super) fn open(config: &TunConfig, queues: usize, lacks: &mut Vec<Lack>) -> 
         netlink::add_address(index, address).map_err(|source| failed(config, "giving it an address", source))?;
     }
     Ok(Tun { queues: opened, kinds })
+}
+
+/// Gives an interface of ours an address of its own, without a network, and routes. All of it goes with the interface.
+///
+/// # Errors
+/// What the kernel says; what came before stays.
+pub fn give_address(name: &str, address: IpAddr, networks: &[IpNet]) -> io::Result<()> {
+    let index = interface_index(name)?;
+    netlink::add_address(index, &IpNet::from(address))?;
+    networks.iter().try_for_each(|network| netlink::add_route(index, network, address))
 }
 
 fn open_queue(name: &str, first: bool) -> Result<File, OpenError> {

@@ -169,6 +169,18 @@ impl TcpHeader {
     }
 }
 
+impl TcpHeader {
+    /// Likewise, with the maximum segment size option behind it.
+    pub fn octets_with_mss(&self, mss: u16) -> [u8; TCP_HEADER + 4] {
+        let mut header = [0; TCP_HEADER + 4];
+        header[..TCP_HEADER].copy_from_slice(&self.octets());
+        header[12] = (((TCP_HEADER + 4) / 4) << 4) as u8;
+        let [high, low] = mss.to_be_bytes();
+        header[TCP_HEADER..].copy_from_slice(&[MAXIMUM_SEGMENT_SIZE, 4, high, low]);
+        header
+    }
+}
+
 /// RFC 9293 section 3.2.
 fn mss(mut options: &[u8]) -> Option<u16> {
     loop {
@@ -254,6 +266,8 @@ mod tests {
             mss: None,
         };
         assert_eq!(TcpHeader::parse(&header.octets()), Some(header));
+        let longer = TcpHeader { len: TCP_HEADER + 4, mss: Some(1460), ..header };
+        assert_eq!(TcpHeader::parse(&header.octets_with_mss(1460)), Some(longer));
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Ctcp {
         }
     }
 
+    /// We go: connections that we have begun end.
+    pub(super) fn hang_up(&mut self, now: Instant, pool: &mut Pool, replies: &mut Burst) {
+        self.carrier.hang_up(now, &mut Writer { pool, replies, frames: &mut self.frames });
+    }
+
     /// When [`Ctcp::poll`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.carrier.deadline()

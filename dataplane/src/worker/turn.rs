@@ -62,6 +62,9 @@ impl<D: Door> Worker<D> {
         if let Some(ctcp) = ctcp {
             dress(burst, ctcp, *id, neighbours.workers(), now);
             ctcp.poll(now, pool, replies);
+            if obeyed == Obeyed::Stop {
+                ctcp.hang_up(now, pool, replies);
+            }
         }
 
         self.transmit()?;
@@ -281,8 +284,8 @@ fn route(burst: &mut Burst, routes: &Routes, us: WorkerId, workers: usize) {
 fn next_hop(packet: &mut PacketBuf, routes: &Routes, us: WorkerId, workers: usize) -> Result<Fate, DropReason> {
     let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
     match (routes.lookup(ip.addresses.destination()), packet.meta.origin) {
-        (None, Origin::InnerDoor) => Err(DropReason::NoRoute),
-        (None, Origin::Tunnel | Origin::Worker) => Ok(Fate::Forward),
+        (None | Some(NextHop::Inside), Origin::InnerDoor) => Err(DropReason::NoRoute),
+        (None | Some(NextHop::Inside), Origin::Tunnel | Origin::Worker) => Ok(Fate::Forward),
         (Some(NextHop::Tunnel(tunnel)), origin) => {
             if origin == Origin::Tunnel && take_hop(packet.bytes_mut()) == Hops::Expired {
                 return Err(DropReason::TtlExpired);

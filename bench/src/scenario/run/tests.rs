@@ -18,6 +18,7 @@ fn rig_with(script: &str) -> (tempfile::TempDir, Rig, Scenario) {
         down: Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/rig/down.sh"),
         aditd: PathBuf::new(),
         aditctl: PathBuf::new(),
+        bench: PathBuf::new(),
         headend: Headend::Adit,
         keep_logs: place.path().join("logs"),
         runs_begun: AtomicU32::new(TESTS.fetch_add(1, Relaxed)),

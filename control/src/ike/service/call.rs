@@ -6,7 +6,7 @@ use crate::lease::Want;
 use crate::pki::Authorities;
 use crate::session::{Cause, SessionId};
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{Path, Spi, WorkerId};
+use adit_dataplane::contract::{IkeFraming, Path, Spi, WorkerId};
 use std::sync::Arc;
 
 /// Whom to call, as whom, and what for. For load tools and simulations: the configuration file knows no peer to call.
@@ -47,6 +47,20 @@ pub struct CallV1 {
     pub user: Option<Credentials>,
     /// Who vouches for the headend's certificate; without any, those of the connection do.
     pub authorities: Option<Arc<Authorities>>,
+    /// What everything travels in.
+    pub carriage: Carriage,
+}
+
+/// What a call by IKEv1 travels in. NAT detection decides, or the caller has: nothing in phase 1 can ask for Cisco's own ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Carriage {
+    /// UDP 500, then what NAT detection leads to.
+    #[default]
+    Detected,
+    /// Cisco's IPsec over UDP: IKE stays on UDP 500, ESP goes to the port that mode config names.
+    CiscoUdp,
+    /// cTCP: IKE and ESP in one connection, along the call's path.
+    Ctcp,
 }
 
 /// Which exchange phase 1 is (RFC 2409 section 5).
@@ -68,6 +82,16 @@ pub struct Credentials {
     pub password: SecretBytes,
     /// What is said to a challenge, if anything is known for that.
     pub passcode: Option<SecretBytes>,
+}
+
+impl Carriage {
+    /// How its first message stands in its packets.
+    pub(crate) const fn framing(self) -> IkeFraming {
+        match self {
+            Self::Detected | Self::CiscoUdp => IkeFraming::Bare,
+            Self::Ctcp => IkeFraming::Ctcp,
+        }
+    }
 }
 
 /// What a call has taken, to be given back when it fails.

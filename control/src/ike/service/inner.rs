@@ -40,6 +40,17 @@ impl Inner {
         }
     }
 
+    /// Addresses of ours in networks that lead into the tunnel: what comes out of it for them must not go back in.
+    pub(crate) fn kept_inside(&self) -> Vec<IpAddr> {
+        match self {
+            Self::Lent(_) => Vec::new(),
+            Self::Given { addresses, networks } => {
+                let is_there = |address: &&IpAddr| networks.iter().any(|network| network.contains(*address));
+                addresses.iter().filter(is_there).copied().collect()
+            }
+        }
+    }
+
     /// What leads into the tunnel.
     pub(crate) fn routes(&self) -> Vec<IpNet> {
         match self {

@@ -71,6 +71,9 @@ impl Tunnel {
         for network in inner.routes() {
             node.installer.route(network, key);
         }
+        for address in inner.kept_inside() {
+            node.installer.keep_inside(address);
+        }
         let outer_mtu = node.config.sizes.path_mtu;
         let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports };
         node.installer.command(key.worker, Command::AddTunnel(spec));
@@ -107,6 +110,9 @@ impl Tunnel {
         let total = self.traffic();
         for network in self.inner.routes() {
             node.installer.unroute(&network, self.key);
+        }
+        for address in self.inner.kept_inside() {
+            node.installer.let_out(address);
         }
         node.installer.command(self.key.worker, Command::DropTunnel { tunnel: self.key });
         match self.inner {

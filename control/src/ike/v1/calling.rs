@@ -26,7 +26,7 @@ use super::wire::{
 };
 use crate::config::checked::LoginV1;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Call, CallFailed, Held, Life, Mode, Node, Patience, Retry, Times};
+use crate::ike::service::{Behind, Call, CallFailed, Carriage, Held, Life, Mode, Node, Patience, Retry, Times};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transport, Transports, WorkerId};
 use adit_dataplane::time::Instant;
@@ -136,14 +136,14 @@ impl Calling {
             }
             Mode::Main => (Exchange::MainMode, Awaits::Choice, vec![sa]),
         };
-        let payloads: Vec<Payload> = needed.into_iter().chain(vendor_ids()).collect();
+        let payloads: Vec<Payload> = needed.into_iter().chain(vendor_ids(call.v1.carriage)).collect();
         let cookies = Cookies { initiator: cookie, responder: IkeSpi::default() };
         let bytes = clear(cookies, exchange, &payloads);
         let patience = match call.v1.mode {
             Mode::Aggressive => calling_aggressive::patience(node, method),
             Mode::Main => node.patience(),
         };
-        let along = (call.path, IkeFraming::Bare);
+        let along = (call.path, call.v1.carriage.framing());
         node.send_ike(worker, along.0, along.1, bytes.clone());
         let said = Repeated::new(now, &patience, bytes);
         let started = Started {
@@ -316,13 +316,18 @@ impl Started {
 
     /// The NAT traversal that the responder has chosen, among those that we have announced.
     pub(super) fn traversal(&self) -> Traversal {
-        let chosen = TRAVERSALS.into_iter().find(|version| self.client.is(Vendor::NatTraversal(*version)));
+        let announced = traversals(self.call.v1.carriage);
+        let chosen = announced.iter().copied().find(|version| self.client.is(Vendor::NatTraversal(*version)));
         Traversal::unknown(chosen)
     }
 
     /// Where everything goes once both ends have said how they see the addresses: to port 4500 if there is a NAT
     /// (RFC 3947 section 4), or if native ESP is not for us and there must seem to be one.
     pub(super) fn onward(&self, node: &Node, traversal: &Traversal) -> Result<(Path, IkeFraming), Wrong> {
+        match self.call.v1.carriage {
+            Carriage::Detected => {}
+            carriage @ (Carriage::CiscoUdp | Carriage::Ctcp) => return Ok((self.call.path, carriage.framing())),
+        }
         let found = [traversal.nat.peer, traversal.nat.us].contains(&Behind::Nat);
         let natt = found || !self.carried(node).contains(Transport::Esp);
         match (natt, traversal.version) {
@@ -350,9 +355,17 @@ impl Started {
     }
 }
 
+/// What we announce: Cisco's own ways know no NAT traversal.
+const fn traversals(carriage: Carriage) -> &'static [NatTraversal] {
+    match carriage {
+        Carriage::Detected => &TRAVERSALS,
+        Carriage::CiscoUdp | Carriage::Ctcp => &[],
+    }
+}
+
 /// What we say about ourselves.
-fn vendor_ids() -> impl Iterator<Item = Payload> {
-    let traversals = TRAVERSALS.into_iter().map(Vendor::NatTraversal);
+fn vendor_ids(carriage: Carriage) -> impl Iterator<Item = Payload> {
+    let traversals = traversals(carriage).iter().copied().map(Vendor::NatTraversal);
     let vendors = [Vendor::Xauth, Vendor::Unity, Vendor::Dpd, Vendor::Fragmentation].into_iter().chain(traversals);
     vendors.map(|vendor| Payload::VendorId(vendor.octets())).chain([Payload::VendorId(vec![0; ROOM])])
 }

@@ -15,7 +15,6 @@ use crate::ike::counters::Ignored;
 use crate::ike::service::Node;
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
-use adit_dataplane::contract::IkeFraming;
 
 /// Waits for the fourth message.
 pub(super) struct AwaitsFourth {
@@ -55,8 +54,7 @@ pub(super) fn third(started: &mut Started, node: &mut Node, come: Come<'_>, chai
     let nat_d = |address| nat_d_hash(offer.hash, cookies.initiator, cookies.responder, address);
     payloads.extend(traversal.payloads(started.call.path, started.carried(node), nat_d));
     let bytes = clear(cookies, Exchange::MainMode, &payloads);
-    let along = (started.call.path, IkeFraming::Bare);
-    started.say(now, node, along, bytes);
+    started.say(now, node, started.along, bytes);
     Ok(Next::Awaits(Awaits::Fourth(Box::new(AwaitsFourth { cookies, offer, traversal, pair, nonce }))))
 }
 

@@ -7,9 +7,10 @@ use super::isakmp_sa::Hashed;
 use super::repeated::Repeated;
 use super::told::Told;
 use super::wire::{Attribute, ConfigKind, Exchange, ModeConfig, Payload, mode_config_number as number};
-use crate::ike::service::{Inner, Node, Tunnel};
+use crate::ike::service::{Carriage, Inner, Node, Tunnel};
 use crate::lease::Ask;
 use crate::session::Cause;
+use adit_dataplane::contract::{EspPath, Path, Transport, Transports};
 use adit_dataplane::time::Instant;
 use ipnet::IpNet;
 
@@ -43,7 +44,8 @@ pub(super) fn ask(now: Instant, node: &mut Node, session: &mut Established, befo
         Ask::Rather(address) => address.octets().to_vec(),
         Ask::Any | Ask::Nothing => Vec::new(),
     };
-    let wanted = WANTED.into_iter().map(|kind| Attribute::long(kind, Vec::new()));
+    let port = (called.call.v1.carriage == Carriage::CiscoUdp).then_some(number::UNITY_UDP_PORT);
+    let wanted = WANTED.into_iter().chain(port).map(|kind| Attribute::long(kind, Vec::new()));
     let attributes = std::iter::once(Attribute::long(number::IP4_ADDRESS, wish)).chain(wanted).collect();
     let message_id = session.sa.new_message_id(node);
     // Any number ties the answer to it; the message ID does so already.
@@ -79,10 +81,26 @@ fn tunnel(node: &mut Node, session: &Established, address: std::net::IpAddr) -> 
     let connection = node.connection(peer.connection).ok_or(Cause::UnknownIdentity)?;
     let transports = connection.transports.and(node.config.listen.transports());
     let networks = connection.networks.iter().copied().filter(|network| matches!(network, IpNet::V4(_))).collect();
-    let path =
-        esp_path(node, peer.path, peer.framing, transports, CiscoUdp::NotAsked).ok_or(Cause::NoUdpEncapsulation)?;
+    let path = first_path(node, session, transports).ok_or(Cause::NoUdpEncapsulation)?;
     let (id, worker, following) = (peer.id, peer.worker, peer.nat.following());
     let key = node.installer.take_tunnel(worker, id).ok_or(Cause::DataplaneFull)?;
     let inner = Inner::Given { addresses: vec![address], networks };
     Ok(Tunnel::set_up(node, id, key, path, following, transports, inner))
+}
+
+/// Where ESP goes at first: to the port that the headend names, if the call is for Cisco's IPsec over UDP.
+fn first_path(node: &Node, session: &Established, carried: Transports) -> Option<EspPath> {
+    let peer = &session.peer;
+    let called = session.called.as_ref()?;
+    match called.call.v1.carriage {
+        Carriage::Detected | Carriage::Ctcp => esp_path(node, peer.path, peer.framing, carried, CiscoUdp::NotAsked),
+        Carriage::CiscoUdp => {
+            let ours = node.config.listen.cisco_udp_port.filter(|_| carried.contains(Transport::CiscoUdp))?;
+            let theirs = called.told.as_ref()?.cisco_udp_port?;
+            let Path { mut local, peer: mut far } = peer.path;
+            local.set_port(ours);
+            far.set_port(theirs.get());
+            Some(EspPath::new(Transport::CiscoUdp, Path { local, peer: far }))
+        }
+    }
 }

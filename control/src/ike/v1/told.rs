@@ -4,6 +4,7 @@
 use super::wire::{Attribute, ModeConfig, mode_config_number as number};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
 
 /// All of it that adit knows. Nothing of it is obeyed but the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Told {
     pub save_password: Option<bool>,
     /// Whether quick modes must have a key exchange of their own, if that is said.
     pub pfs: Option<bool>,
+    /// UDP port of the headend's for Cisco's IPsec over UDP, if it does that.
+    pub cisco_udp_port: Option<NonZeroU16>,
 }
 
 /// Octets of a network in a list: address, mask, protocol and ports.
@@ -52,6 +55,7 @@ impl Told {
             backup_servers: list(config, number::UNITY_BACKUP_SERVERS),
             save_password: flag(number::UNITY_SAVE_PASSWORD),
             pfs: flag(number::UNITY_PFS),
+            cisco_udp_port: config.find(number::UNITY_UDP_PORT).and_then(port),
         })
     }
 }
@@ -63,6 +67,10 @@ fn octets(config: &ModeConfig, kind: u16) -> impl Iterator<Item = &[u8]> {
 
 fn addresses(config: &ModeConfig, kind: u16) -> impl Iterator<Item = Ipv4Addr> {
     octets(config, kind).filter_map(|octets| <[u8; 4]>::try_from(octets).ok()).map(Ipv4Addr::from)
+}
+
+fn port(attribute: &Attribute) -> Option<NonZeroU16> {
+    NonZeroU16::new(u16::try_from(attribute.value.number()?).ok()?)
 }
 
 /// Whatever octets stand there: a message is bounded, and so is this.
@@ -107,11 +115,13 @@ mod tests {
             Attribute::long(number::UNITY_SPLIT_DNS, *b"a.example, ,b.example"),
             Attribute::long(number::UNITY_BANNER, [0xff, b'!']),
             Attribute::short(number::UNITY_PFS, 1),
+            Attribute::short(number::UNITY_UDP_PORT, 10_000),
         ]);
         let read = read.unwrap();
         assert_eq!((read.address, read.dns), ([10, 30, 0, 2].into(), vec![[10, 0, 0, 53].into()]));
         assert_eq!(read.networks, ["10.1.0.0/16".parse().unwrap()]);
         assert_eq!(read.split_dns, ["a.example", "b.example"]);
         assert_eq!((read.banner.as_deref(), read.pfs, read.save_password), (Some("\u{fffd}!"), Some(true), None));
+        assert_eq!(read.cisco_udp_port, NonZeroU16::new(10_000));
     }
 }

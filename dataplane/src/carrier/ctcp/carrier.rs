@@ -7,7 +7,11 @@
 //! Flow ─ a session vouches for it ──▶ proven
 //!      ─ nobody does in time ──▶ RST
 //! ```
+//! A client's begins as `dial` has it.
 
+mod dial;
+
+use self::dial::Dials;
 use super::cookie::{Cookies, SynOptions};
 use super::flow::{Arrived, Ended, Flow, Limits, header};
 use super::frame::{Frame, begins_ike};
@@ -29,7 +33,9 @@ use std::time::Duration;
 /// How many connections there may be, and how they are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CtcpConfig {
-    /// Adaptive or stateless.
+    /// Which end of every connection we are.
+    pub part: Part,
+    /// How each is treated.
     pub mode: Mode,
     /// Of each flow.
     pub limits: Limits,
@@ -46,6 +52,7 @@ pub struct CtcpConfig {
 impl CtcpConfig {
     /// Room for a large site.
     pub const DEFAULT: Self = Self {
+        part: Part::Answers,
         mode: Mode::Adaptive,
         limits: Limits::DEFAULT,
         flows: 65_536,
@@ -53,6 +60,15 @@ impl CtcpConfig {
         unproven_per_source: 64,
         memory: 256 * 1024 * 1024,
     };
+}
+
+/// Which end we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// A headend: connections come.
+    Answers,
+    /// A client: an IKE message begins one.
+    Dials,
 }
 
 /// Where what a carrier has to say goes.
@@ -81,6 +97,7 @@ const RESETS: u32 = 100;
 pub struct Carrier {
     config: CtcpConfig,
     cookies: Cookies,
+    dials: Dials,
     slots: Vec<Option<Box<Slot>>>,
     free: Vec<u32>,
     by_path: HashMap<Key, u32, FixedState>,
@@ -102,6 +119,7 @@ impl Carrier {
         Self {
             config,
             cookies: Cookies::new(cookie.try_into().unwrap_or_default()),
+            dials: Dials::default(),
             slots: Vec::new(),
             free: Vec::new(),
             by_path: HashMap::with_hasher(hasher.clone()),
@@ -121,7 +139,10 @@ impl Carrier {
         let Some(header) = TcpHeader::parse(segment) else { return Taken::Nothing(DropReason::TooShort) };
         let payload = segment.get(header.len..).unwrap_or_default();
         if header.flags.has(TcpFlags::SYN) {
-            return self.syn(now, path, &header, outlet);
+            return match self.config.part {
+                Part::Answers => self.syn(now, path, &header, outlet),
+                Part::Dials => self.answer(now, path, &header, outlet),
+            };
         }
         if let Some(index) = self.by_path.get(&Key::of(path)).copied()
             && !self.is_another_incarnation(now, index, path, &header)
@@ -131,7 +152,8 @@ impl Carrier {
         self.stranger(now, path, &header, payload, outlet)
     }
 
-    /// Puts a packet of ours, ESP or an IKE message behind its UDP header, into the segment that carries it.
+    /// Puts a packet of ours, ESP or an IKE message behind its UDP header, into the segment that carries it, or the SYN of the
+    /// connection that it calls for in its place.
     #[inline]
     pub fn dress(
         &mut self,
@@ -140,7 +162,9 @@ impl Carrier {
         inside: Inside,
         packet: &mut PacketBuf,
     ) -> Result<(), DropReason> {
-        let index = self.by_path.get(&Key::of(path)).copied().ok_or(DropReason::NoConnection)?;
+        let Some(index) = self.by_path.get(&Key::of(path)).copied() else {
+            return self.dial(now, path, inside, packet);
+        };
         let slot = self.slot(index).ok_or(DropReason::NoConnection)?;
         packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
         let header = slot.flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
@@ -272,8 +296,12 @@ impl Carrier {
         payload: &[u8],
         outlet: &mut impl Outlet,
     ) -> Taken {
+        if let Some(reason) = self.dial_refused(path, segment) {
+            return Taken::Nothing(reason);
+        }
         let ends = segment.flags.has(TcpFlags::RST) || segment.flags.has(TcpFlags::FIN);
-        let cookie = if ends { None } else { self.answered(now, path, segment) };
+        let ours = self.config.part == Part::Answers;
+        let cookie = if ends || !ours { None } else { self.answered(now, path, segment) };
         let Some(options) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
         // The third of the handshake, or data that begins somewhere else: the cookie stays good.
         if !begins_ike(payload) {

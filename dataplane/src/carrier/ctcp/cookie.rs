@@ -48,6 +48,12 @@ impl Cookies {
         periods.into_iter().any(|period| self.of_period(period, path, options) == number).then_some(options)
     }
 
+    /// The number of a SYN with which we begin a connection (RFC 6528 section 3): a clock, and what nobody else knows of its path.
+    pub fn first_number(&self, now: Instant, path: &Path) -> Seq {
+        let microseconds = now.since(Instant::ZERO).as_micros();
+        self.of_period(u64::MAX >> 1, path, SynOptions::None).plus((microseconds / 4) as usize)
+    }
+
     fn of_period(&self, period: u64, path: &Path, options: SynOptions) -> Seq {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write_u64(period << 1 | u64::from(options == SynOptions::Some));

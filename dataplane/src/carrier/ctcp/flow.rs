@@ -125,6 +125,11 @@ impl Flow {
         self.stream.frames(deliver);
     }
 
+    /// A segment that says what has come, and nothing else.
+    pub fn acknowledge(&mut self, now: Instant, path: &Path) -> TcpHeader {
+        self.header(now, path, self.send.next(), TcpFlags::ACK)
+    }
+
     /// The header for a segment with `len` octets of payload, its checksum still zero.
     pub fn dress(&mut self, now: Instant, path: &Path, len: usize) -> Result<TcpHeader, Full> {
         let seq = self.send.place(now, len)?;
@@ -208,14 +213,14 @@ impl Flow {
             Some(frame) => {
                 // The end of a longer one looks like a whole frame, too. Where that is possible it is taken as both: of the
                 // two readings one is not authentic, and what comes twice is a replay.
-                match self.mode == Mode::Stateless || self.stream.begins(seq) {
+                match !self.mode.holds() || self.stream.begins(seq) {
                     true => self.stream.frame_ended(seq.plus(payload.len())),
                     false => self.stream.piece(seq, payload),
                 }
                 Arrived::Whole(frame)
             }
             // Without state there is nowhere to put a piece.
-            None if self.mode == Mode::Stateless => return Arrived::Nothing,
+            None if !self.mode.holds() => return Arrived::Nothing,
             None => {
                 self.stream.piece(seq, payload);
                 Arrived::Piece

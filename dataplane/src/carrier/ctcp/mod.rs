@@ -17,6 +17,7 @@
 //! | `receive` | what we acknowledge, and when |
 //! | `send` | what we send, and what of it again |
 //! | `carrier` | all connections of a worker |
+//! | `carrier/dial` | those that we begin |
 //! | `flow` | both directions of one connection |
 //! | `cookie` | that whoever answers our SYN is where it says to be |
 
@@ -32,7 +33,7 @@ mod slot;
 mod stream;
 mod trailer;
 
-pub use carrier::{Carrier, CtcpConfig, Outlet, Taken};
+pub use carrier::{Carrier, CtcpConfig, Outlet, Part, Taken};
 pub use cookie::{Cookies, SynOptions};
 pub use flow::{Arrived, Ended, Flow, Limits};
 pub use frame::{Frame, ike_in_udp, whole};

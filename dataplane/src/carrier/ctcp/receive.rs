@@ -31,6 +31,19 @@ pub enum Mode {
     Stateless,
     /// As the peer and the path turn out to be.
     Adaptive,
+    /// As Cisco's clients are: stateless, and what has come is acknowledged with data or after silence alone. For our own client, to
+    /// see what becomes of theirs.
+    Legacy,
+}
+
+impl Mode {
+    /// Whether octets are kept, for repeating or for finding frames in them.
+    pub(super) const fn holds(self) -> bool {
+        match self {
+            Self::Adaptive => true,
+            Self::Stateless | Self::Legacy => false,
+        }
+    }
 }
 
 /// When the next acknowledgment is to leave.
@@ -122,6 +135,9 @@ impl Receive {
         if self.seen.has_hole() && !self.waits(now) {
             self.pass_over();
         }
+        if self.mode == Mode::Legacy {
+            return Due::Later;
+        }
         self.owed_segments += 1;
         self.owed_since.get_or_insert(now);
         let owed_octets = self.acknowledgment().octets_since(self.said);
@@ -149,7 +165,7 @@ impl Receive {
     /// What there is to say: the highest octet, or the first hole's beginning as long as it has grace.
     pub fn acknowledgment(&self) -> Seq {
         match self.mode {
-            Mode::Stateless => self.seen.highest(),
+            Mode::Stateless | Mode::Legacy => self.seen.highest(),
             Mode::Adaptive => self.seen.floor(),
         }
     }
@@ -270,6 +286,18 @@ mod tests {
         receive.data(at(0), START, 100);
         assert_eq!(receive.acknowledgment(), START.plus(2100));
         assert!(START.plus(2100).get() < 1000, "across the wrap");
+    }
+
+    #[test]
+    fn ciscos_clients_acknowledge_the_highest_and_never_for_its_own_sake() {
+        let mut receive = Receive::new(Mode::Legacy, START);
+        let mut next = START.plus(100);
+        for _ in 0..100 {
+            assert_eq!(receive.data(at(0), next, 1000), Due::Later);
+            next = next.plus(1000);
+        }
+        assert_eq!((receive.deadline(), receive.timeout(at(10_000))), (None, Due::Later));
+        assert_eq!(receive.say(), next);
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Send {
     /// Our first octet is `start`; the ring may take `ring` octets.
     pub const fn new(now: Instant, mode: Mode, start: Seq, ring: usize) -> Self {
         let ring = match mode {
-            Mode::Stateless => 0,
+            Mode::Stateless | Mode::Legacy => 0,
             Mode::Adaptive => ring,
         };
         Self {
@@ -133,7 +133,7 @@ impl Send {
 
     /// A place for a segment of `len` octets.
     pub fn place(&mut self, now: Instant, len: usize) -> Result<Seq, Full> {
-        if self.mode == Mode::Adaptive && self.in_flight() + len > WINDOW {
+        if self.mode.holds() && self.in_flight() + len > WINDOW {
             if now.since(self.moved) < FLOWING.max(4 * self.rtt) {
                 return Err(Full::InFlight);
             }
@@ -153,7 +153,7 @@ impl Send {
 
     /// The segment at the place that [`Send::place`] gave is on its way, without its TCP header.
     pub fn sent(&mut self, now: Instant, segment: &[u8]) {
-        if self.mode == Mode::Adaptive {
+        if self.mode.holds() {
             self.ring.push(self.next, segment);
         }
         self.next = self.next.plus(segment.len());
@@ -195,7 +195,7 @@ impl Send {
 
     /// When [`Send::repair`] may have something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.mode == Mode::Stateless || self.ring.held() == 0 {
+        if !self.mode.holds() || self.ring.held() == 0 {
             return None;
         }
         match self.heard > self.moved {
@@ -218,7 +218,7 @@ impl Send {
     }
 
     fn repairs_due(&mut self, now: Instant) -> usize {
-        if self.mode == Mode::Stateless || self.ring.held() == 0 {
+        if !self.mode.holds() || self.ring.held() == 0 {
             return 0;
         }
         let rested = self.repaired.is_none_or(|repaired| now.since(repaired) >= self.patience());

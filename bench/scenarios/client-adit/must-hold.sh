@@ -1,0 +1,56 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+
+pki_make
+rig_up
+# The wire says how packets really travelled.
+filter() {
+  case $1 in
+    nat-t) echo 'udp.port == 4500 && udpencap && esp' ;;
+    esp) echo 'ip.proto == 50' ;;
+    cisco-udp) echo 'udp.port == 10000' ;;
+  esac
+}
+for way in nat-t esp cisco-udp; do
+  for mode in aggressive main; do
+    hold "$way, $mode mode: the client logs in" adit_client c1 --group riggroup --transport $way --mode $mode
+    hold "$way, $mode mode: one session with one SA pair" answers "1 sessions, 1 SAs" service
+    hold "$way, $mode mode: both ends say so" answers "$way $way" eval 'echo "$(adit_client_told c1 .transport) $(transport)"'
+    hold "$way, $mode mode: the address is the headend's word" answers "$(ctl sessions --json | jq -r '.[].addresses[0]')" \
+      adit_client_told c1 .address
+    hold "$way, $mode mode: so are banner, name server and routes" \
+      answers 'Welcome to the rig 10.20.0.2 10.20.0.0/24' adit_client_told c1 '"\(.banner) \(.dns[0]) \(.routes[0])"'
+    hold "$way, $mode mode: the inner server answers" reaches c1 "$SERVER4"
+    hold "$way, $mode mode: 10 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 10
+    hold "$way, $mode mode: 10 MB arrive unchanged from server to client" transfers s c1 "$(adit_client_told c1 .address)" 10
+    hold "$way, $mode mode: the client logs out" adit_client_stop c1
+    hold "$way, $mode mode: nothing is left" within 5 nothing_left
+  done
+  hold "$way: it is on the wire" on_wire "$(filter $way)"
+done
+
+for mode in aggressive main; do
+  hybrid="--group hybrid --hybrid-ca $RIG_DIR/pki/ca.crt --mode $mode"
+  # shellcheck disable=SC2086
+  hold "hybrid, $mode mode: the client logs in" adit_client c1 $hybrid --server-id headend.rig
+  hold "hybrid, $mode mode: it is the connection with a certificate" answers hybrid \
+    eval 'ctl sessions --json | jq -r ".[].connection"'
+  hold "hybrid, $mode mode: the inner server answers" reaches c1 "$SERVER4"
+  hold "hybrid, $mode mode: the client logs out" adit_client_stop c1
+  hold "hybrid, $mode mode: nothing is left" within 5 nothing_left
+done
+# shellcheck disable=SC2086
+hold "a certificate of somebody else's is none" not adit_client c1 $hybrid --server-id somebody.rig
+hold "and the log says so" says "$RIG_DIR/c1/client.log" 'login failed.*cause="wrong_responder_identity"|cause="wrong_responder_identity".*login failed'
+
+ended() {
+  local code=0
+  wait "$(cat "$RIG_DIR/c1/client.pid")" || code=$?
+  is "$1" "$code"
+}
+adit_client c1 --group riggroup
+hold "the headend leaves, and says goodbye" headend_stop
+hold "the client notices, and says so by its exit status" ended 4
+hold "its interface is gone" not ip -n "$RIG-c1" link show adit-c0
+adit_client_start c1 --group riggroup
+hold "nobody answers: that is no login" ended 3

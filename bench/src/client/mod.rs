@@ -1,0 +1,90 @@
+//! A client of our own by IKEv1, as Cisco's are: it logs in, makes an interface, carries packets until it is told to leave, and logs
+//! out.
+//!
+//! All of it is the headend's machinery (engine, worker, doors) with one call in it, so what is learnt here holds there.
+
+mod args;
+mod config;
+mod secrets;
+mod watch;
+
+pub(crate) use args::ClientArgs;
+
+use adit_control::config::ConfigErrors;
+use adit_control::config::checked::{Log, LogFormat};
+use adit_control::config::error::SecretFileError;
+use adit_control::ike::identity::IdTextError;
+use adit_control::pki::PemError;
+use adit_control::runtime::daemon::{DaemonError, run_errand};
+use adit_control::runtime::errand::{CtcpManner, Errand};
+use adit_control::runtime::privileges::keep_memory_private;
+use args::Behaviour;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use watch::{Ended, Watcher};
+
+/// Why there is no client. The text says what to do about it, and never shows a secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error("--server {server}: {source}")]
+    Server { server: String, source: io::Error },
+    #[error("--server {0}: it has no IPv4 address, and IKEv1 here goes over IPv4")]
+    NoIpv4(String),
+    #[error("no way leads to {server}: {source}; set a route first")]
+    NoRoute { server: std::net::Ipv4Addr, source: io::Error },
+    #[error("{option} {}: {source}", .path.display())]
+    Secret { option: &'static str, path: PathBuf, source: SecretFileError },
+    #[error("{option} {}: {source}", .path.display())]
+    File { option: &'static str, path: PathBuf, source: io::Error },
+    #[error("--hybrid-ca {}: {source}", .path.display())]
+    Authorities { path: PathBuf, source: PemError },
+    #[error("asking for {what}: {source}; name a file instead")]
+    Prompt { what: &'static str, source: io::Error },
+    #[error("{option}: {source}")]
+    Identity { option: &'static str, source: IdTextError },
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    #[error("no free TCP port: {0}")]
+    NoPort(io::Error),
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+}
+
+/// Logs in and stays. The codes are in the help.
+pub(crate) fn main(args: &ClientArgs) -> ExitCode {
+    match run(args) {
+        Ok(ended) => {
+            if let Some(sentence) = ended.sentence() {
+                eprintln!("adit-bench client: {sentence}");
+            }
+            ExitCode::from(ended.code())
+        }
+        Err(error) => {
+            eprintln!("adit-bench client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &ClientArgs) -> Result<Ended, ClientError> {
+    // Before the first secret is read.
+    let memory = keep_memory_private();
+    adit_control::telemetry::start(&Log { level: args.log.clone(), format: LogFormat::Text });
+    if let Err(error) = memory {
+        eprintln!(
+            "adit-bench client: core dumps cannot be switched off ({error}): a crash may write secrets to the disk"
+        );
+    }
+    let secrets = secrets::read(args)?;
+    let ends = config::ends(args)?;
+    let config = config::config(args, &ends, &secrets)?;
+    let call = config::call(args, &ends, secrets)?;
+    let ctcp = match args.behaviour() {
+        Behaviour::Ours => CtcpManner::Ours,
+        Behaviour::Legacy => CtcpManner::Legacy,
+    };
+    let (watcher, outcome) = Watcher::new(&args.tun, args.route.clone());
+    run_errand(config, Errand { call, ctcp, watch: watcher.into_watch() })?;
+    Ok(outcome.ended())
+}

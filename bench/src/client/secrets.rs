@@ -1,0 +1,63 @@
+//! The group's secret and the user's password: from private files, or from whoever sits at the terminal.
+
+use super::{ClientArgs, ClientError};
+use adit_control::cli::password;
+use adit_control::config::{private_file, secret_file};
+use adit_crypto::secret::SecretBytes;
+
+/// No password is longer, in octets.
+const MOST: u64 = 1024;
+
+/// Both. Neither is ever shown.
+pub(super) struct Secrets {
+    pub(super) group: SecretBytes,
+    pub(super) password: SecretBytes,
+}
+
+pub(super) fn read(args: &ClientArgs) -> Result<Secrets, ClientError> {
+    let group = match &args.secret_file {
+        Some(path) => secret_file(path).map_err(|source| ClientError::Secret {
+            option: "--secret-file",
+            path: path.clone(),
+            source,
+        })?,
+        None => asked("the group's secret", "Group secret: ")?,
+    };
+    let password = match &args.password_file {
+        Some(path) => {
+            let read = private_file(path, MOST);
+            line_of(&read.map_err(|source| ClientError::Secret {
+                option: "--password-file",
+                path: path.clone(),
+                source,
+            })?)
+        }
+        None => asked("the password", "Password: ")?,
+    };
+    Ok(Secrets { group, password })
+}
+
+fn asked(what: &'static str, prompt: &str) -> Result<SecretBytes, ClientError> {
+    password::read(prompt).map_err(|source| ClientError::Prompt { what, source })
+}
+
+/// Without the end of its line, as editors put it there: spaces may be the password's own.
+fn line_of(text: &SecretBytes) -> SecretBytes {
+    let line = text.expose();
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    SecretBytes::from(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_line_is_not_the_passwords_and_spaces_are() {
+        for (text, password) in
+            [("alice-pass\n", "alice-pass"), ("two words \r\n", "two words "), ("bare", "bare"), ("a\n\n", "a\n")]
+        {
+            assert_eq!(line_of(&SecretBytes::from(text.as_bytes())).expose(), password.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What becomes of the session: the interface when it is up, a line of JSON, and how it ended.
+
+use adit_control::ike::engine::{Engine, Told};
+use adit_control::runtime::errand::{Going, Watch};
+use adit_control::session::{SaView, SessionId, SessionState, SessionView};
+use adit_dataplane::contract::IpNet;
+use adit_dataplane::io::give_address;
+use adit_dataplane::time::Instant;
+use serde::Serialize;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How it is, and in the end was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It never was up.
+    NoLogin,
+    /// It was, until we left.
+    LoggedOut,
+    /// It was, until it was lost.
+    Lost,
+    /// It was, and its interface could not be set up.
+    NoInterface(String),
+}
+
+impl Ended {
+    pub(super) const fn code(&self) -> u8 {
+        match self {
+            Self::LoggedOut => 0,
+            Self::NoInterface(_) => 1,
+            Self::NoLogin => 3,
+            Self::Lost => 4,
+        }
+    }
+
+    pub(super) fn sentence(&self) -> Option<String> {
+        match self {
+            Self::LoggedOut => None,
+            Self::NoLogin => Some("no login; the log has the cause (--log info, or debug for each message)".to_owned()),
+            Self::Lost => Some("the session is over, and not by us; the log has the cause (--log info)".to_owned()),
+            Self::NoInterface(why) => Some(why.clone()),
+        }
+    }
+}
+
+/// Where the end is told.
+pub(super) struct Outcome(Arc<Mutex<Ended>>);
+
+impl Outcome {
+    pub(super) fn ended(&self) -> Ended {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+pub(super) struct Watcher {
+    tun: String,
+    routes: Vec<IpNet>,
+    outcome: Arc<Mutex<Ended>>,
+}
+
+/// What is printed once the session is up.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    address: Ipv4Addr,
+    tun: &'a str,
+    routes: &'a [IpNet],
+    transport: &'a str,
+    local: SocketAddr,
+    headend: SocketAddr,
+    ike: &'a str,
+    esp: &'a str,
+    inner_mtu: u64,
+    dns: &'a [Ipv4Addr],
+    default_domain: Option<&'a str>,
+    banner: Option<&'a str>,
+}
+
+impl Watcher {
+    /// For a session through this interface, which carries `routes`, or what the headend says.
+    pub(super) fn new(tun: &str, routes: Vec<IpNet>) -> (Self, Outcome) {
+        let outcome = Arc::new(Mutex::new(Ended::NoLogin));
+        (Self { tun: tun.to_owned(), routes, outcome: Arc::clone(&outcome) }, Outcome(outcome))
+    }
+
+    pub(super) fn into_watch(mut self) -> Watch {
+        Box::new(move |now, engine, session| self.look(now, engine, session))
+    }
+
+    fn look(&mut self, now: Instant, engine: &Engine, session: SessionId) -> Going {
+        let before = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (before, engine.state(session)) {
+            (Ended::NoLogin, Some(SessionState::Up)) => match self.up(now, engine, session) {
+                Ok(()) => self.now(Ended::LoggedOut, Going::On),
+                Err(why) => self.now(Ended::NoInterface(why), Going::Over),
+            },
+            (Ended::LoggedOut, None) => self.now(Ended::Lost, Going::Over),
+            (Ended::NoLogin, Some(SessionState::Connecting | SessionState::Closing)) | (_, Some(_)) => Going::On,
+            (Ended::NoLogin | Ended::Lost | Ended::NoInterface(_), None) => Going::Over,
+        }
+    }
+
+    fn now(&self, how: Ended, going: Going) -> Going {
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = how;
+        going
+    }
+
+    fn up(&mut self, now: Instant, engine: &Engine, session: SessionId) -> Result<(), String> {
+        let told = engine.told(session).ok_or("the headend gave no address")?;
+        if self.routes.is_empty() {
+            self.routes = told.networks.iter().copied().map(IpNet::V4).collect();
+        }
+        if self.routes.is_empty() {
+            eprintln!(
+                "adit-bench client: the headend wants everything in the tunnel; nothing is, for that would change this \
+                 host's own route: name networks by --route"
+            );
+        }
+        give_address(&self.tun, told.address.into(), &self.routes)
+            .map_err(|error| format!("interface {}: giving it address and routes: {error}", self.tun))?;
+        let (sessions, sas) = (engine.sessions(now), engine.sas(now));
+        let (Some(view), Some(sa)) = (sessions.first(), sas.first()) else { return Ok(()) };
+        self.say(told, view, sa).map_err(|error| format!("writing to standard output: {error}"))
+    }
+
+    fn say(&self, told: &Told, view: &SessionView, sa: &SaView) -> io::Result<()> {
+        let line = Line {
+            address: told.address,
+            tun: &self.tun,
+            routes: &self.routes,
+            transport: &view.transport,
+            local: view.local,
+            headend: view.peer,
+            ike: &view.ike_algorithms,
+            esp: &sa.algorithms,
+            inner_mtu: sa.inner_mtu,
+            dns: &told.dns,
+            default_domain: told.default_domain.as_deref(),
+            banner: told.banner.as_deref(),
+        };
+        let mut out = io::stdout().lock();
+        serde_json::to_writer(&mut out, &line)?;
+        io::Write::write_all(&mut out, b"\n")?;
+        io::Write::flush(&mut out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_a_code_of_its_own_and_only_a_good_one_has_nothing_to_say() {
+        let ends = [Ended::LoggedOut, Ended::NoInterface("x".to_owned()), Ended::NoLogin, Ended::Lost];
+        assert_eq!(ends.each_ref().map(Ended::code), [0, 1, 3, 4]);
+        assert_eq!(ends.each_ref().map(|end| end.sentence().is_some()), [false, true, true, true]);
+    }
+}
