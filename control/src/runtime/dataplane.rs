@@ -112,7 +112,8 @@ fn ctcp(config: &Config, random: &mut dyn SecretRandom) -> Option<CtcpSetup> {
     };
     let mut secret = [0; 24];
     random.fill(&mut secret);
-    Some(CtcpSetup { config: CtcpConfig { mode, ..CtcpConfig::DEFAULT }, secret })
+    let stall_after = config.ctcp.stall_after;
+    Some(CtcpSetup { config: CtcpConfig { mode, stall_after, ..CtcpConfig::DEFAULT }, secret })
 }
 
 #[cfg(test)]

@@ -8,16 +8,19 @@
 //!      ─ nobody does in time ──▶ RST
 //! ```
 
-use super::cookie::{Cookies, SynOptions};
-use super::flow::{Arrived, Ended, Flow, Limits, header};
-use super::frame::{Frame, IKE_SOURCE_PORT, UDP_HEADER};
+mod beginning;
+mod survey;
+
+use super::cookie::Cookies;
+use super::flow::{Arrived, Ended, Flow, Limits};
+use super::frame::Frame;
 use super::receive::Mode;
+use super::stall::Stalling;
 use super::trailer::{Inside, TRAILER_LEN, trailer};
-use crate::contract::Path;
+use crate::contract::{FlowReport, Path, TunnelKey, WorkerId};
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
-use crate::wire::esp::IKE_HEADER_LEN;
 use crate::wire::source::Source;
 use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader, put_tcp_checksum};
 use foldhash::fast::FixedState;
@@ -41,6 +44,8 @@ pub struct CtcpConfig {
     pub unproven_per_source: usize,
     /// Octets that all flows may hold for others.
     pub memory: usize,
+    /// So long a peer's data may fail to come before control is told, if it ever is.
+    pub stall_after: Option<Duration>,
 }
 
 impl CtcpConfig {
@@ -52,6 +57,7 @@ impl CtcpConfig {
         unproven: 1024,
         unproven_per_source: 64,
         memory: 256 * 1024 * 1024,
+        stall_after: Some(Duration::from_secs(10)),
     };
 }
 
@@ -83,15 +89,30 @@ const RESETS: u32 = 100;
 struct Slot {
     path: Path,
     flow: Flow,
+    /// Counted on this worker.
+    number: u64,
+    since: Instant,
     /// `None` once somebody has vouched for it.
     unproven_since: Option<Instant>,
+    /// Whose session vouched for it last.
+    tunnel: Option<TunnelKey>,
+    /// What control was told of its stall.
+    told: Option<Stalling>,
     /// The entry in the agenda that counts.
     wake: Instant,
     memory: usize,
 }
 
+impl Slot {
+    const fn new(now: Instant, path: Path, flow: Flow) -> Self {
+        let unproven_since = Some(now);
+        Self { path, flow, number: 0, since: now, unproven_since, tunnel: None, told: None, wake: now, memory: 0 }
+    }
+}
+
 /// All connections of one worker.
 pub struct Carrier {
+    worker: WorkerId,
     config: CtcpConfig,
     cookies: Cookies,
     slots: Vec<Option<Box<Slot>>>,
@@ -103,14 +124,19 @@ pub struct Carrier {
     memory: usize,
     resets: u32,
     resets_since: Instant,
+    /// The next flow's.
+    number: u64,
+    /// To be told to control.
+    stalls: Vec<(Stalling, FlowReport)>,
 }
 
 impl Carrier {
-    /// No connection yet. `secret` keys cookies and tables.
-    pub fn new(config: CtcpConfig, secret: [u8; 24]) -> Self {
+    /// This worker's; no connection yet. `secret` keys cookies and tables.
+    pub fn new(worker: WorkerId, config: CtcpConfig, secret: [u8; 24]) -> Self {
         let [cookie, table] = [&secret[..16], &secret[16..]];
         let hasher = FixedState::with_seed(u64::from_be_bytes(table.try_into().unwrap_or_default()));
         Self {
+            worker,
             config,
             cookies: Cookies::new(cookie.try_into().unwrap_or_default()),
             slots: Vec::new(),
@@ -122,6 +148,8 @@ impl Carrier {
             memory: 0,
             resets: 0,
             resets_since: Instant::ZERO,
+            number: 0,
+            stalls: Vec::new(),
         }
     }
 
@@ -161,10 +189,13 @@ impl Carrier {
         Ok(())
     }
 
-    /// The connection is a session's.
-    pub fn vouch(&mut self, path: &Path) {
+    /// The connection is the session's that has this tunnel.
+    pub fn vouch(&mut self, path: &Path, tunnel: TunnelKey) {
         if let Some(index) = self.by_path.get(path).copied() {
             self.prove(index);
+            if let Some(slot) = self.slot(index) {
+                slot.tunnel = Some(tunnel);
+            }
         }
     }
 
@@ -219,30 +250,6 @@ impl Carrier {
         self.memory
     }
 
-    /// Nothing is remembered: the answer's number is a cookie. A connection that is there already stays: whoever has forgotten it
-    /// comes back with the cookie, and only its owner can.
-    fn syn(&mut self, now: Instant, path: &Path, syn: &TcpHeader, outlet: &mut impl Outlet) -> Taken {
-        if syn.flags != TcpFlags::SYN {
-            return Taken::Nothing(DropReason::Malformed);
-        }
-        let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
-        let ours = self.cookies.bake(now, path, options);
-        let answer = header(path, ours, syn.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
-        outlet.segment(path, &answer, [&[], &[]]);
-        Taken::Nothing(DropReason::Handshake)
-    }
-
-    /// Whether this answers a SYN of ours that is not the one of the connection there.
-    fn is_another_incarnation(&self, now: Instant, index: u32, path: &Path, segment: &TcpHeader) -> bool {
-        let Some(Some(slot)) = self.slots.get(index as usize) else { return true };
-        !slot.flow.believes(segment.ack) && self.answered(now, path, segment).is_some()
-    }
-
-    /// What the SYN had that we have answered with the number before this one.
-    fn answered(&self, now: Instant, path: &Path, segment: &TcpHeader) -> Option<SynOptions> {
-        self.cookies.is_ours(now, path, segment.ack.minus_one())
-    }
-
     /// A segment of a connection that is here.
     fn carry(
         &mut self,
@@ -274,71 +281,13 @@ impl Carrier {
         taken
     }
 
-    /// A segment of no connection. Only an IKE message, whole or its beginning, that answers our SYN makes one.
-    fn stranger(
-        &mut self,
-        now: Instant,
-        path: &Path,
-        segment: &TcpHeader,
-        payload: &[u8],
-        outlet: &mut impl Outlet,
-    ) -> Taken {
-        let ends = segment.flags.has(TcpFlags::RST) || segment.flags.has(TcpFlags::FIN);
-        let cookie = if ends { None } else { self.answered(now, path, segment) };
-        let Some(options) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
-        // The third of the handshake, or data that begins somewhere else: the cookie stays good.
-        if !begins_ike(payload) {
-            return Taken::Nothing(DropReason::Handshake);
-        }
-        let source = Source::of(path.peer.ip());
-        let from_there = self.unproven.get(&source).copied().unwrap_or_default();
-        let config = self.config;
-        if self.by_path.len() >= config.flows
-            || self.unproven_in_all >= config.unproven
-            || from_there >= config.unproven_per_source
-            || self.memory >= config.memory
-        {
-            return Taken::Nothing(DropReason::TooManyConnections);
-        }
-        if let Some(older) = self.by_path.get(path).copied() {
-            self.forget(older);
-        }
-        let flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
-        *self.unproven.entry(source).or_default() += 1;
-        self.unproven_in_all += 1;
-        let index = self.place(Slot { path: *path, flow, unproven_since: Some(now), wake: now, memory: 0 });
-        self.carry(now, index, path, segment, payload, outlet)
-    }
-
-    /// RFC 9293 section 3.5.2: where the sender expects it. As long as what came, and not too often.
-    fn refuse(
-        &mut self,
-        now: Instant,
-        path: &Path,
-        segment: &TcpHeader,
-        payload: &[u8],
-        outlet: &mut impl Outlet,
-    ) -> Taken {
-        if segment.flags.has(TcpFlags::RST) || !segment.flags.has(TcpFlags::ACK) {
-            return Taken::Nothing(DropReason::NoConnection);
-        }
-        if now.since(self.resets_since) >= Duration::from_secs(1) {
-            (self.resets, self.resets_since) = (0, now);
-        }
-        if self.resets < RESETS {
-            self.resets += 1;
-            let flags = TcpFlags::RST.with(TcpFlags::ACK);
-            let end = segment.seq.plus(payload.len() + usize::from(segment.flags.has(TcpFlags::FIN)));
-            outlet.segment(path, &header(path, segment.ack, end, flags), [&[], &[]]);
-        }
-        Taken::Nothing(DropReason::NoConnection)
-    }
-
     fn slot(&mut self, index: u32) -> Option<&mut Slot> {
         self.slots.get_mut(index as usize)?.as_deref_mut()
     }
 
-    fn place(&mut self, slot: Slot) -> u32 {
+    fn place(&mut self, mut slot: Slot) -> u32 {
+        slot.number = self.number;
+        self.number += 1;
         let (path, slot) = (slot.path, Some(Box::new(slot)));
         let index = match self.free.pop() {
             Some(index) => {
@@ -378,15 +327,16 @@ impl Carrier {
         }
     }
 
-    /// After everything that happens to a flow: its memory and its next deadline go into the books. One that would wait longer
-    /// than its entry in the agenda says is asked then again.
+    /// After everything that happens to a flow: its memory and its next deadline go into the books, and what there is to tell of
+    /// it. One that would wait longer than its entry in the agenda says is asked then again.
     fn settle(&mut self, now: Instant, index: u32) {
+        let stalling_due = self.look_for_stall(now, index);
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let memory = slot.flow.memory();
         self.memory = self.memory - slot.memory + memory;
         slot.memory = memory;
         let expiry = slot.unproven_since.map(|since| since + UNPROVEN);
-        let due = expiry.into_iter().fold(slot.flow.deadline(), Instant::min);
+        let due = expiry.into_iter().chain(stalling_due).fold(slot.flow.deadline(), Instant::min);
         if due < slot.wake || slot.wake <= now {
             slot.wake = due.max(Instant::from_nanos(now.as_nanos() + 1));
             self.agenda.push(Reverse((slot.wake, index)));
@@ -397,20 +347,4 @@ impl Carrier {
 /// Where the frame lies, counted from the TCP header on.
 fn behind(header: &TcpHeader, frame: &Frame) -> Frame {
     Frame { at: header.len + frame.at.start..header.len + frame.at.end, ..*frame }
-}
-
-/// Whether these are the first octets of a UDP header and of the first message of an exchange in either version of IKE: an
-/// initiator's SPI, no responder's (RFC 2408 section 3.1, RFC 7296 section 3.1).
-fn begins_ike(payload: &[u8]) -> bool {
-    /// Version and exchange: main mode, aggressive mode, IKE_SA_INIT.
-    const FIRST: [(u8, u8); 3] = [(0x10, 2), (0x10, 4), (0x20, 34)];
-    let Some(octets) = payload.first_chunk::<{ UDP_HEADER + IKE_HEADER_LEN }>() else { return false };
-    let (udp, ike) = octets.split_at(UDP_HEADER);
-    let (initiator, rest) = ike.split_at(8);
-    let (responder, rest) = rest.split_at(8);
-    let (version, exchange) = (rest[1], rest[2]);
-    udp.starts_with(&IKE_SOURCE_PORT)
-        && initiator != [0; 8]
-        && responder == [0; 8]
-        && FIRST.contains(&(version, exchange))
 }

@@ -18,26 +18,34 @@
 //! | `send` | what we send, and what of it again |
 //! | `carrier` | all connections of a worker |
 //! | `flow` | both directions of one connection |
+//! | `stall` | whether the peer sends what no longer arrives |
+//! | `esp_order` | whether ESP's numbers have the stream's gaps |
+//! | `diagnosis` | what all of that says of peer and path |
 //! | `cookie` | that whoever answers our SYN is where it says to be |
 
 mod carrier;
 mod cookie;
+mod diagnosis;
+mod esp_order;
 mod flow;
 mod frame;
 mod receive;
 mod ring;
 mod seen;
 mod send;
+mod stall;
 mod stream;
 mod trailer;
 
 pub use carrier::{Carrier, CtcpConfig, Outlet, Taken};
 pub use cookie::{Cookies, SynOptions};
+pub use diagnosis::diagnose;
 pub use flow::{Arrived, Ended, Flow, Limits};
 pub use frame::{Frame, ike_in_udp, whole};
 pub use receive::{Due, Mode, Receive};
 pub use ring::Ring;
 pub use seen::{Novelty, Seen};
 pub use send::{Acknowledged, Alone, Full, Send};
+pub use stall::Stalling;
 pub use stream::Stream;
 pub use trailer::{Inside, TRAILER_LEN, trailer};
