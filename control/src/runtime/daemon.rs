@@ -12,6 +12,7 @@ use crate::api::listen::{ApiSocket, SocketError};
 use crate::api::routes::Sources;
 use crate::api::views::StatusView;
 use crate::config::checked::{Config, Listen, NativeEsp};
+use crate::ctcp::Survey;
 use crate::ike::engine::Engine;
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::Receiver;
@@ -99,6 +100,7 @@ pub(super) fn serve(
     engine.set_time_of_day(clock::unix_at_zero());
     let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
+    let survey = Survey::new(u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX));
     let started = clock::now();
     let ike = IkeThread {
         engine,
@@ -109,6 +111,7 @@ pub(super) fn serve(
         wishes,
         facts,
         outbox,
+        survey,
         started,
         threads,
         leaving: None,

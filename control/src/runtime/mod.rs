@@ -6,6 +6,7 @@ pub mod clock;
 pub mod daemon;
 mod dataplane;
 pub mod first_start;
+mod flows;
 pub mod host;
 mod ike_thread;
 pub mod outbox;
