@@ -6,7 +6,7 @@
 
 use crate::connection::{Connection, Void, path};
 use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Inside, Limits, Mode, Outlet, Part};
-use adit_dataplane::contract::Path;
+use adit_dataplane::contract::{Path, TunnelKey, WorkerId};
 use adit_dataplane::packet::PacketBuf;
 use adit_dataplane::time::Instant;
 use adit_dataplane::wire::tcp::TcpHeader;
@@ -118,8 +118,9 @@ fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
         unproven: most,
         unproven_per_source: most,
         memory: usize::MAX,
+        ..CtcpConfig::DEFAULT
     };
-    let (mut carrier, mut said) = (Carrier::new(config, [5; 24]), Said::default());
+    let (mut carrier, mut said) = (Carrier::new(WorkerId(0), config, [5; 24]), Said::default());
     let mut now = Instant::ZERO;
     let empty = resident()?;
 
@@ -130,7 +131,7 @@ fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
         let answer = said.answer.take().ok_or(Void("a SYN without an answer"))?;
         let (_, first) = Connection::open(path, slot, &answer)?;
         carrier.arrive(now, &path, &first, &mut said);
-        carrier.vouch(&path);
+        carrier.vouch(&path, TunnelKey { worker: WorkerId(0), slot });
     }
     let login_clocks = (clock.raw() - before) as f64 / f64::from(args.flows);
     if carrier.len() != most {

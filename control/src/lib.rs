@@ -8,6 +8,7 @@ pub mod aaa;
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod ctcp;
 pub mod ike;
 mod installer;
 pub mod lease;

@@ -5,12 +5,16 @@ use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::Sources;
 use adit_control::api::views::{IkeView, StatusView};
+use adit_control::ctcp::{ClearView, FlowView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
 use adit_control::runtime::api_thread::ApiThread;
 use adit_control::runtime::clock;
-use adit_control::session::{SaView, SessionState, SessionView};
-use adit_dataplane::contract::{DropReason, WorkerCounters};
+use adit_control::session::{SaView, SessionId, SessionState, SessionView};
+use adit_dataplane::contract::{
+    Diagnosis, DownEvidence, DropReason, Evidence, Finding, FlowId, FlowReport, Leg, Loss, Path as OuterPath,
+    PathClass, PeerClass, Percent, Stall, Stalling, SynOptions, TunnelKey, UpEvidence, WorkerCounters, WorkerId,
+};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -67,6 +71,11 @@ fn serving() -> Daemon {
         Question::Sessions(answer) => drop(answer.send(vec![session(), connecting()])),
         Question::Sas(answer) => drop(answer.send(vec![sa()])),
         Question::Ike(answer) => drop(answer.send(ike())),
+        Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false)])),
+        Question::ClearFlows(which, answer) => {
+            let cleared = [flow_report(true), flow_report(false)].iter().filter(|flow| which.means(flow)).count();
+            let _gone = answer.send(ClearView { cleared });
+        }
     })
 }
 
@@ -314,7 +323,7 @@ fn paths_that_do_not_exist_and_methods_that_change_things_are_refused_in_json() 
     let answer =
         raw(&daemon, "POST /v1/sessions HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert!(answer.contains("{\"error\":\"only GET is allowed here\"}"), "{answer}");
+    assert!(answer.contains("{\"error\":\"only GET is allowed here, and DELETE of /v1/ctcp/NAME\"}"), "{answer}");
 }
 
 #[test]
@@ -325,4 +334,88 @@ fn the_socket_goes_when_the_api_does() {
     let Daemon { _api: api, folder: _folder } = daemon;
     drop(api);
     assert!(!socket.exists());
+}
+
+/// One that has stalled, and one that is well and whose client has not logged in.
+fn flow_report(stalled: bool) -> FlowReport {
+    let seconds = Duration::from_secs;
+    let up =
+        UpEvidence { segments: 1500, octets: 2_000_000, esp: 990, esp_missing: 10, holes: 8, ..UpEvidence::default() };
+    let down = DownEvidence {
+        rtt: Some(Duration::from_micros(31_250)),
+        ring: 65_536,
+        ring_most: 262_144,
+        ..DownEvidence::default()
+    };
+    let stall = Stall { since: seconds(12), missing: 4096, unacknowledged: 0, said: 3, advances: 2 };
+    let loss = Loss { leg: Leg::ClientSide, sure: Percent(90), lost: 10, of: 1000 };
+    let tunnel = TunnelKey { worker: WorkerId(0), slot: 2 };
+    let port = if stalled { 40_001 } else { 40_002 };
+    FlowReport {
+        id: FlowId { worker: WorkerId(0), number: u64::from(!stalled) },
+        path: OuterPath { local: "192.0.2.1:10000".parse().unwrap(), peer: ([203, 0, 113, 9], port).into() },
+        tunnel: Some(tunnel).filter(|_| stalled),
+        stalling: Some(Stalling::Certain).filter(|_| stalled),
+        age: seconds(300),
+        silent: seconds(2),
+        evidence: Evidence { syn: SynOptions::None, up, down, stall: Some(stall).filter(|_| stalled) },
+        diagnosis: Diagnosis {
+            peer: PeerClass::Legacy,
+            peer_sure: Percent(90),
+            path: if stalled { PathClass::InOrder } else { PathClass::Clean },
+            path_sure: Percent(90),
+            up: Some(loss).filter(|_| stalled),
+            down: None,
+            finding: if stalled { Finding::Stalled } else { Finding::Well },
+        },
+    }
+}
+
+fn flow(stalled: bool) -> FlowView {
+    FlowView::new(&flow_report(stalled), Some((SessionId(7), "alice".to_owned())).filter(|_| stalled))
+}
+
+#[test]
+fn ctcp_connections_are_a_table_and_each_has_its_detail_with_the_remedy() {
+    let daemon = serving();
+    let table = out(&daemon.ctl(&["ctcp"]));
+    for text in ["c0-0", "203.0.113.9", "40001->10000", "stalled", "legacy", "in-order", "1.0%", "31.2ms", "25%", "12s"]
+    {
+        assert!(table.contains(text), "{text} in\n{table}");
+    }
+    assert!(table.contains("c0-1") && table.contains("login"), "{table}");
+    for name in ["c0-0", "203.0.113.9:40001"] {
+        let detail = out(&daemon.ctl(&["ctcp", name]));
+        for text in [
+            "session    s7 alice\n",
+            "loss up    1.0% (10 of 1000), client side (90 % sure)\n",
+            "stalled    for 12s, 4.0 KiB missing\n",
+            "finding    stalled: a firewall waits",
+            "  access-list CTCP extended permit tcp any host 192.0.2.1 eq 10000\n",
+            "    set connection advanced-options tcp-state-bypass\n",
+        ] {
+            assert!(detail.contains(text), "{text} in\n{detail}");
+        }
+        assert!(!detail.contains("c0-1"), "{detail}");
+    }
+    assert_eq!(out(&daemon.ctl(&["ctcp", "203.0.113.9"])).matches("finding    ").count(), 2, "both are from there");
+    let unknown = daemon.ctl(&["ctcp", "c9-9"]);
+    assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(1), 0));
+    let json: Vec<FlowView> = serde_json::from_str(&out(&daemon.ctl(&["ctcp", "--json"]))).unwrap();
+    assert_eq!(json, [flow(true), flow(false)]);
+    let json: Vec<FlowView> = serde_json::from_str(&out(&daemon.ctl(&["ctcp", "c0-1", "--json"]))).unwrap();
+    assert_eq!(json, [flow(false)]);
+}
+
+#[test]
+fn a_connection_or_all_of_them_are_cleared_by_name() {
+    let daemon = serving();
+    assert_eq!(out(&daemon.ctl(&["ctcp", "clear", "c0-1"])), "1 connections are ended\n");
+    assert_eq!(out(&daemon.ctl(&["ctcp", "clear", "all", "--json"])), "{\"cleared\":2}\n");
+    for (name, words) in [("c0-5", "there is no such connection"), ("s7", "looks like"), ("../v1/status", "looks like")]
+    {
+        let refused = daemon.ctl(&["ctcp", "clear", name]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && said.contains(words), "{name}: {said}");
+    }
 }

@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Frame, Inside, Outlet, Taken, trailer};
-use adit_dataplane::contract::{DropReason, Path};
+use adit_dataplane::contract::{DropReason, Path, TunnelKey, WorkerId};
 use adit_dataplane::packet::PacketBuf;
 use adit_dataplane::time::Instant;
 use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, tcp_checksum};
 use std::time::Duration;
 
 const CLIENT: Seq = Seq::new(u32::MAX - 100);
+const TUNNEL: TunnelKey = TunnelKey { worker: WorkerId(0), slot: 4 };
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -74,7 +75,7 @@ fn esp(number: u32) -> Vec<u8> {
 impl World {
     fn new(config: CtcpConfig) -> Self {
         Self {
-            carrier: Carrier::new(config, [3; 24]),
+            carrier: Carrier::new(WorkerId(0), config, [3; 24]),
             now: Instant::ZERO + Duration::from_secs(1000),
             said: Said::default(),
         }
@@ -201,7 +202,7 @@ fn who_has_forgotten_its_connection_gets_another_and_a_stranger_with_a_syn_gets_
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);
     let old = world.connect(&path);
-    world.carrier.vouch(&path);
+    world.carrier.vouch(&path, TUNNEL);
     // A minute and a half later the cookies are others.
     world.pass(Duration::from_secs(90));
     world.said.segments.clear();
@@ -224,7 +225,7 @@ fn nobody_vouches_so_it_ends_after_a_minute_and_who_is_vouched_for_stays() {
     let (stays, goes) = (path(40001), path(40002));
     world.connect(&stays);
     world.connect(&goes);
-    world.carrier.vouch(&stays);
+    world.carrier.vouch(&stays, TUNNEL);
     world.pass(Duration::from_secs(59));
     assert_eq!(world.carrier.len(), 2);
     world.said.segments.clear();
@@ -241,7 +242,7 @@ fn a_peer_that_says_nothing_for_ten_minutes_is_gone() {
     let (silent, alive) = (path(40001), path(40002));
     world.connect(&silent);
     let ack = world.connect(&alive);
-    [silent, alive].iter().for_each(|path| world.carrier.vouch(path));
+    [silent, alive].iter().for_each(|path| world.carrier.vouch(path, TUNNEL));
     for _ in 0..100 {
         world.pass(Duration::from_secs(6));
         world.arrive(&alive, &from(&alive, CLIENT.plus(325), ack, TcpFlags::ACK, &[]));
@@ -258,7 +259,7 @@ fn a_quiet_connection_says_every_five_seconds_that_it_is_there() {
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);
     world.connect(&path);
-    world.carrier.vouch(&path);
+    world.carrier.vouch(&path, TUNNEL);
     world.pass(Duration::from_millis(50));
     assert_eq!(world.said.segments.len(), 1, "the acknowledgment of the first message");
     world.pass(10 * KEEPALIVE);
@@ -296,7 +297,7 @@ fn connections_are_limited_in_all_from_one_source_and_by_their_memory() {
     };
     assert_eq!((1..=5).filter(|port| attempt(&mut world, path(*port))).count(), 3, "from one source");
     assert_eq!((1..=5).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 2, "unproven in all");
-    (1..=3).for_each(|port| world.carrier.vouch(&path(port)));
+    (1..=3).for_each(|port| world.carrier.vouch(&path(port), TUNNEL));
     assert_eq!((6..=9).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 1, "flows in all");
     assert_eq!(world.carrier.len(), 6);
 }
@@ -306,7 +307,7 @@ fn a_blind_reset_fin_or_data_out_of_place_ends_and_moves_nothing() {
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);
     let ack = world.connect(&path);
-    world.carrier.vouch(&path);
+    world.carrier.vouch(&path, TUNNEL);
     let next = CLIENT.plus(325);
     let far = next.plus(1 << 24);
     for (seq, said, flags) in [

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Inside, Mode, Outlet, Part, Taken, ike_in_udp};
-use adit_dataplane::contract::{DropReason, Path};
+use adit_dataplane::contract::{DropReason, Path, WorkerId};
 use adit_dataplane::packet::PacketBuf;
 use adit_dataplane::time::Instant;
 use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, tcp_checksum};
@@ -33,7 +33,7 @@ impl End {
         let client = CtcpConfig { part: Part::Dials, mode, ..CtcpConfig::DEFAULT };
         let (local, peer) = ("198.51.100.7:40001".parse().unwrap(), "192.0.2.1:10000".parse().unwrap());
         let end = |config, seed, path| Self {
-            carrier: Carrier::new(config, [seed; 24]),
+            carrier: Carrier::new(WorkerId(0), config, [seed; 24]),
             path,
             now: Instant::ZERO + Duration::from_secs(1000),
             said: Said::default(),

@@ -1,11 +1,15 @@
 //! cTCP through whole workers: a connection, a login's messages, ESP both ways, on the worker of the SA and on another.
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 mod harness;
 
 use adit_dataplane::carrier::ctcp::{Inside, ike_in_udp, trailer};
-use adit_dataplane::contract::{Command, DropReason, EspPath, IkeDatagram, Move, Transport, WorkerId};
+use adit_dataplane::contract::{
+    Command, DropReason, EspPath, Event, Finding, FlowPage, FlowReport, IkeDatagram, Move, Stalling, Transport,
+    TunnelKey, WorkerId,
+};
 use adit_dataplane::packet::Channel;
-use adit_dataplane::wire::tcp::{TcpFlags, TcpHeader};
+use adit_dataplane::wire::tcp::{Seq, TcpFlags, TcpHeader};
 use adit_dataplane::worker::DataplaneConfig;
 use harness::ctcp::{CtcpPeer, setup};
 use harness::*;
@@ -119,4 +123,150 @@ fn a_sleeping_worker_wakes_to_acknowledge_and_a_wrong_checksum_is_nothing() {
     spoilt[30] ^= 1;
     assert_eq!(world.tcp(0, &peer, &spoilt), []);
     assert_eq!(world.dropped(DropReason::BadChecksum), 1);
+}
+
+const TUNNEL: TunnelKey = TunnelKey { worker: WorkerId(0), slot: 7 };
+
+/// All pages, one question after the other; and how long each was.
+fn told(world: &mut World) -> (Vec<FlowReport>, Vec<usize>) {
+    let (mut all, mut lengths, mut from) = (Vec::new(), Vec::new(), Some(0));
+    while let Some(place) = from {
+        world.command(WorkerId(0), Command::TellFlows(Box::new(FlowPage::new(place))));
+        world.settle();
+        let [Event::Flows(page)] = &world.events()[..] else { panic!("a page") };
+        lengths.push(page.flows.len());
+        all.extend(page.flows.iter().copied());
+        from = page.next;
+    }
+    (all, lengths)
+}
+
+/// A connection from another port, its session's.
+fn kept(world: &mut World, port: u16) -> CtcpPeer {
+    let mut peer = CtcpPeer::on(0, 1);
+    peer.path.peer.set_port(port);
+    world.login(0, &mut peer);
+    world.command(WorkerId(0), Command::KeepConnection { path: peer.path, tunnel: TUNNEL });
+    peer
+}
+
+#[test]
+fn control_is_told_of_all_connections_on_pages_of_a_bounded_length() {
+    let mut world = world(1);
+    assert_eq!(told(&mut world), (vec![], vec![0]));
+    let peers: Vec<_> = (0..150).map(|at| kept(&mut world, 40_000 + at)).collect();
+    let (flows, lengths) = told(&mut world);
+    assert_eq!(lengths, [64, 64, 22]);
+    assert!(flows.iter().map(|flow| flow.path).eq(peers.iter().map(|peer| peer.path)));
+    assert!(flows.iter().zip(0..).all(|(flow, number)| flow.id.number == number && flow.tunnel == Some(TUNNEL)));
+    assert_eq!((flows[0].diagnosis.finding, flows[0].evidence.up.segments), (Finding::Well, 1));
+    // A worker without cTCP has nothing to tell.
+    let mut without = World::new(1);
+    assert_eq!(told(&mut without), (vec![], vec![0]));
+}
+
+/// What has left for `peer`, its flags.
+fn left(world: &mut World, peer: &mut CtcpPeer) -> Vec<TcpFlags> {
+    let departed = world.departed();
+    departed
+        .iter()
+        .map(|segment| {
+            let (header, expected) = (TcpHeader::parse(&segment.bytes).unwrap(), peer.expected);
+            peer.hears(segment);
+            assert_eq!((header.seq, header.ack), (expected, peer.next), "where the peer expects it");
+            header.flags
+        })
+        .collect()
+}
+
+#[test]
+fn a_session_that_ends_says_its_last_words_and_resets_its_connection_unless_another_has_it_by_now() {
+    let mut world = world(1);
+    let mut peer = kept(&mut world, 40_001);
+    let path = peer.path;
+    let another = TunnelKey { slot: 8, ..TUNNEL };
+    world.command(WorkerId(0), Command::KeepConnection { path, tunnel: another });
+    world.command(WorkerId(0), Command::EndConnection { path, tunnel: TUNNEL });
+    world.settle();
+    assert_eq!(left(&mut world, &mut peer), []);
+    let goodbye = IkeDatagram { path, framing: adit_dataplane::contract::IkeFraming::Ctcp, bytes: vec![9; 84] };
+    world.command(WorkerId(0), Command::SendIke(goodbye));
+    world.command(WorkerId(0), Command::EndConnection { path, tunnel: another });
+    world.settle();
+    assert_eq!(left(&mut world, &mut peer), [TcpFlags::ACK, TcpFlags::RST.with(TcpFlags::ACK)]);
+    assert_eq!(told(&mut world).0, []);
+}
+
+#[test]
+fn a_connection_that_is_cleared_is_reset_if_it_is_still_the_same() {
+    let mut world = world(1);
+    let mut peer = kept(&mut world, 40_001);
+    let id = told(&mut world).0[0].id;
+    world.command(WorkerId(0), Command::ClearConnection { path: peer.path, number: id.number + 1 });
+    world.settle();
+    assert_eq!(left(&mut world, &mut peer), []);
+    world.command(WorkerId(0), Command::ClearConnection { path: peer.path, number: id.number });
+    world.settle();
+    assert_eq!(left(&mut world, &mut peer), [TcpFlags::RST.with(TcpFlags::ACK)]);
+    assert_eq!(told(&mut world).0, []);
+}
+
+/// Its packets are lost, its word that it is there is not: twice, five seconds apart.
+fn stalls(world: &mut World, peer: &mut CtcpPeer) {
+    for _ in 0..2 {
+        peer.next = peer.next.plus(1300);
+        world.now = world.now + Duration::from_secs(5);
+        world.settle();
+        world.departed();
+        let alone = peer.segment(TcpFlags::ACK, &[]);
+        world.tcp(0, peer, &alone);
+    }
+}
+
+#[test]
+fn a_stall_is_told_when_it_is_suspected_and_when_it_is_certain_and_again_after_it_was_none() {
+    let mut world = world(1);
+    let mut peer = kept(&mut world, 40_001);
+    peer.expected = TcpHeader::parse(&peer.segment(TcpFlags::ACK, &[])).unwrap().ack;
+    let words = |world: &World| -> Vec<Stalling> {
+        let stalling = |event| match event {
+            Event::Stalling(stalled) => {
+                assert_eq!((stalled.tunnel, stalled.flow.diagnosis.finding), (TUNNEL, Finding::Stalled));
+                stalled.stalling
+            }
+            _ => panic!("nothing else is told"),
+        };
+        world.events().into_iter().map(stalling).collect()
+    };
+    stalls(&mut world, &mut peer);
+    assert_eq!(words(&world), [Stalling::Suspected, Stalling::Certain]);
+    world.now = world.now + Duration::from_secs(60);
+    world.settle();
+    assert_eq!(words(&world), [], "once is enough");
+    let something = peer.frame(Inside::Esp, &[7; 100]);
+    world.tcp(0, &peer, &something);
+    world.events();
+    for _ in 0..2 {
+        peer.next = peer.next.plus(1300);
+        world.now = world.now + Duration::from_secs(1);
+        let alone = peer.segment(TcpFlags::ACK, &[]);
+        world.tcp(0, &peer, &alone);
+    }
+    assert_eq!(words(&world), []);
+    world.now = world.now + Duration::from_secs(3);
+    world.settle();
+    assert_eq!(words(&world), [Stalling::Suspected], "nobody need say more");
+    world.now = world.now + Duration::from_secs(5);
+    world.settle();
+    assert_eq!(words(&world), [Stalling::Certain]);
+}
+
+#[test]
+fn nobody_elses_connection_can_stall() {
+    let mut world = world(1);
+    let mut peer = CtcpPeer::on(0, 1);
+    world.login(0, &mut peer);
+    stalls(&mut world, &mut peer);
+    assert!(world.events().is_empty());
+    assert_ne!(peer.next, Seq::new(0));
 }

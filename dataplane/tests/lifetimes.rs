@@ -24,7 +24,13 @@ fn told(world: &World, client: &Client) -> Vec<(Direction, Reached)> {
             assert_eq!(pair, client.spi, "both directions are called by the inbound SPI");
             Some((direction, reached))
         }
-        Event::Ike(_) | Event::FirstUse { .. } | Event::Moved { .. } | Event::UnknownSpi(_) | Event::Retired(_) => None,
+        Event::Ike(_)
+        | Event::FirstUse { .. }
+        | Event::Moved { .. }
+        | Event::UnknownSpi(_)
+        | Event::Flows(_)
+        | Event::Stalling(_)
+        | Event::Retired(_) => None,
     };
     world.events().into_iter().filter_map(told).collect()
 }

@@ -30,9 +30,13 @@ fn goes_to(world: &mut World, client: &Client) -> Option<Path> {
 fn moves(world: &World) -> Vec<(TunnelKey, Path)> {
     let moved = |event| match event {
         Event::Moved { tunnel, path } => Some((tunnel, path.path())),
-        Event::Ike(_) | Event::FirstUse { .. } | Event::Lifetime { .. } | Event::UnknownSpi(_) | Event::Retired(_) => {
-            None
-        }
+        Event::Ike(_)
+        | Event::FirstUse { .. }
+        | Event::Lifetime { .. }
+        | Event::UnknownSpi(_)
+        | Event::Flows(_)
+        | Event::Stalling(_)
+        | Event::Retired(_) => None,
     };
     world.events().into_iter().filter_map(moved).collect()
 }
@@ -277,6 +281,8 @@ fn a_session_moves_from_any_transport_to_any_other_and_back_by_its_packets_alone
             | Event::FirstUse { .. }
             | Event::Lifetime { .. }
             | Event::UnknownSpi(_)
+            | Event::Flows(_)
+            | Event::Stalling(_)
             | Event::Retired(_) => None,
         };
         let told: Vec<_> = world.events().into_iter().filter_map(told).collect();

@@ -198,8 +198,8 @@ fn every_inner_size_arrives_whole_by_ctcp_or_its_sender_is_told_what_fits() {
             let mut world = World::with(config, 1024);
             let mut far = CtcpPeer::between(local, peer, 0, 1);
             world.login(0, &mut far);
-            world.command(WorkerId(0), Command::KeepConnection(far.path));
             let client = connect_by(&mut world, gcm(), EspPath::new(Transport::Ctcp, far.path), outer_mtu);
+            world.command(WorkerId(0), Command::KeepConnection { path: far.path, tunnel: client.tunnel });
             let fits = fits(&client, outer_mtu);
             for len in 40..=9000usize {
                 for kind in [Kind::V4, Kind::V4DontFragment, Kind::V6] {

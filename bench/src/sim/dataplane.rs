@@ -122,7 +122,11 @@ impl Dataplane {
             Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
             Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
             Command::SendKeepalive(keepalive) => return Ok(Errand::Keepalive(keepalive)),
-            Command::KeepConnection(_) | Command::Stop => {}
+            Command::KeepConnection { .. }
+            | Command::EndConnection { .. }
+            | Command::ClearConnection { .. }
+            | Command::TellFlows(_)
+            | Command::Stop => {}
         }
         Ok(Errand::Nothing)
     }

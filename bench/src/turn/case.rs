@@ -158,7 +158,7 @@ impl Case {
         self.peer.push_outer(Channel::Ctcp, headend, &first).map_err(full)?;
         let [handle] = &self.dataplane.workers[..] else { return Err(TurnError::Bench("one worker")) };
         self.worker.turn(Instant::ZERO)?;
-        let keep = Command::KeepConnection(headend);
+        let keep = Command::KeepConnection { path: headend, tunnel: TunnelKey { worker: WorkerId(0), slot } };
         handle.send(keep).map_err(|_| TurnError::Bench("the command channel is full"))?;
         self.worker.turn(Instant::ZERO)?;
         self.dataplane.events.try_iter().for_each(drop);

@@ -1,5 +1,6 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
+use crate::ctcp::{ClearView, FlowView, Which};
 use crate::session::{SaView, SessionView};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
@@ -23,6 +24,10 @@ pub enum Question {
     Sas(oneshot::Sender<Vec<SaView>>),
     /// What the IKE engine holds and did.
     Ike(oneshot::Sender<IkeView>),
+    /// All cTCP connections; the workers are asked.
+    Flows(oneshot::Sender<Vec<FlowView>>),
+    /// These are to end.
+    ClearFlows(Which, oneshot::Sender<ClearView>),
 }
 
 /// Why there is no answer.

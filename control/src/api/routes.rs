@@ -1,16 +1,17 @@
-//! The routes. All are GET and change nothing.
+//! The routes. All but one are GET and change nothing.
 
 use super::ask::{Asker, NoAnswer, Question};
 use super::views::{DropView, ErrorView, IkeView, StatusView, WorkerView, drops};
 use crate::aaa::desk::DeskView;
 use crate::aaa::window::Window;
+use crate::ctcp::{ClearView, FlowView, Which};
 use crate::session::{SaView, SessionView};
-use adit_dataplane::contract::WorkerCounters;
+use adit_dataplane::contract::{NoFlowId, WorkerCounters};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{delete, get};
 use std::sync::Arc;
 
 /// What the routes read from.
@@ -32,6 +33,8 @@ pub fn router(sources: Sources) -> Router {
         .route("/v1/sas", get(sas))
         .route("/v1/ike", get(ike))
         .route("/v1/aaa", get(aaa))
+        .route("/v1/ctcp", get(flows))
+        .route("/v1/ctcp/{flow}", delete(clear))
         .route("/v1/workers", get(workers))
         .route("/v1/drops", get(dropped))
         .fallback(unknown)
@@ -55,6 +58,32 @@ async fn ike(State(sources): State<Sources>) -> Result<Json<IkeView>, NoAnswer> 
     sources.asker.ask(Question::Ike).await.map(Json)
 }
 
+async fn flows(State(sources): State<Sources>) -> Result<Json<Vec<FlowView>>, NoAnswer> {
+    sources.asker.ask(Question::Flows).await.map(Json)
+}
+
+/// Ends the connection with this name, or all of them.
+async fn clear(State(sources): State<Sources>, Path(flow): Path<String>) -> Response {
+    let which = match flow.as_str() {
+        "all" => Which::All,
+        name => match name.parse() {
+            Ok(id) => Which::One(id),
+            Err(NoFlowId) => return refuse(StatusCode::BAD_REQUEST, "a connection's name looks like \"c0-7\""),
+        },
+    };
+    match sources.asker.ask(|answer| Question::ClearFlows(which, answer)).await {
+        Ok(ClearView { cleared: 0 }) if which != Which::All => {
+            refuse(StatusCode::NOT_FOUND, "there is no such connection")
+        }
+        Ok(view) => Json(view).into_response(),
+        Err(none) => none.into_response(),
+    }
+}
+
+fn refuse(status: StatusCode, error: &str) -> Response {
+    (status, Json(ErrorView { error: error.to_owned() })).into_response()
+}
+
 async fn aaa(State(sources): State<Sources>) -> Result<Json<DeskView>, NoAnswer> {
     sources.aaa.view().await.map(Json).ok_or(NoAnswer::Gone)
 }
@@ -70,14 +99,13 @@ async fn dropped(State(sources): State<Sources>) -> Json<Vec<DropView>> {
 }
 
 async fn unknown() -> Response {
-    let error =
-        "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/aaa, /v1/workers, /v1/drops";
-    (StatusCode::NOT_FOUND, Json(ErrorView { error: error.to_owned() })).into_response()
+    let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/aaa, /v1/ctcp, /v1/workers, \
+                 /v1/drops";
+    refuse(StatusCode::NOT_FOUND, error)
 }
 
 async fn read_only() -> Response {
-    let error = "only GET is allowed here";
-    (StatusCode::METHOD_NOT_ALLOWED, Json(ErrorView { error: error.to_owned() })).into_response()
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed here, and DELETE of /v1/ctcp/NAME")
 }
 
 impl IntoResponse for NoAnswer {

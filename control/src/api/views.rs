@@ -72,6 +72,10 @@ pub struct IkeView {
     pub logins: u64,
     /// Peers that were refused.
     pub refusals: u64,
+    /// cTCP connections of sessions that seemed to bring nothing of the client's.
+    pub stalls_suspected: u64,
+    /// Sessions that were ended for that.
+    pub stalls_ended: u64,
     /// Datagrams that led to nothing, by reason; every reason, those without one too.
     pub ignored: Vec<IgnoredView>,
 }
@@ -109,6 +113,8 @@ impl IkeView {
             strangers_told: counters.strangers_told,
             logins: counters.logins,
             refusals: counters.refusals,
+            stalls_suspected: counters.stalls_suspected,
+            stalls_ended: counters.stalls_ended,
             ignored: Ignored::ALL.iter().map(ignored).collect(),
         }
     }

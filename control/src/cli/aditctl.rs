@@ -1,9 +1,11 @@
 //! `aditctl`: asks a running daemon.
 
 use super::client::{self, AskError};
+use super::ctcp::Ctcp;
 use super::login_test::{self, LoginTest};
 use super::{hash_password, tables};
 use clap::{Parser, Subcommand};
+use hyper::Method;
 use serde::de::DeserializeOwned;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -34,6 +36,8 @@ enum What {
     Sa,
     /// What IKE holds right now, and what it refused to listen to
     Ike,
+    /// cTCP connections: what they have shown, what is wrong with them and what helps
+    Ctcp(Ctcp),
     /// Worker threads and their packets
     Workers,
     /// Dropped packets, by reason
@@ -78,6 +82,7 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Sessions => ask(arguments, "/v1/sessions", |views: &Vec<_>| tables::sessions(views, width)),
         What::Sa => ask(arguments, "/v1/sas", |views: &Vec<_>| tables::sas(views, width)),
         What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
+        What::Ctcp(ctcp) => ctcp.run(&arguments.socket, arguments.json, width),
         What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),
         What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
         What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),
@@ -100,7 +105,7 @@ fn ask<V: DeserializeOwned>(
     path: &'static str,
     show: impl FnOnce(&V) -> String,
 ) -> Result<String, AskError> {
-    let body = client::get(&arguments.socket, path)?;
+    let body = client::ask(&arguments.socket, Method::GET, path)?;
     let strange = |detail: String| AskError::Strange { socket: arguments.socket.clone(), detail };
     if arguments.json {
         return String::from_utf8(body).map(|text| text + "\n").map_err(|error| strange(error.to_string()));

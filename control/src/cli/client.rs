@@ -2,7 +2,7 @@
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,26 +47,26 @@ fn why(error: &io::Error) -> String {
     }
 }
 
-/// The body of `GET path`.
-pub(super) fn get(socket: &Path, path: &'static str) -> Result<Vec<u8>, AskError> {
+/// The body of the answer to `method path`.
+pub(super) fn ask(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| strange(socket, &error))?;
     runtime.block_on(async {
-        match tokio::time::timeout(PATIENCE, exchange(socket, path)).await {
+        match tokio::time::timeout(PATIENCE, exchange(socket, method, path)).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(strange(socket, &"no answer in time")),
         }
     })
 }
 
-async fn exchange(socket: &Path, path: &'static str) -> Result<Vec<u8>, AskError> {
+async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|source| AskError::NotReachable { socket: socket.to_owned(), source })?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| strange(socket, &error))?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(path).header("host", "aditd").body(Empty::<Bytes>::new());
+    let request = Request::builder().method(method).uri(path).header("host", "aditd").body(Empty::<Bytes>::new());
     let request = request.map_err(|error| strange(socket, &error))?;
     let answer = sender.send_request(request).await.map_err(|error| strange(socket, &error))?;
     let status = answer.status();
@@ -82,6 +82,6 @@ async fn exchange(socket: &Path, path: &'static str) -> Result<Vec<u8>, AskError
     }
 }
 
-fn strange(socket: &Path, detail: &impl ToString) -> AskError {
+pub(super) fn strange(socket: &Path, detail: &impl ToString) -> AskError {
     AskError::Strange { socket: socket.to_owned(), detail: detail.to_string() }
 }

@@ -3,6 +3,7 @@
 pub mod aditctl;
 pub mod aditd;
 mod client;
+mod ctcp;
 mod hash_password;
 mod login_test;
 pub mod password;

@@ -49,6 +49,10 @@ pub(super) fn ike(view: &IkeView, width: u16) -> String {
     line("logins", format!("{} done, {} refused", count(view.logins), count(view.refusals)));
     line("messages", format!("{} received, {} sent", count(view.received), count(view.sent)));
     line("again", format!("{} answers, {} requests of our own", count(view.answered_again), count(view.asked_again)));
+    line(
+        "stalls",
+        format!("{} suspected, {} sessions ended for one", count(view.stalls_suspected), count(view.stalls_ended)),
+    );
     let (asked, returned, wrong) = (count(view.cookies_asked), count(view.cookies_returned), count(view.cookies_wrong));
     line("cookies", format!("{asked} asked for, {returned} returned, {wrong} wrong"));
     line("fragments", format!("{} messages joined, {} cut", count(view.messages_joined), count(view.messages_cut)));
@@ -160,7 +164,7 @@ pub(super) fn aaa(view: &DeskView, width: u16) -> String {
 }
 
 /// The first `text` columns are text, the others numbers.
-fn table(width: u16, headers: &[&str], text: usize) -> Table {
+pub(super) fn table(width: u16, headers: &[&str], text: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     table.set_header(headers.iter().map(Cell::new));
@@ -173,7 +177,7 @@ fn table(width: u16, headers: &[&str], text: usize) -> Table {
     table
 }
 
-fn finish(table: &Table) -> String {
+pub(super) fn finish(table: &Table) -> String {
     let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
     lines.collect()
 }

@@ -2,7 +2,9 @@
 
 use super::check_connections::{Around, connections};
 use super::check_users;
-use super::checked::{Api, Config, Esp, Ike, Listen, Log, NativeEsp, Pool, Rekey, Sizes, SocketBuffers, Tun, Workers};
+use super::checked::{
+    Api, Config, Ctcp, Esp, Ike, Listen, Log, NativeEsp, Pool, Rekey, Sizes, SocketBuffers, Tun, Workers,
+};
 use super::error::{Problem, Warning};
 use super::file;
 use super::section::{Located, Source};
@@ -47,6 +49,7 @@ pub(super) fn check(
         identity: file.identity?.value,
         certificate,
         listen,
+        ctcp: ctcp(&file.ctcp),
         workers,
         tun: Tun {
             name: file.tun.name.map_or_else(|| "adit0".to_owned(), |name| name.value),
@@ -129,6 +132,15 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
     let ctcp_ports = ctcp_ports(source, file);
     let ctcp_mode = file.ctcp_mode.as_ref().map(|mode| mode.value).unwrap_or_default();
     Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, ctcp_ports, ctcp_mode }
+}
+
+fn ctcp(file: &file::Ctcp) -> Ctcp {
+    let usual = Ctcp::default();
+    let stall_after = file.stall_after.as_ref().map_or(usual.stall_after, |key| Some(key.value));
+    Ctcp {
+        stall_after: stall_after.filter(|after| !after.is_zero()),
+        hold_lease: duration(file.hold_lease.as_ref(), usual.hold_lease),
+    }
 }
 
 fn ctcp_ports(source: &Source<'_>, file: &file::Listen) -> Vec<u16> {

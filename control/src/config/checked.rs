@@ -32,6 +32,8 @@ pub struct Config {
     pub certificate: Option<Arc<OwnCertificate>>,
     /// Outer side.
     pub listen: Listen,
+    /// What becomes of connections by cTCP.
+    pub ctcp: Ctcp,
     /// Threads.
     pub workers: Workers,
     /// Inner side.
@@ -79,6 +81,21 @@ pub struct Listen {
     pub ctcp_ports: Vec<u16>,
     /// How it is treated.
     pub ctcp_mode: CtcpMode,
+}
+
+/// When a cTCP connection is over that its client's packets no longer come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ctcp {
+    /// After so long; `None` for never.
+    pub stall_after: Option<Duration>,
+    /// So long nobody else gets its session's addresses.
+    pub hold_lease: Duration,
+}
+
+impl Default for Ctcp {
+    fn default() -> Self {
+        Self { stall_after: Some(Duration::from_secs(10)), hold_lease: Duration::from_secs(300) }
+    }
 }
 
 /// Whether ESP is carried without UDP around it.

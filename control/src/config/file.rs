@@ -42,6 +42,8 @@ pub struct Config {
     pub private_key: Key<String>,
     /// `[listen]`
     pub listen: Listen,
+    /// `[ctcp]`
+    pub ctcp: Ctcp,
     /// `[workers]`
     pub workers: Workers,
     /// `[tun]`
@@ -87,6 +89,15 @@ pub struct Listen {
     pub ctcp_ports: List<u64>,
     /// How cTCP is treated.
     pub ctcp_mode: Key<CtcpMode>,
+}
+
+/// `[ctcp]`
+#[derive(Debug)]
+pub struct Ctcp {
+    /// Until a connection that brings nothing is over; zero for never.
+    pub stall_after: Key<Duration>,
+    /// Until somebody else may have its session's addresses.
+    pub hold_lease: Key<Duration>,
 }
 
 /// `[workers]`
@@ -222,7 +233,7 @@ pub struct Pool {
 }
 
 /// Sections that stand once.
-const SINGLE: [&str; 10] = ["node", "listen", "workers", "tun", "io", "crypto", "log", "api", "ike", "esp"];
+const SINGLE: [&str; 11] = ["node", "listen", "ctcp", "workers", "tun", "io", "crypto", "log", "api", "ike", "esp"];
 /// Sections that stand any number of times.
 const REPEATED: [&str; 4] = ["pool", "user", "radius", "connection"];
 
@@ -341,6 +352,7 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
             config.private_key = section.get("private_key", &Text("the path of a file with our private key (PEM)"));
         }
         "listen" => config.listen = Listen::read(section),
+        "ctcp" => config.ctcp = Ctcp::read(section),
         "workers" => config.workers = Workers::read(section),
         "tun" => config.tun = Tun::read(section),
         "io" => config.io = Io::read(section),
@@ -415,6 +427,7 @@ impl Config {
             certificate: None,
             private_key: None,
             listen: Listen::read(nothing),
+            ctcp: Ctcp::read(nothing),
             workers: Workers::read(nothing),
             tun: Tun::read(nothing),
             io: Io::read(nothing),
@@ -442,6 +455,17 @@ impl Listen {
             native_esp: section.get("native_esp", &YesOrNo),
             ctcp_ports: section.list("ctcp_ports", &TCP_PORT),
             ctcp_mode: section.get("ctcp_mode", &CTCP_MODE),
+        }
+    }
+}
+
+impl Ctcp {
+    fn read(section: &mut Section<'_>) -> Self {
+        let or_never = Time { range: Duration::ZERO..=Duration::from_secs(600), example: "10s" };
+        Self {
+            stall_after: section.get("stall_after", &or_never),
+            hold_lease: section
+                .get("hold_lease", &Time { range: Duration::ZERO..=Duration::from_secs(86_400), example: "5m" }),
         }
     }
 }

@@ -88,6 +88,10 @@ pub struct EngineCounters {
     pub moves_by_ike: u64,
     /// Peers that were followed to another outer address, by an ESP packet of theirs.
     pub moves_by_esp: u64,
+    /// cTCP connections of sessions that were thought to bring nothing of the client's.
+    pub stalls_suspected: u64,
+    /// Sessions that were ended for that.
+    pub stalls_ended: u64,
 }
 
 impl EngineCounters {

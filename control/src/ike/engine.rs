@@ -7,6 +7,7 @@ mod first_contact;
 mod fragment;
 mod login;
 mod orders;
+mod stalling;
 mod unknown_spi;
 mod users;
 mod v1;
@@ -168,6 +169,9 @@ impl Engine {
                 };
             }
             Event::UnknownSpi(wayward) => self.unknown_spi(now, worker, wayward),
+            Event::Stalling(stalled) => self.stalling(now, &stalled),
+            // Whoever asked takes them before they come here.
+            Event::Flows(_) => {}
             Event::Retired(retired) => self.node.installer.retired(&retired),
         }
     }

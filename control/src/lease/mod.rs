@@ -8,12 +8,14 @@
 //! An address names the worker that it belongs to ([`InnerLayout`]), so an address is looked for on the worker that
 //! the session would best live on, and the session then lives where its address is.
 
+mod held;
 mod range;
 
 use crate::config::checked::Pool;
 use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
+use held::Held;
 use ipnet::IpNet;
 use range::{Lanes, Range};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,6 +26,7 @@ pub struct Leases {
     layout: InnerLayout,
     v4: Vec<Option<PoolRange>>,
     v6: Vec<Option<PoolRange>>,
+    held: Held,
 }
 
 /// What one family is asked for.
@@ -93,6 +96,7 @@ impl Leases {
             layout,
             v4: pools.iter().map(|pool| range(pool, pool.v4.map(IpNet::V4))).collect(),
             v6: pools.iter().map(|pool| range(pool, pool.v6.map(IpNet::V6))).collect(),
+            held: Held::default(),
         }
     }
 
@@ -100,8 +104,26 @@ impl Leases {
     /// comes first, then the one that `identity` had last, then one never used, then the one free for longest; of
     /// the last two one on `worker` if there is any, and of the second family one on the worker of the first.
     ///
-    /// If one family is to be had and another is not, the client gets the one (RFC 7296 section 3.15.4).
+    /// If one family is to be had and another is not, the client gets the one (RFC 7296 section 3.15.4). What is held for others
+    /// is given only if nothing else is left.
     pub fn take(
+        &mut self,
+        pools: &[usize],
+        owner: SessionId,
+        identity: &Id,
+        want: Want,
+        worker: WorkerId,
+    ) -> Result<Lease, PoolEmpty> {
+        self.release_to(identity);
+        loop {
+            match self.take_free(pools, owner, identity, want, worker) {
+                Err(full) => self.release_oldest().ok_or(full)?,
+                taken => return taken,
+            }
+        }
+    }
+
+    fn take_free(
         &mut self,
         pools: &[usize],
         owner: SessionId,
@@ -154,9 +176,10 @@ impl Leases {
         }
     }
 
-    /// Addresses in use, all pools and families together.
+    /// Addresses in use, all pools and families together, without those that are held for somebody.
     pub fn in_use(&self) -> usize {
-        self.v4.iter().chain(&self.v6).flatten().map(|in_pool| in_pool.range.in_use()).sum()
+        let taken: usize = self.v4.iter().chain(&self.v6).flatten().map(|in_pool| in_pool.range.in_use()).sum();
+        taken - self.held.addresses()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ike::wire::IdKind;
+use adit_dataplane::time::Instant;
 use bolero::{TypeGenerator, check};
+use std::time::Duration;
 
 fn pool(name: &str, v4: Option<&str>, v6: Option<&str>) -> Pool {
     Pool {
@@ -224,6 +226,49 @@ fn a_client_that_asks_for_another_address_every_time_fills_no_memory() {
         range.give_back(offset, SessionId(1));
     }
     assert!(range.remembered() <= range::MAX_REMEMBERED + 1);
+}
+
+#[test]
+fn what_is_held_is_its_owners_until_its_time_is_over() {
+    let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+    let mut leases = leases(&[pool("small", Some("10.30.0.0/29"), Some("fd30::/64"))]);
+    let alice = leases.take(&[0], SessionId(1), &who("alice"), BOTH, W0).unwrap();
+    leases.hold(SessionId(1), who("alice"), alice, at(300));
+    assert_eq!(leases.in_use(), 0, "nobody uses it");
+    leases.release(at(299));
+    // Not even who asks for it.
+    assert_eq!(v4(leases.take(&[0], SessionId(2), &who("bob"), rather("10.30.0.2"), W0)), "10.30.0.3");
+    assert_eq!(leases.take(&[0], SessionId(3), &who("alice"), BOTH, W0).unwrap(), alice);
+    assert_eq!(leases.in_use(), 3);
+    leases.hold(SessionId(3), who("alice"), alice, at(300));
+    leases.release(at(300));
+    assert_eq!(v4(leases.take(&[0], SessionId(4), &who("carol"), rather("10.30.0.2"), W0)), "10.30.0.2");
+}
+
+#[test]
+fn what_is_held_is_given_before_somebody_gets_nothing_the_oldest_first() {
+    let mut leases = leases(&[pool("small", Some("10.30.0.0/29"), None)]);
+    for (number, name) in (0..).zip(["a", "b", "c", "d", "e"]) {
+        let lease = leases.take(&[0], SessionId(number), &who(name), V4, W0).unwrap();
+        if number < 2 {
+            leases.hold(SessionId(number), who(name), lease, Instant::from_nanos(u64::MAX));
+        }
+    }
+    let taken: Vec<_> = (5..7).map(|n| v4(leases.take(&[0], SessionId(n), &who("new"), V4, W0))).collect();
+    assert_eq!(taken, ["10.30.0.2", "10.30.0.3"]);
+    assert!(leases.take(&[0], SessionId(7), &who("late"), V4, W0).is_err());
+    assert_eq!(leases.in_use(), 5);
+}
+
+#[test]
+fn no_more_is_held_than_allowed() {
+    let mut leases = leases(&[pool("large", None, Some("fd30::/64"))]);
+    for number in 0..held::MOST_HELD as u32 + 10 {
+        let lease = leases.take(&[0], SessionId(number), &who(&number.to_string()), V6, W0).unwrap();
+        leases.hold(SessionId(number), who(&number.to_string()), lease, Instant::from_nanos(u64::MAX));
+        assert_eq!(leases.in_use(), 0);
+    }
+    assert_eq!(leases.held.addresses(), held::MOST_HELD);
 }
 
 #[derive(Debug, TypeGenerator)]

@@ -13,6 +13,7 @@ use crate::api::listen::{ApiSocket, SocketError};
 use crate::api::routes::Sources;
 use crate::api::views::StatusView;
 use crate::config::checked::{Config, Listen, NativeEsp};
+use crate::ctcp::Survey;
 use crate::ike::engine::{CannotCall, Engine};
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::Receiver;
@@ -117,6 +118,7 @@ pub(super) fn serve(
     engine.set_time_of_day(clock::unix_at_zero());
     let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
+    let survey = Survey::new(u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX));
     let started = clock::now();
     let errand = match errand {
         Some(Errand { call, watch, .. }) => Some(Underway { session: engine.connect(started, call)?, watch }),
@@ -131,6 +133,7 @@ pub(super) fn serve(
         wishes,
         facts,
         outbox,
+        survey,
         started,
         threads,
         leaving: None,

@@ -120,7 +120,8 @@ fn ctcp(config: &Config, dials: Option<CtcpManner>, random: &mut dyn SecretRando
     let part = if dials.is_some() { Part::Dials } else { Part::Answers };
     let mut secret = [0; 24];
     random.fill(&mut secret);
-    Some(CtcpSetup { config: CtcpConfig { mode, part, ..CtcpConfig::DEFAULT }, secret })
+    let stall_after = config.ctcp.stall_after;
+    Some(CtcpSetup { config: CtcpConfig { mode, part, stall_after, ..CtcpConfig::DEFAULT }, secret })
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use super::clock;
 use super::errand::{Going, Underway};
+use super::flows::FlowQuestion;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
 use crate::aaa::Answer;
 use crate::aaa::window::Window;
 use crate::api::ask::Question;
 use crate::api::views::{IkeView, StatusView};
+use crate::ctcp::Survey;
 use crate::ike::engine::{Engine, Output};
 use crate::session::SessionState;
 use adit_dataplane::contract::{Command, Dataplane, Event, WorkerId};
@@ -40,6 +42,8 @@ pub(super) struct IkeThread {
     /// What does not change while the daemon runs.
     pub(super) facts: StatusView,
     pub(super) outbox: Outbox,
+    /// Who asks for cTCP connections.
+    pub(super) survey: Survey<FlowQuestion>,
     pub(super) started: Instant,
     /// The workers; given back when [`IkeThread::run`] ends.
     pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
@@ -101,11 +105,11 @@ impl IkeThread {
         let events = if self.outbox.is_choked() { &no_events } else { &self.dataplane.events };
         select! {
             recv(events) -> event => match event {
-                Ok(event) => self.take_events(event),
+                Ok(event) => self.take_events(event)?,
                 Err(_all_workers_gone) => return Err(WorkerGone(WorkerId(0))),
             },
             recv(self.questions) -> question => match question {
-                Ok(question) => self.answer(question),
+                Ok(question) => self.answer(question)?,
                 // The API thread is gone: nobody will ask again.
                 Err(_gone) => self.questions = never(),
             },
@@ -123,12 +127,17 @@ impl IkeThread {
         Ok(())
     }
 
-    fn take_events(&mut self, first: (WorkerId, Event)) {
+    fn take_events(&mut self, first: (WorkerId, Event)) -> Result<(), WorkerGone> {
         let now = clock::now();
-        let more = self.dataplane.events.try_iter().take(EVENTS_AT_ONCE - 1);
-        for (worker, event) in std::iter::once(first).chain(more) {
-            self.engine.handle_event(now, worker, event);
+        let mut next = Some(first);
+        for _ in 0..EVENTS_AT_ONCE {
+            match next.take().or_else(|| self.dataplane.events.try_recv().ok()) {
+                Some((worker, Event::Flows(page))) => self.take_flows(worker, *page)?,
+                Some((worker, event)) => self.engine.handle_event(now, worker, event),
+                None => break,
+            }
         }
+        Ok(())
     }
 
     fn carry_out(&mut self) -> Result<(), WorkerGone> {
@@ -151,7 +160,7 @@ impl IkeThread {
         Ok(())
     }
 
-    fn answer(&self, question: Question) {
+    fn answer(&mut self, question: Question) -> Result<(), WorkerGone> {
         let now = clock::now();
         // Who asked may have gone in the meantime.
         match question {
@@ -161,7 +170,10 @@ impl IkeThread {
             Question::Ike(answer) => {
                 drop(answer.send(IkeView::new(self.engine.holdings(), self.engine.counters())));
             }
+            Question::Flows(answer) => self.ask_for_flows(FlowQuestion::Show(answer))?,
+            Question::ClearFlows(which, answer) => self.ask_for_flows(FlowQuestion::Clear(which, answer))?,
         }
+        Ok(())
     }
 
     fn status(&self, now: Instant) -> StatusView {

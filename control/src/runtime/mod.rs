@@ -7,6 +7,7 @@ pub mod daemon;
 mod dataplane;
 pub mod errand;
 pub mod first_start;
+mod flows;
 pub mod host;
 mod ike_thread;
 pub mod outbox;

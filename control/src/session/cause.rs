@@ -65,6 +65,7 @@ causes! {
     SessionTimeout "session_timeout" "the session has lasted as long as it may",
     TakenOver "taken_over" "another login of the same user's has taken the session over",
     AddressLost "address_lost" "the headend has another inner address for us than the one that we had",
+    Stalled "stalled" "nothing of the client's came by its cTCP connection any more, and only the client could send it again",
     Childless "childless" "the session was without a child SA for too long",
     Expired "expired" "nobody replaced the IKE SA before its time was over",
     InvalidSyntax "invalid_syntax" "the client sent an authenticated message that cannot be read",

@@ -17,6 +17,8 @@ pub struct Dataplane {
     pub reports: VecDeque<(WorkerId, Event)>,
     /// cTCP connections that are to stay.
     pub kept: Vec<Path>,
+    /// Those that are not needed any more, and by whom.
+    pub ended: Vec<(Path, TunnelKey)>,
     pub keepalives: Vec<Keepalive>,
     /// How often routes were published.
     pub publications: usize,
@@ -132,7 +134,15 @@ impl Dataplane {
             }
             Command::SendIke(datagram) => return Some(datagram),
             Command::SendKeepalive(keepalive) => self.keepalives.push(keepalive),
-            Command::KeepConnection(path) => self.kept.push(path),
+            Command::KeepConnection { path, tunnel } => {
+                assert!(self.tunnels.contains_key(&tunnel), "the tunnel is there");
+                self.kept.push(path);
+            }
+            Command::EndConnection { path, tunnel } => {
+                self.log.push("EndConnection");
+                self.ended.push((path, tunnel));
+            }
+            Command::ClearConnection { .. } | Command::TellFlows(_) => unreachable!("the engine asks for nothing"),
             Command::Stop => unreachable!("the engine does not stop workers"),
         }
         None

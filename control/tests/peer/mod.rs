@@ -39,6 +39,7 @@ pub fn config() -> Config {
             ctcp_ports: vec![10_000],
             ctcp_mode: CtcpMode::Adaptive,
         },
+        ctcp: Ctcp::default(),
         workers: Workers {
             cores: vec![None, None],
             burst: 64,

@@ -1,6 +1,6 @@
 //! What control tells a worker. Applied between bursts, in order.
 
-use super::{EspPath, IkeDatagram, Lifetime, Path, SaCounters, Selectors, Spi, Transports, WorkerId};
+use super::{EspPath, FlowPage, IkeDatagram, Lifetime, Path, SaCounters, Selectors, Spi, Transports, WorkerId};
 use adit_crypto::esp_cipher::EspCipher;
 use adit_crypto::suite::SequenceNumbers;
 use std::sync::Arc;
@@ -45,7 +45,28 @@ pub enum Command {
     /// An IKE message to send.
     SendIke(IkeDatagram),
     /// A cTCP connection is a session's: it stays.
-    KeepConnection(Path),
+    KeepConnection {
+        /// Along here.
+        path: Path,
+        /// The session's.
+        tunnel: TunnelKey,
+    },
+    /// That session needs it no longer: the peer is told by a reset, unless another session's it is by now.
+    EndConnection {
+        /// Along here.
+        path: Path,
+        /// The session's.
+        tunnel: TunnelKey,
+    },
+    /// A cTCP connection ends, whoever has it, if it still is the one with this number.
+    ClearConnection {
+        /// Along here.
+        path: Path,
+        /// See [`super::FlowId`].
+        number: u64,
+    },
+    /// Tell of cTCP connections, on this page; it comes back as [`super::Event::Flows`].
+    TellFlows(Box<FlowPage>),
     /// A NAT keepalive to send.
     SendKeepalive(Keepalive),
     /// Send what is queued, close the doors and return.

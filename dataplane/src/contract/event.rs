@@ -1,6 +1,6 @@
 //! What a worker tells control.
 
-use super::{Direction, EspPath, Reached, Spi, TunnelKey};
+use super::{Direction, EspPath, FlowPage, Reached, Spi, StalledFlow, TunnelKey};
 use adit_crypto::esp_cipher::EspCipher;
 use std::net::SocketAddr;
 
@@ -111,6 +111,10 @@ pub enum Event {
     },
     /// ESP came with an SPI that no SA has. Only a few of these are told each second, and none if the channel is full.
     UnknownSpi(Wayward),
+    /// The page that [`super::Command::TellFlows`] asked for.
+    Flows(Box<FlowPage>),
+    /// A session's cTCP connection brings nothing of the peer's data any more. Told twice: suspected, and certain.
+    Stalling(Box<StalledFlow>),
     /// State comes home.
     Retired(Retired),
 }

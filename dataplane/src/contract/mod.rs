@@ -3,6 +3,7 @@
 mod command;
 mod counters;
 mod event;
+mod flow;
 mod inner;
 mod lifetime;
 mod selector;
@@ -16,6 +17,10 @@ pub use command::{
 };
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired, Wayward};
+pub use flow::{
+    Diagnosis, DownEvidence, Evidence, Finding, FlowId, FlowPage, FlowReport, Leg, Loss, NoFlowId, PathClass,
+    PeerClass, Percent, Stall, StalledFlow, Stalling, SynOptions, UpEvidence,
+};
 pub use inner::InnerLayout;
 pub use lifetime::{Direction, Lifetime, Limits, Reached};
 pub use selector::{Selector, Selectors};

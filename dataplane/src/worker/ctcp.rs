@@ -3,9 +3,10 @@
 //! A connection belongs to the worker that the peer's port names, an SA to the one that its SPI names. Where they differ, ESP is
 //! handed over: bare to the SA's worker on the way in, sealed to the connection's worker on the way out.
 
+use super::report::Reports;
 use super::turn::ike;
 use crate::carrier::ctcp::{Carrier, CtcpConfig, Inside, Outlet, Taken};
-use crate::contract::{Path, WorkerId};
+use crate::contract::{Event, FlowPage, Path, StalledFlow, TunnelKey, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool};
 use crate::time::Instant;
@@ -19,8 +20,8 @@ pub(super) struct Ctcp {
 }
 
 impl Ctcp {
-    pub(super) fn new(config: CtcpConfig, secret: [u8; 24]) -> Self {
-        Self { carrier: Carrier::new(config, secret), frames: Burst::new() }
+    pub(super) fn new(worker: WorkerId, config: CtcpConfig, secret: [u8; 24]) -> Self {
+        Self { carrier: Carrier::new(worker, config, secret), frames: Burst::new() }
     }
 
     /// Segments become what is in them; what they call for goes to `replies`.
@@ -42,8 +43,39 @@ impl Ctcp {
     }
 
     /// The connection is somebody's.
-    pub(super) fn vouch(&mut self, path: &Path) {
-        self.carrier.vouch(path);
+    pub(super) fn vouch(&mut self, path: &Path, tunnel: TunnelKey) {
+        self.carrier.vouch(path, tunnel);
+    }
+
+    /// It is that session's no longer; the reset goes to `replies`, behind what control wanted sent before.
+    pub(super) fn end_of(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        tunnel: TunnelKey,
+        pool: &mut Pool,
+        replies: &mut Burst,
+    ) {
+        self.carrier.end_of(now, path, tunnel, &mut Writer { pool, replies, frames: &mut self.frames });
+    }
+
+    /// It ends, whoever has it.
+    pub(super) fn clear(&mut self, now: Instant, path: &Path, number: u64, pool: &mut Pool, replies: &mut Burst) {
+        self.carrier.clear(now, path, number, &mut Writer { pool, replies, frames: &mut self.frames });
+    }
+
+    /// Connections, as many as a page holds.
+    pub(super) fn tell(&self, now: Instant, page: &mut FlowPage) {
+        self.carrier.tell(now, page);
+    }
+
+    /// What control is to be told of stalls.
+    pub(super) fn report_stalls(&mut self, reports: &mut Reports) {
+        for (stalling, flow) in self.carrier.stalls() {
+            if let Some(tunnel) = flow.tunnel {
+                reports.state(Event::Stalling(Box::new(StalledFlow { tunnel, stalling, flow })));
+            }
+        }
     }
 
     /// What is due goes to `replies`.

@@ -86,7 +86,7 @@ impl<D: Door> Worker<D> {
             counters,
             neighbours,
             notices: Notices::new(),
-            ctcp: config.ctcp.map(|setup| Ctcp::new(setup.config, setup.secret_of(id))),
+            ctcp: config.ctcp.map(|setup| Ctcp::new(id, setup.config, setup.secret_of(id))),
             burst: Vec::with_capacity(buffers),
             cut: Vec::with_capacity(buffers),
             replies: Vec::with_capacity(obey::COMMANDS_PER_TURN),

@@ -61,10 +61,29 @@ impl<D: Door> Worker<D> {
                     }
                     Ok(())
                 }
-                Command::KeepConnection(path) => {
+                Command::KeepConnection { path, tunnel } => {
                     if let Some(ctcp) = ctcp {
-                        ctcp.vouch(&path);
+                        ctcp.vouch(&path, tunnel);
                     }
+                    Ok(())
+                }
+                Command::EndConnection { path, tunnel } => {
+                    if let Some(ctcp) = ctcp {
+                        ctcp.end_of(now, &path, tunnel, pool, replies);
+                    }
+                    Ok(())
+                }
+                Command::ClearConnection { path, number } => {
+                    if let Some(ctcp) = ctcp {
+                        ctcp.clear(now, &path, number, pool, replies);
+                    }
+                    Ok(())
+                }
+                Command::TellFlows(mut page) => {
+                    if let Some(ctcp) = ctcp {
+                        ctcp.tell(now, &mut page);
+                    }
+                    reports.state(Event::Flows(page));
                     Ok(())
                 }
                 Command::SendKeepalive(keepalive) => {

@@ -70,6 +70,8 @@ impl Reports {
             | Event::FirstUse { .. }
             | Event::Lifetime { .. }
             | Event::UnknownSpi(_)
+            | Event::Flows(_)
+            | Event::Stalling(_)
             | Event::Retired(_) => None,
         });
         match held {

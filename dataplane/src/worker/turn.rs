@@ -62,6 +62,7 @@ impl<D: Door> Worker<D> {
         if let Some(ctcp) = ctcp {
             dress(burst, ctcp, *id, neighbours.workers(), now);
             ctcp.poll(now, pool, replies);
+            ctcp.report_stalls(reports);
             if obeyed == Obeyed::Stop {
                 ctcp.hang_up(now, pool, replies);
             }

@@ -36,7 +36,7 @@ pub(crate) struct End {
 }
 
 enum Talk {
-    Cisco { next: Seq, expected: Seq, sent_at: Instant },
+    Cisco { next: Seq, expected: Seq, alone_at: Instant },
     Ours(Box<Flow>),
 }
 
@@ -60,7 +60,7 @@ impl End {
             Talk::Ours(Box::new(flow))
         };
         let talk = match manner {
-            Manner::Cisco => Talk::Cisco { next: ours, expected: theirs, sent_at: now },
+            Manner::Cisco => Talk::Cisco { next: ours, expected: theirs, alone_at: now },
             Manner::Stateless => flow(Mode::Stateless),
             Manner::Adaptive => flow(Mode::Adaptive),
         };
@@ -72,10 +72,9 @@ impl End {
         let payload = frame(self.sent, len);
         self.sent += 1;
         let header = match &mut self.talk {
-            Talk::Cisco { next, expected, sent_at } => {
+            Talk::Cisco { next, expected, .. } => {
                 let header = cisco(&self.path, *next, *expected);
                 *next = next.plus(payload.len());
-                *sent_at = now;
                 header
             }
             Talk::Ours(flow) => {
@@ -119,7 +118,7 @@ impl End {
 
     pub(crate) fn deadline(&self) -> Instant {
         match &self.talk {
-            Talk::Cisco { sent_at, .. } => *sent_at + KEEPALIVE,
+            Talk::Cisco { alone_at, .. } => *alone_at + KEEPALIVE,
             Talk::Ours(flow) => flow.deadline(),
         }
     }
@@ -127,8 +126,8 @@ impl End {
     /// Its time has come.
     pub(crate) fn speak(&mut self, now: Instant) -> Vec<Segment> {
         match &mut self.talk {
-            Talk::Cisco { next, expected, sent_at } if now.since(*sent_at) >= KEEPALIVE => {
-                *sent_at = now;
+            Talk::Cisco { next, expected, alone_at } if now.since(*alone_at) >= KEEPALIVE => {
+                *alone_at = now;
                 vec![Segment { header: cisco(&self.path, *next, *expected), payload: Vec::new() }]
             }
             Talk::Cisco { .. } => Vec::new(),
@@ -139,6 +138,14 @@ impl End {
                 });
                 said
             }
+        }
+    }
+
+    /// What it knows, if it is ours.
+    pub(crate) fn flow(&self) -> Option<&Flow> {
+        match &self.talk {
+            Talk::Cisco { .. } => None,
+            Talk::Ours(flow) => Some(flow),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::boxes::{Middlebox, State};
 use super::peers::{End, Manner, Segment};
-use adit_dataplane::contract::Path;
+use adit_dataplane::carrier::ctcp::{Stalling, diagnose};
+use adit_dataplane::contract::{Diagnosis, Path};
 use adit_dataplane::time::Instant;
 use adit_dataplane::wire::tcp::Seq;
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub(crate) struct Setting {
     pub(crate) client: Manner,
     pub(crate) direction: Direction,
     pub(crate) seconds: u64,
+    /// Nothing more is sent for so long after that, but what ends say of themselves.
+    pub(crate) quiet: u64,
     /// Packets a second, each way that there is.
     pub(crate) rate: u64,
     pub(crate) seed: u64,
@@ -43,6 +46,10 @@ pub(crate) struct Outcome {
     pub(crate) up: f64,
     pub(crate) down: f64,
     pub(crate) longest_gap: f64,
+    /// What the headend makes of it, if it is ours.
+    pub(crate) diagnosis: Option<Diagnosis>,
+    /// What it tells of a stall of ten seconds.
+    pub(crate) stalling: Option<Stalling>,
 }
 
 const LINE: Duration = Duration::from_millis(10);
@@ -96,7 +103,10 @@ pub(crate) fn run(setting: &Setting) -> Outcome {
         }
     }
     // What is under way arrives, or is repeated.
-    world.live(start + Duration::from_secs(setting.seconds) + Duration::from_millis(500));
+    world.live(start + Duration::from_secs(setting.seconds + setting.quiet) + Duration::from_millis(500));
+    let (now, flow) = (world.now, world.ends[HEADEND].flow());
+    let diagnosis = flow.map(|flow| diagnose(&flow.evidence(now)));
+    let stalling = flow.and_then(|flow| flow.stalling(now, Duration::from_secs(10)));
     let [client, headend] = &mut world.ends;
     let of = |delivered: usize, sent: u32| if sent == 0 { 100.0 } else { 100.0 * delivered as f64 / f64::from(sent) };
     let gap = match setting.direction {
@@ -108,6 +118,8 @@ pub(crate) fn run(setting: &Setting) -> Outcome {
         up: of(headend.delivered.len(), client.sent),
         down: of(client.delivered.len(), headend.sent),
         longest_gap: gap.as_secs_f64(),
+        diagnosis,
+        stalling,
     }
 }
 

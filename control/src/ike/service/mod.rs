@@ -31,5 +31,5 @@ pub(crate) use node::{Node, TimerKey};
 pub use patience::{Patience, Retry};
 pub(crate) use peer::{Origin, Peer};
 pub(crate) use role::Role;
-pub(crate) use tunnel::{FORMER, Traffic, Tunnel, Wanted};
+pub(crate) use tunnel::{FORMER, LeaseFate, Traffic, Tunnel, Wanted};
 pub(crate) use views::{IkeShown, connecting, sas, view};

@@ -16,7 +16,7 @@ use crate::session::SessionId;
 use crate::session::log_budget::LogBudget;
 use adit_crypto::random::SecretRandom;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Path, Transport, WorkerId};
+use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Path, Transport, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -192,10 +192,18 @@ impl Node {
     }
 
     /// If a session's packets go by a cTCP connection, that is to stay.
-    pub(crate) fn keep_connection(&mut self, esp: EspPath) {
+    pub(crate) fn keep_connection(&mut self, tunnel: TunnelKey, esp: EspPath) {
         if esp.transport() == Transport::Ctcp {
-            let owner = self.installer.owner_of_connection(esp.path());
-            self.installer.command(owner, Command::KeepConnection(esp.path()));
+            let (path, owner) = (esp.path(), self.installer.owner_of_connection(esp.path()));
+            self.installer.command(owner, Command::KeepConnection { path, tunnel });
+        }
+    }
+
+    /// If a session's packets went by a cTCP connection, its peer is told that this is over, behind all that was said before.
+    pub(crate) fn end_connection(&mut self, tunnel: TunnelKey, esp: EspPath) {
+        if esp.transport() == Transport::Ctcp {
+            let (path, owner) = (esp.path(), self.installer.owner_of_connection(esp.path()));
+            self.installer.command(owner, Command::EndConnection { path, tunnel });
         }
     }
 

@@ -5,6 +5,7 @@ use super::inner::Inner;
 use super::node::Node;
 use super::peer::Peer;
 use super::role::Role;
+use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{
     Command, EspPath, Following, IkeFraming, Lane, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
@@ -77,7 +78,7 @@ impl Tunnel {
         let outer_mtu = node.config.sizes.path_mtu;
         let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports };
         node.installer.command(key.worker, Command::AddTunnel(spec));
-        node.keep_connection(path);
+        node.keep_connection(key, path);
         Self {
             session,
             key,
@@ -99,14 +100,14 @@ impl Tunnel {
         tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
             transport = %path.transport(), by = "ESP", "peer moved");
         node.counters.moves_by_esp += 1;
-        node.keep_connection(path);
+        node.keep_connection(key, path);
         if (path.transport(), peer.framing) == (Transport::NatT, IkeFraming::NonEspMarker) {
             peer.path = path.path();
         }
     }
 
     /// Everything goes: no route before no tunnel, so that nobody is sent into the void for long.
-    pub(crate) fn take_down(self, node: &mut Node) -> Traffic {
+    pub(crate) fn take_down(self, node: &mut Node, fate: LeaseFate) -> Traffic {
         let total = self.traffic();
         for network in self.inner.routes() {
             node.installer.unroute(&network, self.key);
@@ -115,9 +116,12 @@ impl Tunnel {
             node.installer.let_out(address);
         }
         node.installer.command(self.key.worker, Command::DropTunnel { tunnel: self.key });
-        match self.inner {
-            Inner::Lent(lease) => node.leases.give_back(self.session, lease),
-            Inner::Given { .. } => {}
+        match (self.inner, fate) {
+            (Inner::Lent(lease), LeaseFate::GivenBack) => node.leases.give_back(self.session, lease),
+            (Inner::Lent(lease), LeaseFate::Held { known_by, until }) => {
+                node.leases.hold(self.session, known_by, lease, until);
+            }
+            (Inner::Given { .. }, LeaseFate::GivenBack | LeaseFate::Held { .. }) => {}
         }
         total
     }
@@ -363,6 +367,14 @@ impl Tunnel {
         self.gone += child.traffic();
         node.installer.command(self.key.worker, Command::DropInbound { spi: child.spi_in });
     }
+}
+
+/// What becomes of a session's addresses.
+pub(crate) enum LeaseFate {
+    /// Whoever comes next may have them.
+    GivenBack,
+    /// They wait for whoever is known by this.
+    Held { known_by: Id, until: Instant },
 }
 
 /// What a child SA was before it ended.

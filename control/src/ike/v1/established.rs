@@ -51,6 +51,8 @@ pub(crate) struct Established {
     /// What each ESP SA was made of, by our SPI: a rekey offers just that.
     pub(super) agreed: BTreeMap<Spi, Agreed>,
     pub(super) dpd: Dpd,
+    /// Since when its cTCP connection is thought to bring nothing.
+    pub(super) suspected: Option<Instant>,
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) push_at: Option<Instant>,
@@ -149,6 +151,7 @@ impl Established {
             unheard: Vec::new(),
             agreed: BTreeMap::new(),
             dpd: Dpd::new(node),
+            suspected: None,
             books: Books::default(),
             push_at: None,
             called: None,

@@ -35,6 +35,7 @@ pub(super) fn grant(
     let want = Want { v4: own.map_or(want.v4, Ask::Rather), ..want };
     let Peer { id, worker: before, .. } = session.peer;
     let known_by = lease_identity(session);
+    node.leases.release(now);
     let lease = node.leases.take(&pools, id, &known_by, want, before).map_err(|empty| {
         tracing::warn!(cause = Cause::PoolEmpty.name(), identity = %session.peer.identity, %empty,
             "no inner address: {}", Cause::PoolEmpty.sentence());
@@ -109,7 +110,7 @@ pub(super) fn encapsulation(session: &Established) -> Encapsulation {
 
 /// Whose lease it is, so that the same user in the same group gets the same address again. No IKEv2 identity looks
 /// like that.
-fn lease_identity(session: &Established) -> Id {
+pub(super) fn lease_identity(session: &Established) -> Id {
     let bytes = [&session.group.bytes[..], &[0], &session.peer.identity.bytes].concat();
     Id { kind: IdKind::KeyId, bytes }
 }

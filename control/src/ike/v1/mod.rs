@@ -55,6 +55,7 @@ mod rekey;
 mod repeated;
 mod respond;
 mod signature;
+mod stalling;
 pub mod suite;
 mod take_over;
 mod time;

@@ -7,7 +7,7 @@ use super::other_ike::Others;
 use super::shape::notify;
 use super::{create_child, dpd, informational};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Farewell, Node, Peer, Retry, Traffic, Tunnel, keepalive};
+use crate::ike::service::{Behind, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, keepalive};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
@@ -364,7 +364,7 @@ impl Established {
         let before =
             std::mem::replace(&mut self.service, Service::Childless { since: now, traffic: Traffic::default() });
         let traffic = match before {
-            Service::Tunnel(tunnel) => tunnel.take_down(node),
+            Service::Tunnel(tunnel) => tunnel.take_down(node, LeaseFate::GivenBack),
             Service::Childless { traffic, .. } => traffic,
         };
         self.service = Service::Childless { since: now, traffic };

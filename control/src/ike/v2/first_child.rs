@@ -12,7 +12,7 @@ use super::shape::notify;
 use crate::config::checked::Connection;
 use crate::ike::narrow::{Shown, narrow, selector_of_address, selector_of_net};
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
-use crate::ike::service::{Child, ChildParts, Inner, Node, Role, Tunnel, addresses};
+use crate::ike::service::{Child, ChildParts, Inner, LeaseFate, Node, Role, Tunnel, addresses};
 use crate::ike::wire::{NotifyKind, Payload};
 use crate::lease::{Lease, Want};
 use crate::session::Cause;
@@ -67,6 +67,7 @@ pub(super) fn grant(
         return Err(ChildRefused::new(Cause::NoAddressAsked, NotifyKind::FailedCpRequired, offered, wanted));
     }
     let best = node.installer.least_loaded();
+    node.leases.release(now);
     let lease = node.leases.take(&connection.pools, half.id, proven.identity, want, best).map_err(|empty| {
         ChildRefused::new(Cause::PoolEmpty, NotifyKind::InternalAddressFailure, format!("{want:?}"), empty.to_string())
     })?;
@@ -110,7 +111,7 @@ pub(super) fn grant(
         Ok(child) => tunnel.children.push(child),
         Err(bad_length) => {
             node.installer.give_back_spi(spi_in);
-            tunnel.take_down(node);
+            tunnel.take_down(node, LeaseFate::GivenBack);
             let wanted = bad_length.to_string();
             return Err(ChildRefused::new(Cause::NoChildProposal, NotifyKind::NoProposalChosen, String::new(), wanted));
         }

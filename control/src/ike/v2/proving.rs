@@ -20,7 +20,7 @@ use crate::ike::keys::{AuthInput, psk_auth};
 use crate::ike::narrow::{narrow, selector_of_net};
 use crate::ike::propose::{ChildExchange, choose_esp, offer_esp};
 use crate::ike::service::{
-    Call, CallFailed, Child, ChildParts, Contact, Held, Inner, Nat, Node, Origin, Peer, Retry, Role, Tunnel,
+    Call, CallFailed, Child, ChildParts, Contact, Held, Inner, LeaseFate, Nat, Node, Origin, Peer, Retry, Role, Tunnel,
 };
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
@@ -300,7 +300,7 @@ impl Proving {
         match Child::install(now, node, parts, &keys) {
             Ok(child) => tunnel.children.push(child),
             Err(bad) => {
-                tunnel.take_down(node);
+                tunnel.take_down(node, LeaseFate::GivenBack);
                 return Err(CallFailed::new(Cause::NoChildProposal, bad));
             }
         }

@@ -9,16 +9,19 @@
 //! ```
 //! A client's begins as `dial` has it.
 
+mod beginning;
 mod dial;
+mod survey;
 
 use self::dial::Dials;
-use super::cookie::{Cookies, SynOptions};
-use super::flow::{Arrived, Ended, Flow, Limits, header};
-use super::frame::{Frame, begins_ike};
+use super::cookie::Cookies;
+use super::flow::{Arrived, Ended, Limits};
+use super::frame::Frame;
 use super::receive::Mode;
 use super::slot::{Key, Slot, UNPROVEN};
+use super::stall::Stalling;
 use super::trailer::{Inside, TRAILER_LEN, trailer};
-use crate::contract::Path;
+use crate::contract::{FlowReport, Path, TunnelKey, WorkerId};
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
@@ -47,6 +50,8 @@ pub struct CtcpConfig {
     pub unproven_per_source: usize,
     /// Octets that all flows may hold for others.
     pub memory: usize,
+    /// So long a peer's data may fail to come before control is told, if it ever is.
+    pub stall_after: Option<Duration>,
 }
 
 impl CtcpConfig {
@@ -59,6 +64,7 @@ impl CtcpConfig {
         unproven: 1024,
         unproven_per_source: 64,
         memory: 256 * 1024 * 1024,
+        stall_after: Some(Duration::from_secs(10)),
     };
 }
 
@@ -95,6 +101,7 @@ const RESETS: u32 = 100;
 
 /// All connections of one worker.
 pub struct Carrier {
+    worker: WorkerId,
     config: CtcpConfig,
     cookies: Cookies,
     dials: Dials,
@@ -109,14 +116,19 @@ pub struct Carrier {
     memory: usize,
     resets: u32,
     resets_since: Instant,
+    /// The next flow's.
+    number: u64,
+    /// To be told to control.
+    stalls: Vec<(Stalling, FlowReport)>,
 }
 
 impl Carrier {
-    /// No connection yet. `secret` keys cookies and tables.
-    pub fn new(config: CtcpConfig, secret: [u8; 24]) -> Self {
+    /// This worker's; no connection yet. `secret` keys cookies and tables.
+    pub fn new(worker: WorkerId, config: CtcpConfig, secret: [u8; 24]) -> Self {
         let [cookie, table] = [&secret[..16], &secret[16..]];
         let hasher = FixedState::with_seed(u64::from_be_bytes(table.try_into().unwrap_or_default()));
         Self {
+            worker,
             config,
             cookies: Cookies::new(cookie.try_into().unwrap_or_default()),
             dials: Dials::default(),
@@ -130,6 +142,8 @@ impl Carrier {
             memory: 0,
             resets: 0,
             resets_since: Instant::ZERO,
+            number: 0,
+            stalls: Vec::new(),
         }
     }
 
@@ -175,10 +189,13 @@ impl Carrier {
         Ok(())
     }
 
-    /// The connection is a session's.
-    pub fn vouch(&mut self, path: &Path) {
+    /// The connection is the session's that has this tunnel.
+    pub fn vouch(&mut self, path: &Path, tunnel: TunnelKey) {
         if let Some(index) = self.by_path.get(&Key::of(path)).copied() {
             self.prove(index);
+            if let Some(slot) = self.slot(index) {
+                slot.tunnel = Some(tunnel);
+            }
         }
     }
 
@@ -232,30 +249,6 @@ impl Carrier {
         self.memory
     }
 
-    /// Nothing is remembered: the answer's number is a cookie. A connection that is there already stays: whoever has forgotten it
-    /// comes back with the cookie, and only its owner can.
-    fn syn(&mut self, now: Instant, path: &Path, syn: &TcpHeader, outlet: &mut impl Outlet) -> Taken {
-        if syn.flags != TcpFlags::SYN {
-            return Taken::Nothing(DropReason::Malformed);
-        }
-        let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
-        let ours = self.cookies.bake(now, path, options);
-        let answer = header(path, ours, syn.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
-        outlet.segment(path, &answer, [&[], &[]]);
-        Taken::Nothing(DropReason::Handshake)
-    }
-
-    /// Whether this answers a SYN of ours that is not the one of the connection there.
-    fn is_another_incarnation(&self, now: Instant, index: u32, path: &Path, segment: &TcpHeader) -> bool {
-        let Some(Some(slot)) = self.slots.get(index as usize) else { return true };
-        !slot.flow.believes(segment.ack) && self.answered(now, path, segment).is_some()
-    }
-
-    /// What the SYN had that we have answered with the number before this one.
-    fn answered(&self, now: Instant, path: &Path, segment: &TcpHeader) -> Option<SynOptions> {
-        self.cookies.is_ours(now, path, segment.ack.minus_one())
-    }
-
     /// A segment of a connection that is here.
     fn carry(
         &mut self,
@@ -287,70 +280,6 @@ impl Carrier {
         taken
     }
 
-    /// A segment of no connection. Only an IKE message, whole or its beginning, that answers our SYN makes one.
-    fn stranger(
-        &mut self,
-        now: Instant,
-        path: &Path,
-        segment: &TcpHeader,
-        payload: &[u8],
-        outlet: &mut impl Outlet,
-    ) -> Taken {
-        if let Some(reason) = self.dial_refused(path, segment) {
-            return Taken::Nothing(reason);
-        }
-        let ends = segment.flags.has(TcpFlags::RST) || segment.flags.has(TcpFlags::FIN);
-        let ours = self.config.part == Part::Answers;
-        let cookie = if ends || !ours { None } else { self.answered(now, path, segment) };
-        let Some(options) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
-        // The third of the handshake, or data that begins somewhere else: the cookie stays good.
-        if !begins_ike(payload) {
-            return Taken::Nothing(DropReason::Handshake);
-        }
-        let source = Source::of(path.peer.ip());
-        let from_there = self.unproven.get(&source).copied().unwrap_or_default();
-        let config = self.config;
-        if self.by_path.len() >= config.flows
-            || self.unproven_in_all >= config.unproven
-            || from_there >= config.unproven_per_source
-            || self.memory >= config.memory
-        {
-            return Taken::Nothing(DropReason::TooManyConnections);
-        }
-        if let Some(older) = self.by_path.get(&Key::of(path)).copied() {
-            self.forget(older);
-        }
-        let flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
-        *self.unproven.entry(source).or_default() += 1;
-        self.unproven_in_all += 1;
-        let index = self.place(Slot::new(now, path, flow));
-        self.carry(now, index, path, segment, payload, outlet)
-    }
-
-    /// RFC 9293 section 3.5.2: where the sender expects it. As long as what came, and not too often.
-    fn refuse(
-        &mut self,
-        now: Instant,
-        path: &Path,
-        segment: &TcpHeader,
-        payload: &[u8],
-        outlet: &mut impl Outlet,
-    ) -> Taken {
-        if segment.flags.has(TcpFlags::RST) || !segment.flags.has(TcpFlags::ACK) {
-            return Taken::Nothing(DropReason::NoConnection);
-        }
-        if now.since(self.resets_since) >= Duration::from_secs(1) {
-            (self.resets, self.resets_since) = (0, now);
-        }
-        if self.resets < RESETS {
-            self.resets += 1;
-            let flags = TcpFlags::RST.with(TcpFlags::ACK);
-            let end = segment.seq.plus(payload.len() + usize::from(segment.flags.has(TcpFlags::FIN)));
-            outlet.segment(path, &header(path, segment.ack, end, flags), [&[], &[]]);
-        }
-        Taken::Nothing(DropReason::NoConnection)
-    }
-
     /// A flow has its say, or has been here for too long.
     fn visit(&mut self, now: Instant, index: u32, outlet: &mut impl Outlet) {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
@@ -360,9 +289,11 @@ impl Carrier {
             return self.end(now, &path, outlet);
         }
         slot.flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
+        let stalling_due = self.look_for_stall(now, index);
+        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         self.memory = self.memory - slot.memory + slot.remember();
         // Whatever it has still to say has time until the next turn.
-        let due = slot.due().max(Instant::from_nanos(now.as_nanos() + 1));
+        let due = slot.due(stalling_due).max(Instant::from_nanos(now.as_nanos() + 1));
         self.wake(due, index);
     }
 
@@ -370,7 +301,9 @@ impl Carrier {
         self.slots.get_mut(index as usize)?.as_deref_mut()
     }
 
-    fn place(&mut self, slot: Slot) -> u32 {
+    fn place(&mut self, mut slot: Slot) -> u32 {
+        slot.number = self.number;
+        self.number += 1;
         let (path, slot) = (slot.path, Some(Box::new(slot)));
         let index = match self.free.pop() {
             Some(index) => {
@@ -413,12 +346,13 @@ impl Carrier {
     /// After everything that happens to a flow: it has its say in this turn, or when it is due.
     #[inline]
     fn settle(&mut self, now: Instant, index: u32) {
+        let stalling_due = self.look_for_stall(now, index);
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         self.memory = self.memory - slot.memory + slot.remember();
         if slot.urgent {
             return;
         }
-        match slot.due() {
+        match slot.due(stalling_due) {
             due if due > now => self.wake(due, index),
             _ => {
                 slot.urgent = true;

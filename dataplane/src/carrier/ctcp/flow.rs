@@ -1,12 +1,14 @@
 //! One connection with a peer, from its first frame on.
 
 use super::cookie::SynOptions;
+use super::esp_order::{Begins, EspOrder, Gap};
 use super::frame::{Frame, whole};
 use super::receive::{Due, Mode, Receive};
 use super::send::{Alone, Full, Send};
+use super::stall::{StallWatch, Stalling};
 use super::stream::Stream;
 use super::trailer::Inside;
-use crate::contract::Path;
+use crate::contract::{DownEvidence, Evidence, Path, UpEvidence};
 use crate::time::Instant;
 use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
 use std::time::Duration;
@@ -15,8 +17,6 @@ use std::time::Duration;
 pub(super) const WINDOW: u16 = u16::MAX;
 /// A segment that begins further from what has come than this is not of this stream, or somebody guesses.
 const PLAUSIBLE: i32 = 1 << 20;
-/// So long without data from a peer that says it has sent some: what it has sent does not arrive any more.
-const STALLED: Duration = Duration::from_secs(3);
 
 /// What both directions of a flow may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,13 @@ pub enum Arrived {
     Over(Ended),
 }
 
+/// Whether a segment shows that its sender sees what we send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Given,
+    Lacking,
+}
+
 /// How the peer, or somebody on the way, ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -67,9 +74,10 @@ pub struct Flow {
     receive: Receive,
     send: Send,
     stream: Stream,
-    /// When the peer's data came last,
-    data_at: Instant,
-    /// and anything of the peer's at all.
+    esp: EspOrder,
+    stall: StallWatch,
+    counted: Counted,
+    /// When anything of the peer's came last.
     heard_at: Instant,
     /// When we sent last.
     sent_at: Instant,
@@ -77,9 +85,20 @@ pub struct Flow {
     due: Due,
 }
 
+/// What neither direction counts.
+#[derive(Debug, Default)]
+struct Counted {
+    segments: u64,
+    octets: u64,
+    pieces: u64,
+    keepalives: u64,
+    holes_in_esp: u64,
+    holes_not_in_esp: u64,
+}
+
 impl Flow {
     /// Our next octet is `ours`, the peer's is `theirs`.
-    pub const fn new(now: Instant, mode: Mode, options: SynOptions, ours: Seq, theirs: Seq, limits: Limits) -> Self {
+    pub fn new(now: Instant, mode: Mode, options: SynOptions, ours: Seq, theirs: Seq, limits: Limits) -> Self {
         Self {
             mode,
             options,
@@ -87,7 +106,9 @@ impl Flow {
             receive: Receive::new(mode, theirs),
             send: Send::new(now, mode, ours, limits.ring),
             stream: Stream::new(theirs),
-            data_at: now,
+            esp: EspOrder::default(),
+            stall: StallWatch::new(now, ours),
+            counted: Counted::default(),
             heard_at: now,
             sent_at: now,
             due: Due::Later,
@@ -104,7 +125,8 @@ impl Flow {
         let plausible = header.seq.distance(self.receive.highest()).abs() < PLAUSIBLE
             && header.flags.has(TcpFlags::ACK)
             && self.send.believes(header.ack);
-        if !plausible {
+        let proves = payload.is_empty() && self.proves(header);
+        if !plausible && !proves {
             return frame.map_or(Arrived::Elsewhere, Arrived::Unbelieved);
         }
         self.heard_at = now;
@@ -114,15 +136,21 @@ impl Flow {
             return Arrived::Over(Ended::Finished);
         }
         if payload.is_empty() {
-            self.receive.promise(header.seq);
+            self.alone(now, header.seq, if proves { Proof::Given } else { Proof::Lacking });
             return Arrived::Nothing;
         }
         self.take(now, header.seq, payload, frame)
     }
 
     /// All frames that pieces have completed.
-    pub fn frames(&mut self, deliver: impl FnMut(Inside, &[u8])) {
-        self.stream.frames(deliver);
+    pub fn frames(&mut self, mut deliver: impl FnMut(Inside, &[u8])) {
+        let Self { stream, esp, .. } = self;
+        stream.frames(|inside, octets| {
+            if inside == Inside::Esp {
+                esp.take(octets, Begins::Here);
+            }
+            deliver(inside, octets);
+        });
     }
 
     /// A segment that says what has come, and nothing else.
@@ -139,6 +167,7 @@ impl Flow {
     /// That segment's payload, now that it is on its way.
     pub fn dressed(&mut self, now: Instant, payload: &[u8]) {
         self.send.sent(now, payload);
+        self.stall.sent(self.send.next());
     }
 
     /// What there is to say without data: an acknowledgment, and what is to be sent again. `say` gets each segment's header
@@ -180,10 +209,59 @@ impl Flow {
         self.header(now, path, self.send.next(), TcpFlags::RST.with(TcpFlags::ACK))
     }
 
-    /// Octets that the peer has sent and that no longer arrive: nothing that we can do will bring them, or what is behind them.
-    pub fn stalled(&self, now: Instant) -> Option<usize> {
-        let missing = self.receive.promised();
-        (missing > 0 && now.since(self.data_at) >= STALLED && self.heard_at > self.data_at).then_some(missing)
+    /// What is to be told of a stall by now, if it has to last `after`: what the peer sends does not arrive any more, and nothing
+    /// that we can do will bring it, or what is behind it.
+    pub fn stalling(&self, now: Instant, after: Duration) -> Option<Stalling> {
+        self.stall.verdict(now, after)
+    }
+
+    /// When there will be more to tell, that much having been told.
+    pub fn stalling_due(&self, told: Option<Stalling>, after: Duration) -> Option<Instant> {
+        self.stall.due(told, after)
+    }
+
+    /// All that was counted.
+    pub fn evidence(&self, now: Instant) -> Evidence {
+        let (receive, sent, counted) = (&self.receive, &self.send.counted, &self.counted);
+        let (ring, ring_most) = self.send.kept();
+        let least_rtt = self.send.least_rtt();
+        Evidence {
+            syn: self.options,
+            up: UpEvidence {
+                segments: counted.segments,
+                octets: counted.octets,
+                pieces: counted.pieces,
+                keepalives: counted.keepalives,
+                holes: receive.holes,
+                holes_in_esp: counted.holes_in_esp,
+                holes_not_in_esp: counted.holes_not_in_esp,
+                overtaken: receive.overtaken,
+                refilled: receive.refilled,
+                passed_over: receive.unfilled,
+                missing: receive.missing,
+                repeated: receive.repeated,
+                esp: self.esp.seen,
+                esp_missing: self.esp.missing,
+                esp_late: self.esp.late,
+                esp_again: self.esp.again,
+            },
+            down: DownEvidence {
+                segments: sent.segments,
+                octets: sent.octets,
+                resent: sent.resent,
+                repairs: sent.repairs,
+                helped: sent.helped,
+                duplicates: sent.duplicates,
+                rewinds: sent.rewinds,
+                plateaus: sent.plateaus,
+                rtt: least_rtt.map(|_| self.send.rtt()),
+                least_rtt,
+                in_flight: self.send.in_flight(),
+                ring,
+                ring_most,
+            },
+            stall: self.stall.stall(now, receive.highest()),
+        }
     }
 
     /// Whether a peer that is where we think it is could say `acknowledgment`.
@@ -201,14 +279,62 @@ impl Flow {
         self.send.memory() + self.stream.held()
     }
 
+    /// Whether a segment without data can only come from somebody who sees what we send.
+    fn proves(&self, header: &TcpHeader) -> bool {
+        let ahead = header.seq.distance(self.receive.highest());
+        ahead > 0 && header.flags == TcpFlags::ACK && self.send.believes(header.ack) && self.has_end(header.ack)
+    }
+
+    fn has_end(&self, ack: Seq) -> bool {
+        self.stall.has_end(ack) || self.send.has_end(ack)
+    }
+
+    /// A segment without data.
+    fn alone(&mut self, now: Instant, seq: Seq, proof: Proof) {
+        self.counted.keepalives += 1;
+        let highest = self.receive.highest();
+        match proof {
+            Proof::Given => self.stall.alone(now, seq, highest, self.receive.unsaid()),
+            Proof::Lacking if !seq.is_after(highest) => self.stall.refuted(),
+            Proof::Lacking => {}
+        }
+    }
+
+    /// What a segment with data says of the path.
+    fn note(&mut self, seq: Seq, holes: u64, payload: &[u8], frame: Option<&Frame>) {
+        self.counted.segments += 1;
+        self.counted.octets += payload.len() as u64;
+        let Some(frame) = frame else {
+            self.counted.pieces += 1;
+            return;
+        };
+        if frame.inside == Inside::Ike {
+            return;
+        }
+        let begins = match self.mode == Mode::Stateless || self.stream.begins(seq) {
+            true => Begins::Here,
+            false => Begins::Perhaps,
+        };
+        match (self.esp.take(&payload[frame.at.clone()], begins), self.receive.holes > holes) {
+            (Gap::Some, true) => self.counted.holes_in_esp += 1,
+            (Gap::None, true) => self.counted.holes_not_in_esp += 1,
+            (Gap::Some | Gap::None, false) | (Gap::Unknown, _) => {}
+        }
+    }
+
     fn take(&mut self, now: Instant, seq: Seq, payload: &[u8], frame: Option<Frame>) -> Arrived {
-        self.data_at = now;
-        if self.options == SynOptions::Some || self.receive.refilled > 0 {
+        self.stall.data(now);
+        if self.options == SynOptions::Some || self.receive.is_filled() {
             self.receive.fills(self.send.rtt());
         }
+        if let Some(least) = self.send.least_rtt() {
+            self.receive.measured(least);
+        }
+        let holes = self.receive.holes;
         if self.receive.data(now, seq, payload.len()) == Due::Now {
             self.due = Due::Now;
         }
+        self.note(seq, holes, payload, frame.as_ref());
         let arrived = match frame {
             Some(frame) => {
                 // The end of a longer one looks like a whole frame, too. Where that is possible it is taken as both: of the

@@ -19,10 +19,15 @@
 //! | `carrier` | all connections of a worker |
 //! | `carrier/dial` | those that we begin |
 //! | `flow` | both directions of one connection |
+//! | `stall` | whether the peer sends what no longer arrives |
+//! | `esp_order` | whether ESP's numbers have the stream's gaps |
+//! | `diagnosis` | what all of that says of peer and path |
 //! | `cookie` | that whoever answers our SYN is where it says to be |
 
 mod carrier;
 mod cookie;
+mod diagnosis;
+mod esp_order;
 mod flow;
 mod frame;
 mod receive;
@@ -30,16 +35,19 @@ mod ring;
 mod seen;
 mod send;
 mod slot;
+mod stall;
 mod stream;
 mod trailer;
 
 pub use carrier::{Carrier, CtcpConfig, Outlet, Part, Taken};
 pub use cookie::{Cookies, SynOptions};
+pub use diagnosis::diagnose;
 pub use flow::{Arrived, Ended, Flow, Limits};
 pub use frame::{Frame, ike_in_udp, whole};
 pub use receive::{Due, Mode, Receive};
 pub use ring::Ring;
 pub use seen::{Novelty, Seen};
 pub use send::{Acknowledged, Alone, Full, Send};
+pub use stall::Stalling;
 pub use stream::Stream;
 pub use trailer::{Inside, TRAILER_LEN, trailer};

@@ -24,6 +24,9 @@ const OWED_OCTETS: usize = 16 * 1024;
 /// or so long after the first of them.
 const OWED_TIME: Duration = Duration::from_millis(40);
 
+/// Until something is measured: less than any way there and back that loses packets.
+const OVERTAKING: Duration = Duration::from_millis(2);
+
 /// How a flow is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -66,9 +69,13 @@ pub struct Receive {
     owed_since: Option<Instant>,
     hole_since: Option<Instant>,
     grace: Duration,
-    /// Where the peer says that it is, if that is further than what has come.
-    promised: Seq,
-    /// Holes that were filled.
+    /// Whatever fills a hole sooner was on its way before anybody was told of it.
+    overtaking: Duration,
+    /// Holes that opened.
+    pub(super) holes: u64,
+    /// Holes that were filled by octets that had only been overtaken,
+    pub(super) overtaken: u64,
+    /// and by octets that came again.
     pub(super) refilled: u64,
     /// Holes that were passed over,
     pub(super) unfilled: u64,
@@ -89,7 +96,9 @@ impl Receive {
             owed_since: None,
             hole_since: None,
             grace: GRACE,
-            promised: start,
+            overtaking: OVERTAKING,
+            holes: 0,
+            overtaken: 0,
             refilled: 0,
             unfilled: 0,
             missing: 0,
@@ -97,9 +106,19 @@ impl Receive {
         }
     }
 
+    /// The least way there and back is this long.
+    pub(super) fn measured(&mut self, least_rtt: Duration) {
+        self.overtaking = least_rtt / 2;
+    }
+
     /// The peer is known to fill holes; the way there and back takes this long.
     pub(super) fn fills(&mut self, rtt: Duration) {
         self.grace = (3 * rtt).clamp(GRACE, MOST_GRACE);
+    }
+
+    /// Whether holes are filled at all, one way or the other.
+    pub(super) const fn is_filled(&self) -> bool {
+        self.refilled + self.overtaken > 0
     }
 
     /// Everything before this has come or was passed over.
@@ -112,9 +131,9 @@ impl Receive {
         self.seen.highest()
     }
 
-    /// Octets that the peer says it has sent, behind all that has come.
-    pub fn promised(&self) -> usize {
-        self.promised.octets_since(self.highest())
+    /// Octets that have come and that we have not said to have.
+    pub fn unsaid(&self) -> usize {
+        self.highest().octets_since(self.said)
     }
 
     /// `len` octets from `seq` on have come.
@@ -125,11 +144,14 @@ impl Receive {
             self.repeated += len as u64;
         }
         match (had_hole, self.seen.has_hole()) {
-            (true, false) => {
-                self.refilled += 1;
-                self.hole_since = None;
+            (true, false) => match self.hole_since.take() {
+                Some(since) if now.since(since) < self.overtaking => self.overtaken += 1,
+                Some(_) | None => self.refilled += 1,
+            },
+            (false, true) => {
+                self.hole_since = Some(now);
+                self.holes += 1;
             }
-            (false, true) => self.hole_since = Some(now),
             (true, true) | (false, false) => {}
         }
         if self.seen.has_hole() && !self.waits(now) {
@@ -147,11 +169,6 @@ impl Receive {
             true => Due::Now,
             false => Due::Later,
         }
-    }
-
-    /// A segment without data says where the peer is: before `seq`, there is something that has not come.
-    pub fn promise(&mut self, seq: Seq) {
-        self.promised = self.promised.later(seq);
     }
 
     /// What we say now; it is said.
@@ -191,7 +208,7 @@ impl Receive {
 
     /// Whether the first hole may still be filled.
     fn waits(&self, now: Instant) -> bool {
-        let hopeless = self.refilled == 0 && self.unfilled >= u64::from(HOPELESS);
+        let hopeless = !self.is_filled() && self.unfilled >= u64::from(HOPELESS);
         self.mode == Mode::Adaptive
             && !hopeless
             && self.seen.beyond() < GRACE_OCTETS
@@ -301,12 +318,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_peer_says_it_has_sent_is_known_to_be_missing() {
+    fn what_was_overtaken_fills_a_hole_before_anybody_can_have_heard_of_it() {
         let mut receive = Receive::new(Mode::Adaptive, START);
-        receive.data(at(0), START, 100);
-        receive.promise(START.plus(100));
-        assert_eq!(receive.promised(), 0);
-        receive.promise(START.plus(5100));
-        assert_eq!(receive.promised(), 5000);
+        receive.measured(Duration::from_millis(30));
+        for (hole, millis) in [(0, 14), (1, 15)] {
+            let from = START.plus(200 * hole);
+            receive.data(at(100 * hole as u64), from.plus(100), 100);
+            receive.data(at(100 * hole as u64 + millis), from, 100);
+        }
+        assert_eq!((receive.holes, receive.overtaken, receive.refilled), (2, 1, 1));
     }
 }

@@ -56,6 +56,11 @@ impl Ring {
         self.held
     }
 
+    /// Octets that may be held.
+    pub const fn most(&self) -> usize {
+        self.most
+    }
+
     /// Octets of memory.
     pub fn memory(&self) -> usize {
         self.octets.capacity() + self.segments.capacity() * size_of::<u16>()

@@ -24,6 +24,13 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 const FLOWING: Duration = Duration::from_millis(200);
 /// So many probes of one segment while the peer is silent; then it is left alone.
 const MOST_PROBES: u32 = 6;
+/// An acknowledgment that stands with so many segments behind the first that is missing waits for that one: a peer that does not wait
+/// has one of the others.
+const BEHIND: usize = 3;
+/// So long an acknowledgment stands before it is counted as standing still,
+const STANDS: Duration = Duration::from_secs(1);
+/// with so little room left in a window.
+const LEAST_PLATEAU: usize = 1500;
 /// Before the first of them.
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 
@@ -66,10 +73,30 @@ pub struct Send {
     /// When what is missing was sent again.
     repaired: Option<Instant>,
     probes: u32,
-    pub(super) repeated: u64,
+    /// The acknowledgment stood here, with segments behind what was missing, when that was sent again.
+    waits_behind: Option<Seq>,
+    /// It stands here, a window behind what was sent, and that is counted.
+    plateau: Option<Seq>,
+    measured: Option<Duration>,
+    pub(super) counted: Counted,
+}
+
+/// What a direction has gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) segments: u64,
+    pub(super) octets: u64,
+    pub(super) resent: u64,
     pub(super) repairs: u64,
+    pub(super) helped: u64,
     pub(super) rewinds: u64,
-    pub(super) duplicates_seen: u64,
+    pub(super) plateaus: u64,
+    pub(super) duplicates: u64,
+}
+
+impl Counted {
+    const NOTHING: Self =
+        Self { segments: 0, octets: 0, resent: 0, repairs: 0, helped: 0, rewinds: 0, plateaus: 0, duplicates: 0 };
 }
 
 impl Send {
@@ -92,10 +119,10 @@ impl Send {
             timing: None,
             repaired: None,
             probes: 0,
-            repeated: 0,
-            repairs: 0,
-            rewinds: 0,
-            duplicates_seen: 0,
+            waits_behind: None,
+            plateau: None,
+            measured: None,
+            counted: Counted::NOTHING,
         }
     }
 
@@ -117,6 +144,21 @@ impl Send {
     /// The way there and back, as far as it is known.
     pub const fn rtt(&self) -> Duration {
         self.rtt
+    }
+
+    /// The least way there and back that was measured.
+    pub(super) const fn least_rtt(&self) -> Option<Duration> {
+        self.measured
+    }
+
+    /// Octets that are kept, and how many may be.
+    pub(super) const fn kept(&self) -> (usize, usize) {
+        (self.ring.held(), self.ring.most())
+    }
+
+    /// Whether a segment that is kept ends here, or the furthest that there ever was.
+    pub(super) fn has_end(&self, at: Seq) -> bool {
+        at == self.furthest || self.ring.from(self.ring.start()).any(|sent| sent.seq.plus(sent.len()) == at)
     }
 
     /// Octets of memory.
@@ -141,7 +183,7 @@ impl Send {
             self.next = self.acknowledged;
             self.ring.restart(self.acknowledged);
             self.timing = None;
-            self.rewinds += 1;
+            self.counted.rewinds += 1;
         }
         let seq = self.next;
         if self.in_flight() == 0 {
@@ -157,6 +199,8 @@ impl Send {
             self.ring.push(self.next, segment);
         }
         self.next = self.next.plus(segment.len());
+        self.counted.segments += 1;
+        self.counted.octets += segment.len() as u64;
         self.furthest = self.furthest.later(self.next);
         self.timing.get_or_insert((self.next, now));
     }
@@ -172,21 +216,31 @@ impl Send {
             self.next = self.next.later(seq);
             self.ring.acknowledged(seq);
             (self.duplicates, self.probes, self.moved) = (0, 0, now);
+            if self.waits_behind.take().is_some() {
+                self.counted.helped += 1;
+            }
             if let Some((until, since)) = self.timing
                 && !until.is_after(seq)
             {
                 // What was sent again says nothing of the time that it took (RFC 6298 section 3).
                 if self.repaired.is_none_or(|repaired| since > repaired) {
-                    self.rtt = (7 * self.rtt + now.since(since)) / 8;
+                    let measured = now.since(since);
+                    self.rtt = (7 * self.rtt + measured) / 8;
+                    self.measured = Some(self.measured.map_or(measured, |least| least.min(measured)));
                 }
                 self.timing = None;
             }
             return Acknowledged::More;
         }
+        let stands = seq == self.acknowledged && now.since(self.moved) >= STANDS;
+        if stands && self.in_flight() + LEAST_PLATEAU > WINDOW && self.plateau != Some(seq) {
+            self.plateau = Some(seq);
+            self.counted.plateaus += 1;
+        }
         match alone {
             Alone::Yes if seq == self.acknowledged && self.in_flight() > 0 => {
                 self.duplicates += 1;
-                self.duplicates_seen += 1;
+                self.counted.duplicates += 1;
                 Acknowledged::Again
             }
             Alone::Yes | Alone::No => Acknowledged::Nothing,
@@ -211,10 +265,13 @@ impl Send {
         if count > 0 {
             self.repaired = Some(now);
             self.duplicates = 0;
-            self.repairs += 1;
+            self.counted.repairs += 1;
+            if self.ring.from(self.acknowledged).nth(BEHIND).is_some() {
+                self.waits_behind = Some(self.acknowledged);
+            }
         }
-        let repeated = &mut self.repeated;
-        self.ring.from(self.acknowledged).take(count).inspect(|_| *repeated += 1)
+        let resent = &mut self.counted.resent;
+        self.ring.from(self.acknowledged).take(count).inspect(|_| *resent += 1)
     }
 
     fn repairs_due(&mut self, now: Instant) -> usize {
@@ -250,128 +307,4 @@ pub enum Alone {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Seq = Seq::new(u32::MAX - 50_000);
-
-    fn at(millis: u64) -> Instant {
-        Instant::ZERO + Duration::from_secs(1) + Duration::from_millis(millis)
-    }
-
-    fn adaptive() -> Send {
-        Send::new(at(0), Mode::Adaptive, START, 1 << 18)
-    }
-
-    fn send(send: &mut Send, now: Instant, len: usize) -> Result<Seq, Full> {
-        let seq = send.place(now, len)?;
-        send.sent(now, &vec![7; len]);
-        Ok(seq)
-    }
-
-    fn repaired(send: &mut Send, now: Instant) -> Vec<u32> {
-        send.repair(now).map(|sent| sent.seq.octets_since(START) as u32).collect()
-    }
-
-    #[test]
-    fn the_third_duplicate_brings_everything_from_the_hole_on_in_order_and_once() {
-        let mut side = adaptive();
-        (0..5).for_each(|_| {
-            let _ = send(&mut side, at(0), 1000);
-        });
-        side.acknowledgment(at(10), START.plus(1000), Alone::Yes);
-        for duplicate in 1..=3 {
-            assert_eq!(repaired(&mut side, at(10)), [], "before duplicate {duplicate}");
-            assert_eq!(side.acknowledgment(at(10), START.plus(1000), Alone::Yes), Acknowledged::Again);
-        }
-        assert_eq!(repaired(&mut side, at(11)), [1000, 2000, 3000, 4000]);
-        (0..3).for_each(|_| {
-            let _ = side.acknowledgment(at(12), START.plus(1000), Alone::Yes);
-        });
-        assert_eq!(repaired(&mut side, at(12)), [], "it needs time to arrive");
-    }
-
-    #[test]
-    fn an_acknowledgment_that_is_stuck_while_the_peer_is_heard_is_as_good_as_a_duplicate() {
-        let mut side = adaptive();
-        (0..2).for_each(|_| {
-            let _ = send(&mut side, at(0), 1000);
-        });
-        side.acknowledgment(at(5), START, Alone::No);
-        let due = side.deadline().unwrap();
-        assert_eq!(repaired(&mut side, at(5)), []);
-        assert_eq!(repaired(&mut side, due), [0, 1000]);
-    }
-
-    #[test]
-    fn a_silent_peer_gets_six_probes_of_one_segment_and_no_more() {
-        let mut side = adaptive();
-        (0..9).for_each(|_| {
-            let _ = send(&mut side, at(0), 1000);
-        });
-        let mut probes = 0;
-        while let Some(due) = side.deadline() {
-            assert_eq!(repaired(&mut side, due), [0]);
-            probes += 1;
-        }
-        assert_eq!(probes, 6);
-    }
-
-    #[test]
-    fn no_more_than_a_window_is_under_way_while_acknowledgments_flow() {
-        let mut side = adaptive();
-        let sent = (0..100).take_while(|_| send(&mut side, at(0), 1000).is_ok()).count();
-        assert_eq!((sent, side.place(at(0), 1000)), (65, Err(Full::InFlight)));
-        side.acknowledgment(at(10), START.plus(1000), Alone::Yes);
-        assert!(send(&mut side, at(10), 1000).is_ok());
-        assert_eq!((side.in_flight(), side.rewinds), (65_000, 0));
-    }
-
-    #[test]
-    fn where_nobody_acknowledges_it_begins_again_at_what_was_acknowledged() {
-        let mut side = adaptive();
-        (0..65).for_each(|_| {
-            let _ = send(&mut side, at(0), 1000);
-        });
-        assert_eq!(send(&mut side, at(799), 1000), Err(Full::InFlight));
-        assert_eq!(send(&mut side, at(800), 1000), Ok(START));
-        assert_eq!((side.rewinds, side.in_flight()), (1, 1000));
-        // The peer had more of the first time.
-        assert_eq!(side.acknowledgment(at(801), START.plus(65_000), Alone::Yes), Acknowledged::More);
-        assert_eq!(send(&mut side, at(801), 1000), Ok(START.plus(65_000)));
-    }
-
-    #[test]
-    fn an_acknowledgment_of_what_was_never_sent_says_nothing_and_is_not_believed() {
-        let mut side = adaptive();
-        let _ = send(&mut side, at(0), 1000);
-        assert_eq!(side.acknowledgment(at(1), START.plus(1001), Alone::Yes), Acknowledged::Nothing);
-        assert!(!side.believes(START.plus(1001)) && side.believes(START.plus(1000)) && side.believes(START));
-        assert!(side.believes(Seq::new(START.get() - 131_070)) && !side.believes(Seq::new(START.get() - 131_071)));
-        assert_eq!(side.acknowledged(), START);
-    }
-
-    #[test]
-    fn stateless_holds_nothing_and_repeats_nothing() {
-        let mut side = Send::new(at(0), Mode::Stateless, START, 1 << 18);
-        for _ in 0..500 {
-            assert!(send(&mut side, at(0), 1000).is_ok());
-        }
-        (0..9).for_each(|_| {
-            let _ = side.acknowledgment(at(1), START, Alone::Yes);
-        });
-        assert_eq!((side.memory(), side.deadline()), (0, None));
-        assert_eq!(repaired(&mut side, at(60_000)), []);
-    }
-
-    #[test]
-    fn the_way_there_and_back_is_measured_but_not_by_what_was_sent_again() {
-        let mut side = adaptive();
-        for round in 0..40 {
-            let now = 100 * round;
-            let _ = send(&mut side, at(now), 100);
-            side.acknowledgment(at(now + 20), side.next(), Alone::Yes);
-        }
-        assert!((20..25).contains(&side.rtt().as_millis()), "{:?}", side.rtt());
-    }
-}
+mod tests;

@@ -1,7 +1,8 @@
 //! One connection among a worker's.
 
 use super::flow::Flow;
-use crate::contract::Path;
+use super::stall::Stalling;
+use crate::contract::{Path, TunnelKey};
 use crate::time::Instant;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -33,8 +34,15 @@ impl Key {
 pub(super) struct Slot {
     pub(super) path: Path,
     pub(super) flow: Flow,
+    /// Counted on this worker.
+    pub(super) number: u64,
+    pub(super) since: Instant,
     /// `None` once somebody has vouched for it.
     pub(super) unproven_since: Option<Instant>,
+    /// Whose session vouched for it last.
+    pub(super) tunnel: Option<TunnelKey>,
+    /// What control was told of its stall.
+    pub(super) told: Option<Stalling>,
     /// The entry in the agenda that counts, if there is one.
     pub(super) wake: Option<Instant>,
     /// Whether it has something to say at once.
@@ -45,7 +53,18 @@ pub(super) struct Slot {
 impl Slot {
     /// Nobody has vouched for it yet.
     pub(super) const fn new(now: Instant, path: &Path, flow: Flow) -> Self {
-        Self { path: *path, flow, unproven_since: Some(now), wake: None, urgent: false, memory: 0 }
+        Self {
+            path: *path,
+            flow,
+            number: 0,
+            since: now,
+            unproven_since: Some(now),
+            tunnel: None,
+            told: None,
+            wake: None,
+            urgent: false,
+            memory: 0,
+        }
     }
 
     /// Octets that it holds for others now.
@@ -55,10 +74,10 @@ impl Slot {
         self.memory
     }
 
-    /// When it has something to say, or nobody will have vouched for it.
+    /// When it has something to say, or nobody will have vouched for it, or there is something to tell of its stall.
     #[inline]
-    pub(super) fn due(&self) -> Instant {
+    pub(super) fn due(&self, stalling: Option<Instant>) -> Instant {
         let expiry = self.unproven_since.map(|since| since + UNPROVEN);
-        expiry.into_iter().fold(self.flow.deadline(), Instant::min)
+        expiry.into_iter().chain(stalling).fold(self.flow.deadline(), Instant::min)
     }
 }

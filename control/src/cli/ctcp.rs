@@ -1,0 +1,192 @@
+//! `aditctl ctcp`: connections as a table, one in all detail, and their end.
+
+use super::client::{self, AskError};
+use super::tables::{finish, table};
+use super::units::{count, octets, time};
+use crate::ctcp::{ClearView, FlowView, LossView};
+use clap::{Args, Subcommand};
+use hyper::Method;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// What is wanted of them.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Ctcp {
+    /// Everything about one: its id, its peer's address, or that with the port
+    flow: Option<String>,
+    #[command(subcommand)]
+    what: Option<Clear>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Clear {
+    /// End connections: their peers are reset, their sessions stay for them to come back to
+    Clear {
+        /// A connection's id, or "all"
+        flow: String,
+    },
+}
+
+impl Ctcp {
+    /// Asks the daemon; what to print comes back.
+    pub(super) fn run(&self, socket: &Path, json: bool, width: u16) -> Result<String, AskError> {
+        match (&self.what, &self.flow) {
+            (Some(Clear::Clear { flow }), _) => clear(socket, flow, json),
+            (None, flow) => show(socket, flow.as_deref(), json, width),
+        }
+    }
+}
+
+fn show(socket: &Path, name: Option<&str>, json: bool, width: u16) -> Result<String, AskError> {
+    let body = client::ask(socket, Method::GET, "/v1/ctcp")?;
+    let strange = |error: serde_json::Error| client::strange(socket, &error);
+    let mut views: Vec<FlowView> = serde_json::from_slice(&body).map_err(strange)?;
+    if let Some(name) = name {
+        views.retain(|view| view.is_called(name));
+        if views.is_empty() {
+            return Err(AskError::Refused(format!("no cTCP connection is called {name}, or comes from there")));
+        }
+    }
+    if json {
+        return serde_json::to_string(&views).map(|text| text + "\n").map_err(strange);
+    }
+    Ok(match name {
+        Some(_) => views.iter().map(detail).collect::<Vec<_>>().join("\n"),
+        None => flows(&views, width),
+    })
+}
+
+fn clear(socket: &Path, flow: &str, json: bool) -> Result<String, AskError> {
+    let name: String = flow.chars().filter(char::is_ascii_graphic).filter(|c| !"/?#%".contains(*c)).collect();
+    let body = client::ask(socket, Method::DELETE, &format!("/v1/ctcp/{name}"))?;
+    let view: ClearView = serde_json::from_slice(&body).map_err(|error| client::strange(socket, &error))?;
+    Ok(match json {
+        true => format!("{{\"cleared\":{}}}\n", view.cleared),
+        false => format!("{} connections are ended\n", view.cleared),
+    })
+}
+
+/// As `show crypto ctcp` has it, and what has been found out.
+fn flows(views: &[FlowView], width: u16) -> String {
+    if views.is_empty() {
+        return "no cTCP connections\n".to_owned();
+    }
+    let headers = ["id", "peer", "session", "state", "client\npath", "loss up\ndown", "rtt", "ring", "stalled"];
+    let mut table = table(width, &headers, 6);
+    for view in views {
+        let ring = format!("{}%", (view.ring * 100).checked_div(view.ring_most).unwrap_or_default());
+        table.add_row([
+            view.id.clone(),
+            format!("{}\n{}->{}", view.peer.ip(), view.peer.port(), view.local.port()),
+            format!("{}\n{}", or_dash(&view.session), view.identity).trim_end().to_owned(),
+            view.state.clone(),
+            format!("{}\n{}", view.client, view.path),
+            format!("{}\n{}", share(view.loss_up.as_ref()), share(view.loss_down.as_ref())),
+            view.rtt_us.map_or_else(|| "-".to_owned(), millis),
+            ring,
+            view.stalled_seconds.map_or_else(|| "-".to_owned(), time),
+        ]);
+    }
+    finish(&table)
+}
+
+fn detail(view: &FlowView) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "{name:<10} {value}");
+    };
+    let FlowView { up, down, .. } = view;
+    line("connection", format!("{}, {}, since {}", view.id, view.state, time(view.age_seconds)));
+    line("peer", format!("{} to {}, heard {} ago", view.peer, view.local, time(view.silent_seconds)));
+    line("session", format!("{} {}", or_dash(&view.session), view.identity).trim_end().to_owned());
+    line("client", format!("{} ({} % sure)", view.client, view.client_sure));
+    line("path", format!("{} ({} % sure)", view.path, view.path_sure));
+    line("loss up", lost(view.loss_up.as_ref()));
+    line("loss down", lost(view.loss_down.as_ref()));
+    let least = view.least_rtt_us.map_or_else(|| "-".to_owned(), millis);
+    line("rtt", format!("{}, least {least}", view.rtt_us.map_or_else(|| "-".to_owned(), millis)));
+    line("ring", format!("{} of {} kept", octets(view.ring as u64), octets(view.ring_most as u64)));
+    line("in flight", octets(view.in_flight as u64));
+    line(
+        "received",
+        format!(
+            "{} segments, {}; {} pieces, {} without data",
+            count(up.segments),
+            octets(up.octets),
+            count(up.pieces),
+            count(up.keepalives)
+        ),
+    );
+    line(
+        "holes",
+        format!(
+            "{}: {} with a gap in ESP, {} without; {} overtaken, {} refilled, {} passed over ({})",
+            up.holes,
+            up.holes_in_esp,
+            up.holes_not_in_esp,
+            up.overtaken,
+            up.refilled,
+            up.passed_over,
+            octets(up.missing)
+        ),
+    );
+    line(
+        "ESP",
+        format!(
+            "{} packets, {} missing, {} late, {} again",
+            count(up.esp),
+            count(up.esp_missing),
+            count(up.esp_late),
+            count(up.esp_again)
+        ),
+    );
+    line(
+        "sent",
+        format!(
+            "{} segments, {}; {} sent again in {} rounds, {} of them helped",
+            count(down.segments),
+            octets(down.octets),
+            count(down.resent),
+            count(down.repairs),
+            count(down.helped)
+        ),
+    );
+    line(
+        "acks",
+        format!(
+            "{} duplicates, {} plateaus, {} rewinds",
+            count(down.duplicates),
+            count(down.plateaus),
+            count(down.rewinds)
+        ),
+    );
+    if let (Some(since), Some(missing)) = (view.stalled_seconds, view.missing_octets) {
+        line("stalled", format!("for {}, {} missing", time(since), octets(missing as u64)));
+    }
+    line("finding", format!("{}: {}", view.remedy.reason, view.remedy.sentence));
+    if !view.remedy.lines.is_empty() {
+        text.push('\n');
+    }
+    view.remedy.lines.iter().fold(text, |text, line| text + line + "\n")
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+fn millis(micros: u64) -> String {
+    format!("{}.{}ms", micros / 1000, micros / 100 % 10)
+}
+
+fn share(loss: Option<&LossView>) -> String {
+    let Some(LossView { lost, of, .. }) = loss else { return "-".to_owned() };
+    let tenths = (u128::from(*lost) * 1000).checked_div(u128::from(*of)).unwrap_or_default();
+    format!("{}.{}%", tenths / 10, tenths % 10)
+}
+
+fn lost(loss: Option<&LossView>) -> String {
+    let Some(LossView { leg, sure, lost, of }) = loss else { return "none seen".to_owned() };
+    let place = leg.replace('_', " ");
+    format!("{} ({lost} of {of}), {place} ({sure} % sure)", share(loss))
+}

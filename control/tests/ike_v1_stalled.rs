@@ -1,0 +1,158 @@
+//! Sessions whose cTCP connection brings nothing of their client's any more: who is ended, who is not, and what is left.
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
+
+mod peer;
+
+use adit_control::ike::v1::wire::{Delete, NotifyKind, Payload};
+use adit_control::session::SessionState;
+use adit_dataplane::contract::{
+    Diagnosis, DownEvidence, EspPath, Event, Evidence, Finding, FlowId, FlowReport, IkeDatagram, Path, PathClass,
+    PeerClass, Percent, Stall, StalledFlow, Stalling, SynOptions, Transport, TunnelKey, UpEvidence, WorkerId,
+};
+use peer::World;
+use peer::v1::*;
+use std::time::Duration;
+
+/// What a worker says of the connection along `path`.
+fn report(tunnel: TunnelKey, path: Path, stalling: Stalling) -> Event {
+    let since = Duration::from_secs(10);
+    let stall = Stall { since, missing: 5000, unacknowledged: 0, said: 2, advances: 1 };
+    let evidence = Evidence {
+        syn: SynOptions::None,
+        up: UpEvidence::default(),
+        down: DownEvidence::default(),
+        stall: Some(stall),
+    };
+    let diagnosis = Diagnosis {
+        peer: PeerClass::Legacy,
+        peer_sure: Percent(90),
+        path: PathClass::InOrder,
+        path_sure: Percent(90),
+        up: None,
+        down: None,
+        finding: Finding::Stalled,
+    };
+    let id = FlowId { worker: WorkerId::of_connection(path.peer.port(), 2), number: 3 };
+    let flow = FlowReport {
+        id,
+        path,
+        tunnel: Some(tunnel),
+        stalling: Some(stalling),
+        age: since,
+        silent: since,
+        evidence,
+        diagnosis,
+    };
+    Event::Stalling(Box::new(StalledFlow { tunnel, stalling, flow }))
+}
+
+struct Stalled {
+    world: World,
+    alice: ClientV1,
+    sa: SaV1,
+    tunnel: TunnelKey,
+    path: Path,
+}
+
+impl Stalled {
+    fn new() -> Self {
+        let mut world = World::new(config_v1());
+        let mut alice = ClientV1::by_ctcp("alice", 9);
+        let (sa, ..) = alice.connect(&mut world);
+        let (tunnel, path) = (*world.dataplane.tunnel().0, alice.on_500(vec![]).path);
+        world.pass(Duration::from_secs(1));
+        Self { world, alice, sa, tunnel, path }
+    }
+
+    fn says(&mut self, stalling: Stalling) -> Vec<IkeDatagram> {
+        self.world.event(self.tunnel.worker, report(self.tunnel, self.path, stalling))
+    }
+
+    fn asks(&mut self, sent: &[IkeDatagram]) -> u32 {
+        let [question] = sent else { panic!("one question, not {}", sent.len()) };
+        let [Payload::Notify(notify)] = &self.sa.informed(&question.bytes)[..] else { panic!("DPD") };
+        assert_eq!(notify.kind, NotifyKind::RUThere);
+        u32::from_be_bytes(notify.data[..].try_into().unwrap())
+    }
+
+    fn is_up(&self) -> bool {
+        self.world.engine.sessions(self.world.now).iter().any(|session| session.state == SessionState::Up)
+    }
+}
+
+#[test]
+fn a_client_that_cannot_be_heard_is_asked_told_reset_and_gets_its_address_again() {
+    let mut stalled = Stalled::new();
+    let sent = stalled.says(Stalling::Suspected);
+    stalled.asks(&sent);
+    assert!(stalled.is_up(), "a suspicion ends nothing");
+    stalled.world.pass(Duration::from_secs(1));
+    stalled.world.dataplane.log.clear();
+    let address = stalled.world.engine.sessions(stalled.world.now)[0].addresses.clone();
+    let sent = stalled.says(Stalling::Certain);
+    let [goodbye] = &sent[..] else { panic!("one delete") };
+    let told = stalled.sa.informed(&goodbye.bytes);
+    assert!(matches!(&told[..], [Payload::Delete(Delete::Isakmp(_))]), "{told:?}");
+    assert_eq!(goodbye.path, stalled.path, "through the connection itself");
+    assert_eq!(stalled.world.dataplane.ended, [(stalled.path, stalled.tunnel)]);
+    let counters = stalled.world.engine.counters();
+    assert_eq!((counters.stalls_suspected, counters.stalls_ended), (1, 1));
+    stalled.world.assert_nothing_left();
+    // Bob, who has had none before, does not get what is hers.
+    let mut bob = ClientV1::by_ctcp("bob", 10);
+    bob.connect(&mut stalled.world);
+    let mut again = ClientV1::by_ctcp("alice", 9);
+    again.seen.set_port(40_777);
+    again.connect(&mut stalled.world);
+    let sessions = stalled.world.engine.sessions(stalled.world.now);
+    assert_ne!(sessions[0].addresses, address);
+    assert_eq!(sessions[1].addresses, address);
+}
+
+#[test]
+fn who_answers_inside_ike_is_not_ended_whatever_is_said_of_its_connection() {
+    let mut stalled = Stalled::new();
+    let sent = stalled.says(Stalling::Suspected);
+    let number = stalled.asks(&sent);
+    stalled.world.pass(Duration::from_secs(1));
+    let answer = stalled.sa.inform(77, dpd(NotifyKind::RUThereAck, stalled.sa.cookies, number));
+    stalled.world.deliver(&stalled.alice.later(answer));
+    assert!(stalled.says(Stalling::Certain).is_empty());
+    assert!(stalled.is_up() && stalled.world.dataplane.ended.is_empty());
+    assert_eq!(stalled.world.engine.counters().stalls_ended, 0);
+    // The next time begins with a question again.
+    let sent = stalled.says(Stalling::Certain);
+    stalled.asks(&sent);
+    assert!(stalled.is_up());
+}
+
+#[test]
+fn a_session_that_goes_another_way_by_now_does_not_mind() {
+    let mut stalled = Stalled::new();
+    let natt = Path { local: "198.51.100.2:4500".parse().unwrap(), peer: "203.0.113.9:31000".parse().unwrap() };
+    let moved = Event::Moved { tunnel: stalled.tunnel, path: EspPath::new(Transport::NatT, natt) };
+    stalled.world.event(stalled.tunnel.worker, moved);
+    for stalling in [Stalling::Suspected, Stalling::Certain] {
+        assert!(stalled.says(stalling).is_empty());
+    }
+    assert!(stalled.is_up());
+    let nobodys = TunnelKey { slot: 999, ..stalled.tunnel };
+    for stalling in [Stalling::Suspected, Stalling::Certain] {
+        assert!(stalled.world.event(nobodys.worker, report(nobodys, stalled.path, stalling)).is_empty());
+    }
+}
+
+#[test]
+fn a_session_by_ctcp_that_ends_resets_its_connection_behind_its_last_words() {
+    // By the operator, and by the client.
+    let mut stalled = Stalled::new();
+    stalled.world.dataplane.log.clear();
+    let id = adit_control::session::SessionId(1);
+    stalled.world.engine.disconnect(stalled.world.now, id);
+    let sent = stalled.world.drain();
+    assert_eq!((sent.len(), stalled.world.dataplane.ended.len()), (1, 1));
+    assert_eq!(stalled.world.dataplane.log[..3], ["Routes", "EndConnection", "DropTunnel"]);
+    let mut stalled = Stalled::new();
+    log_out(&mut stalled.world, &mut stalled.alice, &mut stalled.sa);
+    assert_eq!(stalled.world.dataplane.ended, [(stalled.path, stalled.tunnel)]);
+}

@@ -1,0 +1,105 @@
+//! How connections begin, and what becomes of segments that belong to none.
+
+use super::{Carrier, Part, RESETS};
+use crate::carrier::ctcp::Outlet;
+use crate::carrier::ctcp::carrier::Taken;
+use crate::carrier::ctcp::cookie::SynOptions;
+use crate::carrier::ctcp::flow::{Flow, header};
+use crate::carrier::ctcp::frame::begins_ike;
+use crate::carrier::ctcp::slot::{Key, Slot};
+use crate::contract::Path;
+use crate::fate::DropReason;
+use crate::time::Instant;
+use crate::wire::source::Source;
+use crate::wire::tcp::{TcpFlags, TcpHeader};
+use std::time::Duration;
+
+impl Carrier {
+    /// Nothing is remembered: the answer's number is a cookie. A connection that is there already stays: whoever has forgotten it
+    /// comes back with the cookie, and only its owner can.
+    pub(super) fn syn(&mut self, now: Instant, path: &Path, syn: &TcpHeader, outlet: &mut impl Outlet) -> Taken {
+        if syn.flags != TcpFlags::SYN {
+            return Taken::Nothing(DropReason::Malformed);
+        }
+        let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
+        let ours = self.cookies.bake(now, path, options);
+        let answer = header(path, ours, syn.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
+        outlet.segment(path, &answer, [&[], &[]]);
+        Taken::Nothing(DropReason::Handshake)
+    }
+
+    /// Whether this answers a SYN of ours that is not the one of the connection there.
+    pub(super) fn is_another_incarnation(&self, now: Instant, index: u32, path: &Path, segment: &TcpHeader) -> bool {
+        let Some(Some(slot)) = self.slots.get(index as usize) else { return true };
+        !slot.flow.believes(segment.ack) && self.answered(now, path, segment).is_some()
+    }
+
+    /// What the SYN had that we have answered with the number before this one.
+    fn answered(&self, now: Instant, path: &Path, segment: &TcpHeader) -> Option<SynOptions> {
+        self.cookies.is_ours(now, path, segment.ack.minus_one())
+    }
+
+    /// A segment of no connection. Only an IKE message, whole or its beginning, that answers our SYN makes one.
+    pub(super) fn stranger(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        segment: &TcpHeader,
+        payload: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Taken {
+        if let Some(reason) = self.dial_refused(path, segment) {
+            return Taken::Nothing(reason);
+        }
+        let ends = segment.flags.has(TcpFlags::RST) || segment.flags.has(TcpFlags::FIN);
+        let ours = self.config.part == Part::Answers;
+        let cookie = if ends || !ours { None } else { self.answered(now, path, segment) };
+        let Some(options) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
+        // The third of the handshake, or data that begins somewhere else: the cookie stays good.
+        if !begins_ike(payload) {
+            return Taken::Nothing(DropReason::Handshake);
+        }
+        let source = Source::of(path.peer.ip());
+        let from_there = self.unproven.get(&source).copied().unwrap_or_default();
+        let config = self.config;
+        if self.by_path.len() >= config.flows
+            || self.unproven_in_all >= config.unproven
+            || from_there >= config.unproven_per_source
+            || self.memory >= config.memory
+        {
+            return Taken::Nothing(DropReason::TooManyConnections);
+        }
+        if let Some(older) = self.by_path.get(&Key::of(path)).copied() {
+            self.forget(older);
+        }
+        let flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
+        *self.unproven.entry(source).or_default() += 1;
+        self.unproven_in_all += 1;
+        let index = self.place(Slot::new(now, path, flow));
+        self.carry(now, index, path, segment, payload, outlet)
+    }
+
+    /// RFC 9293 section 3.5.2: where the sender expects it. As long as what came, and not too often.
+    fn refuse(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        segment: &TcpHeader,
+        payload: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Taken {
+        if segment.flags.has(TcpFlags::RST) || !segment.flags.has(TcpFlags::ACK) {
+            return Taken::Nothing(DropReason::NoConnection);
+        }
+        if now.since(self.resets_since) >= Duration::from_secs(1) {
+            (self.resets, self.resets_since) = (0, now);
+        }
+        if self.resets < RESETS {
+            self.resets += 1;
+            let flags = TcpFlags::RST.with(TcpFlags::ACK);
+            let end = segment.seq.plus(payload.len() + usize::from(segment.flags.has(TcpFlags::FIN)));
+            outlet.segment(path, &header(path, segment.ack, end, flags), [&[], &[]]);
+        }
+        Taken::Nothing(DropReason::NoConnection)
+    }
+}

@@ -1,0 +1,85 @@
+//! What control is told of connections, and how it ends them.
+
+use super::Carrier;
+use crate::carrier::ctcp::Outlet;
+use crate::carrier::ctcp::diagnosis::diagnose;
+use crate::carrier::ctcp::slot::{Key, Slot};
+use crate::carrier::ctcp::stall::Stalling;
+use crate::contract::{FlowId, FlowPage, FlowReport, Path, TunnelKey, WorkerId};
+use crate::time::Instant;
+
+/// Places that are looked at for one page: a table with many gaps must not hold the packets up.
+const PLACES: usize = 4096;
+
+impl Carrier {
+    /// Fills a page with connections, from where it says that it begins.
+    pub fn tell(&self, now: Instant, page: &mut FlowPage) {
+        let first = page.from as usize;
+        for (place, slot) in self.slots.iter().enumerate().skip(first) {
+            if page.is_full() || place - first >= PLACES {
+                page.next = u32::try_from(place).ok();
+                return;
+            }
+            if let Some(slot) = slot {
+                page.flows.push(slot.report(now, self.worker));
+            }
+        }
+        page.next = None;
+    }
+
+    /// The connection ends if this tunnel's session was the last that vouched for it; its peer is told.
+    pub fn end_of(&mut self, now: Instant, path: &Path, tunnel: TunnelKey, outlet: &mut impl Outlet) {
+        let index = self.by_path.get(&Key::of(path)).copied();
+        if index.and_then(|index| self.slot(index)).is_some_and(|slot| slot.tunnel == Some(tunnel)) {
+            self.end(now, path, outlet);
+        }
+    }
+
+    /// The connection with this number ends; its peer is told, and whoever vouched for it is not asked.
+    pub fn clear(&mut self, now: Instant, path: &Path, number: u64, outlet: &mut impl Outlet) {
+        let index = self.by_path.get(&Key::of(path)).copied();
+        if index.and_then(|index| self.slot(index)).is_some_and(|slot| slot.number == number) {
+            self.end(now, path, outlet);
+        }
+    }
+
+    /// Stalls that control has not been told of.
+    pub fn stalls(&mut self) -> impl Iterator<Item = (Stalling, FlowReport)> {
+        self.stalls.drain(..)
+    }
+
+    /// Notes what control is to be told of a stall, and when there will be more to tell. Only a session's connection has
+    /// anything to lose by one.
+    pub(super) fn look_for_stall(&mut self, now: Instant, index: u32) -> Option<Instant> {
+        let (after, worker) = (self.config.stall_after?, self.worker);
+        let slot = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut)?;
+        slot.tunnel?;
+        let stalling = slot.flow.stalling(now, after);
+        // One that is over may begin again.
+        if stalling != slot.told {
+            slot.told = stalling;
+            if let Some(stalling) = stalling {
+                let report = slot.report(now, worker);
+                self.stalls.push((stalling, report));
+            }
+        }
+        let slot = self.slot(index)?;
+        slot.flow.stalling_due(slot.told, after)
+    }
+}
+
+impl Slot {
+    fn report(&self, now: Instant, worker: WorkerId) -> FlowReport {
+        let evidence = self.flow.evidence(now);
+        FlowReport {
+            id: FlowId { worker, number: self.number },
+            path: self.path,
+            tunnel: self.tunnel,
+            stalling: self.told,
+            age: now.since(self.since),
+            silent: now.since(self.flow.heard_at()),
+            evidence,
+            diagnosis: diagnose(&evidence),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+use super::*;
+
+const START: Seq = Seq::new(u32::MAX - 50_000);
+
+fn at(millis: u64) -> Instant {
+    Instant::ZERO + Duration::from_secs(1) + Duration::from_millis(millis)
+}
+
+fn adaptive() -> Send {
+    Send::new(at(0), Mode::Adaptive, START, 1 << 18)
+}
+
+fn send(send: &mut Send, now: Instant, len: usize) -> Result<Seq, Full> {
+    let seq = send.place(now, len)?;
+    send.sent(now, &vec![7; len]);
+    Ok(seq)
+}
+
+fn repaired(send: &mut Send, now: Instant) -> Vec<u32> {
+    send.repair(now).map(|sent| sent.seq.octets_since(START) as u32).collect()
+}
+
+#[test]
+fn the_third_duplicate_brings_everything_from_the_hole_on_in_order_and_once() {
+    let mut side = adaptive();
+    (0..5).for_each(|_| {
+        let _ = send(&mut side, at(0), 1000);
+    });
+    side.acknowledgment(at(10), START.plus(1000), Alone::Yes);
+    for duplicate in 1..=3 {
+        assert_eq!(repaired(&mut side, at(10)), [], "before duplicate {duplicate}");
+        assert_eq!(side.acknowledgment(at(10), START.plus(1000), Alone::Yes), Acknowledged::Again);
+    }
+    assert_eq!(repaired(&mut side, at(11)), [1000, 2000, 3000, 4000]);
+    (0..3).for_each(|_| {
+        let _ = side.acknowledgment(at(12), START.plus(1000), Alone::Yes);
+    });
+    assert_eq!(repaired(&mut side, at(12)), [], "it needs time to arrive");
+}
+
+#[test]
+fn an_acknowledgment_that_is_stuck_while_the_peer_is_heard_is_as_good_as_a_duplicate() {
+    let mut side = adaptive();
+    (0..2).for_each(|_| {
+        let _ = send(&mut side, at(0), 1000);
+    });
+    side.acknowledgment(at(5), START, Alone::No);
+    let due = side.deadline().unwrap();
+    assert_eq!(repaired(&mut side, at(5)), []);
+    assert_eq!(repaired(&mut side, due), [0, 1000]);
+}
+
+#[test]
+fn a_silent_peer_gets_six_probes_of_one_segment_and_no_more() {
+    let mut side = adaptive();
+    (0..9).for_each(|_| {
+        let _ = send(&mut side, at(0), 1000);
+    });
+    let mut probes = 0;
+    while let Some(due) = side.deadline() {
+        assert_eq!(repaired(&mut side, due), [0]);
+        probes += 1;
+    }
+    assert_eq!(probes, 6);
+}
+
+#[test]
+fn no_more_than_a_window_is_under_way_while_acknowledgments_flow() {
+    let mut side = adaptive();
+    let sent = (0..100).take_while(|_| send(&mut side, at(0), 1000).is_ok()).count();
+    assert_eq!((sent, side.place(at(0), 1000)), (65, Err(Full::InFlight)));
+    side.acknowledgment(at(10), START.plus(1000), Alone::Yes);
+    assert!(send(&mut side, at(10), 1000).is_ok());
+    assert_eq!((side.in_flight(), side.counted.rewinds), (65_000, 0));
+}
+
+#[test]
+fn where_nobody_acknowledges_it_begins_again_at_what_was_acknowledged() {
+    let mut side = adaptive();
+    (0..65).for_each(|_| {
+        let _ = send(&mut side, at(0), 1000);
+    });
+    assert_eq!(send(&mut side, at(799), 1000), Err(Full::InFlight));
+    assert_eq!(send(&mut side, at(800), 1000), Ok(START));
+    assert_eq!((side.counted.rewinds, side.in_flight()), (1, 1000));
+    // The peer had more of the first time.
+    assert_eq!(side.acknowledgment(at(801), START.plus(65_000), Alone::Yes), Acknowledged::More);
+    assert_eq!(send(&mut side, at(801), 1000), Ok(START.plus(65_000)));
+}
+
+#[test]
+fn an_acknowledgment_of_what_was_never_sent_says_nothing_and_is_not_believed() {
+    let mut side = adaptive();
+    let _ = send(&mut side, at(0), 1000);
+    assert_eq!(side.acknowledgment(at(1), START.plus(1001), Alone::Yes), Acknowledged::Nothing);
+    assert!(!side.believes(START.plus(1001)) && side.believes(START.plus(1000)) && side.believes(START));
+    assert!(side.believes(Seq::new(START.get() - 131_070)) && !side.believes(Seq::new(START.get() - 131_071)));
+    assert_eq!(side.acknowledged(), START);
+}
+
+#[test]
+fn stateless_holds_nothing_and_repeats_nothing() {
+    let mut side = Send::new(at(0), Mode::Stateless, START, 1 << 18);
+    for _ in 0..500 {
+        assert!(send(&mut side, at(0), 1000).is_ok());
+    }
+    (0..9).for_each(|_| {
+        let _ = side.acknowledgment(at(1), START, Alone::Yes);
+    });
+    assert_eq!((side.memory(), side.deadline()), (0, None));
+    assert_eq!(repaired(&mut side, at(60_000)), []);
+}
+
+#[test]
+fn the_way_there_and_back_is_measured_but_not_by_what_was_sent_again() {
+    let mut side = adaptive();
+    for round in 0..40 {
+        let now = 100 * round;
+        let _ = send(&mut side, at(now), 100);
+        side.acknowledgment(at(now + 20), side.next(), Alone::Yes);
+    }
+    assert!((20..25).contains(&side.rtt().as_millis()), "{:?}", side.rtt());
+}

@@ -1,0 +1,196 @@
+//! Whether the peer still sends and nothing of it comes through: a box on its side waits for octets that only the peer could repeat.
+//!
+//! What betrays it are the peer's segments without data. They pass such a box, and their number says how far the peer has come.
+//! Anybody can send such a segment, so one counts only if it acknowledges just what one of our segments ended with: whoever does
+//! not see what we send has to guess that, among 2^32 numbers, blindly and twice. (RFC 5961 section 5 is content with a window of
+//! numbers; here what follows is more than a challenge.) One segment with data, or without but with the number that we expect,
+//! refutes all of it. Who sees our segments could as well reset the connection.
+//!
+//! That the last packet was lost looks the same while the peer sends no other. So said once it is a suspicion; control asks the
+//! peer inside IKE, and it is certain when the peer has gone on since then, with its answer for one, and still nothing came.
+
+use crate::contract::Stall;
+use crate::time::Instant;
+use crate::wire::tcp::Seq;
+use std::time::Duration;
+
+/// So many ends of our segments are remembered.
+const ENDS: usize = 64;
+/// What is further than this is of no stream of ours.
+const FURTHEST: i32 = 1 << 30;
+
+/// What was told of a flow's stall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stalling {
+    /// Half of the time has passed.
+    Suspected,
+    /// All of it has.
+    Certain,
+}
+
+/// Watches one flow.
+#[derive(Debug)]
+pub(super) struct StallWatch {
+    ends: [Seq; ENDS],
+    next_end: usize,
+    /// When data came last.
+    data_at: Instant,
+    said: Option<Said>,
+}
+
+/// The peer is further than what has come.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    first: Instant,
+    count: u32,
+    advances: u32,
+    seq: Seq,
+    unacknowledged: usize,
+}
+
+impl StallWatch {
+    /// Our first octet is `ours`.
+    pub(super) const fn new(now: Instant, ours: Seq) -> Self {
+        Self { ends: [ours; ENDS], next_end: 0, data_at: now, said: None }
+    }
+
+    /// A segment of ours ended here.
+    #[inline]
+    pub(super) const fn sent(&mut self, end: Seq) {
+        self.ends[self.next_end] = end;
+        self.next_end = (self.next_end + 1) % ENDS;
+    }
+
+    /// Whether one of our last segments ended here.
+    pub(super) fn has_end(&self, at: Seq) -> bool {
+        self.ends.contains(&at)
+    }
+
+    /// Data has come.
+    #[inline]
+    pub(super) const fn data(&mut self, now: Instant) {
+        self.data_at = now;
+        self.said = None;
+    }
+
+    /// A segment without data has come, behind `highest`, where all that has come ends. Its acknowledgment is the end of a
+    /// segment of ours. We have not acknowledged `unacknowledged` octets of what came before.
+    pub(super) fn alone(&mut self, now: Instant, seq: Seq, highest: Seq, unacknowledged: usize) {
+        // A peer never goes back; what says so is older, or somebody else's.
+        if seq.distance(highest) >= FURTHEST || self.said.is_some_and(|said| said.seq.is_after(seq)) {
+            return;
+        }
+        let said = self.said.get_or_insert(Said { first: now, count: 0, advances: 0, seq, unacknowledged });
+        said.count += 1;
+        said.advances += u32::from(seq.is_after(said.seq));
+        said.seq = seq;
+    }
+
+    /// A segment without data has come with the number that we expect.
+    pub(super) const fn refuted(&mut self) {
+        self.said = None;
+    }
+
+    /// What the peer says.
+    pub(super) fn stall(&self, now: Instant, highest: Seq) -> Option<Stall> {
+        let Said { count, advances, seq, unacknowledged, .. } = self.said?;
+        let missing = seq.octets_since(highest);
+        let stall = Stall { since: now.since(self.data_at), missing, unacknowledged, said: count, advances };
+        (missing > 0).then_some(stall)
+    }
+
+    /// What is to be told by now, if a stall has to last `after`.
+    pub(super) fn verdict(&self, now: Instant, after: Duration) -> Option<Stalling> {
+        let (suspected, certain) = self.times(after)?;
+        match (now >= suspected, certain.is_some_and(|certain| now >= certain)) {
+            (_, true) => Some(Stalling::Certain),
+            (true, false) => Some(Stalling::Suspected),
+            (false, false) => None,
+        }
+    }
+
+    /// When [`StallWatch::verdict`] changes next.
+    pub(super) fn due(&self, told: Option<Stalling>, after: Duration) -> Option<Instant> {
+        let (suspected, certain) = self.times(after)?;
+        match told {
+            None => Some(suspected),
+            Some(Stalling::Suspected) => certain,
+            Some(Stalling::Certain) => None,
+        }
+    }
+
+    /// Half of the time passes without data, then the other half, of which a quarter at least after the peer has said so first;
+    /// and the peer goes on.
+    fn times(&self, after: Duration) -> Option<(Instant, Option<Instant>)> {
+        let said = self.said?;
+        let certain = (self.data_at + after).max(said.first + after / 4);
+        Some((self.data_at + after / 2, (said.advances > 0).then_some(certain)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AFTER: Duration = Duration::from_secs(10);
+    const HIGHEST: Seq = Seq::new(u32::MAX - 10);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(100 + seconds)
+    }
+
+    fn watch() -> StallWatch {
+        StallWatch::new(at(0), Seq::new(0))
+    }
+
+    #[test]
+    fn a_peer_that_is_further_than_its_data_is_suspected_and_one_that_goes_on_is_believed() {
+        let mut watch = watch();
+        watch.data(at(1));
+        watch.alone(at(5), HIGHEST.plus(3000), HIGHEST, 7);
+        assert_eq!((watch.verdict(at(5), AFTER), watch.due(None, AFTER)), (None, Some(at(6))));
+        watch.alone(at(6), HIGHEST.plus(3000), HIGHEST, 8);
+        assert_eq!(watch.verdict(at(60), AFTER), Some(Stalling::Suspected), "the last packet may have been lost");
+        assert_eq!(watch.due(Some(Stalling::Suspected), AFTER), None);
+        watch.alone(at(7), HIGHEST.plus(9000), HIGHEST, 9);
+        let stall = Stall { since: Duration::from_secs(6), missing: 9000, unacknowledged: 7, said: 3, advances: 1 };
+        assert_eq!(watch.stall(at(7), HIGHEST), Some(stall));
+        assert_eq!((watch.due(None, AFTER), watch.due(Some(Stalling::Suspected), AFTER)), (Some(at(6)), Some(at(11))));
+        assert_eq!(watch.due(Some(Stalling::Certain), AFTER), None);
+        assert_eq!(watch.verdict(at(10), AFTER), Some(Stalling::Suspected));
+        assert_eq!(watch.verdict(at(11), AFTER), Some(Stalling::Certain));
+    }
+
+    #[test]
+    fn data_or_a_segment_where_we_expect_it_refutes_it() {
+        for refute in [(|watch: &mut StallWatch| watch.data(at(9))) as fn(&mut StallWatch), StallWatch::refuted] {
+            let mut watch = watch();
+            for second in 5..9 {
+                watch.alone(at(second), HIGHEST.plus(100 * second as usize), HIGHEST, 0);
+            }
+            refute(&mut watch);
+            assert_eq!((watch.verdict(at(99), AFTER), watch.stall(at(99), HIGHEST)), (None, None));
+            watch.alone(at(100), HIGHEST.plus(3000), HIGHEST, 0);
+            assert_eq!(watch.verdict(at(200), AFTER), Some(Stalling::Suspected), "it begins again");
+        }
+    }
+
+    #[test]
+    fn who_goes_back_or_is_impossibly_far_says_nothing() {
+        let mut watch = watch();
+        watch.alone(at(5), HIGHEST.plus(1 << 30), HIGHEST, 0);
+        assert_eq!(watch.verdict(at(99), AFTER), None);
+        watch.alone(at(5), HIGHEST.plus(9000), HIGHEST, 0);
+        watch.alone(at(6), HIGHEST.plus(8999), HIGHEST, 0);
+        assert_eq!(watch.verdict(at(99), AFTER), Some(Stalling::Suspected));
+    }
+
+    #[test]
+    fn what_is_said_for_the_first_time_long_after_the_last_data_has_time_to_be_refuted() {
+        let mut watch = watch();
+        watch.alone(at(600), HIGHEST.plus(1), HIGHEST, 0);
+        watch.alone(at(600), HIGHEST.plus(2), HIGHEST, 0);
+        assert_eq!(watch.verdict(at(602), AFTER), Some(Stalling::Suspected));
+        assert_eq!(watch.verdict(at(603), AFTER), Some(Stalling::Certain));
+    }
+}
