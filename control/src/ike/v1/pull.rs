@@ -79,8 +79,7 @@ fn tunnel(node: &mut Node, session: &Established, address: std::net::IpAddr) -> 
     let connection = node.connection(peer.connection).ok_or(Cause::UnknownIdentity)?;
     let transports = connection.transports.and(node.config.listen.transports());
     let networks = connection.networks.iter().copied().filter(|network| matches!(network, IpNet::V4(_))).collect();
-    let path =
-        esp_path(node, peer.path, peer.framing, transports, CiscoUdp::NotAsked).ok_or(Cause::NoUdpEncapsulation)?;
+    let path = esp_path(node, session, transports, CiscoUdp::NotAsked).ok_or(Cause::NoUdpEncapsulation)?;
     let (id, worker, following) = (peer.id, peer.worker, peer.nat.following());
     let key = node.installer.take_tunnel(worker, id).ok_or(Cause::DataplaneFull)?;
     let inner = Inner::Given { addresses: vec![address], networks };
