@@ -17,15 +17,9 @@ use std::time::Duration;
 
 const OLD: [NatTraversal; 2] = [NatTraversal::Draft00, NatTraversal::Draft01];
 
-/// A client behind a NAT that knows these, as a headend's clients do that offer them.
+/// A client behind a NAT that knows these.
 fn client(versions: &[NatTraversal]) -> ClientV1 {
-    let mut client = ClientV1::new("alice", 2);
-    // Enough of them that the first message is longer than its answer.
-    client.vendors = vec![Vendor::Xauth, Vendor::Dpd, Vendor::Unity, Vendor::CiscoClient];
-    client.vendors.extend(versions.iter().copied().map(Vendor::NatTraversal));
-    client.encapsulation = Encapsulation::UdpTunnel(NatNumbers::Draft);
-    client.floats = false;
-    client
+    ClientV1::staying("alice", 2, versions)
 }
 
 fn only(versions: impl IntoIterator<Item = NatTraversal>) -> Config {
