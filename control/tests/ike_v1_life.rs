@@ -355,22 +355,3 @@ fn nothing_is_asked_of_vpnc_while_it_is_about_to_log_in_anew() {
     let sent = world.pass(Duration::from_secs(10));
     assert_eq!(exchanges(&sent), [Exchange::QuickMode]);
 }
-
-// They put eight zero octets before ESP in UDP 500. Who offers nothing newer is not told that we speak them.
-#[test]
-fn drafts_00_and_01_of_nat_traversal_are_never_claimed() {
-    for vendors in [vec![NatTraversal::Draft00], vec![NatTraversal::Draft01, NatTraversal::Draft00]] {
-        let mut world = world();
-        let mut alice = ClientV1::new("alice", 2);
-        alice.vendors = vec![Vendor::Xauth, Vendor::Unity, Vendor::Dpd];
-        alice.vendors.extend(vendors.into_iter().map(Vendor::NatTraversal));
-        let (request, ..) = alice.aggressive_1();
-        let sent = world.deliver(&alice.on_500(request));
-        let incoming = parse(&sent[0].bytes).unwrap();
-        let Body::Clear(chain) = &incoming.body else { panic!() };
-        let known: Vec<_> = chain.vendor_ids().filter_map(Vendor::recognise).collect();
-        assert!(known.contains(&Vendor::Xauth));
-        assert!(!known.iter().any(|vendor| matches!(vendor, Vendor::NatTraversal(_) | Vendor::NatTraversalUnnumbered)));
-        assert!(!chain.iter().any(|payload| matches!(payload, Payload::NatD(..) | Payload::NatOa(..))));
-    }
-}

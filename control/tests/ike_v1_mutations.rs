@@ -393,6 +393,17 @@ fn no_changed_octet_of_a_sealed_message_has_any_effect_in_aggressive_mode_over_n
 }
 
 #[test]
+fn no_changed_octet_of_a_sealed_message_has_any_effect_over_nat_t_that_stays_on_port_500() {
+    let mut world = watched(config_v1());
+    let mut alice = ClientV1::staying("alice", 2, &[NatTraversal::Draft01]);
+    let half = alice.aggressive(&mut world);
+    let (sa, third) = alice.aggressive_3(half);
+    let asks = world.deliver(&alice.later(third));
+    whole_session(&mut world, &mut alice, sa, &asks[0].bytes);
+    assert!(world.met > 20, "{}", world.met);
+}
+
+#[test]
 fn no_changed_octet_of_a_sealed_message_has_any_effect_in_main_mode_as_native_esp() {
     let mut world = watched(config_v1());
     let mut alice = ClientV1::plain("alice", 9);

@@ -252,6 +252,8 @@ fn sizes_and_classes(backend: Backend) -> Vec<(usize, TrafficClass, Option<u16>)
     for (channel, local, peer, head) in [
         (Channel::NatT, "127.0.0.3:4500", "127.0.0.4:4500", 28),
         (Channel::NatT, "[fd00::1]:4500", "[fd00::2]:4500", 48),
+        (Channel::NatT500, "127.0.0.3:500", "127.0.0.4:500", 28),
+        (Channel::NatT500, "[fd00::1]:500", "[fd00::2]:500", 48),
         (Channel::CiscoUdp, "127.0.0.3:10000", "127.0.0.4:10000", 28),
         (Channel::Esp, "127.0.0.3:0", "127.0.0.4:0", 20),
         (Channel::Esp, "[fd00::1]:0", "[fd00::2]:0", 40),
@@ -282,7 +284,7 @@ fn sizes_and_classes(backend: Backend) -> Vec<(usize, TrafficClass, Option<u16>)
                 }
                 let mut burst = worker.receive(6);
                 for (packet, octet) in burst.drain(..).zip([0, 0, 0xb9, 0xb9, 0x02, 0]) {
-                    assert_eq!((packet.meta.channel, packet.meta.path), (channel, Some(back)));
+                    assert_eq!((packet.meta.channel, packet.meta.path), (channel.door(), Some(back)));
                     assert!(packet.bytes() == pattern(octet, len), "{len}: whole, and in order");
                     assert_eq!(u64::from(packet.meta.outer_class.octet()), octet);
                     // Over IPv4 payloads of whole eights behind 20 octets, over IPv6 behind 48.
@@ -408,19 +410,22 @@ fn each_packet_reaches_the_worker_that_its_spi_names() {
             let config = config(backend, &["127.0.0.1", "::1"]);
             let (seeds, _) = open(&config, 3, &layout).unwrap();
             let mut workers: Vec<Worker> = seeds.into_iter().map(Worker::new).collect();
-            for (peer, to) in [
-                (peer("127.0.0.9:7777"), "127.0.0.1:4500"),
-                (peer("[::1]:7777"), "[::1]:4500"),
-                (peer("127.0.0.9:7776"), "127.0.0.1:10000"),
-                (peer("[::1]:7776"), "[::1]:10000"),
-                (esp_peer("127.0.0.9"), "127.0.0.1:0"),
-                (esp_peer("::1"), "[::1]:0"),
+            for (peer, to, marker) in [
+                (peer("127.0.0.9:7777"), "127.0.0.1:4500", 0),
+                (peer("[::1]:7777"), "[::1]:4500", 0),
+                (peer("127.0.0.9:7775"), "127.0.0.1:500", 8),
+                (peer("[::1]:7775"), "[::1]:500", 8),
+                (peer("127.0.0.9:7776"), "127.0.0.1:10000", 0),
+                (peer("[::1]:7776"), "[::1]:10000", 0),
+                (esp_peer("127.0.0.9"), "127.0.0.1:0", 0),
+                (esp_peer("::1"), "[::1]:0", 0),
             ] {
                 for slot in 0..100 {
                     for worker in 0..3 {
                         let Some(spi) = layout.encode(WorkerId(worker), slot, slot) else { continue };
                         let mut packet = [worker; 60];
-                        packet[..4].copy_from_slice(&spi.get().to_be_bytes());
+                        packet[..marker].fill(0);
+                        packet[marker..marker + 4].copy_from_slice(&spi.get().to_be_bytes());
                         peer.send_to(&packet, to).unwrap();
                     }
                 }

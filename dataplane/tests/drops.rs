@@ -36,6 +36,26 @@ const CASES: &[Case] = &[
     (DropReason::Keepalive, "one octet 0xFF behind four of zero on Cisco's port", |world, alice, _| {
         arrive(world, Channel::CiscoUdp, alice.path, &[0, 0, 0, 0, 0xff]);
     }),
+    (DropReason::UnknownSpi, "ESP of nobody's on port 500", |world, alice, _| {
+        ike(world, alice.path, &[&[0; 8][..], &[0x77; 60]].concat());
+    }),
+    (DropReason::Unsolicited, "a reserved SPI behind the marker on port 500", |world, alice, _| {
+        ike(world, alice.path, &[&[0; 8][..], &[0, 0, 0, 255], &[9; 60]].concat());
+    }),
+    (DropReason::Unsolicited, "IKE without an initiator's cookie", |world, alice, _| {
+        // The responder's cookie, version and exchange, length: none of it would be IKE.
+        ike(world, alice.path, &[&[0; 8][..], &[0; 8], &[1, 0x10, 4, 0, 0, 0, 0, 0, 0, 0, 0, 28]].concat());
+    }),
+    (DropReason::TooShort, "the marker alone on port 500", |world, alice, _| ike(world, alice.path, &[0; 8])),
+    (DropReason::TooShort, "the marker and half a header on port 500", |world, alice, _| {
+        ike(world, alice.path, &[&[0; 8][..], &alice.seal(1, &alice_to_server(alice))[..6]].concat());
+    }),
+    (DropReason::TooShort, "half a marker", |world, alice, _| ike(world, alice.path, &[0; 7])),
+    (DropReason::BadIcv, "forged ESP on port 500", |world, alice, _| {
+        let mut esp = alice.seal(1, &alice_to_server(alice));
+        esp[30] ^= 1;
+        ike(world, alice.path, &[&[0; 8][..], &esp].concat());
+    }),
     (DropReason::Unsolicited, "IKE on Cisco's port", |world, alice, _| {
         arrive(world, Channel::CiscoUdp, alice.path, &[&[0; 4][..], &[7; 28]].concat());
     }),

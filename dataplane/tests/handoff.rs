@@ -2,7 +2,7 @@
 
 mod harness;
 
-use adit_dataplane::contract::{Command, DropReason};
+use adit_dataplane::contract::{Command, DropReason, Transport};
 use adit_dataplane::io::memory::pair;
 use adit_dataplane::packet::{Channel, Meta, PoolSizes, Segments};
 use adit_dataplane::worker::{DataplaneConfig, start};
@@ -23,6 +23,28 @@ fn esp_on_the_wrong_worker_reaches_its_owner() {
     let totals = |worker: usize| world.dataplane.workers[worker].counters.totals();
     assert_eq!((totals(0).handed_off, totals(1).handed_off, totals(2).taken_over), (1, 1, 2));
     assert_eq!((totals(2).outer_received, totals(2).inner_sent), (0, 2));
+}
+
+#[test]
+fn esp_in_port_500_on_the_wrong_worker_reaches_its_owner_and_is_answered_there() {
+    let mut world = World::new(3);
+    let client = Client { transport: Transport::NatT500, ..Client::new(2, 1, gcm()) };
+    let client = world.admit(client);
+    let inner = v4(client.v4, SERVER_V4, 100);
+    for (sequence, wrong) in [(1, 0), (2, 1)] {
+        let (channel, datagram) = dressed(Transport::NatT500, &client.seal(sequence, &inner));
+        world.peers[wrong].push_outer(channel, client.path, &datagram).unwrap();
+        world.settle();
+        assert_eq!(world.departed()[0].bytes, inner);
+    }
+    let down = v4(SERVER_V4, client.v4, 100);
+    let sent = world.inner(0, &down);
+    assert_eq!((sent.len(), sent[0].channel, sent[0].path), (1, Channel::NatT500, Some(client.path)));
+    assert_eq!(client.open(undressed(&sent[0])).1, down);
+    assert_eq!(world.all_dropped(), []);
+    let totals = |worker: usize| world.dataplane.workers[worker].counters.totals();
+    assert_eq!((totals(0).handed_off, totals(1).handed_off, totals(2).taken_over), (2, 1, 3));
+    assert_eq!(totals(2).ike_received, 0);
 }
 
 #[test]

@@ -187,6 +187,7 @@ fn ike_passes_both_ways_in_its_framing() {
     }
     for (form, channel, bytes) in [
         (KeepaliveForm::NatT, Channel::NatT, &[0xff][..]),
+        (KeepaliveForm::NatT500, Channel::Ike, &[0xff]),
         (KeepaliveForm::Cisco, Channel::CiscoUdp, &[0xff]),
         (KeepaliveForm::CiscoMarked, Channel::CiscoUdp, &[0, 0, 0, 0, 0xff]),
     ] {

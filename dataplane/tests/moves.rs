@@ -46,8 +46,8 @@ fn totals(world: &World) -> WorkerTotals {
 }
 
 fn moved_by_esp(world: &World) -> u64 {
-    let WorkerTotals { moved_to_nat_t, moved_to_cisco_udp, moved_to_esp, .. } = totals(world);
-    moved_to_nat_t + moved_to_cisco_udp + moved_to_esp
+    let WorkerTotals { moved_to_nat_t, moved_to_nat_t_500, moved_to_cisco_udp, moved_to_esp, .. } = totals(world);
+    moved_to_nat_t + moved_to_nat_t_500 + moved_to_cisco_udp + moved_to_esp
 }
 
 fn port(client: &Client, port: u16) -> Path {
@@ -237,7 +237,8 @@ fn a_packet_that_another_worker_took_in_moves_its_tunnel_too() {
 
 /// A packet from this client comes in like that; this is what left.
 fn comes_by(world: &mut World, path: EspPath, bytes: &[u8]) -> Vec<Departed> {
-    world.peers[0].push_outer(path.transport().into(), path.path(), bytes).unwrap();
+    let (channel, datagram) = dressed(path.transport(), bytes);
+    world.peers[0].push_outer(channel, path.path(), &datagram).unwrap();
     world.settle();
     world.departed()
 }
@@ -246,7 +247,7 @@ fn comes_by(world: &mut World, path: EspPath, bytes: &[u8]) -> Vec<Departed> {
 fn goes_by(world: &mut World, client: &Client) -> EspPath {
     let sent = world.inner(0, &v4(SERVER_V4, client.v4, 60));
     assert_eq!(sent.len(), 1, "{:?}", world.all_dropped());
-    client.open(&sent[0].bytes);
+    client.open(undressed(&sent[0]));
     EspPath::new(sent[0].channel.transport().unwrap(), sent[0].path.unwrap())
 }
 
@@ -289,8 +290,9 @@ fn a_session_moves_from_any_transport_to_any_other_and_back_by_its_packets_alone
         // From native ESP to native ESP there is no other port.
         let moves = if here == there { vec![] } else { vec![(client.tunnel, there), (client.tunnel, here)] };
         assert_eq!(told, moves);
-        let WorkerTotals { moved_to_nat_t, moved_to_cisco_udp, moved_to_esp, .. } = totals(&world);
-        for (transport, counted) in DATAGRAMS.into_iter().zip([moved_to_nat_t, moved_to_cisco_udp, moved_to_esp]) {
+        let WorkerTotals { moved_to_nat_t, moved_to_nat_t_500, moved_to_cisco_udp, moved_to_esp, .. } = totals(&world);
+        let all_counted = [moved_to_nat_t, moved_to_nat_t_500, moved_to_cisco_udp, moved_to_esp];
+        for (transport, counted) in DATAGRAMS.into_iter().zip(all_counted) {
             let moves = moves.iter().filter(|(_, path)| path.transport() == transport).count();
             assert_eq!(counted, moves as u64, "{from} to {to}: counted for {transport}");
         }
@@ -343,7 +345,7 @@ fn a_transport_that_a_session_may_not_use_carries_its_packets_and_moves_nothing(
 fn a_peer_behind_no_nat_moves_between_transports_and_not_between_addresses() {
     let mut world = World::new(1);
     let client = admitted(&mut world, Transport::Esp, Following::SameHosts, Transports::ALL);
-    for (sequence, transport) in (1..).zip([Transport::NatT, Transport::CiscoUdp, Transport::Esp, Transport::NatT]) {
+    for (sequence, transport) in (1..).zip(DATAGRAMS.into_iter().chain([Transport::NatT])) {
         let here = EspPath::new(transport, client.path);
         comes_by(&mut world, here, &client.seal(2 * sequence, &up(&client)));
         assert_eq!(goes_by(&mut world, &client), here);

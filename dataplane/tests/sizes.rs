@@ -15,7 +15,9 @@ use adit_dataplane::wire::tcp::{TCP_HEADER, TcpFlags};
 use adit_dataplane::wire::traffic_class::{Dscp, Ecn, TrafficClass};
 use adit_dataplane::worker::DataplaneConfig;
 use harness::ctcp::CtcpPeer;
-use harness::{Client, DATAGRAMS, SERVER_V4, SERVER_V6, World, gcm, header_sum, natt, path_v4, path_v6, suites};
+use harness::{
+    Client, DATAGRAMS, SERVER_V4, SERVER_V6, World, gcm, header_sum, natt, path_v4, path_v6, suites, undressed,
+};
 use std::time::Duration;
 
 /// Buffers that hold a jumbo frame, so that none is made on the way.
@@ -48,6 +50,7 @@ fn fits(client: &Client, outer_mtu: u16) -> usize {
     let ip = if client.path.peer.is_ipv4() { 20 } else { 40 };
     let udp = match client.transport {
         Transport::NatT | Transport::CiscoUdp => 8,
+        Transport::NatT500 => 8 + 8,
         Transport::Esp => 0,
         Transport::Ctcp => 20 + 16,
     };
@@ -126,7 +129,7 @@ fn named_mtu(big: &[u8], told: &[Departed]) -> usize {
 
 /// One size: delivered whole, in inner fragments, or answered with the right MTU.
 fn must_hold(world: &mut World, client: &Client, kind: Kind, len: usize, fits: usize) {
-    must_hold_by(world, client, kind, len, fits, |packet| packet.bytes.clone());
+    must_hold_by(world, client, kind, len, fits, |packet| undressed(packet).to_vec());
 }
 
 /// The same by a transport that `esp` takes ESP out of.

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use adit_dataplane::contract::{DropReason, Event, Lifetime, Limits, SequenceNumbers};
+use adit_dataplane::contract::{DropReason, Event, Lifetime, Limits, SequenceNumbers, Transport};
 use adit_dataplane::packet::{Channel, Meta, Segments};
 use adit_dataplane::wire::traffic_class::TrafficClass;
 use bolero::check;
@@ -65,11 +65,12 @@ fn any_bytes_through_a_turn() {
                     if kind & 0x0f == 7 {
                         path.peer.set_port(u16::from_be_bytes([high, low]));
                     }
-                    let channel = [Channel::NatT, Channel::CiscoUdp, Channel::Esp][usize::from(kind) % 3];
-                    from_elsewhere += usize::from(kind & 0x0f == 7 || channel != Channel::NatT);
+                    let by = DATAGRAMS[usize::from(kind) % DATAGRAMS.len()];
+                    from_elsewhere += usize::from(kind & 0x0f == 7 || by != Transport::NatT);
                     sealed.insert((client.spi, number));
                     let esp = client.seal_raw(number, &body[..trailer_at], &[], trailer[0], trailer[1]);
                     // of any class, and maybe out of fragments
+                    let (channel, datagram) = dressed(by, &esp);
                     let meta = Meta {
                         channel,
                         path: Some(path),
@@ -77,7 +78,7 @@ fn any_bytes_through_a_turn() {
                         longest_fragment: (kind & 0x10 != 0).then_some(u16::from(trailer[0]) * 9),
                         ..Meta::default()
                     };
-                    world.peers[worker].push(meta, &esp)
+                    world.peers[worker].push(meta, &datagram)
                 }
                 8 => world.peers[worker].push_inner(packet),
                 9 => world.peers[worker].push_outer(Channel::CiscoUdp, client.path, packet),

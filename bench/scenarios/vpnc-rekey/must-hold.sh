@@ -11,9 +11,17 @@ for _ in 1 2; do
 done
 pings=$(pings_end c1)
 echo "pings: $pings" | tee -a "$RIG_DIR/speeds"
-# vpnc has one SA at a time: what is under way when it takes the next is lost.
-rekeys=$(grep -c 'child SA rekeyed' "$(headend_log)" || true) lost=${pings##*sent, } lost=${lost%% *}
-hold "no more pings were lost than keys replaced" test "$lost" -le "$rekeys"
+# vpnc has one SA at a time: what is under way when it takes the next is lost. How long that is depends on how long messages take
+# on a busy machine, which the pings have measured; what full queues lose at other times is not asked.
+rekeyed_at() { sed -n 's/^\([^ ]*\) .*child SA rekeyed.*/\1/p' "$(headend_log)" | date -f - +%s.%N; }
+slowest() { sed -n 's/.* time=\([0-9]*\).*/\1/p' "$RIG_DIR/c1.pings" | sort -n | tail -1; }
+allowed=$((2 * $(slowest) + 40)) rekeys=0 longest=0
+for at in $(rekeyed_at); do
+  took=$(interruption c1 "$at")
+  rekeys=$((rekeys + 1)) longest=$((took > longest ? took : longest))
+done
+echo "rekeys: $rekeys, interrupted for $longest ms at most, $allowed ms allowed" | tee -a "$RIG_DIR/speeds"
+hold "replacing keys interrupts for two of the slowest answers at most" test "$longest" -le "$allowed"
 hold "the ESP keys were replaced" says "$(headend_log)" 'child SA (installed|rekeyed)' 3
 hold "it is still one session with one SA pair" within 5 answers "1 sessions, 1 SAs" service
 hold "and has its address" answers "$address" eval "ctl sessions --json | jq -r '.[].addresses[0]' | cut -d/ -f1"

@@ -24,6 +24,7 @@ pub(crate) enum Body {
         framing: IkeFraming,
         bytes: Vec<u8>,
     },
+    /// From and to port 500 it has a marker in front of it.
     Esp(Esp),
     /// RFC 3948 section 4.
     Keepalive,

@@ -4,6 +4,7 @@
 use super::datagram::{Datagram, Esp};
 use super::finding::What;
 use super::sa::{Inbound, Opened, Outbound};
+use super::world::IKE_PORT;
 use adit_control::aaa::QuestionId;
 use adit_control::ike::engine::Output;
 use adit_dataplane::contract::*;
@@ -157,8 +158,9 @@ impl Dataplane {
         let Some(inbound) = tunnel.inbound.get_mut(&spi) else { return self.unknown(datagram, spi) };
         let mut reports = Vec::new();
         let opened = inbound.open(now, esp, &mut reports);
-        // Only UDP travels here.
-        let path = EspPath::new(Transport::NatT, Path { local: datagram.to, peer: datagram.from });
+        // Only UDP travels here, and only on IKE's ports.
+        let transport = if datagram.to.port() == IKE_PORT { Transport::NatT500 } else { Transport::NatT };
+        let path = EspPath::new(transport, Path { local: datagram.to, peer: datagram.from });
         let newest = match opened {
             Opened::OtherKeys => return Receipt::Wrong(What::OtherKeys { spi }),
             Opened::Duplicate => return Receipt::Duplicate,

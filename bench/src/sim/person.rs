@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::host::HostId;
 use super::model::{Subscriber, Wants};
 use super::neighbourhood::Address;
-use super::settings::{Configs, Version};
+use super::settings::{Configs, Passes, Version};
 use super::world::{IKE_PORT, NATT_PORT, World};
 use adit_control::config::checked::Config;
 use adit_control::ike::engine::{Call, CallV1, Contact, Credentials, Engine, Mode};
@@ -66,13 +66,15 @@ impl Person {
             1 => Want { v4: Ask::Nothing, v6: Ask::Any },
             _ => Want { v4: Ask::Any, v6: Ask::Any },
         };
-        let (identity, want, mode) = match version {
-            Version::V2 => (Id::parse(&name).ok()?, want, Mode::default()),
+        let (identity, want, mode, passes) = match version {
+            Version::V2 => (Id::parse(&name).ok()?, want, Mode::default(), Passes::default()),
             // IKEv1 gives no IPv6 addresses here, and names the user later.
             Version::V1 => {
                 let want = Want { v4: Ask::Any, v6: Ask::Nothing };
                 let mode = *chance.one_of(&[Mode::Aggressive, Mode::Main])?;
-                (Id::parse("keyid:subscribers").ok()?, want, mode)
+                let passes =
+                    *chance.one_of(&[Passes::Floating, Passes::Floating, Passes::Floating, Passes::Staying])?;
+                (Id::parse("keyid:subscribers").ok()?, want, mode, passes)
             }
         };
         Some(Self {
@@ -84,7 +86,7 @@ impl Person {
             called: Instant::ZERO,
             identity,
             want,
-            config: Arc::clone(configs.client(version)),
+            config: Arc::clone(configs.client(version, passes)),
         })
     }
 

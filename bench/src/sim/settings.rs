@@ -20,6 +20,7 @@ pub(crate) struct Configs {
     pub(crate) headend: Arc<Config>,
     v2: Arc<Config>,
     v1: Arc<Config>,
+    drafts: Arc<Config>,
 }
 
 /// By which version of IKE a client comes.
@@ -29,12 +30,23 @@ pub(crate) enum Version {
     V2,
 }
 
+/// How a client by IKEv1 passes its NATs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Passes {
+    /// On port 4500.
+    #[default]
+    Floating,
+    /// On port 500, by drafts 00 and 01.
+    Staying,
+}
+
 impl Configs {
     /// A client's.
-    pub(crate) fn client(&self, version: Version) -> &Arc<Config> {
-        match version {
-            Version::V1 => &self.v1,
-            Version::V2 => &self.v2,
+    pub(crate) fn client(&self, version: Version, passes: Passes) -> &Arc<Config> {
+        match (version, passes) {
+            (Version::V1, Passes::Floating) => &self.v1,
+            (Version::V1, Passes::Staying) => &self.drafts,
+            (Version::V2, _) => &self.v2,
         }
     }
 }
@@ -51,7 +63,8 @@ impl Settings {
 
     /// For all kinds of end.
     pub(crate) fn configs(&self) -> Result<Configs, ConfigErrors> {
-        Ok(Configs { headend: self.headend()?, v2: self.v2()?, v1: self.v1()? })
+        let (v1, drafts) = (self.v1("")?, self.v1(r#"nat_traversals = ["draft-01", "draft-00"]"#)?);
+        Ok(Configs { headend: self.headend()?, v2: self.v2()?, v1, drafts })
     }
 
     fn headend(&self) -> Result<Arc<Config>, ConfigErrors> {
@@ -111,14 +124,18 @@ impl Settings {
         )
     }
 
-    /// The same by IKEv1. Only UDP travels in these worlds.
-    fn v1(&self) -> Result<Arc<Config>, ConfigErrors> {
-        self.config(
+    /// The same by IKEv1, with `more` about what it listens to. Only UDP travels in these worlds.
+    fn v1(&self, more: &str) -> Result<Arc<Config>, ConfigErrors> {
+        let listen = format!(
             r#"
             [node]
             identity = "nobody@sim"
             [listen]
             native_esp = false
+            {more}
+            "#
+        );
+        let rest = r#"
             [[pool]]
             name = "none"
             addresses = ["192.0.2.0/29"]
@@ -136,8 +153,8 @@ impl Settings {
             networks = ["10.20.0.0/24"]
             ike_proposals = ["aes128-sha256-ecp256"]
             esp_proposals = ["aes128gcm16"]
-            "#,
-        )
+            "#;
+        self.config(&(listen + rest))
     }
 
     fn config(&self, who: &str) -> Result<Arc<Config>, ConfigErrors> {

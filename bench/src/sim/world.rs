@@ -340,23 +340,21 @@ impl World {
                 let ike = IkeDatagram { path, framing: *framing, bytes: bytes.clone() };
                 machine.engine.handle_event(now, WorkerId(0), Event::Ike(ike));
             }
-            Body::Esp(esp) if expected == IkeFraming::NonEspMarker => {
-                match machine.dataplane.open(now, datagram, esp) {
-                    Receipt::Good => {
-                        self.tally.esp_good += 1;
-                        self.silence.sign_of_life(id, datagram.sender);
-                        if id == HostId::HEADEND {
-                            self.whereabouts.heard(datagram.sender, datagram.sent, datagram.from);
-                        }
+            Body::Esp(esp) => match machine.dataplane.open(now, datagram, esp) {
+                Receipt::Good => {
+                    self.tally.esp_good += 1;
+                    self.silence.sign_of_life(id, datagram.sender);
+                    if id == HostId::HEADEND {
+                        self.whereabouts.heard(datagram.sender, datagram.sent, datagram.from);
                     }
-                    Receipt::Duplicate => {}
-                    Receipt::Late => self.tally.esp_late += 1,
-                    Receipt::Wrong(what) if self.is_excused(id, datagram.sent, &what) => self.tally.esp_late += 1,
-                    Receipt::Wrong(what) => self.find(id, what),
                 }
-            }
+                Receipt::Duplicate => {}
+                Receipt::Late => self.tally.esp_late += 1,
+                Receipt::Wrong(what) if self.is_excused(id, datagram.sent, &what) => self.tally.esp_late += 1,
+                Receipt::Wrong(what) => self.find(id, what),
+            },
             Body::Keepalive => {}
-            Body::Ike { .. } | Body::Esp(_) => self.tally.unheard += 1,
+            Body::Ike { .. } => self.tally.unheard += 1,
         }
         self.carry_out(id);
     }

@@ -155,6 +155,8 @@ pub struct WorkerView {
     pub mtu_learned: u64,
     /// Sessions that followed their client's ESP to another address or transport: to NAT-T.
     pub moved_to_nat_t: u64,
+    /// The same, to ESP in UDP port 500.
+    pub moved_to_nat_t_500: u64,
     /// The same, to Cisco's IPsec over UDP.
     pub moved_to_cisco_udp: u64,
     /// The same, to native ESP.
@@ -208,6 +210,7 @@ impl WorkerView {
             inner_fragmented: totals.inner_fragmented,
             mtu_learned: totals.mtu_learned,
             moved_to_nat_t: totals.moved_to_nat_t,
+            moved_to_nat_t_500: totals.moved_to_nat_t_500,
             moved_to_cisco_udp: totals.moved_to_cisco_udp,
             moved_to_esp: totals.moved_to_esp,
             moved_to_ctcp: totals.moved_to_ctcp,

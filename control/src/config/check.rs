@@ -3,7 +3,8 @@
 use super::check_connections::{Around, connections};
 use super::check_users;
 use super::checked::{
-    Api, Config, Ctcp, Esp, Ike, Listen, Log, NativeEsp, Pool, Rekey, Sizes, SocketBuffers, Tun, Workers,
+    Api, Config, Ctcp, Esp, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
+    SocketBuffers, Tun, Workers,
 };
 use super::error::{Problem, Warning};
 use super::file;
@@ -129,9 +130,18 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
         true => NativeEsp::Carried,
         false => NativeEsp::Refused,
     };
+    let nat_traversals = nat_traversals(source, file);
     let ctcp_ports = ctcp_ports(source, file);
     let ctcp_mode = file.ctcp_mode.as_ref().map(|mode| mode.value).unwrap_or_default();
-    Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, ctcp_ports, ctcp_mode }
+    Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, nat_traversals, ctcp_ports, ctcp_mode }
+}
+
+fn nat_traversals(source: &Source<'_>, file: &file::Listen) -> NatTraversals {
+    let Some(list) = &file.nat_traversals else { return NatTraversals::ALL };
+    let quoted = |version: &Located<NatTraversal>| format!("\"{}\"", version.value.key());
+    let named = list.value.iter().map(|version| Located { line: version.line, value: quoted(version) });
+    each_once(source, "[listen] nat_traversals", &named.collect::<Vec<_>>());
+    list.value.iter().map(|version| version.value).collect()
 }
 
 fn ctcp(file: &file::Ctcp) -> Ctcp {
@@ -210,13 +220,13 @@ fn named_cores(
     each_once(source, KEY, &list.value).into_iter().map(|core| usize::try_from(core).ok()).collect()
 }
 
-fn each_once<T: Copy + PartialEq + ToString>(source: &Source<'_>, key: &str, list: &[Located<T>]) -> Vec<T> {
+fn each_once<T: Clone + PartialEq + ToString>(source: &Source<'_>, key: &str, list: &[Located<T>]) -> Vec<T> {
     let mut seen = Vec::with_capacity(list.len());
     for element in list {
         if seen.contains(&element.value) {
             source.error(element.line, key.to_owned(), Problem::Twice(element.value.to_string()));
         } else {
-            seen.push(element.value);
+            seen.push(element.value.clone());
         }
     }
     seen

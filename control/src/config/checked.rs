@@ -10,6 +10,7 @@ pub use password_hash::{PasswordHash, PasswordHashError};
 pub use radius::{PasswordProtocol, RadiusServer, Signature};
 pub use users::{Access, User, UserSource, Users};
 
+pub use crate::ike::v1::wire::{NatTraversal, NatTraversals};
 use crate::ike::wire::{Id, IdKind};
 use crate::pki::OwnCertificate;
 use adit_crypto::esp_cipher::Backend;
@@ -77,6 +78,8 @@ pub struct Listen {
     pub cisco_udp_port: Option<u16>,
     /// ESP as IP protocol 50.
     pub native_esp: NativeEsp,
+    /// What IKEv1 clients may pass a NAT by.
+    pub nat_traversals: NatTraversals,
     /// TCP ports of cTCP.
     pub ctcp_ports: Vec<u16>,
     /// How it is treated.
@@ -127,7 +130,9 @@ impl Listen {
             NativeEsp::Refused => None,
         };
         let ctcp = (!self.ctcp_ports.is_empty()).then_some(Transport::Ctcp);
-        [Some(Transport::NatT), cisco_udp, esp, ctcp].into_iter().flatten().collect()
+        let stays = self.nat_traversals.iter().any(|version| !version.floats());
+        let natt_500 = stays.then_some(Transport::NatT500);
+        [Some(Transport::NatT), natt_500, cisco_udp, esp, ctcp].into_iter().flatten().collect()
     }
 }
 

@@ -17,6 +17,7 @@ use super::section::{Located, Section, Source};
 use super::shape::{
     Count, DscpOrCopy, Factor, Identity, MultipleOf, Network, OneOf, Parsed, Size, Text, Time, YesOrNo,
 };
+use crate::ike::v1::wire::NatTraversal;
 use crate::ike::wire::Id;
 use adit_crypto::esp_cipher::Backend;
 use adit_dataplane::contract::{EcnMode, MssClamp, OuterDf, OuterDscp};
@@ -85,6 +86,8 @@ pub struct Listen {
     pub cisco_udp_port: Key<u64>,
     /// ESP as IP protocol 50.
     pub native_esp: Key<bool>,
+    /// What IKEv1 clients may pass a NAT by.
+    pub nat_traversals: List<NatTraversal>,
     /// TCP ports of cTCP; none for no cTCP.
     pub ctcp_ports: List<u64>,
     /// How cTCP is treated.
@@ -384,6 +387,13 @@ const ECN: OneOf<EcnMode> = OneOf(&[("normal", EcnMode::Normal), ("compatibility
 const MSS_CLAMP: OneOf<MssClamp> = OneOf(&[("on", MssClamp::ToTunnel), ("off", MssClamp::Off)]);
 const TCP_PORT: Count = Count { of: "a TCP port", range: 1..=65_535 };
 const CTCP_MODE: OneOf<CtcpMode> = OneOf(&[("adaptive", CtcpMode::Adaptive), ("stateless", CtcpMode::Stateless)]);
+const NAT_TRAVERSAL: OneOf<NatTraversal> = OneOf(&[
+    ("rfc3947", NatTraversal::Rfc3947),
+    ("draft-03", NatTraversal::Draft03),
+    ("draft-02", NatTraversal::Draft02),
+    ("draft-01", NatTraversal::Draft01),
+    ("draft-00", NatTraversal::Draft00),
+]);
 const PORT: Count = Count { of: "a UDP port", range: 1..=65_535 };
 const PORT_OR_OFF: Count = Count { of: "a UDP port, or 0 for none", range: 0..=65_535 };
 const SOCKET_BUFFER: Size = Size { range: 64 << 10..=1 << 30, example: "8MiB" };
@@ -453,6 +463,7 @@ impl Listen {
             natt_port: section.get("natt_port", &PORT),
             cisco_udp_port: section.get("cisco_udp_port", &PORT_OR_OFF),
             native_esp: section.get("native_esp", &YesOrNo),
+            nat_traversals: section.some_list("nat_traversals", &NAT_TRAVERSAL),
             ctcp_ports: section.list("ctcp_ports", &TCP_PORT),
             ctcp_mode: section.get("ctcp_mode", &CTCP_MODE),
         }

@@ -161,8 +161,7 @@ pub(super) fn serve(
 }
 
 fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> StatusView {
-    let Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, ctcp_ports, ctcp_mode: _ } =
-        &config.listen;
+    let Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, ctcp_ports, .. } = &config.listen;
     let ports = [Some(*ike_port), Some(*natt_port), *cisco_udp_port].into_iter().flatten();
     let native = match native_esp {
         NativeEsp::Carried => Some("native ESP".to_owned()),

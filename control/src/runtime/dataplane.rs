@@ -160,11 +160,15 @@ mod tests {
         ));
         assert_eq!(io.listen, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
         assert_eq!((io.ike_port, io.natt_port, io.cisco_udp_port), (1500, 1501, 1502));
-        let udp = Transports::NONE.with(Transport::NatT).with(Transport::CiscoUdp).with(Transport::Ctcp);
+        let udp: Transports = Transports::ALL.iter().filter(|transport| *transport != Transport::Esp).collect();
         assert_eq!((io.transports, io.backend), (udp, Backend::SystemCalls));
         assert_eq!(io_config(&config("")).transports, Transports::ALL);
         let no_cisco = io_config(&config("[listen]\ncisco_udp_port = 0"));
         assert!(!no_cisco.transports.contains(Transport::CiscoUdp));
+        for (versions, on_500) in [("\"rfc3947\", \"draft-02\"", false), ("\"draft-03\", \"draft-00\"", true)] {
+            let io = io_config(&config(&format!("[listen]\nnat_traversals = [{versions}]")));
+            assert_eq!(io.transports.contains(Transport::NatT500), on_500, "{versions}");
+        }
         assert_eq!((io.receive_buffer, io.send_buffer), (1 << 20, 2 << 20));
         let micros = std::time::Duration::from_micros;
         assert_eq!((io.spin, io.coalesce), (micros(7), micros(9)));

@@ -36,6 +36,7 @@ pub fn config() -> Config {
             natt_port: 4500,
             cisco_udp_port: Some(10_000),
             native_esp: NativeEsp::Carried,
+            nat_traversals: NatTraversals::ALL,
             ctcp_ports: vec![10_000],
             ctcp_mode: CtcpMode::Adaptive,
         },

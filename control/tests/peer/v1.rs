@@ -217,6 +217,19 @@ impl ClientV1 {
         }
     }
 
+    /// Behind a NAT, with these NAT traversals: drafts 00 and 01 at most, so that all stays on port 500.
+    pub fn staying(user: &'static str, host: u8, versions: &[NatTraversal]) -> Self {
+        // Enough of them that the first message is longer than its answer.
+        let vendors = [Vendor::Xauth, Vendor::Dpd, Vendor::Unity, Vendor::CiscoClient];
+        let versions = versions.iter().copied().map(Vendor::NatTraversal);
+        Self {
+            vendors: vendors.into_iter().chain(versions).collect(),
+            encapsulation: Encapsulation::UdpTunnel(NatNumbers::Draft),
+            floats: false,
+            ..Self::new(user, host)
+        }
+    }
+
     /// By cTCP, behind a NAT that changes addresses and ports, as TCP bears it.
     pub fn by_ctcp(user: &'static str, host: u8) -> Self {
         Self {

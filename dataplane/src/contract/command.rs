@@ -127,6 +127,8 @@ pub struct Keepalive {
 pub enum KeepaliveForm {
     /// One octet 0xFF from port 4500 (RFC 3948 section 4).
     NatT,
+    /// The same from port 500 (draft-ietf-ipsec-udp-encaps-01).
+    NatT500,
     /// The same from the port of Cisco's IPsec over UDP.
     Cisco,
     /// From that port, behind four zero octets, as Cisco's own clients send it.

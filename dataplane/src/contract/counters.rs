@@ -127,6 +127,8 @@ worker_counters! {
     mtu_learned,
     /// Tunnels that followed their peer's ESP to another outer address or transport: to NAT-T.
     moved_to_nat_t,
+    /// The same, to ESP in UDP port 500.
+    moved_to_nat_t_500,
     /// The same, to Cisco's IPsec over UDP.
     moved_to_cisco_udp,
     /// The same, to native ESP.
@@ -144,6 +146,7 @@ impl WorkerCounters {
     pub fn moved_to(&self, transport: Transport) {
         match transport {
             Transport::NatT => self.moved_to_nat_t(1),
+            Transport::NatT500 => self.moved_to_nat_t_500(1),
             Transport::CiscoUdp => self.moved_to_cisco_udp(1),
             Transport::Esp => self.moved_to_esp(1),
             Transport::Ctcp => self.moved_to_ctcp(1),

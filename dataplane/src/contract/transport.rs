@@ -1,6 +1,6 @@
 //! How ESP stands in outer packets, and where a tunnel's packets go.
 
-use super::Path;
+use super::{IkeFraming, Path};
 use std::fmt;
 
 /// How ESP stands in outer packets. SAs belong to no transport: a tunnel that moves from one to another keeps them.
@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Transport {
     /// In UDP port 4500, beside IKE (RFC 3948).
     NatT,
+    /// In UDP port 500, beside IKE and behind eight zero octets (draft-ietf-ipsec-udp-encaps-00 and -01).
+    NatT500,
     /// In a UDP port of its own, without a marker: Cisco's IPsec over UDP.
     CiscoUdp,
     /// Behind the IP header, as protocol 50 (RFC 4303 section 2).
@@ -19,12 +21,13 @@ pub enum Transport {
 
 impl Transport {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::NatT, Self::CiscoUdp, Self::Esp, Self::Ctcp];
+    pub const ALL: [Self; 5] = [Self::NatT, Self::NatT500, Self::CiscoUdp, Self::Esp, Self::Ctcp];
 
     /// The stable name, as in the configuration and the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NatT => "nat-t",
+            Self::NatT500 => "nat-t-500",
             Self::CiscoUdp => "cisco-udp",
             Self::Esp => "esp",
             Self::Ctcp => "ctcp",
@@ -46,8 +49,12 @@ impl Transports {
     /// None of them.
     pub const NONE: Self = Self(0);
     /// All of them.
-    pub const ALL: Self =
-        Self::NONE.with(Transport::NatT).with(Transport::CiscoUdp).with(Transport::Esp).with(Transport::Ctcp);
+    pub const ALL: Self = Self::NONE
+        .with(Transport::NatT)
+        .with(Transport::NatT500)
+        .with(Transport::CiscoUdp)
+        .with(Transport::Esp)
+        .with(Transport::Ctcp);
 
     /// These and that one.
     #[must_use]
@@ -91,7 +98,7 @@ impl EspPath {
     pub fn new(transport: Transport, path: Path) -> Self {
         let Path { mut local, mut peer } = path;
         match transport {
-            Transport::NatT | Transport::CiscoUdp | Transport::Ctcp => {}
+            Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Ctcp => {}
             Transport::Esp => {
                 local.set_port(0);
                 peer.set_port(0);
@@ -110,12 +117,18 @@ impl EspPath {
         self.path
     }
 
-    /// Where it leads if IKE on port 4500 now goes by `ike`: ESP in that port shares its mapping, native ESP its
-    /// addresses. `None` if that says nothing about it: another port has another mapping.
-    pub fn beside(self, ike: Path) -> Option<Self> {
+    /// Where it leads if IKE now goes by `ike`: ESP in the same port shares its mapping, native ESP its addresses. `None`
+    /// if that says nothing about it: another port has another mapping.
+    pub fn beside(self, ike: Path, framing: IkeFraming) -> Option<Self> {
+        (self.transport == Transport::Esp || self.shares_a_port_with(framing)).then(|| Self::new(self.transport, ike))
+    }
+
+    /// Whether IKE that is framed like that goes from and to the same UDP ports.
+    pub const fn shares_a_port_with(self, framing: IkeFraming) -> bool {
         match self.transport {
-            Transport::NatT | Transport::Esp => Some(Self::new(self.transport, ike)),
-            Transport::CiscoUdp | Transport::Ctcp => None,
+            Transport::NatT => matches!(framing, IkeFraming::NonEspMarker),
+            Transport::NatT500 => matches!(framing, IkeFraming::Bare),
+            Transport::CiscoUdp | Transport::Esp | Transport::Ctcp => false,
         }
     }
 
@@ -135,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_set_holds_what_was_put_in_and_nothing_else() {
-        for bits in 0..16_u8 {
+        for bits in 0..32_u8 {
             let some = Transport::ALL.into_iter().filter(|transport| bits & 1 << *transport as u8 != 0);
             let set: Transports = some.clone().collect();
             assert!(set.iter().eq(some));
@@ -154,5 +167,20 @@ mod tests {
         }
         let elsewhere = EspPath::new(Transport::NatT, path("198.51.100.2:4500"));
         assert!(!EspPath::new(Transport::NatT, one).is_between_the_hosts_of(elsewhere));
+    }
+
+    #[test]
+    fn esp_goes_along_with_ike_on_its_own_port_and_natively() {
+        let (here, there) = (path("198.51.100.1:4500"), path("198.51.100.1:4501"));
+        for framing in [IkeFraming::Bare, IkeFraming::NonEspMarker, IkeFraming::Ctcp] {
+            for transport in Transport::ALL {
+                let along = match (transport, framing) {
+                    (Transport::NatT, IkeFraming::NonEspMarker) | (Transport::NatT500, IkeFraming::Bare) => true,
+                    (transport, _) => transport == Transport::Esp,
+                };
+                let to = along.then(|| EspPath::new(transport, there));
+                assert_eq!(EspPath::new(transport, here).beside(there, framing), to, "{transport} and {framing:?}");
+            }
+        }
     }
 }

@@ -157,7 +157,7 @@ fn bound_to<'a>(
 ) -> Option<usize> {
     let mut wildcard = None;
     for (index, bound) in sockets.enumerate() {
-        let serves = bound.channel == channel && bound.fragments == fragments;
+        let serves = bound.channel == channel.door() && bound.fragments == fragments;
         if !serves || bound.address.is_ipv4() != path.peer.is_ipv4() {
             continue;
         }
@@ -258,6 +258,7 @@ mod tests {
         let mut path = path(1);
         assert_eq!(choose(sockets.iter(), Channel::NatT, &path, allowed), Some(2));
         assert_eq!(choose(sockets.iter(), Channel::Ike, &path, allowed), Some(1));
+        assert_eq!(choose(sockets.iter(), Channel::NatT500, &path, allowed), Some(1), "ESP shares IKE's port");
         path.local = "192.0.2.9:4500".parse().unwrap();
         assert_eq!(choose(sockets.iter(), Channel::NatT, &path, allowed), Some(0));
         assert_eq!(choose(sockets.iter(), Channel::Ike, &path, allowed), None);

@@ -35,7 +35,12 @@ impl Outgoing {
             match (packet.meta.channel, packet.meta.path) {
                 (Channel::Inner, _) if self.inner => self.joiner.push(packet),
                 (
-                    channel @ (Channel::Ike | Channel::NatT | Channel::CiscoUdp | Channel::Esp | Channel::Ctcp),
+                    channel @ (Channel::Ike
+                    | Channel::NatT500
+                    | Channel::NatT
+                    | Channel::CiscoUdp
+                    | Channel::Esp
+                    | Channel::Ctcp),
                     Some(path),
                 ) => {
                     let class = packet.meta.outer_class;

@@ -9,6 +9,7 @@
 
 use crate::contract::SpiLayout;
 use crate::packet::Channel;
+use crate::wire::esp::NON_IKE_MARKER;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -78,8 +79,20 @@ impl Op {
 /// The program for one channel's group of `workers` sockets.
 fn program(channel: Channel, workers: u32, layout: &SpiLayout) -> Vec<Op> {
     match channel {
-        // The initiator's SPI, 8 random octets, comes first (RFC 7296 section 3.1).
-        Channel::Ike => by_ike_spi(0, workers),
+        Channel::Ike | Channel::NatT500 => {
+            // The initiator's SPI, 8 random octets, comes first (RFC 7296 section 3.1).
+            let ike = by_ike_spi(0, workers);
+            let skip = ike.len() as u8;
+            // If both of its halves are zero it is the marker in front of ESP.
+            let mut ops = vec![Op::LoadWord(0), Op::SkipIfEqual(0, skip)];
+            ops.extend(&ike);
+            ops.extend([Op::LoadWord(4), Op::SkipIfEqual(0, skip)]);
+            ops.extend(ike);
+            ops.push(Op::LoadWord(NON_IKE_MARKER.len() as u32));
+            ops.extend(by_esp_spi(workers, layout));
+            ops.push(Op::ReturnA);
+            ops
+        }
         Channel::NatT => {
             let esp = [by_esp_spi(workers, layout), vec![Op::ReturnA]].concat();
             // Four zero octets, the non-ESP marker (RFC 3948 section 2.2), stand where ESP has its SPI.
@@ -286,6 +299,8 @@ mod tests {
                     let want = u32::from(layout.decode(spi).worker.0) % workers;
                     assert_eq!(run(&ops, &packet), want, "{spi} of {workers}");
                     assert_eq!(run(&program(Channel::CiscoUdp, workers, &layout), &packet), want);
+                    let marked = [&[0; 8][..], &packet].concat();
+                    assert_eq!(run(&program(Channel::Ike, workers, &layout), &marked), want);
                 }
                 for worker in 0..workers {
                     let Some(spi) = layout.encode(WorkerId(worker as u8), seed as u32, 5) else { continue };
@@ -356,6 +371,10 @@ mod tests {
             hits[worker as usize] += 1;
         }
         assert!(hits.iter().all(|hits| (50..150).contains(hits)), "{hits:?}");
+        // Half a marker is a cookie.
+        for (cookie, worker) in [([0, 0, 0, 0, 0, 0, 0, 7], 3), ([0, 0, 0, 7, 0, 0, 0, 0], 3)] {
+            assert_eq!(run(&bare, &[&cookie[..], &[0xff; 20]].concat()), worker);
+        }
     }
 
     #[test]
@@ -368,5 +387,8 @@ mod tests {
             }
         }
         assert_eq!(run(&program(Channel::NatT, 5, &layout), &[0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7]), 0);
+        for len in 0..12 {
+            assert_eq!(run(&program(Channel::Ike, 5, &layout), &[0; 12][..len]), 0);
+        }
     }
 }

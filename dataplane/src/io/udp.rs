@@ -76,7 +76,11 @@ pub(super) fn open_all(
                 .map_err(|source| OpenError::Steering { address: bound.address, source })?;
         }
         // IKE must pass whatever its size, and IPv6 has no DF.
-        if config.outer_df == OuterDf::Clear || bound.channel.transport().is_none() || bound.address.is_ipv6() {
+        let carries_esp = match bound.channel {
+            Channel::Ike => config.transports.contains(Transport::NatT500),
+            channel => channel.transport().is_some(),
+        };
+        if config.outer_df == OuterDf::Clear || !carries_esp || bound.address.is_ipv6() {
             continue;
         }
         let bound = Bound { fragments: OuterFragments::Forbidden, ..*bound };

@@ -7,8 +7,10 @@ use crate::wire::traffic_class::TrafficClass;
 /// Which side of which door a packet came from or goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Channel {
-    /// UDP port 500: IKE only.
+    /// UDP port 500: IKE, and ESP that a worker has not told from it yet.
     Ike,
+    /// UDP port 500: ESP. It comes here behind its marker as [`Channel::Ike`], and leaves behind one.
+    NatT500,
     /// UDP port 4500: ESP in UDP, or IKE behind the non-ESP marker.
     NatT,
     /// UDP port of Cisco's IPsec over UDP: ESP in UDP.
@@ -23,11 +25,21 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// Where a door receives and sends it: ESP in UDP port 500 shares its sockets with IKE.
+    #[inline]
+    pub const fn door(self) -> Self {
+        match self {
+            Self::NatT500 => Self::Ike,
+            Self::Ike | Self::NatT | Self::CiscoUdp | Self::Esp | Self::Ctcp | Self::Inner => self,
+        }
+    }
+
     /// How ESP stands in what comes and goes here, if it is ESP.
     #[inline]
     pub const fn transport(self) -> Option<Transport> {
         match self {
             Self::NatT => Some(Transport::NatT),
+            Self::NatT500 => Some(Transport::NatT500),
             Self::CiscoUdp => Some(Transport::CiscoUdp),
             Self::Esp => Some(Transport::Esp),
             Self::Ctcp => Some(Transport::Ctcp),
@@ -40,6 +52,7 @@ impl From<Transport> for Channel {
     fn from(transport: Transport) -> Self {
         match transport {
             Transport::NatT => Self::NatT,
+            Transport::NatT500 => Self::NatT500,
             Transport::CiscoUdp => Self::CiscoUdp,
             Transport::Esp => Self::Esp,
             Transport::Ctcp => Self::Ctcp,

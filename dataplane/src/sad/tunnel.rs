@@ -7,6 +7,7 @@ use crate::contract::{EspPath, Lane, Spi, Transport, TunnelSpec};
 use crate::esp::OutboundSa;
 use crate::mtu::{Moved, PathMtu};
 use crate::time::Instant;
+use crate::wire::esp::NON_IKE_MARKER;
 use crate::wire::ip::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 use crate::wire::tcp::TCP_HEADER;
 
@@ -99,11 +100,12 @@ impl Tunnel {
     }
 }
 
-/// What the outer IP header and, where there is one, UDP's (RFC 3948 section 2.1) or cTCP's leave.
+/// What the outer IP header and, where there is one, UDP's (RFC 3948 section 2.1), a marker or cTCP's leave.
 fn esp_room(path: EspPath, outer_mtu: u16) -> usize {
     let ip = if path.path().peer.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
     let carrier = match path.transport() {
         Transport::NatT | Transport::CiscoUdp => UDP_HEADER,
+        Transport::NatT500 => UDP_HEADER + NON_IKE_MARKER.len(),
         Transport::Esp => 0,
         Transport::Ctcp => TCP_HEADER + TRAILER_LEN,
     };

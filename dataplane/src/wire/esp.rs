@@ -13,6 +13,9 @@ pub const NEXT_NONE: u8 = 59;
 
 /// Where ESP's SPI would stand, IKE in UDP 4500 has four zero octets (RFC 3948 section 2.2).
 pub const NON_ESP_MARKER: [u8; 4] = [0; 4];
+/// Where IKE has its initiator's cookie, which is not zero, ESP in UDP 500 has eight zero octets in front of its header
+/// (draft-ietf-ipsec-udp-encaps-01: Non-IKE Marker).
+pub const NON_IKE_MARKER: [u8; 8] = [0; 8];
 /// The one octet that keeps a NAT's mapping alive (RFC 3948 section 2.3).
 pub const KEEPALIVE: u8 = 0xff;
 /// Octets of an IKE header: nothing shorter is IKE (RFC 7296 section 3.1).
@@ -72,6 +75,29 @@ impl NatT {
             [0, 0, 0, _, ..] => Self::Reserved,
             [_, _, _, _, ..] => Self::Esp,
             [] | [_] | [_, _] | [_, _, _] => Self::TooShort,
+        }
+    }
+}
+
+/// What a datagram to UDP 500 is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port500 {
+    /// One octet 0xFF.
+    Keepalive,
+    /// IKE, whatever may be wrong with it.
+    Ike,
+    /// Behind the marker: ESP, whatever may be wrong with it.
+    Esp,
+}
+
+impl Port500 {
+    /// Looks at the first eight octets.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [KEEPALIVE] => Self::Keepalive,
+            bytes if bytes.starts_with(&NON_IKE_MARKER) => Self::Esp,
+            _ => Self::Ike,
         }
     }
 }
@@ -145,6 +171,24 @@ mod tests {
             (&[255; 8], CiscoUdp::Esp, NativeEsp::Esp),
         ] {
             assert_eq!((CiscoUdp::of(bytes), NativeEsp::of(bytes)), (cisco, native), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn on_port_500_a_cookie_of_zero_is_no_ike() {
+        let cookie = |octet| [&[0; 7][..], &[octet; 21]].concat();
+        for (bytes, want) in [
+            (&[][..], Port500::Ike),
+            (&[0xff], Port500::Keepalive),
+            (&[0xfe], Port500::Ike),
+            (&[0; 7], Port500::Ike),
+            (&[0; 8], Port500::Esp),
+            (&cookie(0), Port500::Esp),
+            (&cookie(1), Port500::Ike),
+            (&[[0; 4], [1; 4], [0; 4]].concat(), Port500::Ike),
+            (&[[0; 4], [0; 4], [1; 4]].concat(), Port500::Esp),
+        ] {
+            assert_eq!(Port500::of(bytes), want, "{bytes:?}");
         }
     }
 

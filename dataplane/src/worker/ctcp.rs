@@ -3,8 +3,8 @@
 //! A connection belongs to the worker that the peer's port names, an SA to the one that its SPI names. Where they differ, ESP is
 //! handed over: bare to the SA's worker on the way in, sealed to the connection's worker on the way out.
 
+use super::classify::ike;
 use super::report::Reports;
-use super::turn::ike;
 use crate::carrier::ctcp::{Carrier, CtcpConfig, Inside, Outlet, Taken};
 use crate::contract::{Event, FlowPage, Path, StalledFlow, TunnelKey, WorkerId};
 use crate::fate::{DropReason, Fate};

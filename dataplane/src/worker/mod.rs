@@ -1,6 +1,7 @@
 //! Workers: one thread per core, each running [`Worker::turn`] to completion on a burst.
 
 mod arrive;
+mod classify;
 mod ctcp;
 mod fit;
 mod handoff;

@@ -137,6 +137,7 @@ fn write_ike(
 fn write_keepalive(Keepalive { path, form }: Keepalive, pool: &mut Pool) -> Result<PacketBuf, DropReason> {
     let (channel, front): (_, &[u8]) = match form {
         KeepaliveForm::NatT => (Channel::NatT, &[]),
+        KeepaliveForm::NatT500 => (Channel::Ike, &[]),
         KeepaliveForm::Cisco => (Channel::CiscoUdp, &[]),
         KeepaliveForm::CiscoMarked => (Channel::CiscoUdp, &NON_ESP_MARKER),
     };

@@ -113,7 +113,9 @@ impl Reports {
             Channel::Ike => IkeFraming::Bare,
             Channel::NatT => IkeFraming::NonEspMarker,
             Channel::Ctcp => IkeFraming::Ctcp,
-            Channel::CiscoUdp | Channel::Esp | Channel::Inner => return Err(DropReason::Malformed),
+            Channel::NatT500 | Channel::CiscoUdp | Channel::Esp | Channel::Inner => {
+                return Err(DropReason::Malformed);
+            }
         };
         if self.events.is_full() {
             return Err(DropReason::ControlBusy);

@@ -10,20 +10,21 @@
 
 use super::Worker;
 use super::arrive::arrive;
+use super::classify::classify;
 use super::ctcp::{Ctcp, owner_elsewhere};
 use super::fit::Fitting;
 use super::obey::Obeyed;
 use super::report::Reports;
 use super::tidings::tell;
 use crate::carrier::ctcp::Inside;
-use crate::contract::{Direction, NextHop, OuterDf, Routes, TunnelRules, WorkerCounters, WorkerId};
+use crate::contract::{Direction, NextHop, OuterDf, Routes, Transport, TunnelRules, WorkerCounters, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::io::Door;
 use crate::offload;
 use crate::packet::{Burst, Carriage, Channel, Origin, OuterFragments, PacketBuf, Segments};
 use crate::sad::{Found, Sad};
 use crate::time::Instant;
-use crate::wire::esp::{CiscoUdp, EspHeader, IKE_HEADER_LEN, KEEPALIVE, MAX_IKE_LEN, NON_ESP_MARKER, NatT, NativeEsp};
+use crate::wire::esp::{EspHeader, NON_IKE_MARKER};
 use crate::wire::ip::{Hops, IpPacket, take_hop};
 use crate::wire::traffic_class::TrafficClass;
 use std::io;
@@ -167,50 +168,6 @@ pub(super) fn forwarded(burst: &mut Burst) -> impl Iterator<Item = &mut PacketBu
 #[inline]
 pub(super) fn settle(packet: &mut PacketBuf, verdict: Result<Fate, DropReason>) {
     packet.meta.fate = verdict.unwrap_or_else(Fate::Drop);
-}
-
-/// Outer packets: keepalive, IKE or ESP. Inner ones pass.
-fn classify(burst: &mut Burst) {
-    for packet in forwarded(burst) {
-        let verdict = match packet.meta.channel {
-            Channel::Inner => continue,
-            // On its way out.
-            Channel::Ctcp if packet.meta.carriage == Carriage::Sealed => continue,
-            Channel::Ike => match packet.bytes() {
-                [KEEPALIVE] => Err(DropReason::Keepalive),
-                _ => ike(packet),
-            },
-            Channel::NatT => match NatT::of(packet.bytes()) {
-                NatT::Esp => continue,
-                NatT::Keepalive => Err(DropReason::Keepalive),
-                NatT::Ike => {
-                    packet.strip_front(NON_ESP_MARKER.len()).ok_or(DropReason::TooShort).and_then(|()| ike(packet))
-                }
-                NatT::Reserved => Err(DropReason::Unsolicited),
-                NatT::TooShort => Err(DropReason::TooShort),
-            },
-            Channel::CiscoUdp => match CiscoUdp::of(packet.bytes()) {
-                CiscoUdp::Esp => continue,
-                CiscoUdp::Keepalive => Err(DropReason::Keepalive),
-                CiscoUdp::Reserved => Err(DropReason::Unsolicited),
-                CiscoUdp::TooShort => Err(DropReason::TooShort),
-            },
-            Channel::Esp | Channel::Ctcp => match NativeEsp::of(packet.bytes()) {
-                NativeEsp::Esp => continue,
-                NativeEsp::Reserved => Err(DropReason::Unsolicited),
-                NativeEsp::TooShort => Err(DropReason::TooShort),
-            },
-        };
-        settle(packet, verdict);
-    }
-}
-
-pub(super) fn ike(packet: &PacketBuf) -> Result<Fate, DropReason> {
-    match packet.len() {
-        ..IKE_HEADER_LEN => Err(DropReason::TooShort),
-        IKE_HEADER_LEN..=MAX_IKE_LEN => Ok(Fate::ToControl),
-        _ => Err(DropReason::IkeTooLong),
-    }
 }
 
 /// ESP becomes inner packets, SA after SA in the order of arrival (the window must see one packet before the next).
@@ -366,6 +323,10 @@ fn seal(
     sealed?;
     if uncharged == 0 {
         used.push(slot);
+    }
+    if path.transport() == Transport::NatT500 {
+        let room = packet.extend_front(NON_IKE_MARKER.len()).ok_or(DropReason::TooBig)?;
+        room.copy_from_slice(&NON_IKE_MARKER);
     }
     packet.meta.channel = path.transport().into();
     packet.meta.carriage = Carriage::Sealed;

@@ -37,7 +37,24 @@ pub fn cipher(suite: CipherSuite, seed: u8) -> EspCipher {
 }
 
 /// Transports whose packets say all about themselves: cTCP's belong to a connection.
-pub const DATAGRAMS: [Transport; 3] = [Transport::NatT, Transport::CiscoUdp, Transport::Esp];
+pub const DATAGRAMS: [Transport; 4] = [Transport::NatT, Transport::NatT500, Transport::CiscoUdp, Transport::Esp];
+
+/// The channel that ESP comes in by `transport`, and how it looks there.
+pub fn dressed(transport: Transport, esp: &[u8]) -> (Channel, Vec<u8>) {
+    match transport {
+        Transport::NatT500 => (Channel::Ike, [&[0; 8][..], esp].concat()),
+        other => (other.into(), esp.to_vec()),
+    }
+}
+
+/// ESP in what left as a datagram; panics if it does not stand there as it should.
+pub fn undressed(sent: &Departed) -> &[u8] {
+    match sent.channel {
+        Channel::NatT500 => sent.bytes.strip_prefix(&[0; 8]).expect("eight zero octets"),
+        Channel::NatT | Channel::CiscoUdp | Channel::Esp => &sent.bytes,
+        Channel::Ike | Channel::Ctcp | Channel::Inner => panic!("{:?} is no datagram of ESP's", sent.channel),
+    }
+}
 
 pub struct World {
     pub dataplane: Dataplane,

@@ -125,6 +125,7 @@ const CA: Text = Text("the path of a file with the certificates of those who sig
 const MODE: OneOf<Modes> = OneOf(&[("main", Modes::Main), ("aggressive", Modes::Aggressive)]);
 const TRANSPORT: OneOf<Transport> = OneOf(&[
     ("nat-t", Transport::NatT),
+    ("nat-t-500", Transport::NatT500),
     ("esp", Transport::Esp),
     ("cisco-udp", Transport::CiscoUdp),
     ("ctcp", Transport::Ctcp),

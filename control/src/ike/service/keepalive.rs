@@ -2,16 +2,23 @@
 //! its mapping alive.
 
 use super::{Behind, Node, Peer, Tunnel};
-use adit_dataplane::contract::{Command, IkeFraming, Keepalive, KeepaliveForm};
+use adit_dataplane::contract::{Command, IkeFraming, Keepalive, KeepaliveForm, Transport};
 use adit_dataplane::time::Instant;
 
 /// When nothing has been sent for long enough.
 pub(crate) fn due(node: &Node, peer: &Peer, tunnel: Option<&Tunnel>) -> Option<Instant> {
     let interval = node.config.ike.natt_keepalive;
     let sent = tunnel.map_or(peer.sent, |tunnel| peer.sent.max(tunnel.last_sent()));
-    match (peer.nat.us, peer.framing) {
-        (Behind::Nat, IkeFraming::NonEspMarker) if !interval.is_zero() => Some(sent + interval),
-        (Behind::Nat | Behind::Nothing, IkeFraming::Bare | IkeFraming::NonEspMarker | IkeFraming::Ctcp) => None,
+    let kept = peer.nat.us == Behind::Nat && form(peer, tunnel).is_some();
+    (kept && !interval.is_zero()).then(|| sent + interval)
+}
+
+/// What it looks like where IKE goes, if its mapping carries anything but IKE.
+fn form(peer: &Peer, tunnel: Option<&Tunnel>) -> Option<KeepaliveForm> {
+    match (peer.framing, tunnel.map(|tunnel| tunnel.path.transport())) {
+        (IkeFraming::NonEspMarker, _) => Some(KeepaliveForm::NatT),
+        (IkeFraming::Bare, Some(Transport::NatT500)) => Some(KeepaliveForm::NatT500),
+        (IkeFraming::Bare | IkeFraming::Ctcp, _) => None,
     }
 }
 
@@ -20,7 +27,8 @@ pub(crate) fn send_if_quiet(now: Instant, node: &mut Node, peer: &mut Peer, tunn
     if due(node, peer, tunnel).is_none_or(|due| due > now) {
         return;
     }
+    let Some(form) = form(peer, tunnel) else { return };
     peer.sent = now;
-    let keepalive = Keepalive { path: peer.path, form: KeepaliveForm::NatT };
+    let keepalive = Keepalive { path: peer.path, form };
     node.installer.command(peer.worker, Command::SendKeepalive(keepalive));
 }

@@ -7,9 +7,7 @@ use super::peer::Peer;
 use super::role::Role;
 use crate::ike::wire::Id;
 use crate::session::SessionId;
-use adit_dataplane::contract::{
-    Command, EspPath, Following, IkeFraming, Lane, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
-};
+use adit_dataplane::contract::{Command, EspPath, Following, Lane, Selectors, Spi, Transports, TunnelKey, TunnelSpec};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -91,7 +89,7 @@ impl Tunnel {
         }
     }
 
-    /// ESP moved it, or we asked for that. IKE on port 4500 shares its NAT's mapping with ESP there, so it goes along.
+    /// ESP moved it, or we asked for that. IKE shares its NAT's mapping with ESP in the same port, so it goes along.
     pub(crate) fn moved(&mut self, node: &mut Node, peer: &mut Peer, key: TunnelKey, path: EspPath) {
         if self.key != key || self.path == path {
             return;
@@ -101,7 +99,7 @@ impl Tunnel {
             transport = %path.transport(), by = "ESP", "peer moved");
         node.counters.moves_by_esp += 1;
         node.keep_connection(key, path);
-        if (path.transport(), peer.framing) == (Transport::NatT, IkeFraming::NonEspMarker) {
+        if path.shares_a_port_with(peer.framing) {
             peer.path = path.path();
         }
     }

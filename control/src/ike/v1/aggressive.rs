@@ -62,7 +62,7 @@ pub(super) fn respond(first: First<'_>, node: &mut Node, chain: &Chain<'_>) -> R
     let public_r = pair.public().to_vec();
     let Ok(shared) = pair.agree(public_i) else { return Err(Refused::Silence(Ignored::BadPublicValue)) };
     let nonce_r = nonce_for(node, nonce_i);
-    let heard = Heard::take(&first, node, chain);
+    let heard = Heard::take(&first, node, chain, carried);
     let Cookies { initiator, responder } = heard.cookies;
 
     let method = chosen.offer.method;

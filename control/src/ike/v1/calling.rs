@@ -15,8 +15,9 @@ use super::calling_aggressive::{self, AwaitsSecond};
 use super::calling_main::{self, AwaitsFourth, AwaitsSixth};
 use super::client::Client;
 use super::fragments::Reassembly;
+use super::group;
 use super::isakmp_sa::{Cookies, clear};
-use super::nat_seen::Traversal;
+use super::nat_seen::{Traversal, traversals};
 use super::offer;
 use super::phase_1::login_of;
 use super::reached::Reached;
@@ -26,9 +27,9 @@ use super::wire::{
 };
 use crate::config::checked::LoginV1;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Call, CallFailed, Carriage, Held, Life, Mode, Node, Patience, Retry, Times};
+use crate::ike::service::{Call, CallFailed, Carriage, Held, Life, Mode, Node, Patience, Retry, Times};
 use crate::session::{Cause, SessionId};
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transport, Transports, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transports, WorkerId};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -104,11 +105,6 @@ pub(crate) enum CallStep {
 /// Answers that are wrong after which no other is looked at: each costs a key exchange.
 const MOST_WRONG: u32 = 5;
 
-/// NAT traversals that we announce, the most wanted first. The older ones are here for responders that know no better,
-/// and because a first message that is longer may have a longer answer.
-const TRAVERSALS: [NatTraversal; 4] =
-    [NatTraversal::Rfc3947, NatTraversal::Draft03, NatTraversal::Draft02LineFeed, NatTraversal::Draft02];
-
 /// Octets of a vendor ID that means nothing: a responder that gives no more than it gets has room for its own, and for
 /// hashes of 64 octets. adit's leaves out that it does DPD if there is none.
 const ROOM: usize = 112;
@@ -136,7 +132,7 @@ impl Calling {
             }
             Mode::Main => (Exchange::MainMode, Awaits::Choice, vec![sa]),
         };
-        let payloads: Vec<Payload> = needed.into_iter().chain(vendor_ids(call.v1.carriage)).collect();
+        let payloads: Vec<Payload> = needed.into_iter().chain(vendor_ids(node, &call)).collect();
         let cookies = Cookies { initiator: cookie, responder: IkeSpi::default() };
         let bytes = clear(cookies, exchange, &payloads);
         let patience = match call.v1.mode {
@@ -311,29 +307,25 @@ impl Started {
 
     /// How ESP may come.
     pub(super) fn carried(&self, node: &Node) -> Transports {
-        super::group::transports(node, self.call.connection)
+        group::transports(node, self.call.connection)
     }
 
     /// The NAT traversal that the responder has chosen, among those that we have announced.
-    pub(super) fn traversal(&self) -> Traversal {
-        let announced = traversals(self.call.v1.carriage);
-        let chosen = announced.iter().copied().find(|version| self.client.is(Vendor::NatTraversal(*version)));
-        Traversal::unknown(chosen)
+    pub(super) fn traversal(&self, node: &Node) -> Traversal {
+        Traversal::unknown(self.client.traversal(announced(node, &self.call)))
     }
 
     /// Where everything goes once both ends have said how they see the addresses: to port 4500 if there is a NAT
-    /// (RFC 3947 section 4), or if native ESP is not for us and there must seem to be one.
+    /// (RFC 3947 section 4), or if native ESP is not for us and there must seem to be one. Drafts 00 and 01 stay.
     pub(super) fn onward(&self, node: &Node, traversal: &Traversal) -> Result<(Path, IkeFraming), Wrong> {
         match self.call.v1.carriage {
             Carriage::Detected => {}
             carriage @ (Carriage::CiscoUdp | Carriage::Ctcp) => return Ok((self.call.path, carriage.framing())),
         }
-        let found = [traversal.nat.peer, traversal.nat.us].contains(&Behind::Nat);
-        let natt = found || !self.carried(node).contains(Transport::Esp);
-        match (natt, traversal.version) {
-            (true, Some(_)) => Ok((self.call.natt, IkeFraming::NonEspMarker)),
+        match (traversal.wraps(self.carried(node)), traversal.version) {
+            (true, Some(version)) if version.floats() => Ok((self.call.natt, IkeFraming::NonEspMarker)),
             (true, None) => Err(Wrong::doubt(Cause::NoUdpEncapsulation, "the responder does not do NAT traversal")),
-            (false, _) => Ok((self.call.path, IkeFraming::Bare)),
+            (true, Some(_)) | (false, _) => Ok((self.call.path, IkeFraming::Bare)),
         }
     }
 
@@ -355,17 +347,16 @@ impl Started {
     }
 }
 
-/// What we announce: Cisco's own ways know no NAT traversal.
-const fn traversals(carriage: Carriage) -> &'static [NatTraversal] {
-    match carriage {
-        Carriage::Detected => &TRAVERSALS,
-        Carriage::CiscoUdp | Carriage::Ctcp => &[],
-    }
+/// The NAT traversals that we announce. Cisco's own ways know none.
+fn announced(node: &Node, call: &Call) -> impl Iterator<Item = NatTraversal> + use<> {
+    let carriage = call.v1.carriage;
+    traversals(node, group::transports(node, call.connection)).filter(move |_| carriage == Carriage::Detected)
 }
 
-/// What we say about ourselves.
-fn vendor_ids(carriage: Carriage) -> impl Iterator<Item = Payload> {
-    let traversals = traversals(carriage).iter().copied().map(Vendor::NatTraversal);
+/// What we say about ourselves. All NAT traversals: the older ones are there for responders that know no better, and
+/// because a first message that is longer may have a longer answer.
+fn vendor_ids(node: &Node, call: &Call) -> impl Iterator<Item = Payload> + use<> {
+    let traversals = announced(node, call).map(Vendor::NatTraversal);
     let vendors = [Vendor::Xauth, Vendor::Unity, Vendor::Dpd, Vendor::Fragmentation].into_iter().chain(traversals);
     vendors.map(|vendor| Payload::VendorId(vendor.octets())).chain([Payload::VendorId(vec![0; ROOM])])
 }

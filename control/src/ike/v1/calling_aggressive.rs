@@ -77,7 +77,7 @@ pub(super) fn third(
 
     started.client.hear(chain);
     let nat_d = |address| nat_d_hash(suite.hash, cookie_i, cookie_r, address);
-    let mut traversal = started.traversal();
+    let mut traversal = started.traversal(node);
     traversal.hear(chain, datagram.path, nat_d);
     let along = started.onward(node, &traversal)?;
     let hash_i = skeyid.hash_i(&over, &awaits.id_i);

@@ -47,7 +47,7 @@ pub(super) fn third(started: &mut Started, node: &mut Node, come: Come<'_>, chai
         .ok_or_else(|| Wrong::doubt(Cause::NoIkeProposal, "the answer is not one of what we offered"))?;
     let cookies = Cookies::of(&incoming.header);
     started.client.hear(chain);
-    let traversal = started.traversal();
+    let traversal = started.traversal(node);
     let pair = KeyPair::generate(offer.group, &mut *node.random);
     let nonce = node.random_bytes(NONCE);
     let mut payloads = vec![Payload::Ke(pair.public().to_vec()), Payload::Nonce(nonce.clone())];

@@ -23,12 +23,8 @@ impl Client {
         self.known.contains(&vendor)
     }
 
-    /// The best NAT traversal that both ends know.
-    ///
-    /// DEVIATES: drafts 00 and 01 keep everything on port 500 and put a marker of eight octets before ESP. No client
-    /// that announces them announces nothing newer, so adit does not speak them.
-    pub(super) fn traversal(&self) -> Option<NatTraversal> {
-        let known = |version: &NatTraversal| version.floats() && self.is(Vendor::NatTraversal(*version));
-        NatTraversal::ALL.into_iter().find(known)
+    /// The best NAT traversal that it and we know.
+    pub(super) fn traversal(&self, mut ours: impl Iterator<Item = NatTraversal>) -> Option<NatTraversal> {
+        ours.find(|version| self.is(Vendor::NatTraversal(*version)))
     }
 }

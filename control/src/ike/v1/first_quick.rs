@@ -31,7 +31,7 @@ pub(super) fn plan(node: &Node, session: &Established) -> Option<Plan> {
         (Pfs::Optional, Some(false) | None) => Pfs::Optional,
     };
     let life = LifeTime { seconds: node.config.esp.rekey.time.map(|time| time.as_secs()), kilobytes: None };
-    let offers = offer::esp(&connection.esp_proposals, login, pfs, encapsulation(session), life);
+    let offers = offer::esp(&connection.esp_proposals, login, pfs, encapsulation(node, session), life);
     let everything = selector_of_net(IpNet::V4(Ipv4Net::default()));
     let own = selector_of_net(IpNet::from(std::net::IpAddr::from(told.address)));
     Some(Plan {

@@ -1,6 +1,7 @@
 //! The inner address of a session, and the tunnel that goes with it. No ESP SA is in it yet.
 
 use super::established::{Established, Service};
+use super::group;
 use super::login::LoggedIn;
 use super::phase_1::login_of;
 use super::wire::Encapsulation;
@@ -29,8 +30,7 @@ pub(super) fn grant(
     };
     let pools = connection.pools.clone();
     let transports = connection.transports.and(node.config.listen.transports());
-    let Peer { path, framing, .. } = session.peer;
-    let path = esp_path(node, path, framing, transports, wish).ok_or(Cause::NoUdpEncapsulation)?;
+    let path = esp_path(node, session, transports, wish).ok_or(Cause::NoUdpEncapsulation)?;
     let own = session.user.as_ref().and_then(|user| user.profile.address);
     let want = Want { v4: own.map_or(want.v4, Ask::Rather), ..want };
     let Peer { id, worker: before, .. } = session.peer;
@@ -70,21 +70,18 @@ pub(super) enum CiscoUdp {
     NotAsked,
 }
 
-/// Where ESP goes at first, if it can go anywhere: in UDP beside IKE if IKE has floated to port 4500, in Cisco's if the
-/// client asks for that, else as it is. The port that Cisco's comes from is only known when the first packet has come;
-/// clients that are behind no NAT take our own.
-pub(super) fn esp_path(
-    node: &Node,
-    ike: Path,
-    framing: IkeFraming,
-    carried: Transports,
-    wish: CiscoUdp,
-) -> Option<EspPath> {
-    if framing == IkeFraming::Ctcp {
-        return carried.contains(Transport::Ctcp).then(|| EspPath::new(Transport::Ctcp, ike));
-    }
-    if framing == IkeFraming::NonEspMarker {
-        return carried.contains(Transport::NatT).then(|| EspPath::new(Transport::NatT, ike));
+/// Where ESP goes at first, if it can go anywhere: in UDP beside IKE if IKE has floated to port 4500 or there is a NAT
+/// and the drafts before that were agreed on, in Cisco's if the client asks for that, else as it is. The port that
+/// Cisco's comes from is only known when the first packet has come; clients that are behind no NAT take our own.
+pub(super) fn esp_path(node: &Node, session: &Established, carried: Transports, wish: CiscoUdp) -> Option<EspPath> {
+    let Peer { path: ike, framing, .. } = session.peer;
+    let beside = match framing {
+        IkeFraming::Ctcp => Some(Transport::Ctcp),
+        IkeFraming::NonEspMarker => Some(Transport::NatT),
+        IkeFraming::Bare => session.traversal.wraps_on_500(carried).then_some(Transport::NatT500),
+    };
+    if let Some(transport) = beside {
+        return carried.contains(transport).then(|| EspPath::new(transport, ike));
     }
     match (wish, node.config.listen.cisco_udp_port) {
         (CiscoUdp::Asked, Some(port)) if carried.contains(Transport::CiscoUdp) => {
@@ -101,10 +98,15 @@ pub(super) fn esp_path(
 
 /// How ESP is to stand in its packets, as quick mode says it: in UDP where a NAT was seen or IKE has floated. Cisco's
 /// IPsec-over-UDP says "tunnel", for mode config has agreed on it.
-pub(super) fn encapsulation(session: &Established) -> Encapsulation {
-    match (session.peer.framing, session.traversal.numbers()) {
-        (IkeFraming::NonEspMarker, Some(numbers)) => Encapsulation::UdpTunnel(numbers),
-        (IkeFraming::NonEspMarker | IkeFraming::Bare | IkeFraming::Ctcp, _) => Encapsulation::Tunnel,
+pub(super) fn encapsulation(node: &Node, session: &Established) -> Encapsulation {
+    let in_udp = match session.peer.framing {
+        IkeFraming::NonEspMarker => true,
+        IkeFraming::Bare => session.traversal.wraps_on_500(group::transports(node, session.peer.connection)),
+        IkeFraming::Ctcp => false,
+    };
+    match session.traversal.numbers() {
+        Some(numbers) if in_udp => Encapsulation::UdpTunnel(numbers),
+        Some(_) | None => Encapsulation::Tunnel,
     }
 }
 

@@ -44,6 +44,12 @@ pub(super) fn transports(node: &Node, index: usize) -> Transports {
     of_connection.unwrap_or_default().and(node.config.listen.transports())
 }
 
+/// How ESP may come of a main mode while nobody knows whose it is: as any of its connections takes it.
+pub(super) fn main_mode_transports(node: &Node) -> Transports {
+    let main = connections(node).filter(|named| named.login.modes.main());
+    main.flat_map(|named| transports(node, named.index).iter()).collect()
+}
+
 /// The group that an aggressive mode is for. `None`: no connection takes aggressive mode at all.
 pub(super) fn aggressive<'a>(node: &'a Node, identity: &Id) -> Option<Group<'a>> {
     let takes: Vec<Named<'a>> = connections(node).filter(|named| named.login.modes.aggressive()).collect();

@@ -7,14 +7,14 @@ use super::isakmp_sa::{Cookies, IsakmpSa, Phase1};
 use super::life_time::Lives;
 use super::main_mode::ExpectMainProof;
 use super::nat::nat_d_hash;
-use super::nat_seen::Traversal;
+use super::nat_seen::{Traversal, traversals};
 use super::phase_1::{Contact, Proven};
 use super::proof;
 use super::wire::{Body, Chain, Exchange, Header, Id, IkeOffer, Incoming, parse};
 use crate::ike::counters::Ignored;
 use crate::ike::service::{Arrival, Node, Role};
 use crate::session::{Cause, SessionId};
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transports, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::SocketAddr;
 
@@ -42,15 +42,17 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// Takes a cookie of ours; who goes no further gives it back.
-    pub(super) fn take(first: &First<'_>, node: &mut Node, chain: &Chain<'_>) -> Self {
+    /// Takes a cookie of ours; who goes no further gives it back. ESP may come as in `carried`.
+    pub(super) fn take(first: &First<'_>, node: &mut Node, chain: &Chain<'_>, carried: Transports) -> Self {
         let cookies = Cookies { initiator: first.arrival.spi_i, responder: node.new_ike_spi(first.id) };
         let mut client = Client::default();
         client.hear(chain);
         let traversal = match first.datagram.framing {
             // The connection is the mapping: nothing floats, and whoever opens another is followed.
             IkeFraming::Ctcp => Traversal::of_connection(),
-            IkeFraming::Bare | IkeFraming::NonEspMarker => Traversal::unknown(client.traversal()),
+            IkeFraming::Bare | IkeFraming::NonEspMarker => {
+                Traversal::unknown(client.traversal(traversals(node, carried)))
+            }
         };
         Self { cookies, client, traversal }
     }

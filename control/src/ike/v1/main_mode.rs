@@ -57,7 +57,8 @@ pub(super) fn respond(first: First<'_>, node: &mut Node, chain: &Chain<'_>) -> R
         return Err(Refused::Silence(Ignored::ModeNotTaken));
     }
     let chosen = choose(proposals, takes).map_err(|none| Refused::no_proposal(&none))?;
-    let heard = Heard::take(&first, node, chain);
+    let carried = group::main_mode_transports(node);
+    let heard = Heard::take(&first, node, chain, carried);
     let mut needed = vec![Payload::Sa(vec![chosen.answer])];
     needed.extend(traversal_id(&heard.traversal));
     let more = vendor_ids(&heard.client, chosen.offer.method);
@@ -85,11 +86,7 @@ impl Begun {
         traversal.hear(chain, datagram.path, |address| self.nat_d(address));
         self.traversal = traversal;
         self.path = datagram.path;
-        // Nobody knows yet whose it is: what any of them takes.
-        let carried = group::connections(node)
-            .filter(|named| named.login.modes.main())
-            .flat_map(|named| group::transports(node, named.index).iter())
-            .collect();
+        let carried = group::main_mode_transports(node);
         let mut needed = vec![Payload::Ke(public_r.clone()), Payload::Nonce(nonce_r.clone())];
         needed.extend(traversal.payloads(datagram.path, carried, |address| self.nat_d(address)));
         let more = match proof::initiators(self.offer.method) {

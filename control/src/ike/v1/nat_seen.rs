@@ -1,12 +1,19 @@
 //! NAT detection (RFC 3947 section 3.2 and the drafts before it): both ends say how they see the addresses.
 
 use super::wire::{Chain, NatNumbers, NatTraversal, Payload};
-use crate::ike::service::{Behind, Nat};
+use crate::ike::service::{Behind, Nat, Node};
 use adit_dataplane::contract::{Path, Transport, Transports};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// Where phase 1 begins (RFC 2408 section 2.5.1).
 const IKE_PORT: u16 = 500;
+
+/// The NAT traversals that we speak where ESP may come as in `carried`, the most wanted first. Those that stay on port 500
+/// are of no use where ESP may not come there; without the others no NAT is passed at all, and the log is to say so.
+pub(super) fn traversals(node: &Node, carried: Transports) -> impl Iterator<Item = NatTraversal> + use<> {
+    let ours = node.config.listen.nat_traversals.iter();
+    ours.filter(move |version| version.floats() || carried.contains(Transport::NatT500))
+}
 
 /// What both ends agreed on, and what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +38,20 @@ impl Traversal {
         self.version.map(NatTraversal::numbers)
     }
 
+    /// Whether ESP has to go in UDP: a NAT was found, or native ESP is not carried and the client was made to see one.
+    pub(super) fn wraps(&self, carried: Transports) -> bool {
+        [self.nat.peer, self.nat.us].contains(&Behind::Nat) || !carried.contains(Transport::Esp)
+    }
+
+    /// Whether it goes in UDP 500: so do the drafts that do not float.
+    pub(super) fn wraps_on_500(&self, carried: Transports) -> bool {
+        self.version.is_some_and(|version| !version.floats()) && self.wraps(carried)
+    }
+
     /// Our payloads for a message that goes along `path`: where it goes first, then where it comes from.
     ///
     /// DEVIATES: where native ESP is not taken every client has to wrap its ESP in UDP. The hash of an address that
-    /// nobody has says that we are behind a NAT, and the client floats to port 4500.
+    /// nobody has says that we are behind a NAT, and the client floats to port 4500 if its version does.
     pub(super) fn payloads(
         &self,
         path: Path,

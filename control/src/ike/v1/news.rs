@@ -35,7 +35,7 @@ impl Established {
         tracing::info!(from = %self.peer.path.peer, to = %to.peer, by, "peer moved");
         self.peer.path = to;
         let Service::Tunnel(tunnel) = &mut self.service else { return };
-        let Some(to) = tunnel.path.beside(to) else { return };
+        let Some(to) = tunnel.path.beside(to, self.peer.framing) else { return };
         let from = std::mem::replace(&mut tunnel.path, to);
         if from != to {
             let order = Move { tunnel: tunnel.key, from, to };
@@ -73,8 +73,8 @@ impl Established {
         self.go_on(now, node);
     }
 
-    /// The worker says where packets go now. It has the last word. IKE on port 4500 shares its NAT's mapping with ESP
-    /// there, so it goes along; anything else says nothing about where IKE is.
+    /// The worker says where packets go now. It has the last word. IKE shares its NAT's mapping with ESP in
+    /// the same port, so it goes along; anything else says nothing about where IKE is.
     pub(crate) fn moved(&mut self, node: &mut Node, key: TunnelKey, path: EspPath) {
         if let Service::Tunnel(tunnel) = &mut self.service {
             tunnel.moved(node, &mut self.peer, key, path);

@@ -111,7 +111,8 @@ fn make(
         let offered = format!("{} === {}", said(theirs), said(ours));
         Refused(Cause::TsUnacceptable, NotifyKind::InvalidIdInformation, offered)
     })?;
-    let allowed = Allowed { proposals: &connection.esp_proposals, login, encapsulation: encapsulation(session) };
+    let encapsulation = encapsulation(node, session);
+    let allowed = Allowed { proposals: &connection.esp_proposals, login, encapsulation };
     let no_proposal = || Refused(Cause::NoChildProposal, NotifyKind::NoProposalChosen, shown(proposals));
     let QuickChoice { offer, spi_out, mut answer } = choose(proposals, &allowed).ok_or_else(no_proposal)?;
     rekey::yield_to_peer(now, node, session, &selectors).map_err(|_ours_goes_first| {

@@ -262,7 +262,7 @@ impl Established {
         self.peer.path = datagram.path;
         self.peer.framing = datagram.framing;
         let Service::Tunnel(tunnel) = &mut self.service else { return };
-        let Some(to) = tunnel.path.beside(datagram.path) else { return };
+        let Some(to) = tunnel.path.beside(datagram.path, datagram.framing) else { return };
         let from = std::mem::replace(&mut tunnel.path, to);
         if from != to {
             let order = Move { tunnel: tunnel.key, from, to };

@@ -32,7 +32,7 @@ pub use header::{Exchange, Flags, Header};
 pub use identification::{Identification, Whom};
 pub use method::AuthMethod;
 pub use mode_config::{ModeConfig, mode_config_name, number as mode_config_number};
-pub use nat::{NatNumbers, NatTraversal};
+pub use nat::{NatNumbers, NatTraversal, NatTraversals};
 pub use notify::{Notify, NotifyKind};
 pub(in crate::ike) use numbers::{GENERIC_LEN, LENGTH_AT, kind};
 pub(in crate::ike) use parse::parse_inner;

@@ -39,12 +39,23 @@ impl NatTraversal {
         }
     }
 
-    /// Whether IKE moves to port 4500, with the non-ESP marker, once a NAT is seen (draft -02 brought that; before it
-    /// everything stayed on 500 with a marker of eight octets before ESP, which adit does not speak).
+    /// Whether IKE moves to port 4500, with the non-ESP marker, once a NAT is seen. Draft -02 brought that; before it
+    /// everything stays on port 500, and a marker of eight octets stands before ESP.
     pub const fn floats(self) -> bool {
         match self {
             Self::Draft00 | Self::Draft01 => false,
             Self::Draft02 | Self::Draft02LineFeed | Self::Draft03 | Self::Rfc3947 => true,
+        }
+    }
+
+    /// The stable name, as in the configuration.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Rfc3947 => "rfc3947",
+            Self::Draft03 => "draft-03",
+            Self::Draft02LineFeed | Self::Draft02 => "draft-02",
+            Self::Draft01 => "draft-01",
+            Self::Draft00 => "draft-00",
         }
     }
 
@@ -58,5 +69,59 @@ impl NatTraversal {
             Self::Draft01 => "NAT-T draft 01",
             Self::Draft00 => "NAT-T draft 00",
         }
+    }
+}
+
+/// Some versions. Draft 02 is in it in both spellings or in none: they differ in nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NatTraversals(u8);
+
+impl NatTraversals {
+    /// All of them.
+    pub const ALL: Self = Self(0b1_1111);
+
+    const fn bit(version: NatTraversal) -> u8 {
+        match version {
+            NatTraversal::Draft00 => 1,
+            NatTraversal::Draft01 => 1 << 1,
+            NatTraversal::Draft02 | NatTraversal::Draft02LineFeed => 1 << 2,
+            NatTraversal::Draft03 => 1 << 3,
+            NatTraversal::Rfc3947 => 1 << 4,
+        }
+    }
+
+    /// Whether that one is among them.
+    pub const fn contains(self, version: NatTraversal) -> bool {
+        self.0 & Self::bit(version) != 0
+    }
+
+    /// The most wanted first.
+    pub fn iter(self) -> impl Iterator<Item = NatTraversal> {
+        NatTraversal::ALL.into_iter().filter(move |version| self.contains(*version))
+    }
+}
+
+impl FromIterator<NatTraversal> for NatTraversals {
+    fn from_iter<I: IntoIterator<Item = NatTraversal>>(versions: I) -> Self {
+        Self(versions.into_iter().fold(0, |bits, version| bits | Self::bit(version)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_put_in_the_most_wanted_first() {
+        assert!(NatTraversals::ALL.iter().eq(NatTraversal::ALL));
+        for version in NatTraversal::ALL {
+            let set: NatTraversals = [version].into_iter().collect();
+            assert!(set.contains(version));
+            assert!(set.iter().all(|held| held.key() == version.key()));
+        }
+        let some: NatTraversals = [NatTraversal::Draft00, NatTraversal::Draft02].into_iter().collect();
+        let want = [NatTraversal::Draft02LineFeed, NatTraversal::Draft02, NatTraversal::Draft00];
+        assert!(some.iter().eq(want));
+        assert!(NatTraversal::ALL.is_sorted_by(|more, less| more > less));
     }
 }
