@@ -6,6 +6,8 @@
 #   box conntrack    Linux's connection tracking as a strict firewall: what it calls invalid is dropped
 #   box synproxy     the same behind nftables' SYN proxy, which makes the handshake itself
 #   box haproxy      HAProxy takes the connection and makes another: a full TCP proxy
+#   box haproxy-transparent   the same, and to the headend it looks like the client
+#   box in-order     follows the stream and waits for what is missing, as an ASA that inspects: in-order-box.py
 #
 #   lose LEG PERCENT   segments with data are lost on the leg: client-box, box-headend, headend-box or box-client;
 #                      0 percent for none. lost LEG: how many were.
@@ -25,9 +27,17 @@ box() {
       box_conntrack "tcp dport $BOX_PORT ct state invalid,untracked synproxy mss 1460"
       in_ns r nft "add chain inet rig_box raw { type filter hook prerouting priority raw; }; add rule inet rig_box raw tcp dport $BOX_PORT tcp flags & (fin|syn|rst|ack) == syn notrack"
       ;;
-    haproxy) box_haproxy ;;
+    haproxy) box_haproxy "" ;;
+    haproxy-transparent)
+      box_haproxy "source 0.0.0.0 usesrc clientip"
+      # The headend's answers to the client's address are the proxy's.
+      in_ns r ip rule add fwmark 1 lookup 78
+      in_ns r ip route add local default dev lo table 78
+      in_ns r nft "add chain inet rig_box divert { type filter hook prerouting priority mangle; }; add rule inet rig_box divert iifname wan tcp sport $BOX_PORT socket transparent 1 meta mark set 1 accept"
+      ;;
+    in-order) box_in_order ;;
     *)
-      echo "box: router, conntrack, synproxy or haproxy, not '$1'" >&2
+      echo "box: router, conntrack, synproxy, haproxy, haproxy-transparent or in-order, not '$1'" >&2
       return 2
       ;;
   esac
@@ -37,6 +47,23 @@ box_none() {
   in_ns r nft 'table inet rig_box; delete table inet rig_box'
   [ ! -e "$RIG_DIR/haproxy.pid" ] || end_process TERM "$(cat "$RIG_DIR/haproxy.pid")" || true
   rm -f "$RIG_DIR/haproxy.pid"
+  [ ! -e "$RIG_DIR/in-order-box.pid" ] || end_process TERM "$(cat "$RIG_DIR/in-order-box.pid")" || true
+  rm -f "$RIG_DIR/in-order-box.pid"
+  local table
+  for table in 77 78; do
+    while in_ns r ip rule del lookup $table 2>/dev/null; do :; done
+    in_ns r ip route flush table $table 2>/dev/null || true
+  done
+}
+
+box_in_order() {
+  ip netns exec "$RIG-r" python3 "$SCENARIOS/in-order-box.py" $BOX_PORT >"$RIG_DIR/in-order-box.log" 2>&1 &
+  echo $! >"$RIG_DIR/in-order-box.pid"
+  until_true 5 grep -q ready "$RIG_DIR/in-order-box.log"
+  in_ns r ip link set box0 up
+  in_ns r ip route add default dev box0 table 77
+  in_ns r ip rule add iif lan1 ipproto tcp dport $BOX_PORT lookup 77
+  in_ns r ip rule add iif wan ipproto tcp sport $BOX_PORT lookup 77
 }
 
 box_conntrack() {
@@ -72,6 +99,7 @@ frontend client
   default_backend headend
 backend headend
   server headend $HEADEND4:$BOX_PORT
+  $1
 E
   ip netns exec "$RIG-r" haproxy -db -f "$RIG_DIR/haproxy.cfg" >"$RIG_DIR/haproxy.log" 2>&1 &
   echo $! >"$RIG_DIR/haproxy.pid"

@@ -7,6 +7,7 @@ mod connection;
 mod flows;
 mod scenario;
 mod sim;
+mod stall;
 mod tell;
 mod turn;
 
@@ -32,6 +33,8 @@ enum What {
     Scenario(scenario::Ask),
     /// Many initiators against a headend in a simulated world
     Sim(sim::ask::Ask),
+    /// What arrives by cTCP through real boxes that lose: the stall matrix
+    Stall(stall::StallArgs),
     /// Whether the time to answer tells which users and groups there are
     Tell(tell::TellArgs),
     /// What a worker's turn costs per packet, packets in memory
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         What::Flows(args) => flows::main(&args),
         What::Scenario(ask) => scenario::main(&ask),
         What::Sim(ask) => sim::ask::main(&ask),
+        What::Stall(args) => stall::main(&args),
         What::Tell(args) => tell::main(&args),
         What::Turn(args) => turn::main(&args),
     }

@@ -11,15 +11,17 @@ mod report;
 mod run;
 mod stop;
 
+pub(crate) use folder::{Scenario, discover};
+pub(crate) use report::Verdict;
+pub(crate) use run::Rig;
+pub(crate) use stop::Stop;
+
 use clap::{Args, Subcommand, ValueEnum};
-use folder::Scenario;
-use report::{Report, Verdict};
-use run::Rig;
+use report::Report;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use stop::Stop;
 
 /// What can be asked about scenarios.
 #[derive(Debug, Subcommand)]
@@ -34,28 +36,28 @@ pub(crate) enum Ask {
 pub(crate) struct Place {
     /// Where the scenarios are
     #[arg(long, value_name = "DIR", default_value = "bench/scenarios")]
-    scenarios: PathBuf,
+    pub(crate) scenarios: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     /// Names to run; * and ? stand for anything
     #[arg(value_name = "GLOB", default_value = "*")]
-    name: String,
+    pub(crate) name: String,
     #[command(flatten)]
-    place: Place,
+    pub(crate) place: Place,
     /// How many run at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
-    jobs: u8,
+    pub(crate) jobs: u8,
     /// Where the logs and captures of failed ones go
     #[arg(long, value_name = "DIR", default_value = ".logs/scenarios")]
-    keep_logs: PathBuf,
+    pub(crate) keep_logs: PathBuf,
     /// Where aditd, aditctl and adit-bench are; beside this program if not given
     #[arg(long, value_name = "DIR")]
-    binaries: Option<PathBuf>,
+    pub(crate) binaries: Option<PathBuf>,
     /// Who plays the headend: strongSwan tells a wrong scenario from a wrong daemon
     #[arg(long, value_enum, default_value_t = Headend::Adit)]
-    headend: Headend,
+    pub(crate) headend: Headend,
 }
 
 /// Who plays the headend.
@@ -81,7 +83,7 @@ pub(crate) fn main(ask: &Ask) -> ExitCode {
 
 /// Why nothing could be run at all.
 #[derive(Debug, thiserror::Error)]
-enum ScenarioError {
+pub(crate) enum ScenarioError {
     #[error(transparent)]
     Folder(#[from] folder::FolderError),
     #[error("no scenario is called {0}; `make scenarios` lists them")]

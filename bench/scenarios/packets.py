@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""A stream of datagrams, and what of it arrives when.
+
+packets.py send ADDRESS PORT RATE SECONDS      RATE a second, of 100 to 1300 octets in turn
+packets.py receive ADDRESS PORT RATE SECONDS   of such a stream, until SIGTERM; prints one object of JSON, its times counted from
+                                               when the stream began
+"""
+
+import json
+import signal
+import socket
+import struct
+import sys
+import time
+
+SIZES = (100, 300, 700, 1100, 1300)
+BUCKET = 0.5
+
+
+def send(address, port, rate, seconds):
+    out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    begin = time.monotonic()
+    for number in range(int(rate * seconds)):
+        wait = begin + number / rate - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        head = struct.pack("!Id", number, time.monotonic())
+        try:
+            out.sendto(head.ljust(SIZES[number % len(SIZES)], b"x"), (address, port))
+        except OSError:
+            pass  # The tunnel is gone, or full: not delivered.
+
+
+def receive(address, port, rate, seconds):
+    incoming = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    incoming.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    incoming.bind((address, port))
+    signal.signal(signal.SIGTERM, lambda *_: incoming.close())
+    print("ready", file=sys.stderr, flush=True)
+    arrived, begins = {}, []
+    while True:
+        try:
+            packet = incoming.recv(2048)
+        except OSError:
+            break
+        # Both ends run on one machine, and have one clock.
+        number, sent = struct.unpack("!Id", packet[:12])
+        begins.append(sent - number / rate)
+        arrived.setdefault(number, time.monotonic())
+    times = sorted(at - min(begins) for at in arrived.values())
+    buckets = [0] * int(seconds / BUCKET)
+    for at in times:
+        buckets[min(int(at / BUCKET), len(buckets) - 1)] += 1
+    gaps = [b - a for a, b in zip([0] + times, times + [max(seconds, times[-1]) if times else seconds])]
+    last = times[-1] if times else 0
+    print(json.dumps({"received": len(times), "last": round(last, 2), "gap": round(max(gaps), 2), "buckets": buckets}))
+
+
+what, arguments = sys.argv[1], (sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5]))
+{"send": send, "receive": receive}[what](*arguments)
