@@ -329,6 +329,35 @@ fn a_blind_reset_fin_or_data_out_of_place_ends_and_moves_nothing() {
     assert!(world.carrier.is_empty(), "its own reset ends it");
 }
 
+/// RFC 5961 section 3.2: who is really gone hears the acknowledgment and resets where it is.
+#[test]
+fn a_reset_elsewhere_in_the_window_is_asked_for_again_once_a_second_and_one_outside_is_not() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(&path, TUNNEL);
+    world.pass(Duration::from_millis(50));
+    world.said.segments.clear();
+    let next = CLIENT.plus(325);
+    for _ in 0..100 {
+        for seq in [next.plus(70_000), Seq::new(next.get() - 1), next.plus(1 << 31)] {
+            world.arrive(&path, &from(&path, seq, ack, TcpFlags::RST, &[]));
+        }
+        world.pass(Duration::from_millis(1));
+    }
+    assert_eq!(world.said.segments.len(), 0);
+    for step in 1..100 {
+        world.arrive(&path, &from(&path, next.plus(600 * step), ack, TcpFlags::RST, &[]));
+        world.pass(Duration::from_millis(20));
+    }
+    let said: Vec<_> =
+        world.said.segments.iter().map(|(_, said, payload)| (said.flags, said.ack, payload.len())).collect();
+    assert_eq!(said, [(TcpFlags::ACK, next, 0); 2], "in two seconds");
+    assert_eq!(world.carrier.len(), 1);
+    world.arrive(&path, &from(&path, next, ack, TcpFlags::RST, &[]));
+    assert!(world.carrier.is_empty());
+}
+
 #[test]
 fn segments_of_no_connection_are_reset_so_often_and_no_reset_is_answered() {
     let mut world = World::new(CtcpConfig::DEFAULT);

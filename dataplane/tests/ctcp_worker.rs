@@ -231,7 +231,10 @@ fn a_stall_is_told_when_it_is_suspected_and_when_it_is_certain_and_again_after_i
     let words = |world: &World| -> Vec<Stalling> {
         let stalling = |event| match event {
             Event::Stalling(stalled) => {
-                assert_eq!((stalled.tunnel, stalled.flow.diagnosis.finding), (TUNNEL, Finding::Stalled));
+                assert_eq!(stalled.tunnel, TUNNEL);
+                // Before the client goes on, its last packet may simply be lost.
+                let is_certain = stalled.stalling == Stalling::Certain;
+                assert!(!is_certain || stalled.flow.diagnosis.finding == Finding::Stalled);
                 stalled.stalling
             }
             _ => panic!("nothing else is told"),

@@ -76,4 +76,4 @@ relay_stop
 vpnc_kill c1 || true
 capture_end
 frames() { tshark -r "$RIG_DIR/wan.pcap" -d tcp.port==10000,tcpencap -Y "$1" 2>/dev/null | wc -l; }
-hold "each connection was reset once, by the headend" answers 2 frames "tcp.flags.reset == 1"
+hold "each connection was reset once, by the headend" within 5 answers 2 frames "tcp.flags.reset == 1"

@@ -159,3 +159,71 @@ pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<C
 fn pattern(text: &str) -> Result<IdPattern, ClientError> {
     IdPattern::parse(text).map_err(|source| ClientError::Identity { option: "--server-id", source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use adit_control::config::checked::Transport;
+    use adit_crypto::secret::SecretBytes;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ClientArgs,
+    }
+
+    fn parsed(more: &[&str]) -> Result<ClientArgs, clap::Error> {
+        let usual = ["client", "--server", "198.51.100.2", "--user", "alice"];
+        Line::try_parse_from(usual.iter().chain(more)).map(|line| line.args)
+    }
+
+    fn made(args: &ClientArgs) -> (Config, Call) {
+        let ctcp_port = (args.transport == Way::Ctcp).then_some(40_001);
+        let ends = Ends { server: Ipv4Addr::new(198, 51, 100, 2), local: Ipv4Addr::new(10, 99, 1, 2), ctcp_port };
+        let secrets = Secrets { group: SecretBytes::from(&b"s3cret"[..]), password: SecretBytes::from(&b"pa55"[..]) };
+        let config = config(args, &ends, &secrets).unwrap();
+        (config, call(args, &ends, secrets).unwrap())
+    }
+
+    #[test]
+    fn each_transport_makes_a_configuration_for_it_alone_that_nobody_can_log_into() {
+        for (word, transport, carriage, ports) in [
+            ("esp", Transport::Esp, Carriage::Detected, (500, 500)),
+            ("nat-t", Transport::NatT, Carriage::Detected, (500, 500)),
+            ("cisco-udp", Transport::CiscoUdp, Carriage::CiscoUdp, (500, 500)),
+            ("ctcp", Transport::Ctcp, Carriage::Ctcp, (40_001, 10_000)),
+        ] {
+            let (config, call) = made(&parsed(&["--group", "staff", "--transport", word]).unwrap());
+            let [connection] = &config.connections[..] else { panic!("one connection") };
+            let carried = connection.transports.and(config.listen.transports());
+            assert_eq!(
+                Transport::ALL.into_iter().filter(|one| carried.contains(*one)).collect::<Vec<_>>(),
+                [transport]
+            );
+            assert!(config.pools.is_empty() && connection.pools.is_empty());
+            let Login::V1(login) = &connection.login else { panic!("IKEv1") };
+            assert_eq!(login.auth.secret().unwrap().expose(), b"s3cret");
+            assert_eq!((call.path.local.port(), call.path.peer.port()), ports);
+            assert_eq!((call.v1.carriage, call.v1.mode), (carriage, Mode::Aggressive));
+            assert_eq!(call.identity, Id { kind: IdKind::KeyId, bytes: b"staff".to_vec() });
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_text_and_not_configuration() {
+        let (config, _) = made(&parsed(&["--group", "a", "--socket", "/tmp/a\"b\\c.sock", "--tun", "x\"y"]).unwrap());
+        assert_eq!(config.api.socket.to_str(), Some("/tmp/a\"b\\c.sock"));
+        assert_eq!(config.tun.name, "x\"y");
+    }
+
+    #[test]
+    fn who_calls_must_be_named_and_in_hybrid_mode_who_is_called_too() {
+        assert!(parsed(&[]).is_err());
+        assert!(parsed(&["--group", "a", "--id", "b"]).is_err());
+        assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem"]).is_err());
+        assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem", "--server-id", "vpn.example.org"]).is_ok());
+        let (_, call) = made(&parsed(&["--id", "alice@rig", "--mode", "main"]).unwrap());
+        assert_eq!((call.identity, call.v1.mode), (Id::parse("alice@rig").unwrap(), Mode::Main));
+    }
+}

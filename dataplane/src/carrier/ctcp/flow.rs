@@ -18,6 +18,9 @@ pub(super) const WINDOW: u16 = u16::MAX;
 /// A segment that begins further from what has come than this is not of this stream, or somebody guesses.
 const PLAUSIBLE: i32 = 1 << 20;
 
+/// Between two acknowledgments that ask for a RST again.
+const CHALLENGES: Duration = Duration::from_secs(1);
+
 /// What both directions of a flow may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -81,6 +84,8 @@ pub struct Flow {
     heard_at: Instant,
     /// When we sent last.
     sent_at: Instant,
+    /// When we asked for a RST again.
+    challenged: Option<Instant>,
     /// Whether something is to be said at once.
     due: Due,
 }
@@ -111,6 +116,7 @@ impl Flow {
             counted: Counted::default(),
             heard_at: now,
             sent_at: now,
+            challenged: None,
             due: Due::Later,
         }
     }
@@ -119,7 +125,7 @@ impl Flow {
     #[inline]
     pub fn segment(&mut self, now: Instant, header: &TcpHeader, payload: &[u8]) -> Arrived {
         if header.flags.has(TcpFlags::RST) {
-            return self.reset(header.seq);
+            return self.reset(now, header.seq);
         }
         let frame = whole(payload);
         let plausible = header.seq.distance(self.receive.highest()).abs() < PLAUSIBLE
@@ -359,15 +365,19 @@ impl Flow {
     }
 
     /// RFC 5961 section 3.2: a RST counts where it would be the next octet, whether of what has come without a hole or of all that has
-    /// come.
-    ///
-    /// DEVIATES: elsewhere in the window nothing asks for it again. Who is really gone says nothing more, and that ends the flow.
-    fn reset(&mut self, seq: Seq) -> Arrived {
+    /// come. Elsewhere in the window an acknowledgment asks for it again, once in a while (section 7): whoever is really gone
+    /// answers that with a RST where it counts.
+    fn reset(&mut self, now: Instant, seq: Seq) -> Arrived {
         let places = [self.receive.floor(), self.receive.highest()];
-        match places.contains(&seq) {
-            true => Arrived::Over(Ended::Reset),
-            false => Arrived::Elsewhere,
+        if places.contains(&seq) {
+            return Arrived::Over(Ended::Reset);
         }
+        let in_window = (0..i32::from(WINDOW)).contains(&seq.distance(self.receive.floor()));
+        if in_window && self.challenged.is_none_or(|last| now.since(last) >= CHALLENGES) {
+            self.challenged = Some(now);
+            self.due = Due::Now;
+        }
+        Arrived::Elsewhere
     }
 
     fn header(&mut self, now: Instant, path: &Path, seq: Seq, flags: TcpFlags) -> TcpHeader {
