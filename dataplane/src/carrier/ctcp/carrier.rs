@@ -15,6 +15,7 @@ use super::cookie::Cookies;
 use super::flow::{Arrived, Ended, Flow, Limits};
 use super::frame::Frame;
 use super::receive::Mode;
+use super::send::Room;
 use super::stall::Stalling;
 use super::trailer::{Inside, TRAILER_LEN, trailer};
 use crate::contract::{FlowReport, Path, TunnelKey, WorkerId};
@@ -179,7 +180,9 @@ impl Carrier {
         packet: &mut PacketBuf,
     ) -> Result<(), DropReason> {
         let index = self.by_path.get(path).copied().ok_or(DropReason::NoConnection)?;
+        let room = self.room();
         let slot = self.slot(index).ok_or(DropReason::NoConnection)?;
+        slot.flow.bound(room);
         packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
         let header = slot.flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
         slot.flow.dressed(now, packet.bytes());
@@ -260,7 +263,9 @@ impl Carrier {
         payload: &[u8],
         outlet: &mut impl Outlet,
     ) -> Taken {
+        let room = self.room();
         let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
+        slot.flow.bound(room);
         let arrived = slot.flow.segment(now, header, payload);
         slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
         let taken = match arrived {
@@ -279,6 +284,11 @@ impl Carrier {
         };
         self.settle(now, index);
         taken
+    }
+
+    /// Whether what happens to a flow now may make it larger.
+    const fn room(&self) -> Room {
+        if self.memory < self.config.memory { Room::Left } else { Room::None }
     }
 
     fn slot(&mut self, index: u32) -> Option<&mut Slot> {
