@@ -367,3 +367,28 @@ fn segments_of_no_connection_are_reset_so_often_and_no_reset_is_answered() {
     }
     assert_eq!(world.said.segments.len(), 100);
 }
+
+#[test]
+fn all_connections_together_hold_no_more_than_they_may() {
+    let limited = CtcpConfig { memory: 100_000, ..CtcpConfig::DEFAULT };
+    let mut world = World::new(limited);
+    let paths: Vec<_> = (40_001..40_020).map(path).collect();
+    let acks: Vec<_> = paths.iter().map(|path| world.connect(path)).collect();
+    paths.iter().for_each(|path| world.carrier.vouch(path, TUNNEL));
+    // Each sends what nobody acknowledges, and gets pieces whose beginnings never come.
+    for round in 0..40 {
+        for (path, ack) in paths.iter().zip(&acks) {
+            let mut packet = PacketBuf::allocate(2048);
+            packet.set_range(200, 1200).unwrap();
+            world.carrier.dress(world.now, path, Inside::Esp, &mut packet).unwrap();
+            let seq = CLIENT.plus(325 + 2000 + 1000 * round);
+            world.arrive(path, &from(path, seq, *ack, TcpFlags::ACK, &[0x55; 1000]));
+            // But for the last step that a ring has taken.
+            assert!(world.carrier.memory() <= 100_000 + 32 * 1024 + 2048, "{}", world.carrier.memory());
+        }
+    }
+    assert!(world.carrier.memory() >= 90_000, "what may be held is");
+    let ack = world.syn(&path(1)).plus(1);
+    let first = from(&path(1), CLIENT.plus(1), ack, TcpFlags::ACK, &first_ike(300));
+    assert_eq!(world.arrive(&path(1), &first), Taken::Nothing(DropReason::TooManyConnections));
+}

@@ -150,6 +150,8 @@ fn ctcp(file: &file::Ctcp) -> Ctcp {
     Ctcp {
         stall_after: stall_after.filter(|after| !after.is_zero()),
         hold_lease: duration(file.hold_lease.as_ref(), usual.hold_lease),
+        ring: narrow(file.ring.as_ref(), usual.ring),
+        memory: narrow(file.memory.as_ref(), usual.memory),
     }
 }
 

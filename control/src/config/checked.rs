@@ -93,11 +93,20 @@ pub struct Ctcp {
     pub stall_after: Option<Duration>,
     /// So long nobody else gets its session's addresses.
     pub hold_lease: Duration,
+    /// Octets that one connection keeps for sending again.
+    pub ring: usize,
+    /// Octets that all connections of a worker hold.
+    pub memory: usize,
 }
 
 impl Default for Ctcp {
     fn default() -> Self {
-        Self { stall_after: Some(Duration::from_secs(10)), hold_lease: Duration::from_secs(300) }
+        Self {
+            stall_after: Some(Duration::from_secs(10)),
+            hold_lease: Duration::from_secs(300),
+            ring: 256 << 10,
+            memory: 256 << 20,
+        }
     }
 }
 

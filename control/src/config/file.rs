@@ -101,6 +101,10 @@ pub struct Ctcp {
     pub stall_after: Key<Duration>,
     /// Until somebody else may have its session's addresses.
     pub hold_lease: Key<Duration>,
+    /// Octets that one connection keeps for sending again.
+    pub ring: Key<u64>,
+    /// Octets that all connections of a worker hold.
+    pub memory: Key<u64>,
 }
 
 /// `[workers]`
@@ -477,6 +481,8 @@ impl Ctcp {
             stall_after: section.get("stall_after", &or_never),
             hold_lease: section
                 .get("hold_lease", &Time { range: Duration::ZERO..=Duration::from_secs(86_400), example: "5m" }),
+            ring: section.get("ring", &Size { range: 16 << 10..=4 << 20, example: "256KiB" }),
+            memory: section.get("memory", &Size { range: 1 << 20..=64 << 30, example: "256MiB" }),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Opens the doors and starts the workers.
 
 use super::errand::CtcpManner;
-use crate::config::checked::{Config, CtcpMode, IoBackend};
+use crate::config::checked::{Config, Ctcp, CtcpMode, IoBackend};
 use crate::lease::headend_address;
 use adit_crypto::random::SecretRandom;
-use adit_dataplane::carrier::ctcp::{CtcpConfig, Mode, Part};
+use adit_dataplane::carrier::ctcp::{CtcpConfig, Limits, Mode, Part};
 use adit_dataplane::contract::{ClusterSlot, Dataplane, Routes, SpiLayout};
 use adit_dataplane::io::{Backend, IoConfig, OpenError, TunConfig, open};
 use adit_dataplane::packet::{PacketBuf, PoolSizes};
@@ -120,8 +120,9 @@ fn ctcp(config: &Config, dials: Option<CtcpManner>, random: &mut dyn SecretRando
     let part = if dials.is_some() { Part::Dials } else { Part::Answers };
     let mut secret = [0; 24];
     random.fill(&mut secret);
-    let stall_after = config.ctcp.stall_after;
-    Some(CtcpSetup { config: CtcpConfig { mode, part, stall_after, ..CtcpConfig::DEFAULT }, secret })
+    let Ctcp { stall_after, hold_lease: _, ring, memory } = config.ctcp;
+    let limits = Limits { ring, ..Limits::DEFAULT };
+    Some(CtcpSetup { config: CtcpConfig { mode, part, limits, stall_after, memory, ..CtcpConfig::DEFAULT }, secret })
 }
 
 #[cfg(test)]

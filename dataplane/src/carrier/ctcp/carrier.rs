@@ -18,6 +18,7 @@ use super::cookie::Cookies;
 use super::flow::{Arrived, Ended, Limits};
 use super::frame::Frame;
 use super::receive::Mode;
+use super::send::Room;
 use super::slot::{Key, Slot, UNPROVEN};
 use super::stall::Stalling;
 use super::trailer::{Inside, TRAILER_LEN, trailer};
@@ -179,7 +180,9 @@ impl Carrier {
         let Some(index) = self.by_path.get(&Key::of(path)).copied() else {
             return self.dial(now, path, inside, packet);
         };
+        let room = self.room();
         let slot = self.slot(index).ok_or(DropReason::NoConnection)?;
+        slot.flow.bound(room);
         packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
         let header = slot.flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
         slot.flow.dressed(now, packet.bytes());
@@ -259,7 +262,9 @@ impl Carrier {
         payload: &[u8],
         outlet: &mut impl Outlet,
     ) -> Taken {
+        let room = self.room();
         let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
+        slot.flow.bound(room);
         let arrived = slot.flow.segment(now, header, payload);
         slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
         let taken = match arrived {
@@ -295,6 +300,11 @@ impl Carrier {
         // Whatever it has still to say has time until the next turn.
         let due = slot.due(stalling_due).max(Instant::from_nanos(now.as_nanos() + 1));
         self.wake(due, index);
+    }
+
+    /// Whether what happens to a flow now may make it larger.
+    const fn room(&self) -> Room {
+        if self.memory < self.config.memory { Room::Left } else { Room::None }
     }
 
     fn slot(&mut self, index: u32) -> Option<&mut Slot> {

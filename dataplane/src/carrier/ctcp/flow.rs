@@ -4,7 +4,7 @@ use super::cookie::SynOptions;
 use super::esp_order::{Begins, EspOrder, Gap};
 use super::frame::{Frame, whole};
 use super::receive::{Due, Mode, Receive};
-use super::send::{Alone, Full, Send};
+use super::send::{Alone, Full, Room, Send};
 use super::stall::{StallWatch, Stalling};
 use super::stream::Stream;
 use super::trailer::Inside;
@@ -278,6 +278,14 @@ impl Flow {
     /// When anything of the peer's came last.
     pub const fn heard_at(&self) -> Instant {
         self.heard_at
+    }
+
+    /// Without room for more it keeps what it has of ours, and no pieces.
+    pub fn bound(&mut self, room: Room) {
+        self.send.bound(room);
+        if room == Room::None {
+            self.stream.forget();
+        }
     }
 
     /// Octets of memory beside the flow itself.

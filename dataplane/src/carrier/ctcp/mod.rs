@@ -47,7 +47,7 @@ pub use frame::{Frame, ike_in_udp, whole};
 pub use receive::{Due, Mode, Receive};
 pub use ring::Ring;
 pub use seen::{Novelty, Seen};
-pub use send::{Acknowledged, Alone, Full, Send};
+pub use send::{Acknowledged, Alone, Full, Room, Send};
 pub use stall::Stalling;
 pub use stream::Stream;
 pub use trailer::{Inside, TRAILER_LEN, trailer};

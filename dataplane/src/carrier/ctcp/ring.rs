@@ -18,8 +18,10 @@ pub struct Ring {
     octets: Vec<u8>,
     /// Octets in use.
     held: usize,
-    /// Octets at most.
+    /// Octets at most,
     most: usize,
+    /// and at the moment.
+    room: usize,
 }
 
 /// One segment of a ring's, in two parts if it goes across its end.
@@ -48,7 +50,7 @@ impl Ring {
     /// a power of two.
     pub const fn new(start: Seq, most: usize) -> Self {
         let most = if most.is_power_of_two() || most == 0 { most } else { most.next_power_of_two() / 2 };
-        Self { start, segments: VecDeque::new(), octets: Vec::new(), held: 0, most }
+        Self { start, segments: VecDeque::new(), octets: Vec::new(), held: 0, most, room: most }
     }
 
     /// Octets that are held.
@@ -59,6 +61,16 @@ impl Ring {
     /// Octets that may be held.
     pub const fn most(&self) -> usize {
         self.most
+    }
+
+    /// It takes no more memory than it has.
+    pub const fn freeze(&mut self) {
+        self.room = self.octets.len();
+    }
+
+    /// It may grow again.
+    pub const fn thaw(&mut self) {
+        self.room = self.most;
     }
 
     /// Octets of memory.
@@ -73,7 +85,7 @@ impl Ring {
 
     /// A segment was sent, right behind the one before. What was sent first goes when there is no room.
     pub fn push(&mut self, seq: Seq, segment: &[u8]) {
-        if seq != self.start.plus(self.held) || segment.len() > self.most.min(usize::from(u16::MAX)) {
+        if seq != self.start.plus(self.held) || segment.len() > self.room.min(usize::from(u16::MAX)) {
             self.restart(seq.plus(segment.len()));
             return;
         }
@@ -132,7 +144,7 @@ impl Ring {
     }
 
     fn make_room(&mut self, len: usize) {
-        while self.held + len > self.octets.len() && self.octets.len() < self.most {
+        while self.held + len > self.octets.len() && self.octets.len() < self.room {
             self.grow();
         }
         while self.held + len > self.octets.len()
@@ -144,7 +156,7 @@ impl Ring {
 
     /// Twice as large; everything has its place anew.
     fn grow(&mut self) {
-        let larger = (2 * self.octets.len()).max(LEAST).min(self.most);
+        let larger = (2 * self.octets.len()).max(LEAST).min(self.room);
         let mut octets = vec![0; larger];
         for at in 0..self.held {
             let place = self.start.plus(at).get() as usize;
@@ -212,6 +224,24 @@ mod tests {
         ring.acknowledged(Seq::new(105));
         ring.shrink();
         assert_eq!(ring.memory(), 0);
+    }
+
+    #[test]
+    fn what_is_frozen_takes_no_more_memory_and_grows_when_it_may_again() {
+        let mut ring = Ring::new(Seq::new(0), 1 << 18);
+        ring.freeze();
+        (0..9).for_each(|at| ring.push(Seq::new(at * 1000), &[1; 1000]));
+        assert_eq!((ring.memory(), ring.held(), ring.start()), (0, 0, Seq::new(9000)));
+        ring.thaw();
+        (9..20).for_each(|at| ring.push(Seq::new(at * 1000), &[1; 1000]));
+        ring.freeze();
+        let memory = ring.memory();
+        (20..99).for_each(|at| ring.push(Seq::new(at * 1000), &[1; 1000]));
+        assert_eq!((ring.held(), ring.start()), (16_000, Seq::new(83_000)), "the last ones");
+        assert!(ring.memory() <= memory + 64, "{} octets, {memory} before", ring.memory());
+        ring.thaw();
+        (99..160).for_each(|at| ring.push(Seq::new(at * 1000), &[1; 1000]));
+        assert_eq!(ring.held(), 77_000);
     }
 
     #[test]

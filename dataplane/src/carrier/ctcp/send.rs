@@ -161,6 +161,14 @@ impl Send {
         at == self.furthest || self.ring.from(self.ring.start()).any(|sent| sent.seq.plus(sent.len()) == at)
     }
 
+    /// Whether more may be kept than is kept now.
+    pub(super) const fn bound(&mut self, room: Room) {
+        match room {
+            Room::Left => self.ring.thaw(),
+            Room::None => self.ring.freeze(),
+        }
+    }
+
     /// Octets of memory.
     pub fn memory(&self) -> usize {
         self.ring.memory()
@@ -295,6 +303,15 @@ impl Send {
     fn patience(&self) -> Duration {
         (2 * self.rtt).max(LEAST_PATIENCE)
     }
+}
+
+/// Whether there is memory left for all connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Some.
+    Left,
+    /// None.
+    None,
 }
 
 /// Whether an acknowledgment came without data.

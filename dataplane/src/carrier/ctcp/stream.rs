@@ -104,6 +104,15 @@ impl Stream {
         }
     }
 
+    /// Nothing is kept; where the next frame begins is to be found out.
+    pub fn forget(&mut self) {
+        if self.held > 0 {
+            self.runs.clear();
+            self.held = 0;
+            self.lost += 1;
+        }
+    }
+
     /// What is before `floor` and has not come will not come.
     pub fn give_up(&mut self, floor: Seq) {
         for run in self.runs.iter_mut().filter(|run| !run.start.is_after(floor) && run.front == Begins::Somewhere) {
