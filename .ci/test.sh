@@ -146,6 +146,15 @@ removed() { [ -z "$(ip netns list | grep "^adit-run-$1-")" ] || { echo "namespac
 
 run_scenarios() { "$CARGO_TARGET_DIR/release/adit-bench" scenario run --jobs 2 --keep-logs .logs/scenarios; }
 
+# The cells of the stall matrix that decide: a box that keeps the order, a proxy, a tracker without any loss. Cells mostly wait.
+run_stall() {
+  local stall=("$CARGO_TARGET_DIR/release/adit-bench" stall --jobs 4 --rate 200 --keep-logs .logs/stall) code=0
+  "${stall[@]}" --box in-order --leg client-box,headend-box --loss 0.5 --direction both --seconds 15 || code=1
+  "${stall[@]}" --box haproxy --leg headend-box --loss 0.5 --direction both --seconds 8 || code=1
+  "${stall[@]}" --box conntrack --loss 0 --mode adaptive --direction up,down --seconds 10 || code=1
+  return "$code"
+}
+
 [ -z "$(deploy/install-peers.sh --missing)" ] || step "Debian packages" install_peers
 step "formatting" cargo fmt --all --check
 step "lints" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
@@ -155,6 +164,7 @@ step "release build" build_release
 # Without a build there is nothing to hold the scenarios against; an older binary would only deceive.
 if [ "$failed" -eq "$failed_before" ]; then
   counted "scenarios" count_scenarios run_scenarios
+  step "stall matrix" run_stall
   ONCE=1 step "make run ONCE=1" run_once
   step "make run, and Ctrl-C" run_live
 fi

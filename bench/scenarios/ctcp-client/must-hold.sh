@@ -70,11 +70,11 @@ for mode in adaptive stateless; do
     option=$([ $manner = legacy ] && echo --legacy || true)
     lossy 0
     # shellcheck disable=SC2086
-    a_login "$mode, $manner, nothing lost" 100 $option
+    a_login "$mode, $manner, nothing lost" $([ $mode = adaptive ] && echo 100 || echo 20) $option
     lossy 1
     # shellcheck disable=SC2086
-    a_login "$mode, $manner, 1 % of the headend's segments lost" 100 $option
-    hold "$mode, $manner: segments were lost" test "$(lost)" -gt 200
+    a_login "$mode, $manner, 1 % of the headend's segments lost" 20 $option
+    hold "$mode, $manner: segments were lost" test "$(lost)" -gt 50
   done
   hold "$mode: the headend ends as it should" headend_stop
 done

@@ -102,7 +102,7 @@ pub struct Ctcp {
 impl Default for Ctcp {
     fn default() -> Self {
         Self {
-            stall_after: Some(Duration::from_secs(10)),
+            stall_after: Some(Duration::from_secs(6)),
             hold_lease: Duration::from_secs(300),
             ring: 256 << 10,
             memory: 256 << 20,

@@ -65,7 +65,7 @@ impl CtcpConfig {
         unproven: 1024,
         unproven_per_source: 64,
         memory: 256 * 1024 * 1024,
-        stall_after: Some(Duration::from_secs(10)),
+        stall_after: Some(Duration::from_secs(6)),
     };
 }
 

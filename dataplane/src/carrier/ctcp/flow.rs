@@ -82,8 +82,10 @@ pub struct Flow {
     counted: Counted,
     /// When anything of the peer's came last.
     heard_at: Instant,
-    /// When we sent last.
+    /// When we sent last,
     sent_at: Instant,
+    /// and when a segment without data.
+    alone_at: Instant,
     /// When we asked for a RST again.
     challenged: Option<Instant>,
     /// Whether something is to be said at once.
@@ -116,9 +118,15 @@ impl Flow {
             counted: Counted::default(),
             heard_at: now,
             sent_at: now,
+            alone_at: now,
             challenged: None,
             due: Due::Later,
         }
+    }
+
+    /// The peer may be one of Cisco's that only receives: it is not waited for.
+    pub const fn expect_silence(&mut self) {
+        self.send.expect_silence();
     }
 
     /// A segment of the peer's, its checksum good, without SYN.
@@ -161,6 +169,7 @@ impl Flow {
 
     /// A segment that says what has come, and nothing else.
     pub fn acknowledge(&mut self, now: Instant, path: &Path) -> TcpHeader {
+        self.alone_at = now;
         self.header(now, path, self.send.next(), TcpFlags::ACK)
     }
 
@@ -184,8 +193,8 @@ impl Flow {
             self.stream.give_up(self.receive.floor());
         }
         let due = std::mem::replace(&mut self.due, Due::Later);
-        if due == Due::Now || now.since(self.sent_at) >= self.limits.keepalive {
-            let header = self.header(now, path, self.send.next(), TcpFlags::ACK);
+        if due == Due::Now || now >= self.keepalive_at() {
+            let header = self.acknowledge(now, path);
             say(&header, [&[], &[]]);
         }
         let (ack, mut said) = (self.receive.acknowledgment(), false);
@@ -201,9 +210,8 @@ impl Flow {
 
     /// When [`Flow::speak`] has something to say at the latest.
     pub fn deadline(&self) -> Instant {
-        let keepalive = self.sent_at + self.limits.keepalive;
         let others = [self.receive.deadline(), self.send.deadline()];
-        let next = others.into_iter().flatten().fold(keepalive, Instant::min);
+        let next = others.into_iter().flatten().fold(self.keepalive_at(), Instant::min);
         match self.due {
             Due::Now => Instant::ZERO,
             Due::Later => next,
@@ -386,6 +394,12 @@ impl Flow {
             self.due = Due::Now;
         }
         Arrived::Elsewhere
+    }
+
+    /// After silence. Cisco's ends were seen to keep to their beat, whatever else they send.
+    fn keepalive_at(&self) -> Instant {
+        let last = if self.mode == Mode::Legacy { self.alone_at } else { self.sent_at };
+        last + self.limits.keepalive
     }
 
     fn header(&mut self, now: Instant, path: &Path, seq: Seq, flags: TcpFlags) -> TcpHeader {

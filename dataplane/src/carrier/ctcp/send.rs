@@ -66,6 +66,10 @@ pub struct Send {
     duplicates: u32,
     /// When the acknowledgment moved on, or something was sent while nothing was under way.
     moved: Instant,
+    /// When it moved on the last two times.
+    moves: [Instant; 2],
+    /// Whether the peer may be one that acknowledges with data alone.
+    may_be_silent: bool,
     heard: Instant,
     rtt: Duration,
     /// What is being timed: acknowledged behind this octet, it took since then.
@@ -114,6 +118,8 @@ impl Send {
             ring: Ring::new(start, ring),
             duplicates: 0,
             moved: now,
+            moves: [now; 2],
+            may_be_silent: false,
             heard: now,
             rtt: FIRST_RTT,
             timing: None,
@@ -181,10 +187,18 @@ impl Send {
         ahead <= 0 && behind <= 2 * WINDOW as i32
     }
 
+    /// The peer's SYN was one of Cisco's.
+    pub(super) const fn expect_silence(&mut self) {
+        self.may_be_silent = true;
+    }
+
     /// A place for a segment of `len` octets.
     pub fn place(&mut self, now: Instant, len: usize) -> Result<Seq, Full> {
         if self.mode.holds() && self.in_flight() + len > WINDOW {
-            if now.since(self.moved) < FLOWING.max(4 * self.rtt) {
+            let flowing = FLOWING.max(4 * self.rtt);
+            // A Cisco client that only receives says every few seconds what it has, and does not look at what is sent again.
+            let silent = self.may_be_silent && now.since(self.moves[0]) >= flowing;
+            if !silent && now.since(self.moved) < flowing {
                 return Err(Full::InFlight);
             }
             // Nobody acknowledges, so nobody counts but a box; it lets pass what begins where the last acknowledgment was.
@@ -224,6 +238,7 @@ impl Send {
             self.next = self.next.later(seq);
             self.ring.acknowledged(seq);
             (self.duplicates, self.probes, self.moved) = (0, 0, now);
+            self.moves = [self.moves[1], now];
             if self.waits_behind.take().is_some() {
                 self.counted.helped += 1;
             }

@@ -72,7 +72,10 @@ impl Carrier {
         if let Some(older) = self.by_path.get(&Key::of(path)).copied() {
             self.forget(older);
         }
-        let flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
+        let mut flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
+        if options == SynOptions::None {
+            flow.expect_silence();
+        }
         *self.unproven.entry(source).or_default() += 1;
         self.unproven_in_all += 1;
         let index = self.place(Slot::new(now, path, flow));

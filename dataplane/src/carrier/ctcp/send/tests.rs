@@ -89,6 +89,27 @@ fn where_nobody_acknowledges_it_begins_again_at_what_was_acknowledged() {
 }
 
 #[test]
+fn a_silent_client_of_ciscos_is_not_waited_for_and_one_that_acknowledges_is() {
+    let mut side = adaptive();
+    side.expect_silence();
+    let mut octets = 0;
+    for now in 1000..9000 {
+        octets += usize::from(send(&mut side, at(now), 1000).is_ok());
+        if now % 5000 == 0 {
+            // Its keepalive.
+            side.acknowledgment(at(now), side.furthest, Alone::Yes);
+        }
+    }
+    assert_eq!((octets, side.counted.rewinds > 100), (8000, true));
+    for now in 9000..9100 {
+        let _ = send(&mut side, at(now), 100);
+        side.acknowledgment(at(now), side.furthest, Alone::No);
+    }
+    let sent = (0..100).take_while(|_| send(&mut side, at(9100), 1000).is_ok()).count();
+    assert_eq!(sent, 65, "a window");
+}
+
+#[test]
 fn an_acknowledgment_of_what_was_never_sent_says_nothing_and_is_not_believed() {
     let mut side = adaptive();
     let _ = send(&mut side, at(0), 1000);
