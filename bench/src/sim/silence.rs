@@ -92,8 +92,9 @@ impl Silence {
                 *asks = (asks.0 + 1, now);
                 self.under_way.entry((from, to)).or_default().entry(octets).or_insert(now);
             }
+            // Said again, and it may be the last one that was lost.
             Exchange::QuickMode => {
-                self.under_way.entry((from, to)).or_default().entry(octets).or_insert(now);
+                self.under_way.entry((from, to)).or_default().insert(octets, now);
             }
             Exchange::MainMode | Exchange::Aggressive | Exchange::Transaction => {}
         }
