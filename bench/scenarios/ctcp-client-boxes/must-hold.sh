@@ -17,12 +17,17 @@ for box in conntrack haproxy; do
   [ $box != conntrack ] || echo "$box: $(invalid) segments invalid" | tee -a "$RIG_DIR/speeds"
   hold "$box: segments were lost on every leg" lost_on_every_leg
   hold "$box: the client logs out" adit_client_stop c1
-  hold "$box: nothing is left" within 30 nothing_left
+  # The client's reset makes a proxy throw away what it has not passed on: then the headend has not heard the goodbye.
+  [ $box = haproxy ] || hold "$box: nothing is left" within 30 nothing_left
 done
 hold "the proxy had one connection" answers 1 proxied
 
 hold "Cisco's manner: the client logs in through the proxy" within 60 adit_client c1 --group riggroup --transport ctcp --legacy
 # stalls: the sender's socket still holds data when its time is up (exit status 124 of timeout).
-stalls() { transfers c1 s "$SERVER4" 10 12 | grep -E '^error: sending .* ended with 124'; }
+stalls() {
+  local said
+  said=$(transfers c1 s "$SERVER4" 10 12) || true
+  grep -E '^error: sending .* ended with 124' <<<"$said"
+}
 hold "Cisco's manner: 10 MB to the server come to a stop" stalls
 adit_client_stop c1 || true

@@ -1,7 +1,7 @@
 #!/bin/bash
 . "$(dirname "$0")/../rig.sh"
 
-SNAPLEN=0 rig_up
+rig_up
 in_ns c1 nft -f - <<'N'
 table inet rig_kernel_is_quiet {
   chain out {
@@ -10,6 +10,22 @@ table inet rig_kernel_is_quiet {
   }
 }
 N
+# The router counts resets: a capture's end comes late.
+in_ns r nft -f - <<'N'
+table inet rig_resets {
+  counter from_headend { }
+  counter from_client { }
+  chain forward {
+    type filter hook forward priority 0;
+    tcp sport 10000 tcp flags & rst == rst counter name from_headend
+    tcp dport 10000 tcp flags & rst == rst counter name from_client
+  }
+}
+N
+resets() {
+  in_ns r nft -j list counters | jq -r '[.nftables[].counter | select(. != null and .table == "rig_resets")] | sort_by(.name) |
+    "\(.[1].packets) \(.[0].packets)"'
+}
 # relay_start PORT: a connection to the headend, for one login.
 relay_start() {
   ip netns exec "$RIG-c1" python3 "$ADIT_SCENARIO/legacy.py" 127.0.0.9 $HEADEND4 10000 "$1" >"$RIG_DIR/relay.log" 2>&1 &
@@ -74,6 +90,4 @@ hold "no connection is left" answers "no cTCP connections" ctl ctcp
 hold "its session is there for the client to come back to" answers "1 sessions, 1 SAs" service
 relay_stop
 vpnc_kill c1 || true
-capture_end
-frames() { tshark -r "$RIG_DIR/wan.pcap" -d tcp.port==10000,tcpencap -Y "$1" 2>/dev/null | wc -l; }
-hold "each connection was reset once, by the headend" within 5 answers 2 frames "tcp.flags.reset == 1"
+hold "each connection was reset once, by the headend" within 5 answers "2 0" resets
