@@ -26,7 +26,14 @@ pub(crate) struct Silence {
     /// Informational messages since the last sign of life, by who said them and to whom.
     asks: BTreeMap<(HostId, HostId), (u32, Instant)>,
     /// What may tell of a change of ESP SAs and has not arrived, by who said it and to whom.
-    under_way: BTreeMap<(HostId, HostId), BTreeMap<Octets, Instant>>,
+    under_way: BTreeMap<(HostId, HostId), BTreeMap<Octets, UnderWay>>,
+}
+
+/// When it was said for the first and for the last time.
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    first: Instant,
+    last: Instant,
 }
 
 /// A message, as its hash.
@@ -90,14 +97,17 @@ impl Silence {
             Exchange::Informational => {
                 let asks = self.asks.entry((from, to)).or_insert((0, now));
                 *asks = (asks.0 + 1, now);
-                self.under_way.entry((from, to)).or_default().entry(octets).or_insert(now);
+                self.leaves(now, from, to, octets);
             }
-            // Said again, and it may be the last one that was lost.
-            Exchange::QuickMode => {
-                self.under_way.entry((from, to)).or_default().insert(octets, now);
-            }
+            Exchange::QuickMode => self.leaves(now, from, to, octets),
             Exchange::MainMode | Exchange::Aggressive | Exchange::Transaction => {}
         }
+    }
+
+    /// What may tell of a change of ESP SAs is said, perhaps again.
+    fn leaves(&mut self, now: Instant, from: HostId, to: HostId, octets: Octets) {
+        let under_way = self.under_way.entry((from, to)).or_default();
+        under_way.entry(octets).or_insert(UnderWay { first: now, last: now }).last = now;
     }
 
     /// A message of `from` arrives.
@@ -159,7 +169,7 @@ impl Silence {
     /// this time.
     pub(crate) fn untold(&self, from: HostId, to: HostId, until: Instant, during: Duration) -> bool {
         let under_way = self.under_way.get(&(from, to)).into_iter().flat_map(BTreeMap::values);
-        under_way.into_iter().any(|sent| *sent <= until && until.since(*sent) <= during)
+        under_way.into_iter().any(|said| said.first <= until && until.since(said.last.min(until)) <= during)
     }
 }
 
