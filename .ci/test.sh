@@ -149,7 +149,7 @@ run_scenarios() { "$CARGO_TARGET_DIR/release/adit-bench" scenario run --jobs 2 -
 # The cells of the stall matrix that decide: a box that keeps the order, a proxy, a tracker without any loss. Cells mostly wait.
 run_stall() {
   local stall=("$CARGO_TARGET_DIR/release/adit-bench" stall --jobs 4 --rate 200 --keep-logs .logs/stall) code=0
-  "${stall[@]}" --box in-order --leg client-box,headend-box --loss 0.5 --direction both --seconds 15 || code=1
+  "${stall[@]}" --box in-order --leg client-box,headend-box --loss 0.5 --direction both --seconds 18 || code=1
   "${stall[@]}" --box haproxy --leg headend-box --loss 0.5 --direction both --seconds 8 || code=1
   "${stall[@]}" --box conntrack --loss 0 --mode adaptive --direction up,down --seconds 10 || code=1
   return "$code"

@@ -140,6 +140,10 @@ pub(super) struct Measured {
     pub(super) down: Option<Vec<u32>>,
 }
 
+/// So many seconds after the last packet the client knows that its session is over: two of its keepalives, which come every
+/// five, have to show that it goes on and nothing comes through; and a busy machine takes its time.
+const END: f64 = 12.0;
+
 /// Whether a cell is as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aim {
@@ -165,7 +169,7 @@ impl Measured {
             Mode::Adaptive if repaired => {
                 passed(self.dead_at_s.is_none() && self.at_least(if self.loss_percent > 0.5 { 96.0 } else { 99.0 }))
             }
-            Mode::Adaptive if hole_up => passed(self.dead_at_s.is_none_or(|dead| self.ends_within(dead, 10.0))),
+            Mode::Adaptive if hole_up => passed(self.dead_at_s.is_none_or(|dead| self.ends_within(dead, END))),
             Mode::Adaptive if cuts && self.direction != Direction::Up => Aim::None,
             Mode::Adaptive => passed(self.dead_at_s.is_none() && self.at_least(99.0 - self.loss_percent)),
         }

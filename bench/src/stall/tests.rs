@@ -34,8 +34,8 @@ fn a_cell_reaches_its_aim_or_not() {
     for (change, aim) in [
         // Incurable: it must end soon.
         ("{}", Aim::Missed),
-        (r#"{"ended_cleanly_s": 12.9}"#, Aim::Reached),
-        (r#"{"ended_cleanly_s": 13.1}"#, Aim::Missed),
+        (r#"{"ended_cleanly_s": 14.9}"#, Aim::Reached),
+        (r#"{"ended_cleanly_s": 15.1}"#, Aim::Missed),
         (r#"{"dead_at_s": null}"#, Aim::Reached),
         // Curable from the headend.
         (r#"{"loss_leg": "headend-box", "delivered_up": 100.0, "dead_at_s": null}"#, Aim::Reached),
