@@ -323,7 +323,7 @@ impl Flow {
     }
 
     /// What a segment with data says of the path.
-    fn note(&mut self, seq: Seq, holes: u64, payload: &[u8], frame: Option<&Frame>) {
+    fn note(&mut self, begins: Begins, holes: u64, payload: &[u8], frame: Option<&Frame>) {
         self.counted.segments += 1;
         self.counted.octets += payload.len() as u64;
         let Some(frame) = frame else {
@@ -333,10 +333,6 @@ impl Flow {
         if frame.inside == Inside::Ike {
             return;
         }
-        let begins = match self.mode == Mode::Stateless || self.stream.begins(seq) {
-            true => Begins::Here,
-            false => Begins::Perhaps,
-        };
         match (self.esp.take(&payload[frame.at.clone()], begins), self.receive.holes > holes) {
             (Gap::Some, true) => self.counted.holes_in_esp += 1,
             (Gap::None, true) => self.counted.holes_not_in_esp += 1,
@@ -356,14 +352,19 @@ impl Flow {
         if self.receive.data(now, seq, payload.len()) == Due::Now {
             self.due = Due::Now;
         }
-        self.note(seq, holes, payload, frame.as_ref());
+        // Without state every segment is taken for whole frames.
+        let begins = match !self.mode.holds() || self.stream.begins(seq) {
+            true => Begins::Here,
+            false => Begins::Perhaps,
+        };
+        self.note(begins, holes, payload, frame.as_ref());
         let arrived = match frame {
             Some(frame) => {
                 // The end of a longer one looks like a whole frame, too. Where that is possible it is taken as both: of the
                 // two readings one is not authentic, and what comes twice is a replay.
-                match !self.mode.holds() || self.stream.begins(seq) {
-                    true => self.stream.frame_ended(seq.plus(payload.len())),
-                    false => self.stream.piece(seq, payload),
+                match begins {
+                    Begins::Here => self.stream.frame_ended(seq.plus(payload.len())),
+                    Begins::Perhaps => self.stream.piece(seq, payload),
                 }
                 Arrived::Whole(frame)
             }
