@@ -159,7 +159,7 @@ impl Carrier {
                 Part::Dials => self.answer(now, path, &header, outlet),
             };
         }
-        if let Some(index) = self.by_path.get(&Key::of(path)).copied()
+        if let Some(index) = self.at(path)
             && !self.is_another_incarnation(now, index, path, &header)
         {
             return self.carry(now, index, path, &header, payload, outlet);
@@ -177,7 +177,7 @@ impl Carrier {
         inside: Inside,
         packet: &mut PacketBuf,
     ) -> Result<(), DropReason> {
-        let Some(index) = self.by_path.get(&Key::of(path)).copied() else {
+        let Some(index) = self.at(path) else {
             return self.dial(now, path, inside, packet);
         };
         let room = self.room();
@@ -194,7 +194,7 @@ impl Carrier {
 
     /// The connection is the session's that has this tunnel.
     pub fn vouch(&mut self, path: &Path, tunnel: TunnelKey) {
-        if let Some(index) = self.by_path.get(&Key::of(path)).copied() {
+        if let Some(index) = self.at(path) {
             self.prove(index);
             if let Some(slot) = self.slot(index) {
                 slot.tunnel = Some(tunnel);
@@ -204,7 +204,7 @@ impl Carrier {
 
     /// The connection ends; its peer is told.
     pub fn end(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
-        let Some(index) = self.by_path.get(&Key::of(path)).copied() else { return };
+        let Some(index) = self.at(path) else { return };
         if let Some(slot) = self.slot(index) {
             outlet.segment(path, &slot.flow.end(now, path), [&[], &[]]);
         }
@@ -287,24 +287,27 @@ impl Carrier {
 
     /// A flow has its say, or has been here for too long.
     fn visit(&mut self, now: Instant, index: u32, outlet: &mut impl Outlet) {
-        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(slot) = self.slot(index) else { return };
         let path = slot.path;
         let silent = now.since(slot.flow.heard_at()) >= SILENT;
         if silent || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN) {
             return self.end(now, &path, outlet);
         }
         slot.flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
-        let stalling_due = self.look_for_stall(now, index);
-        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        self.memory = self.memory - slot.memory + slot.remember();
+        let Some(due) = self.note(now, index) else { return };
         // Whatever it has still to say has time until the next turn.
-        let due = slot.due(stalling_due).max(Instant::from_nanos(now.as_nanos() + 1));
-        self.wake(due, index);
+        self.wake(due.max(Instant::from_nanos(now.as_nanos() + 1)), index);
     }
 
     /// Whether what happens to a flow now may make it larger.
     const fn room(&self) -> Room {
         if self.memory < self.config.memory { Room::Left } else { Room::None }
+    }
+
+    /// Where the connection along `path` stands.
+    #[inline]
+    fn at(&self, path: &Path) -> Option<u32> {
+        self.by_path.get(&Key::of(path)).copied()
     }
 
     fn slot(&mut self, index: u32) -> Option<&mut Slot> {
@@ -356,19 +359,23 @@ impl Carrier {
     /// After everything that happens to a flow: it has its say in this turn, or when it is due.
     #[inline]
     fn settle(&mut self, now: Instant, index: u32) {
-        let stalling_due = self.look_for_stall(now, index);
-        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        self.memory = self.memory - slot.memory + slot.remember();
-        if slot.urgent {
-            return;
+        let Some(due) = self.note(now, index) else { return };
+        if due > now {
+            return self.wake(due, index);
         }
-        match slot.due(stalling_due) {
-            due if due > now => self.wake(due, index),
-            _ => {
-                slot.urgent = true;
-                self.urgent.push(index);
-            }
+        if self.slot(index).is_some_and(|slot| !std::mem::replace(&mut slot.urgent, true)) {
+            self.urgent.push(index);
         }
+    }
+
+    /// A flow's memory goes into the books, and what there is to tell of it. When it has more to say or to tell.
+    #[inline]
+    fn note(&mut self, now: Instant, index: u32) -> Option<Instant> {
+        let Self { slots, stalls, config, worker, memory, .. } = self;
+        let slot = slots.get_mut(index as usize)?.as_deref_mut()?;
+        let stalling = config.stall_after.and_then(|after| slot.look_for_stall(now, after, *worker, stalls));
+        *memory = *memory - slot.memory + slot.remember();
+        Some(slot.due(stalling))
     }
 
     /// Puts the flow on the agenda. One that would wait longer than its entry says is asked then again.

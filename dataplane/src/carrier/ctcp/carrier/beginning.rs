@@ -6,7 +6,7 @@ use crate::carrier::ctcp::carrier::Taken;
 use crate::carrier::ctcp::cookie::SynOptions;
 use crate::carrier::ctcp::flow::{Flow, header};
 use crate::carrier::ctcp::frame::begins_ike;
-use crate::carrier::ctcp::slot::{Key, Slot};
+use crate::carrier::ctcp::slot::Slot;
 use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::time::Instant;
@@ -69,7 +69,7 @@ impl Carrier {
         {
             return Taken::Nothing(DropReason::TooManyConnections);
         }
-        if let Some(older) = self.by_path.get(&Key::of(path)).copied() {
+        if let Some(older) = self.at(path) {
             self.forget(older);
         }
         let mut flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);

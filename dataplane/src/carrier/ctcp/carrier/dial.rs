@@ -12,7 +12,7 @@ use super::{Carrier, Outlet, Part, Taken};
 use crate::carrier::ctcp::cookie::SynOptions;
 use crate::carrier::ctcp::flow::{Flow, header};
 use crate::carrier::ctcp::receive::Mode;
-use crate::carrier::ctcp::slot::{Key, Slot};
+use crate::carrier::ctcp::slot::Slot;
 use crate::carrier::ctcp::trailer::{Inside, trailer};
 use crate::contract::Path;
 use crate::fate::DropReason;
@@ -104,7 +104,7 @@ impl Carrier {
             flow.dressed(now, &frame);
             outlet.segment(path, &header, [&frame, &[]]);
         }
-        if let Some(older) = self.by_path.get(&Key::of(path)).copied() {
+        if let Some(older) = self.at(path) {
             self.forget(older);
         }
         // Who has dialled wants it.
@@ -134,7 +134,7 @@ impl Carrier {
 
     /// The peer repeats itself: it has not heard our acknowledgment.
     fn answered_already(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) -> Taken {
-        let Some(slot) = self.by_path.get(&Key::of(path)).copied().and_then(|index| self.slot(index)) else {
+        let Some(slot) = self.at(path).and_then(|index| self.slot(index)) else {
             return Taken::Nothing(DropReason::NoConnection);
         };
         outlet.segment(path, &slot.flow.acknowledge(now, path), [&[], &[]]);

@@ -3,10 +3,11 @@
 use super::Carrier;
 use crate::carrier::ctcp::Outlet;
 use crate::carrier::ctcp::diagnosis::diagnose;
-use crate::carrier::ctcp::slot::{Key, Slot};
+use crate::carrier::ctcp::slot::Slot;
 use crate::carrier::ctcp::stall::Stalling;
 use crate::contract::{FlowId, FlowPage, FlowReport, Path, TunnelKey, WorkerId};
 use crate::time::Instant;
+use std::time::Duration;
 
 /// Places that are looked at for one page: a table with many gaps must not hold the packets up.
 const PLACES: usize = 4096;
@@ -29,7 +30,7 @@ impl Carrier {
 
     /// The connection ends if this tunnel's session was the last that vouched for it; its peer is told.
     pub fn end_of(&mut self, now: Instant, path: &Path, tunnel: TunnelKey, outlet: &mut impl Outlet) {
-        let index = self.by_path.get(&Key::of(path)).copied();
+        let index = self.at(path);
         if index.and_then(|index| self.slot(index)).is_some_and(|slot| slot.tunnel == Some(tunnel)) {
             self.end(now, path, outlet);
         }
@@ -37,7 +38,7 @@ impl Carrier {
 
     /// The connection with this number ends; its peer is told, and whoever vouched for it is not asked.
     pub fn clear(&mut self, now: Instant, path: &Path, number: u64, outlet: &mut impl Outlet) {
-        let index = self.by_path.get(&Key::of(path)).copied();
+        let index = self.at(path);
         if index.and_then(|index| self.slot(index)).is_some_and(|slot| slot.number == number) {
             self.end(now, path, outlet);
         }
@@ -47,28 +48,29 @@ impl Carrier {
     pub fn stalls(&mut self) -> impl Iterator<Item = (Stalling, FlowReport)> {
         self.stalls.drain(..)
     }
-
-    /// Notes what control is to be told of a stall, and when there will be more to tell. Only a session's connection has
-    /// anything to lose by one.
-    pub(super) fn look_for_stall(&mut self, now: Instant, index: u32) -> Option<Instant> {
-        let (after, worker) = (self.config.stall_after?, self.worker);
-        let slot = self.slots.get_mut(index as usize).and_then(Option::as_deref_mut)?;
-        slot.tunnel?;
-        let stalling = slot.flow.stalling(now, after);
-        // One that is over may begin again.
-        if stalling != slot.told {
-            slot.told = stalling;
-            if let Some(stalling) = stalling {
-                let report = slot.report(now, worker);
-                self.stalls.push((stalling, report));
-            }
-        }
-        let slot = self.slot(index)?;
-        slot.flow.stalling_due(slot.told, after)
-    }
 }
 
 impl Slot {
+    /// Notes what control is to be told of a stall that has to last `after`, and when there will be more to tell. Only a
+    /// session's connection has anything to lose by one.
+    #[inline]
+    pub(super) fn look_for_stall(
+        &mut self,
+        now: Instant,
+        after: Duration,
+        worker: WorkerId,
+        stalls: &mut Vec<(Stalling, FlowReport)>,
+    ) -> Option<Instant> {
+        self.tunnel?;
+        let stalling = self.flow.stalling(now, after);
+        // One that is over may begin again.
+        if stalling != self.told {
+            self.told = stalling;
+            stalls.extend(stalling.map(|stalling| (stalling, self.report(now, worker))));
+        }
+        self.flow.stalling_due(self.told, after)
+    }
+
     fn report(&self, now: Instant, worker: WorkerId) -> FlowReport {
         let evidence = self.flow.evidence(now);
         FlowReport {
