@@ -11,9 +11,9 @@
 #
 #   lose LEG PERCENT   segments with data are lost on the leg: client-box, box-headend, headend-box or box-client;
 #                      0 percent for none. lost LEG: how many were.
+#   count_resets       from now on. resets: how many passed, "<the client's> <the headend's>". A capture's end comes late.
 
 BOX_LEGS="client-box box-headend headend-box box-client"
-
 BOX_PORT=10000
 
 box() {
@@ -135,3 +135,18 @@ table inet $table {
 E
 }
 lost() { box_counter "rig_lose_${1//-/_}" lost; }
+
+count_resets() {
+  in_ns r nft -f - <<E
+table inet rig_resets {
+  counter of_client { }
+  counter of_headend { }
+  chain forward {
+    type filter hook forward priority filter;
+    tcp dport $BOX_PORT tcp flags & rst == rst counter name of_client
+    tcp sport $BOX_PORT tcp flags & rst == rst counter name of_headend
+  }
+}
+E
+}
+resets() { echo "$(box_counter rig_resets of_client) $(box_counter rig_resets of_headend)"; }

@@ -5,6 +5,7 @@
 # An instance is a folder: $RIG_DIR/<host> with vpnc.conf, vpnc.log, and the environment that vpnc gave its script.
 
 VPNC_SCRIPT=$(realpath "$(dirname "${BASH_SOURCE[0]}")")/vpnc-script.sh
+CTCP_RELAY=${VPNC_SCRIPT%/*}/ctcp-relay.py
 
 # vpnc_start HOST CONF [OPTIONS]: begins a login. vpnc_up HOST: it is through.
 vpnc_start() {
@@ -40,3 +41,12 @@ vpnc_kill() { end_process KILL "$(vpnc_pid "$1")"; }
 
 # vpnc_told HOST NAME: what the headend told the client, by vpnc's name for it: INTERNAL_IP4_ADDRESS, CISCO_BANNER, ...
 vpnc_told() { sed -n "s/^$2=//p" "$RIG_DIR/$1/vpnc-env.connect"; }
+
+# relay_start [HEADEND]: what vpnc on c1 says to 127.0.0.9 leaves by cTCP, in one connection of c1's kernel. relay_stop.
+relay_start() {
+  rm -f "$RIG_DIR/relay.log"
+  ip netns exec "$RIG-c1" python3 "$CTCP_RELAY" 127.0.0.9 "${1:-$HEADEND4}" 10000 >"$RIG_DIR/relay.log" 2>&1 &
+  RELAY=$!
+  until_true 5 grep connected "$RIG_DIR/relay.log"
+}
+relay_stop() { end_process TERM "$RELAY" || true; }

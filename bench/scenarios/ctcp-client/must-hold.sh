@@ -1,41 +1,13 @@
 #!/bin/bash
 . "$(dirname "$0")/../rig.sh"
+. "$(dirname "$0")/../boxes.sh"
 
 SNAPLEN=0
 topology_up 1 none
 capture
 
-# lossy PERCENT: the router loses so many of the headend's segments that have data; the handshake and pure acknowledgments pass.
-lossy() {
-  in_ns r nft -f - <<N
-table inet rig_loss
-delete table inet rig_loss
-table inet rig_loss {
-  counter lost { }
-  chain forward {
-    type filter hook forward priority 0;
-    tcp sport 10000 ip length > 60 numgen random mod 100 < $1 counter name lost drop
-  }
-}
-N
-}
-lost() { in_ns r nft -j list counter inet rig_loss lost | jq '.nftables[] | select(.counter) | .counter.packets'; }
-# Neither kernel may say a word on the connections: a capture's end comes late, so the router counts.
-in_ns r nft -f - <<'N'
-table inet rig_resets {
-  counter up { }
-  counter down { }
-  chain forward {
-    type filter hook forward priority 0;
-    tcp dport 10000 tcp flags & rst == rst counter name up
-    tcp sport 10000 tcp flags & rst == rst counter name down
-  }
-}
-N
-resets() {
-  in_ns r nft -j list counters | jq -r '[.nftables[].counter | select(. != null and .table == "rig_resets")] | sort_by(.name) |
-    "\(.[1].packets) \(.[0].packets)"'
-}
+# Neither kernel may say a word on the connections.
+count_resets
 # segments FILTER: segments of the capture that match.
 segments() { tshark -r "$RIG_DIR/wan.pcap" -Y "tcp && $1" 2>/dev/null | wc -l; }
 
@@ -68,13 +40,13 @@ for mode in adaptive stateless; do
   fi
   for manner in ours legacy; do
     option=$([ $manner = legacy ] && echo --legacy || true)
-    lossy 0
+    lose headend-box 0
     # shellcheck disable=SC2086
     a_login "$mode, $manner, nothing lost" $([ $mode = adaptive ] && echo 100 || echo 20) $option
-    lossy 1
+    lose headend-box 1
     # shellcheck disable=SC2086
     a_login "$mode, $manner, 1 % of the headend's segments lost" 20 $option
-    hold "$mode, $manner: segments were lost" test "$(lost)" -gt 50
+    hold "$mode, $manner: segments were lost" test "$(lost headend-box)" -gt 50
   done
   hold "$mode: the headend ends as it should" headend_stop
 done

@@ -2,13 +2,11 @@
 . "$(dirname "$0")/../rig.sh"
 
 SNAPLEN=0 rig_up
-ip netns exec "$RIG-c1" python3 "$SCENARIOS/ctcp-vpnc/relay.py" 127.0.0.9 $HEADEND6 10000 >"$RIG_DIR/relay.log" 2>&1 &
-RELAY=$!
-until_true 5 grep connected "$RIG_DIR/relay.log"
+relay_start $HEADEND6
 hold_vpnc
 hold "ESP travels by cTCP" answers ctcp transport
 hold_vpnc_goodbye
-end_process TERM "$RELAY" || true
+relay_stop
 capture_end
 frames() { tshark -r "$RIG_DIR/wan.pcap" -d tcp.port==10000,tcpencap -Y "$1" 2>/dev/null | wc -l; }
 hold "what the headend sends is TCPENCAP over IPv6" test "$(frames "tcpencap && ipv6.src == $HEADEND6")" -ge 20

@@ -14,11 +14,6 @@ state_of_host() {
   in_ns h sysctl -a 2>/dev/null | grep -E '^net\.(ipv[46]|core)\.' | grep -vE 'stable_secret|neigh\.adit0|conf\.adit0|random|_mem |tcp_metrics'
 }
 as_it_was() { is "" "$(diff "$RIG_DIR/before" <(state_of_host))"; }
-relay_start() {
-  ip netns exec "$RIG-c1" python3 "$SCENARIOS/ctcp-vpnc/relay.py" 127.0.0.9 $HEADEND4 10000 >"$RIG_DIR/relay.log" 2>&1 &
-  RELAY=$!
-  until_true 5 grep connected "$RIG_DIR/relay.log"
-}
 
 topology_up 1 none
 until_true 10 not eval "in_ns h ip -6 address | grep tentative"
@@ -40,7 +35,7 @@ relay_start
 hold "the next start works at once, and so does a login" vpnc_connect c1 "$ADIT_SCENARIO/vpnc.conf"
 hold "the inner server answers again" reaches c1 "$SERVER4"
 hold_vpnc_goodbye
-end_process TERM "$RELAY" || true
+relay_stop
 hold "the daemon ends in good order" headend_stop
 hold "everything is as it was before" within 2 as_it_was
 

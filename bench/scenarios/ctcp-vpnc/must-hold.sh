@@ -2,14 +2,6 @@
 . "$(dirname "$0")/../rig.sh"
 
 SNAPLEN=0 rig_up
-# relay_start: a connection to the headend, for one login.
-relay_start() {
-  ip netns exec "$RIG-c1" python3 "$ADIT_SCENARIO/relay.py" 127.0.0.9 $HEADEND4 10000 >"$RIG_DIR/relay.log" 2>&1 &
-  RELAY=$!
-  until_true 5 grep connected "$RIG_DIR/relay.log"
-}
-relay_stop() { end_process TERM $RELAY || true; }
-
 hold "the headend takes a TCP connection" relay_start
 hold_vpnc
 hold "ESP travels by cTCP" answers ctcp transport

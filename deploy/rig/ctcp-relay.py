@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Puts a VPN client's packets into Cisco's TCP frames and back: relay.py OWN HEADEND PORT
+"""Puts a VPN client's packets into Cisco's TCP frames and back: ctcp-relay.py OWN HEADEND PORT
 
 The client takes OWN for its gateway: IKE by UDP 500, ESP as IP protocol 50. What it says leaves in an ordinary TCP connection of
 this host's kernel, which repeats what is lost and cuts and joins as it likes. Cisco's own client did both in one program.
