@@ -4,6 +4,7 @@
 mod peer;
 
 use adit_control::ike::engine::Output;
+use adit_control::ike::v1::wire::NotifyKind;
 use adit_dataplane::contract::{Command, EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, WorkerId};
 use peer::World;
 use peer::v1::*;
@@ -57,6 +58,36 @@ fn a_session_leaves_ctcp_and_comes_back_by_its_packets_and_by_another_connection
     assert_eq!(world.dataplane.kept.last(), Some(&again));
     // IKE follows: it is answered where it came from.
     alice.are_you_there(&mut world, &mut sa);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// A box has forgotten it, or a reset came: nothing of the client's but IKE opens another.
+#[test]
+fn a_session_that_has_lost_its_connection_goes_on_in_the_one_that_its_next_ike_message_opens() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    let (mut sa, ..) = alice.connect(&mut world);
+    let before = alice.on_500(vec![]).path;
+    alice.seen.set_port(40_002);
+    let path = alice.on_500(vec![]).path;
+    alice.are_you_there(&mut world, &mut sa);
+    let (key, tunnel) = world.dataplane.tunnel();
+    assert_eq!(tunnel.path, EspPath::new(Transport::Ctcp, path), "what goes to the client goes there");
+    let key = *key;
+    world.engine.handle_event(
+        world.now,
+        key.worker,
+        Event::Moved { tunnel: key, path: EspPath::new(Transport::Ctcp, path) },
+    );
+    world.drain();
+    assert_eq!(world.dataplane.kept, [before, path]);
+    // A forged message opens nothing for the session.
+    alice.seen.set_port(40_003);
+    let mut forged = sa.inform(7, dpd(NotifyKind::RUThere, sa.cookies, sa.number + 1));
+    *forged.last_mut().unwrap() ^= 1;
+    world.deliver(&alice.later(forged));
+    assert_eq!(world.dataplane.tunnel().1.path, EspPath::new(Transport::Ctcp, path));
+    alice.seen.set_port(40_002);
     log_out(&mut world, &mut alice, &mut sa);
 }
 

@@ -130,7 +130,7 @@ impl World {
 }
 
 #[test]
-fn a_connection_begins_with_a_cookie_and_a_first_ike_message_and_nothing_is_remembered_before() {
+fn a_connection_begins_with_a_cookie_and_an_ike_message_and_nothing_is_remembered_before() {
     let mut world = World::new(CtcpConfig::DEFAULT);
     for port in 0..5000 {
         world.syn(&path(port));
@@ -160,15 +160,15 @@ fn what_is_sent_is_cut_to_ciscos_measure_and_its_checksum_is_right() {
 }
 
 #[test]
-fn without_our_cookie_or_without_a_first_ike_message_there_is_no_connection() {
+fn without_our_cookie_or_without_an_ike_message_there_is_no_connection() {
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);
     let ack = world.syn(&path).plus(1);
-    let mut answers_somebody = first_ike(300);
-    answers_somebody[16] = 1;
+    let mut of_nobody = first_ike(300);
+    of_nobody[8..16].fill(0);
     let mut no_exchange = first_ike(300);
     no_exchange[26] = 5;
-    for payload in [esp(1), answers_somebody, no_exchange, first_ike(300)[..35].to_vec(), vec![0]] {
+    for payload in [esp(1), of_nobody, no_exchange, first_ike(300)[..35].to_vec(), vec![0]] {
         world.arrive(&path, &from(&path, CLIENT.plus(1), ack, TcpFlags::ACK, &payload));
         assert_eq!((world.carrier.len(), world.said.segments.len()), (0, 0));
     }
@@ -195,6 +195,55 @@ fn the_first_message_may_be_lost_or_cut_into_pieces() {
     }
     assert_eq!(world.said.frames, [(Inside::Ike, first[8..908].to_vec())]);
     assert_eq!(world.carrier.len(), 2);
+}
+
+#[test]
+fn a_message_of_a_session_that_has_lost_its_connection_begins_another_and_other_octets_do_not() {
+    let with = |version, exchange, responder| {
+        let mut frame = first_ike(300);
+        frame[16..24].fill(responder);
+        (frame[25], frame[26]) = (version, exchange);
+        frame
+    };
+    // Informational, quick mode, transaction; CREATE_CHILD_SA and INFORMATIONAL.
+    for (version, exchange) in [(0x10, 5), (0x10, 32), (0x10, 6), (0x20, 36), (0x20, 37)] {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let ack = world.syn(&path(40001)).plus(1);
+        let begin =
+            |responder| from(&path(40001), CLIENT.plus(1), ack, TcpFlags::ACK, &with(version, exchange, responder));
+        assert_eq!(
+            world.arrive(&path(40001), &begin(0)),
+            Taken::Nothing(DropReason::Handshake),
+            "{version} {exchange}"
+        );
+        assert_eq!(world.carrier.len(), 0);
+        assert!(matches!(world.arrive(&path(40001), &begin(9)), Taken::Frame(Frame { inside: Inside::Ike, .. })));
+        assert_eq!(world.carrier.len(), 1);
+    }
+    for (version, exchange) in [(0x10, 0), (0x10, 34), (0x20, 32), (0x20, 38), (0x30, 37), (0x00, 5)] {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let ack = world.syn(&path(40001)).plus(1);
+        let begin = from(&path(40001), CLIENT.plus(1), ack, TcpFlags::ACK, &with(version, exchange, 9));
+        assert_eq!(world.arrive(&path(40001), &begin), Taken::Nothing(DropReason::Handshake), "{version} {exchange}");
+        assert_eq!(world.carrier.len(), 0);
+    }
+}
+
+#[test]
+fn who_says_how_large_its_segments_may_be_is_told_how_large_ours_may_be() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let v6 = Path { local: "[2001:db8::1]:10000".parse().unwrap(), peer: "[2001:db8::7]:40001".parse().unwrap() };
+    for (path, size) in [(path(40001), 1460), (v6, 1440)] {
+        let syn = TcpHeader::parse(&from(&path, CLIENT, Seq::new(0), TcpFlags::SYN, &[])).unwrap().with_mss(536);
+        world.arrive(&path, syn.octets_with_options().as_ref());
+        let (_, answer, _) = world.said.segments.pop().unwrap();
+        assert_eq!((answer.mss, answer.len), (Some(size), TCP_HEADER + 4));
+    }
+    // Options, but not that one.
+    let mut syn = from(&path(40001), CLIENT, Seq::new(0), TcpFlags::SYN, &[4, 2, 1, 1]);
+    syn[12] = 6 << 4;
+    world.arrive(&path(40001), &syn);
+    assert_eq!(world.said.segments.pop().unwrap().1.mss, None);
 }
 
 #[test]

@@ -123,12 +123,14 @@ impl EspPath {
         (self.transport == Transport::Esp || self.shares_a_port_with(framing)).then(|| Self::new(self.transport, ike))
     }
 
-    /// Whether IKE that is framed like that goes from and to the same UDP ports.
+    /// Whether IKE that is framed like that goes from and to the same ports.
     pub const fn shares_a_port_with(self, framing: IkeFraming) -> bool {
         match self.transport {
             Transport::NatT => matches!(framing, IkeFraming::NonEspMarker),
             Transport::NatT500 => matches!(framing, IkeFraming::Bare),
-            Transport::CiscoUdp | Transport::Esp | Transport::Ctcp => false,
+            // One connection carries both; a peer that is in another has lost the one before.
+            Transport::Ctcp => matches!(framing, IkeFraming::Ctcp),
+            Transport::CiscoUdp | Transport::Esp => false,
         }
     }
 
@@ -175,7 +177,9 @@ mod tests {
         for framing in [IkeFraming::Bare, IkeFraming::NonEspMarker, IkeFraming::Ctcp] {
             for transport in Transport::ALL {
                 let along = match (transport, framing) {
-                    (Transport::NatT, IkeFraming::NonEspMarker) | (Transport::NatT500, IkeFraming::Bare) => true,
+                    (Transport::NatT, IkeFraming::NonEspMarker)
+                    | (Transport::NatT500, IkeFraming::Bare)
+                    | (Transport::Ctcp, IkeFraming::Ctcp) => true,
                     (transport, _) => transport == Transport::Esp,
                 };
                 let to = along.then(|| EspPath::new(transport, there));

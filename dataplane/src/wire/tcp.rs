@@ -14,6 +14,8 @@ pub const MAX_TCP_HEADER: usize = 60;
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const MAXIMUM_SEGMENT_SIZE: u8 = 2;
+/// Octets of that option.
+const MSS_OPTION: usize = 4;
 
 /// A place in a stream; the numbers wrap (RFC 9293 section 3.4), so there is "after", but no order of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -169,15 +171,36 @@ impl TcpHeader {
     }
 }
 
+/// A header with its options, as it goes on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WithOptions {
+    octets: [u8; TCP_HEADER + MSS_OPTION],
+    len: usize,
+}
+
+impl AsRef<[u8]> for WithOptions {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets[..self.len]
+    }
+}
+
 impl TcpHeader {
-    /// Likewise, with the maximum segment size option behind it.
-    pub fn octets_with_mss(&self, mss: u16) -> [u8; TCP_HEADER + 4] {
-        let mut header = [0; TCP_HEADER + 4];
-        header[..TCP_HEADER].copy_from_slice(&self.octets());
-        header[12] = (((TCP_HEADER + 4) / 4) << 4) as u8;
+    /// This header with a maximum segment size option.
+    #[must_use]
+    pub const fn with_mss(self, mss: u16) -> Self {
+        Self { len: TCP_HEADER + MSS_OPTION, mss: Some(mss), ..self }
+    }
+
+    /// Likewise, with the maximum segment size option behind it if there is one.
+    pub fn octets_with_options(&self) -> WithOptions {
+        let mut octets = [0; TCP_HEADER + MSS_OPTION];
+        octets[..TCP_HEADER].copy_from_slice(&self.octets());
+        let Some(mss) = self.mss else { return WithOptions { octets, len: TCP_HEADER } };
+        let len = octets.len();
+        octets[12] = ((len / 4) << 4) as u8;
         let [high, low] = mss.to_be_bytes();
-        header[TCP_HEADER..].copy_from_slice(&[MAXIMUM_SEGMENT_SIZE, 4, high, low]);
-        header
+        octets[TCP_HEADER..].copy_from_slice(&[MAXIMUM_SEGMENT_SIZE, MSS_OPTION as u8, high, low]);
+        WithOptions { octets, len }
     }
 }
 
@@ -266,8 +289,10 @@ mod tests {
             mss: None,
         };
         assert_eq!(TcpHeader::parse(&header.octets()), Some(header));
+        assert_eq!(header.octets_with_options().as_ref(), header.octets());
         let longer = TcpHeader { len: TCP_HEADER + 4, mss: Some(1460), ..header };
-        assert_eq!(TcpHeader::parse(&header.octets_with_mss(1460)), Some(longer));
+        assert_eq!(header.with_mss(1460), longer);
+        assert_eq!(TcpHeader::parse(longer.octets_with_options().as_ref()), Some(longer));
     }
 
     #[test]

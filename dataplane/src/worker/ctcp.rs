@@ -10,7 +10,7 @@ use crate::contract::{Event, FlowPage, Path, StalledFlow, TunnelKey, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool};
 use crate::time::Instant;
-use crate::wire::tcp::{TCP_HEADER, TcpHeader, is_tcp_checksum_good, put_tcp_checksum};
+use crate::wire::tcp::{TcpHeader, is_tcp_checksum_good, put_tcp_checksum};
 
 /// A worker's connections, and the packets that they make.
 pub(super) struct Ctcp {
@@ -160,8 +160,8 @@ impl Writer<'_> {
 
 impl Outlet for Writer<'_> {
     fn segment(&mut self, path: &Path, header: &TcpHeader, [first, second]: [&[u8]; 2]) {
-        let octets: [u8; TCP_HEADER] = header.octets();
-        let Some(mut packet) = self.write([&octets, first, second]) else { return };
+        let octets = header.octets_with_options();
+        let Some(mut packet) = self.write([octets.as_ref(), first, second]) else { return };
         put_tcp_checksum(path, packet.bytes_mut());
         packet.meta = Meta { channel: Channel::Ctcp, path: Some(*path), ..Meta::default() };
         self.replies.push(packet);

@@ -38,6 +38,7 @@ impl Established {
         let Some(to) = tunnel.path.beside(to, self.peer.framing) else { return };
         let from = std::mem::replace(&mut tunnel.path, to);
         if from != to {
+            node.keep_connection(tunnel.key, to);
             let order = Move { tunnel: tunnel.key, from, to };
             node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
         }

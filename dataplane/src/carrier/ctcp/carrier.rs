@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! SYN ──────────────▶ SYN, ACK with a cookie; nothing is remembered
-//! data ─ our cookie, and the first message of an IKE exchange ──▶ Flow, unproven
+//! data ─ our cookie, and an IKE message ──▶ Flow, unproven
 //!      ─ anything else ──▶ RST, from a budget
 //! Flow ─ a session vouches for it ──▶ proven
 //!      ─ nobody does in time ──▶ RST

@@ -11,6 +11,7 @@ use super::trailer::Inside;
 use crate::contract::{DownEvidence, Evidence, Path, UpEvidence};
 use crate::time::Instant;
 use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Every Cisco end says so, and never anything else.
@@ -406,6 +407,14 @@ impl Flow {
     fn header(&mut self, now: Instant, path: &Path, seq: Seq, flags: TcpFlags) -> TcpHeader {
         self.sent_at = now;
         header(path, seq, self.receive.say(), flags)
+    }
+}
+
+/// What a segment may hold, as a SYN says: what an Ethernet's frame holds beside IP's and TCP's headers (RFC 6691 section 2).
+pub(super) const fn segment_size(path: &Path) -> u16 {
+    match path.local {
+        SocketAddr::V4(_) => 1460,
+        SocketAddr::V6(_) => 1440,
     }
 }
 

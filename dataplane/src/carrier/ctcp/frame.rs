@@ -131,20 +131,22 @@ pub fn whole(payload: &[u8]) -> Option<Frame> {
     }
 }
 
-/// Whether these are the first octets of a UDP header and of the first message of an exchange in either version of IKE: an
-/// initiator's SPI, no responder's (RFC 2408 section 3.1, RFC 7296 section 3.1).
-pub(super) fn begins_ike(payload: &[u8]) -> bool {
-    /// Version and exchange: main mode, aggressive mode, IKE_SA_INIT.
-    const FIRST: [(u8, u8); 3] = [(0x10, 2), (0x10, 4), (0x20, 34)];
+/// Whether these are the first octets of a UDP header and of an IKE message that a client may begin a connection with: the first
+/// of either version, with an initiator's SPI and no responder's, or one of an exchange under an IKE SA that there may be
+/// (RFC 2408 section 3.1, RFC 7296 section 3.1).
+pub(super) fn is_ike_header(payload: &[u8]) -> bool {
     let Some(octets) = payload.first_chunk::<{ UDP_HEADER + IKE_HEADER_LEN }>() else { return false };
     let (udp, ike) = octets.split_at(UDP_HEADER);
     let (initiator, rest) = ike.split_at(8);
     let (responder, rest) = rest.split_at(8);
-    let (version, exchange) = (rest[1], rest[2]);
-    udp.starts_with(&IKE_SOURCE_PORT)
-        && initiator != [0; 8]
-        && responder == [0; 8]
-        && FIRST.contains(&(version, exchange))
+    let known = match (rest[1], rest[2], responder == [0; 8]) {
+        // Main mode, aggressive mode, IKE_SA_INIT.
+        (0x10, 2 | 4, true) | (0x20, 34, true) => true,
+        // The rest of those; informational, transaction and quick mode; all others of version 2.
+        (0x10, 2 | 4 | 5 | 6 | 32, false) | (0x20, 34..=37, false) => true,
+        (_, _, true | false) => false,
+    };
+    udp.starts_with(&IKE_SOURCE_PORT) && initiator != [0; 8] && known
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use super::{Carrier, Part, RESETS};
 use crate::carrier::ctcp::Outlet;
 use crate::carrier::ctcp::carrier::Taken;
 use crate::carrier::ctcp::cookie::SynOptions;
-use crate::carrier::ctcp::flow::{Flow, header};
-use crate::carrier::ctcp::frame::begins_ike;
+use crate::carrier::ctcp::flow::{Flow, header, segment_size};
+use crate::carrier::ctcp::frame::is_ike_header;
 use crate::carrier::ctcp::slot::Slot;
 use crate::contract::Path;
 use crate::fate::DropReason;
@@ -24,6 +24,9 @@ impl Carrier {
         let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
         let ours = self.cookies.bake(now, path, options);
         let answer = header(path, ours, syn.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
+        // Real TCP that is told nothing cuts into pieces of 536 octets (RFC 9293 section 3.7.1). Cisco's says nothing and hears
+        // nothing.
+        let answer = if syn.mss.is_some() { answer.with_mss(segment_size(path)) } else { answer };
         outlet.segment(path, &answer, [&[], &[]]);
         Taken::Nothing(DropReason::Handshake)
     }
@@ -39,7 +42,8 @@ impl Carrier {
         self.cookies.is_ours(now, path, segment.ack.minus_one())
     }
 
-    /// A segment of no connection. Only an IKE message, whole or its beginning, that answers our SYN makes one.
+    /// A segment of no connection. Only an IKE message, whole or its beginning, that answers our SYN makes one: the first of a
+    /// login, or of a client that has lost its connection and not its session.
     pub(super) fn stranger(
         &mut self,
         now: Instant,
@@ -56,7 +60,7 @@ impl Carrier {
         let cookie = if ends || !ours { None } else { self.answered(now, path, segment) };
         let Some(options) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
         // The third of the handshake, or data that begins somewhere else: the cookie stays good.
-        if !begins_ike(payload) {
+        if !is_ike_header(payload) {
             return Taken::Nothing(DropReason::Handshake);
         }
         let source = Source::of(path.peer.ip());

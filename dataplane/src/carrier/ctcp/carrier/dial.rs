@@ -10,7 +10,7 @@
 
 use super::{Carrier, Outlet, Part, Taken};
 use crate::carrier::ctcp::cookie::SynOptions;
-use crate::carrier::ctcp::flow::{Flow, header};
+use crate::carrier::ctcp::flow::{Flow, header, segment_size};
 use crate::carrier::ctcp::receive::Mode;
 use crate::carrier::ctcp::slot::Slot;
 use crate::carrier::ctcp::trailer::{Inside, trailer};
@@ -22,8 +22,6 @@ use crate::wire::tcp::{Seq, TcpFlags, TcpHeader, put_tcp_checksum};
 
 /// Connections that are being begun, at most; the oldest gives way.
 const MOST: usize = 16;
-/// What a segment may hold, as our SYN says: an Ethernet's, in IPv4. Whoever says it takes part in TCP, and repeats.
-const MSS: u16 = 1460;
 
 /// All that are being begun.
 #[derive(Default)]
@@ -78,11 +76,13 @@ impl Carrier {
         }
         let number = self.dials.begin(path, self.cookies.first_number(now, path), packet.bytes());
         let syn = header(path, number, Seq::default(), TcpFlags::SYN);
+        let syn = match self.config.mode {
+            // Whoever says it takes part in TCP, and repeats.
+            Mode::Adaptive => syn.with_mss(segment_size(path)),
+            Mode::Stateless | Mode::Legacy => syn,
+        };
         packet.truncate(0).ok_or(DropReason::NoBuffer)?;
-        match self.config.mode {
-            Mode::Adaptive => put(packet, &syn.octets_with_mss(MSS))?,
-            Mode::Stateless | Mode::Legacy => put(packet, &syn.octets())?,
-        }
+        put(packet, syn.octets_with_options().as_ref())?;
         put_tcp_checksum(path, packet.bytes_mut());
         Ok(())
     }
