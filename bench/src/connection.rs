@@ -1,7 +1,9 @@
 //! Clients' ends of cTCP connections, for benches: they acknowledge as adit does, and keep nothing of what they send, because
 //! in memory nothing is lost.
 
-use adit_dataplane::carrier::ctcp::{Flow, Inside, Limits, Mode, SynOptions, TRAILER_LEN, ike_in_udp, trailer};
+use adit_dataplane::carrier::ctcp::{
+    Flow, Inside, Limits, Mode, SynFacts, SynOptions, TRAILER_LEN, ike_in_udp, trailer,
+};
 use adit_dataplane::contract::Path;
 use adit_dataplane::packet::{Channel, Meta, PacketBuf};
 use adit_dataplane::time::Instant;
@@ -49,7 +51,14 @@ impl Connection {
         let path = Path { local: headend.peer, peer: headend.local };
         let (ours, theirs) = (first(slot).plus(1), answer.seq.plus(1));
         let limits = Limits { ring: 0, ..Limits::DEFAULT };
-        let mut flow = Flow::new(Instant::ZERO, Mode::Adaptive, SynOptions::Some, ours, theirs, limits);
+        let mut flow = Flow::new(
+            Instant::ZERO,
+            Mode::Adaptive,
+            SynFacts { options: SynOptions::Some, scale: None },
+            ours,
+            theirs,
+            limits,
+        );
         let mut message = vec![0xc0; 8];
         message.extend([0; 8]);
         message.extend([1, 0x10, 4, 0]);
@@ -101,8 +110,17 @@ const fn first(slot: u32) -> Seq {
 
 fn segment(path: &Path, seq: Seq, ack: Seq, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
     let (source_port, destination_port) = (path.local.port(), path.peer.port());
-    let header =
-        TcpHeader { source_port, destination_port, seq, ack, flags, window: u16::MAX, len: TCP_HEADER, mss: None };
+    let header = TcpHeader {
+        source_port,
+        destination_port,
+        seq,
+        ack,
+        flags,
+        window: u16::MAX,
+        len: TCP_HEADER,
+        mss: None,
+        scale: None,
+    };
     written(path, &header, payload)
 }
 

@@ -3,7 +3,7 @@
 
 mod peer;
 
-use adit_control::ike::v1::wire::{Delete, NotifyKind, Payload};
+use adit_control::ike::v1::wire::{Delete, NotifyKind, Payload, Vendor};
 use adit_control::session::SessionState;
 use adit_dataplane::contract::{
     Diagnosis, DownEvidence, EspPath, Event, Evidence, Finding, FlowId, FlowReport, IkeDatagram, Path, PathClass,
@@ -109,6 +109,71 @@ fn a_client_that_cannot_be_heard_is_asked_told_reset_and_gets_its_address_again(
     assert_eq!(sessions[1].addresses, address);
 }
 
+/// Behind an in-order box its segments without data betray it; a proxy hides even those.
+#[test]
+fn who_is_asked_twice_and_says_nothing_for_half_of_the_time_is_ended_before_the_worker_is_certain() {
+    for stalling in [Stalling::Suspected, Stalling::Silent] {
+        let mut stalled = Stalled::new();
+        let sent = stalled.says(stalling);
+        let number = stalled.asks(&sent);
+        assert!(stalled.says(stalling).is_empty(), "asked already");
+        assert!(stalled.world.pass(Duration::from_millis(1400)).is_empty());
+        let sent = stalled.world.pass(Duration::from_millis(200));
+        assert_eq!(stalled.asks(&sent), number, "the same question again");
+        assert!(stalled.world.pass(Duration::from_millis(1300)).is_empty() && stalled.is_up());
+        let sent = stalled.world.pass(Duration::from_millis(200));
+        let [goodbye] = &sent[..] else { panic!("one delete") };
+        assert!(matches!(&stalled.sa.informed(&goodbye.bytes)[..], [Payload::Delete(Delete::Isakmp(_))]));
+        assert_eq!(stalled.world.dataplane.ended, [(stalled.path, stalled.tunnel)]);
+        stalled.world.assert_nothing_left();
+    }
+}
+
+#[test]
+fn an_answer_to_either_question_ends_the_suspicion() {
+    for late in [100, 1700, 2900] {
+        let mut stalled = Stalled::new();
+        let sent = stalled.says(Stalling::Silent);
+        let number = stalled.asks(&sent);
+        stalled.world.pass(Duration::from_millis(late));
+        let answer = stalled.sa.inform(77, dpd(NotifyKind::RUThereAck, stalled.sa.cookies, number));
+        stalled.world.deliver(&stalled.alice.later(answer));
+        assert!(stalled.world.pass(Duration::from_secs(8)).is_empty(), "{late} ms");
+        assert!(stalled.is_up());
+        // The next time begins anew.
+        let sent = stalled.says(Stalling::Silent);
+        assert_eq!(stalled.asks(&sent), number + 1);
+    }
+}
+
+/// Its network may be gone for longer than that; it goes on where it stood.
+#[test]
+fn our_own_client_is_not_asked_because_its_esp_has_stopped() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    alice.vendors.push(Vendor::Repeats);
+    alice.connect(&mut world);
+    let (tunnel, path) = (*world.dataplane.tunnel().0, alice.on_500(vec![]).path);
+    assert!(world.event(tunnel.worker, report(tunnel, path, Stalling::Silent)).is_empty());
+    assert_eq!(world.event(tunnel.worker, report(tunnel, path, Stalling::Suspected)).len(), 1);
+}
+
+/// Nobody can ask it; only what the worker knows counts.
+#[test]
+fn a_client_without_dpd_is_ended_when_the_worker_is_certain_and_not_before() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    alice.vendors.retain(|vendor| *vendor != Vendor::Dpd);
+    alice.connect(&mut world);
+    let (tunnel, path) = (*world.dataplane.tunnel().0, alice.on_500(vec![]).path);
+    for stalling in [Stalling::Silent, Stalling::Suspected] {
+        assert!(world.event(tunnel.worker, report(tunnel, path, stalling)).is_empty());
+        assert!(world.pass(Duration::from_secs(20)).is_empty());
+    }
+    assert_eq!(world.event(tunnel.worker, report(tunnel, path, Stalling::Certain)).len(), 1, "the delete");
+    world.assert_nothing_left();
+}
+
 #[test]
 fn who_answers_inside_ike_is_not_ended_whatever_is_said_of_its_connection() {
     let mut stalled = Stalled::new();
@@ -117,13 +182,11 @@ fn who_answers_inside_ike_is_not_ended_whatever_is_said_of_its_connection() {
     stalled.world.pass(Duration::from_secs(1));
     let answer = stalled.sa.inform(77, dpd(NotifyKind::RUThereAck, stalled.sa.cookies, number));
     stalled.world.deliver(&stalled.alice.later(answer));
-    assert!(stalled.says(Stalling::Certain).is_empty());
-    assert!(stalled.is_up() && stalled.world.dataplane.ended.is_empty());
-    assert_eq!(stalled.world.engine.counters().stalls_ended, 0);
-    // The next time begins with a question again.
+    // However certain the worker is, that begins with a question again.
     let sent = stalled.says(Stalling::Certain);
     stalled.asks(&sent);
-    assert!(stalled.is_up());
+    assert!(stalled.is_up() && stalled.world.dataplane.ended.is_empty());
+    assert_eq!(stalled.world.engine.counters().stalls_ended, 0);
 }
 
 #[test]

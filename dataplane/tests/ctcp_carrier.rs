@@ -5,7 +5,7 @@ use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Frame, Inside, Outlet, 
 use adit_dataplane::contract::{DropReason, Path, TunnelKey, WorkerId};
 use adit_dataplane::packet::PacketBuf;
 use adit_dataplane::time::Instant;
-use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, tcp_checksum};
+use adit_dataplane::wire::tcp::{Seq, Shift, TCP_HEADER, TcpFlags, TcpHeader, tcp_checksum};
 use std::time::Duration;
 
 const CLIENT: Seq = Seq::new(u32::MAX - 100);
@@ -48,6 +48,7 @@ fn from(path: &Path, seq: Seq, ack: Seq, flags: TcpFlags, payload: &[u8]) -> Vec
         window: u16::MAX,
         len: TCP_HEADER,
         mss: None,
+        scale: None,
     };
     [&header.octets()[..], payload].concat()
 }
@@ -230,20 +231,55 @@ fn a_message_of_a_session_that_has_lost_its_connection_begins_another_and_other_
 }
 
 #[test]
-fn who_says_how_large_its_segments_may_be_is_told_how_large_ours_may_be() {
+fn who_says_how_large_its_segments_and_windows_may_be_is_told_the_same_of_ours() {
     let mut world = World::new(CtcpConfig::DEFAULT);
     let v6 = Path { local: "[2001:db8::1]:10000".parse().unwrap(), peer: "[2001:db8::7]:40001".parse().unwrap() };
     for (path, size) in [(path(40001), 1460), (v6, 1440)] {
-        let syn = TcpHeader::parse(&from(&path, CLIENT, Seq::new(0), TcpFlags::SYN, &[])).unwrap().with_mss(536);
-        world.arrive(&path, syn.octets_with_options().as_ref());
-        let (_, answer, _) = world.said.segments.pop().unwrap();
-        assert_eq!((answer.mss, answer.len), (Some(size), TCP_HEADER + 4));
+        for (mss, scale) in [(None, None), (Some(536), None), (None, Some(7)), (Some(536), Some(0))] {
+            let syn = TcpHeader::parse(&from(&path, CLIENT, Seq::new(0), TcpFlags::SYN, &[])).unwrap();
+            let syn = syn.with_options(mss, scale.map(Shift::new));
+            world.arrive(&path, syn.octets_with_options().as_ref());
+            let (_, answer, _) = world.said.segments.pop().unwrap();
+            assert_eq!((answer.mss, answer.scale.is_some()), (mss.map(|_| size), scale.is_some()));
+        }
     }
-    // Options, but not that one.
+    // Options, but neither of those.
     let mut syn = from(&path(40001), CLIENT, Seq::new(0), TcpFlags::SYN, &[4, 2, 1, 1]);
     syn[12] = 6 << 4;
     world.arrive(&path(40001), &syn);
-    assert_eq!(world.said.segments.pop().unwrap().1.mss, None);
+    let (_, answer, _) = world.said.segments.pop().unwrap();
+    assert_eq!((answer.len, answer.mss, answer.scale), (TCP_HEADER, None, None));
+}
+
+/// A megabyte a second on a line of a tenth of a second: more than an unscaled window holds.
+#[test]
+fn who_scales_windows_gets_as_much_as_its_window_and_our_ring_hold_and_others_64_kilobytes() {
+    let sealed = esp(1);
+    let in_flight = |scale: Option<u8>, window: u16| {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let path = path(40001);
+        let syn = TcpHeader::parse(&from(&path, CLIENT, Seq::new(0), TcpFlags::SYN, &[])).unwrap();
+        world.arrive(&path, syn.with_options(Some(1460), scale.map(Shift::new)).octets_with_options().as_ref());
+        let ack = world.said.segments.pop().unwrap().1.seq.plus(1);
+        let mut first = from(&path, CLIENT.plus(1), ack, TcpFlags::ACK, &first_ike(300));
+        first[14..16].copy_from_slice(&window.to_be_bytes());
+        world.arrive(&path, &first);
+        let mut sent = 0;
+        while sent < 1 << 20 {
+            let mut packet = PacketBuf::allocate(2048);
+            packet.extend_back(sealed.len() - 16).unwrap().copy_from_slice(&sealed[..sealed.len() - 16]);
+            if world.carrier.dress(world.now, &path, Inside::Esp, &mut packet).is_err() {
+                break;
+            }
+            sent += sealed.len();
+        }
+        sent / 1024
+    };
+    assert_eq!(in_flight(None, u16::MAX), 63);
+    assert_eq!(in_flight(Some(0), u16::MAX), 63);
+    assert_eq!(in_flight(Some(1), u16::MAX), 127);
+    assert_eq!(in_flight(Some(7), u16::MAX), 255, "what could not be sent again is not sent");
+    assert_eq!(in_flight(Some(7), 100), 63, "a peer that means less has it sent again");
 }
 
 #[test]

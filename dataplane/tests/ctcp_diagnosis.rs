@@ -1,7 +1,9 @@
 //! Traces that a simulated box does not make, played to a flow: what it counts, and what that says.
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
-use adit_dataplane::carrier::ctcp::{Arrived, Flow, Inside, Limits, Mode, Stalling, SynOptions, diagnose, trailer};
+use adit_dataplane::carrier::ctcp::{
+    Arrived, Flow, Inside, Limits, Mode, Stalling, SynFacts, SynOptions, diagnose, trailer,
+};
 use adit_dataplane::contract::{Diagnosis, Finding, Leg, Path, PathClass, PeerClass, Percent};
 use adit_dataplane::time::Instant;
 use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
@@ -28,7 +30,7 @@ impl Trace {
 
     fn with(options: SynOptions, limits: Limits) -> Self {
         let now = Instant::ZERO + Duration::from_secs(50);
-        let flow = Flow::new(now, Mode::Adaptive, options, OURS, THEIRS, limits);
+        let flow = Flow::new(now, Mode::Adaptive, SynFacts { options, scale: None }, OURS, THEIRS, limits);
         let path = Path { local: "192.0.2.1:10000".parse().unwrap(), peer: "198.51.100.7:40001".parse().unwrap() };
         Self { flow, now, path, next: THEIRS, ack: OURS, number: 0 }
     }
@@ -43,6 +45,7 @@ impl Trace {
             window: u16::MAX,
             len: TCP_HEADER,
             mss: None,
+            scale: None,
         }
     }
 
@@ -58,7 +61,7 @@ impl Trace {
     fn arrives(&mut self, seq: Seq, payload: &[u8]) {
         let header = self.header(seq);
         self.flow.segment(self.now, &header, payload);
-        self.flow.frames(|_, _| ());
+        self.flow.frames(self.now, |_, _| ());
     }
 
     /// It comes in order.

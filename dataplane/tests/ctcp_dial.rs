@@ -101,12 +101,12 @@ fn a_message_calls_for_a_syn_and_follows_when_that_is_answered() {
 
 /// Ours says by an option that it takes part in TCP; Cisco's has none (and a window that never changes).
 #[test]
-fn a_syn_has_the_option_of_those_who_repeat_or_none() {
-    for (mode, len, mss) in [(Mode::Adaptive, 24, Some(1460)), (Mode::Legacy, 20, None)] {
+fn a_syn_has_the_options_of_those_who_repeat_or_none() {
+    for (mode, len, mss) in [(Mode::Adaptive, 28, Some(1460)), (Mode::Legacy, 20, None)] {
         let [mut client, _] = End::pair(mode);
         let syn = TcpHeader::parse(&client.dress(Inside::Ike, &message(300)).unwrap()).unwrap();
         assert_eq!((syn.flags, syn.ack, syn.window), (TcpFlags::SYN, Seq::new(0), 65535));
-        assert_eq!((syn.len, syn.mss), (len, mss));
+        assert_eq!((syn.len, syn.mss, syn.scale.is_some()), (len, mss, mode == Mode::Adaptive));
     }
 }
 
@@ -163,6 +163,7 @@ fn a_refused_dial_is_forgotten_and_the_next_message_begins_another() {
         flags: TcpFlags::RST.with(TcpFlags::ACK),
         len: TCP_HEADER,
         mss: None,
+        scale: None,
         ..syn
     };
     assert_eq!(client.arrive(&refusal.octets()), Taken::Nothing(DropReason::ConnectionEnded));

@@ -1,11 +1,11 @@
 //! What the engine and the worker are told: a headend's configuration that nobody can log into, and one call.
 
-use super::args::{PhaseOne, Way};
+use super::args::{Behaviour, PhaseOne, Way};
 use super::secrets::Secrets;
 use super::{ClientArgs, ClientError};
 use adit_control::config::checked::{AuthV1, Config, IdPattern, Login, UserSource, Xauth};
 use adit_control::config::{Surroundings, read};
-use adit_control::ike::engine::{Call, CallV1, Carriage, Contact, Credentials, Mode};
+use adit_control::ike::engine::{Call, CallV1, Carriage, Contact, Credentials, CtcpManner, Mode};
 use adit_control::ike::wire::{Id, IdKind};
 use adit_control::lease::{Ask, Want};
 use adit_control::pki::Authorities;
@@ -151,6 +151,10 @@ pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<C
                 Way::Esp | Way::NatT => Carriage::Detected,
                 Way::CiscoUdp => Carriage::CiscoUdp,
                 Way::Ctcp => Carriage::Ctcp,
+            },
+            ctcp: match args.behaviour() {
+                Behaviour::Ours => CtcpManner::Ours,
+                Behaviour::Legacy => CtcpManner::Legacy,
             },
         },
     })

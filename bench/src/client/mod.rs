@@ -16,9 +16,8 @@ use adit_control::config::error::SecretFileError;
 use adit_control::ike::identity::IdTextError;
 use adit_control::pki::PemError;
 use adit_control::runtime::daemon::{DaemonError, run_errand};
-use adit_control::runtime::errand::{CtcpManner, Errand};
+use adit_control::runtime::errand::Errand;
 use adit_control::runtime::privileges::keep_memory_private;
-use args::Behaviour;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,11 +79,7 @@ fn run(args: &ClientArgs) -> Result<Ended, ClientError> {
     let ends = config::ends(args)?;
     let config = config::config(args, &ends, &secrets)?;
     let call = config::call(args, &ends, secrets)?;
-    let ctcp = match args.behaviour() {
-        Behaviour::Ours => CtcpManner::Ours,
-        Behaviour::Legacy => CtcpManner::Legacy,
-    };
     let (watcher, outcome) = Watcher::new(&args.tun, args.route.clone());
-    run_errand(config, Errand { call, ctcp, watch: watcher.into_watch() })?;
+    run_errand(config, Errand { call, watch: watcher.into_watch() })?;
     Ok(outcome.ended())
 }

@@ -1,7 +1,7 @@
 //! From a diagnosis to what an operator can do: a function from values to text, the only place that has these texts.
 //! `docs/operating.md` shows what this prints, and a test holds it to that.
 
-use adit_dataplane::contract::{Diagnosis, Finding, Leg, Loss, PeerClass};
+use adit_dataplane::contract::{Diagnosis, Finding, Leg, Loss, PathClass, PeerClass};
 use std::net::{IpAddr, SocketAddr};
 
 /// What is wrong, and what helps.
@@ -54,7 +54,11 @@ pub fn remedy(diagnosis: &Diagnosis, local: SocketAddr) -> Remedy {
         ),
         Finding::Stalled => (
             "a firewall waits for what was lost between the client and it, and a Cisco client sends nothing again",
-            vec![bypass(local), by_udp(), rfc_9329()],
+            vec![
+                if diagnosis.path == PathClass::Splitter { no_proxy(local) } else { bypass(local) },
+                by_udp(),
+                rfc_9329(),
+            ],
         ),
         Finding::Shut => (
             "a firewall lets nothing of the client's pass any more since too much of it was unacknowledged",
@@ -166,7 +170,7 @@ impl std::fmt::Display for Host {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use adit_dataplane::contract::{PathClass, Percent};
+    use adit_dataplane::contract::Percent;
     use std::collections::BTreeSet;
 
     fn diagnosis(finding: Finding) -> Diagnosis {

@@ -17,7 +17,7 @@ pub use calling::CannotCall;
 
 use super::counters::{EngineCounters, Ignored};
 use super::service::{Arrivals, CookiesAsked, Node, TimerKey};
-pub use super::service::{Call, CallV1, Carriage, Contact, Credentials, Mode};
+pub use super::service::{Call, CallV1, Carriage, Contact, Credentials, CtcpManner, Mode};
 use super::v1 as ikev1;
 pub use super::v1::Told;
 pub use super::v2::NoRoom;

@@ -89,7 +89,7 @@ fn open_and_serve(config: Config, errand: Option<Errand>) -> Result<(), DaemonEr
     let wishes = signals::listen().map_err(system("listening for signals"))?;
     // The socket before the doors: a second daemon is told so, before it finds the ports in use.
     let socket = ApiSocket::bind(&config.api.socket)?;
-    let dials = errand.as_ref().map(|errand| errand.ctcp);
+    let dials = errand.as_ref().map(|errand| errand.call.v1.ctcp);
     let started = dataplane::start(&config, dials, &mut OsRandom)?;
     serve(config, started, socket, wishes, errand)
 }

@@ -1,7 +1,7 @@
 //! Opens the doors and starts the workers.
 
-use super::errand::CtcpManner;
 use crate::config::checked::{Config, Ctcp, CtcpMode, IoBackend};
+use crate::ike::engine::CtcpManner;
 use crate::lease::headend_address;
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::carrier::ctcp::{CtcpConfig, Limits, Mode, Part};

@@ -8,8 +8,6 @@ use adit_dataplane::time::Instant;
 pub struct Errand {
     /// Whom. Its connection is one of the configuration's.
     pub call: Call,
-    /// What our end of a cTCP connection is like, if the call is by one.
-    pub ctcp: CtcpManner,
     /// Looks at the engine after everything that has happened to it, on the IKE thread: it must not wait.
     pub watch: Watch,
 }
@@ -24,16 +22,6 @@ pub enum Going {
     On,
     /// It is over: log out, if there is anything to log out of, and end.
     Over,
-}
-
-/// What our end of a cTCP connection is like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CtcpManner {
-    /// As a headend's: it repeats what is asked for.
-    #[default]
-    Ours,
-    /// As Cisco's clients: it repeats nothing, and acknowledges nothing but with data.
-    Legacy,
 }
 
 /// An errand under way.

@@ -14,8 +14,11 @@ pub const MAX_TCP_HEADER: usize = 60;
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const MAXIMUM_SEGMENT_SIZE: u8 = 2;
-/// Octets of that option.
+const WINDOW_SCALE: u8 = 3;
+/// Octets of the options that we send: a maximum segment size,
 const MSS_OPTION: usize = 4;
+/// and a window scale behind one octet of padding.
+const SCALE_OPTION: usize = 4;
 
 /// A place in a stream; the numbers wrap (RFC 9293 section 3.4), so there is "after", but no order of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -108,6 +111,30 @@ impl TcpFlags {
     }
 }
 
+/// How many bits a window is to be shifted to the left (RFC 7323 section 2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shift(u8);
+
+impl Shift {
+    /// The most that there is (RFC 7323 section 2.3).
+    pub const MOST: Self = Self(14);
+
+    /// Whoever says more means the most.
+    pub const fn new(bits: u8) -> Self {
+        if bits > Self::MOST.0 { Self::MOST } else { Self(bits) }
+    }
+
+    /// As on the wire.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// A window of so many octets, as it stands in a header.
+    pub const fn octets(self, window: u16) -> usize {
+        (window as usize) << self.0
+    }
+}
+
 /// A header whose length and options are sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpHeader {
@@ -127,6 +154,8 @@ pub struct TcpHeader {
     pub len: usize,
     /// What the maximum segment size option says, if it is there.
     pub mss: Option<u16>,
+    /// What the window scale option says, likewise. It means something beside SYN alone.
+    pub scale: Option<Shift>,
 }
 
 impl TcpHeader {
@@ -139,6 +168,7 @@ impl TcpHeader {
         let options = segment.get(TCP_HEADER..len)?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let long = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (mss, scale) = if options.is_empty() { (None, None) } else { known(options) };
         Some(Self {
             source_port: word(0),
             destination_port: word(2),
@@ -147,7 +177,8 @@ impl TcpHeader {
             flags: TcpFlags(header[13]),
             window: word(14),
             len,
-            mss: if options.is_empty() { None } else { mss(options) },
+            mss,
+            scale,
         })
     }
 
@@ -174,8 +205,15 @@ impl TcpHeader {
 /// A header with its options, as it goes on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WithOptions {
-    octets: [u8; TCP_HEADER + MSS_OPTION],
+    octets: [u8; TCP_HEADER + MSS_OPTION + SCALE_OPTION],
     len: usize,
+}
+
+impl WithOptions {
+    fn push(&mut self, option: [u8; 4]) {
+        self.octets[self.len..self.len + option.len()].copy_from_slice(&option);
+        self.len += option.len();
+    }
 }
 
 impl AsRef<[u8]> for WithOptions {
@@ -185,34 +223,49 @@ impl AsRef<[u8]> for WithOptions {
 }
 
 impl TcpHeader {
-    /// This header with a maximum segment size option.
+    /// This header with these options, and no others.
     #[must_use]
-    pub const fn with_mss(self, mss: u16) -> Self {
-        Self { len: TCP_HEADER + MSS_OPTION, mss: Some(mss), ..self }
+    pub const fn with_options(self, mss: Option<u16>, scale: Option<Shift>) -> Self {
+        let of_mss = if mss.is_some() { MSS_OPTION } else { 0 };
+        let of_scale = if scale.is_some() { SCALE_OPTION } else { 0 };
+        Self { len: TCP_HEADER + of_mss + of_scale, mss, scale, ..self }
     }
 
-    /// Likewise, with the maximum segment size option behind it if there is one.
+    /// A header with the options that it has names for, its checksum still zero.
     pub fn octets_with_options(&self) -> WithOptions {
-        let mut octets = [0; TCP_HEADER + MSS_OPTION];
-        octets[..TCP_HEADER].copy_from_slice(&self.octets());
-        let Some(mss) = self.mss else { return WithOptions { octets, len: TCP_HEADER } };
-        let len = octets.len();
-        octets[12] = ((len / 4) << 4) as u8;
-        let [high, low] = mss.to_be_bytes();
-        octets[TCP_HEADER..].copy_from_slice(&[MAXIMUM_SEGMENT_SIZE, MSS_OPTION as u8, high, low]);
-        WithOptions { octets, len }
+        let mut all = WithOptions { octets: [0; TCP_HEADER + MSS_OPTION + SCALE_OPTION], len: TCP_HEADER };
+        all.octets[..TCP_HEADER].copy_from_slice(&self.octets());
+        if let Some([high, low]) = self.mss.map(u16::to_be_bytes) {
+            all.push([MAXIMUM_SEGMENT_SIZE, MSS_OPTION as u8, high, low]);
+        }
+        if let Some(scale) = self.scale {
+            all.push([NO_OPERATION, WINDOW_SCALE, 3, scale.bits()]);
+        }
+        all.octets[12] = ((all.len / 4) << 4) as u8;
+        all
     }
 }
 
-/// RFC 9293 section 3.2.
-fn mss(mut options: &[u8]) -> Option<u16> {
+/// The maximum segment size (RFC 9293 section 3.2) and the window scale (RFC 7323 section 2.2) among these options.
+fn known(mut options: &[u8]) -> (Option<u16>, Option<Shift>) {
+    let (mut mss, mut scale) = (None, None);
     loop {
         options = match options {
-            [] | [END_OF_OPTIONS, ..] => return None,
+            [] | [END_OF_OPTIONS, ..] => return (mss, scale),
             [NO_OPERATION, rest @ ..] => rest,
-            [MAXIMUM_SEGMENT_SIZE, 4, high, low, ..] => return Some(u16::from_be_bytes([*high, *low])),
-            [_, len @ 2..=u8::MAX, ..] => options.get(usize::from(*len)..)?,
-            [_, ..] => return None,
+            [MAXIMUM_SEGMENT_SIZE, 4, high, low, rest @ ..] => {
+                mss = mss.or(Some(u16::from_be_bytes([*high, *low])));
+                rest
+            }
+            [WINDOW_SCALE, 3, bits, rest @ ..] => {
+                scale = scale.or(Some(Shift::new(*bits)));
+                rest
+            }
+            [_, len @ 2..=u8::MAX, ..] => match options.get(usize::from(*len)..) {
+                Some(rest) => rest,
+                None => return (mss, scale),
+            },
+            [_, ..] => return (mss, scale),
         };
     }
 }
@@ -287,28 +340,39 @@ mod tests {
             window: 65535,
             len: TCP_HEADER,
             mss: None,
+            scale: None,
         };
         assert_eq!(TcpHeader::parse(&header.octets()), Some(header));
         assert_eq!(header.octets_with_options().as_ref(), header.octets());
-        let longer = TcpHeader { len: TCP_HEADER + 4, mss: Some(1460), ..header };
-        assert_eq!(header.with_mss(1460), longer);
-        assert_eq!(TcpHeader::parse(longer.octets_with_options().as_ref()), Some(longer));
+        for (mss, scale, len) in [(Some(1460), None, 24), (None, Some(Shift(7)), 24), (Some(536), Some(Shift(0)), 28)] {
+            let longer = header.with_options(mss, scale);
+            assert_eq!((longer.len, longer.mss, longer.scale), (len, mss, scale));
+            assert_eq!(TcpHeader::parse(longer.octets_with_options().as_ref()), Some(longer));
+        }
     }
 
     #[test]
-    fn the_maximum_segment_size_is_found_among_other_options_and_broken_options_are_none() {
-        let with = |options: &[u8]| {
+    fn the_options_that_matter_are_found_among_others_and_broken_ones_are_none() {
+        let both = |options: &[u8]| {
             let mut segment = vec![0; TCP_HEADER];
             segment[12] = (((TCP_HEADER + options.len()) / 4) << 4) as u8;
             segment.extend(options);
-            TcpHeader::parse(&segment).map(|header| header.mss)
+            TcpHeader::parse(&segment).map(|header| (header.mss, header.scale.map(Shift::bits)))
         };
+        let with = |options: &[u8]| both(options).map(|(mss, _)| mss);
         assert_eq!(with(&[2, 4, 0x05, 0xb4]), Some(Some(1460)));
         assert_eq!(with(&[1, 3, 3, 7, 2, 4, 0x02, 0x18]), Some(Some(536)));
         assert_eq!(with(&[0, 0, 0, 0, 2, 4, 5, 0xb4]), Some(None));
         assert_eq!(with(&[8, 0, 0, 0]), Some(None), "an option of no length ends nowhere");
         assert_eq!(with(&[8, 99, 0, 0]), Some(None));
         assert_eq!(with(&[2, 3, 0, 0]), Some(None));
+        // As Linux has it: a maximum segment size, selective acknowledgments, timestamps, and a scale behind a no-operation.
+        let mut linux = vec![2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
+        assert_eq!(both(&linux), Some((Some(1460), Some(7))));
+        linux[19] = 200;
+        assert_eq!(both(&linux), Some((Some(1460), Some(14))), "RFC 7323 section 2.3");
+        assert_eq!(both(&[3, 3, 7, 0, 3, 3, 9, 0]), Some((None, Some(7))), "the list ends behind the first");
+        assert_eq!(both(&[3, 4, 7, 0]), Some((None, None)));
     }
 
     #[test]
@@ -333,6 +397,7 @@ mod tests {
             window: 65535,
             len: TCP_HEADER,
             mss: None,
+            scale: None,
         };
         let mut segment = header.octets();
         put_tcp_checksum(&path, &mut segment);

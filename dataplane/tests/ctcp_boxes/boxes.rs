@@ -21,6 +21,8 @@ pub(crate) enum Middlebox {
 #[derive(Debug)]
 pub(crate) struct State {
     kind: Middlebox,
+    /// What the ends said that theirs are.
+    window: usize,
     ways: [Option<Way>; 2],
 }
 
@@ -33,12 +35,11 @@ struct Way {
     waiting: Vec<(Instant, Segment)>,
 }
 
-const WINDOW: usize = 65_535;
 const PATIENCE: Duration = Duration::from_secs(4);
 
 impl State {
-    pub(crate) fn new(kind: Middlebox) -> Self {
-        Self { kind, ways: [None, None] }
+    pub(crate) fn new(kind: Middlebox, window: usize) -> Self {
+        Self { kind, window, ways: [None, None] }
     }
 
     /// What leaves when this comes.
@@ -51,20 +52,21 @@ impl State {
     }
 
     fn way(&mut self, way: usize, start: Seq) -> &mut Way {
-        self.ways[way].get_or_insert_with(|| Way { end: start, most: start.plus(WINDOW), waiting: Vec::new() })
+        let most = start.plus(self.window);
+        self.ways[way].get_or_insert_with(|| Way { end: start, most, waiting: Vec::new() })
     }
 
     fn track(&mut self, way: usize, segment: &Segment) -> bool {
         let (seq, end, ack) = (segment.header.seq, segment.header.seq.plus(segment.payload.len()), segment.header.ack);
-        let other_end = self.way(1 - way, ack).end;
+        let (window, other_end) = (self.window, self.way(1 - way, ack).end);
         let this = self.way(way, seq);
-        let in_window = seq.distance(this.most) <= WINDOW as i32;
+        let in_window = seq.distance(this.most) <= window as i32;
         if !in_window || ack.is_after(other_end) {
             return false;
         }
         this.end = this.end.later(end);
         let other = self.way(1 - way, ack);
-        other.most = other.most.later(ack.plus(WINDOW));
+        other.most = other.most.later(ack.plus(window));
         true
     }
 

@@ -77,7 +77,9 @@ fn real_tcp_is_known_by_what_it_sends_again_and_no_box_is_made_of_its_own_waitin
     for (leg, lost_up) in [(Where::ClientToBox, true), (Where::HeadendToBox, false)] {
         let ours = setting(Middlebox::Router, Some((leg, 20)), Manner::Adaptive, Manner::Adaptive);
         let (told, stalling) = diagnosed(ours);
-        assert_eq!((told.path, told.finding, stalling), (PathClass::Clean, Finding::Lossy, None), "{told:?}");
+        // Its traffic is over by now, and who is real TCP may have a proxy before it.
+        let over = Some(Stalling::Silent);
+        assert_eq!((told.path, told.finding, stalling), (PathClass::Clean, Finding::Lossy, over), "{told:?}");
         let (lossy, other) = if lost_up { (told.up, told.down) } else { (told.down, told.up) };
         assert_lost(lossy, Leg::Somewhere, 70);
         assert_eq!(other, None);

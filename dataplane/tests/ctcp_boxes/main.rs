@@ -15,7 +15,18 @@ use world::{Direction, Leg, Outcome, Setting, run};
 const LEGS: [Leg; 4] = [Leg::ClientToBox, Leg::BoxToHeadend, Leg::HeadendToBox, Leg::BoxToClient];
 
 fn setting(middlebox: Middlebox, loss: Option<(Leg, u32)>, headend: Manner, client: Manner) -> Setting {
-    Setting { middlebox, loss, headend, client, direction: Direction::Both, seconds: 30, quiet: 0, rate: 100, seed: 1 }
+    Setting {
+        middlebox,
+        loss,
+        headend,
+        client,
+        direction: Direction::Both,
+        seconds: 30,
+        quiet: 0,
+        rate: 100,
+        far: 10,
+        seed: 1,
+    }
 }
 
 #[track_caller]
@@ -99,6 +110,54 @@ fn a_headend_of_ours_keeps_a_tracker_open_for_who_only_sends_and_for_who_only_re
     };
     assert!(run(&up).up > 99.0, "{:?}", run(&up));
     assert!(run(&Setting { headend: Manner::Stateless, ..up }).up > 99.0);
+}
+
+/// A seventh of a megabyte is under way between a tracker and us: what we have seen reopens no window in time.
+#[test]
+fn a_tracker_at_the_far_end_of_a_long_line_stays_open_for_who_only_sends_or_only_receives() {
+    let up = Setting {
+        direction: Direction::Up,
+        rate: 1000,
+        far: 100,
+        ..setting(Middlebox::Tracker, None, Manner::Adaptive, Manner::Cisco)
+    };
+    assert!(run(&up).up > 99.0, "{:?}", run(&up));
+    assert!(run(&Setting { headend: Manner::Stateless, ..up }).up < 10.0, "or this proves nothing");
+    let down = Setting { direction: Direction::Down, ..up };
+    assert!(run(&down).down > 98.0, "{:?}", run(&down));
+    for leg in LEGS {
+        for direction in [Direction::Up, Direction::Down] {
+            for client in [Manner::Cisco, Manner::Adaptive] {
+                let lossy = Setting { loss: Some((leg, 5)), direction, client, ..up };
+                let outcome = run(&lossy);
+                assert!(outcome.up > 98.0 && outcome.down > 98.0, "{lossy:?}: {outcome:?}");
+            }
+        }
+    }
+}
+
+/// Nothing but acknowledgments comes back, and those of a Cisco client every five seconds.
+#[test]
+fn a_box_that_waits_holds_up_nobody_who_only_sends_or_only_receives() {
+    let middlebox = Middlebox::InOrder { queue: 3 };
+    for direction in [Direction::Up, Direction::Down] {
+        for (loss, least) in [(5, 99.0), (20, 96.0)] {
+            for leg in LEGS {
+                let lossy = setting(middlebox, Some((leg, loss)), Manner::Adaptive, Manner::Adaptive);
+                let outcome = run(&Setting { direction, rate: 300, ..lossy });
+                assert!(outcome.up >= least && outcome.down >= least, "{direction:?} {loss} {leg:?}: {outcome:?}");
+                if leg == Leg::ClientToBox && direction == Direction::Up {
+                    continue;
+                }
+                let outcome = run(&Setting { direction, rate: 300, client: Manner::Cisco, ..lossy });
+                let least = 99.0 - f64::from(loss) / 10.0;
+                assert!(
+                    outcome.up >= least && outcome.down >= least,
+                    "Cisco {direction:?} {loss} {leg:?}: {outcome:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

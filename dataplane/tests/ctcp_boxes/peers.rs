@@ -1,9 +1,9 @@
 //! The two ends: Cisco's manner, written down from what is known of it, and ours.
 
-use adit_dataplane::carrier::ctcp::{Arrived, Flow, Inside, Limits, Mode, SynOptions, trailer};
+use adit_dataplane::carrier::ctcp::{Arrived, Flow, Inside, Limits, Mode, SynFacts, SynOptions, trailer};
 use adit_dataplane::contract::Path;
 use adit_dataplane::time::Instant;
-use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
+use adit_dataplane::wire::tcp::{Seq, Shift, TCP_HEADER, TcpFlags, TcpHeader};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -52,11 +52,18 @@ fn frame(number: u32, len: usize) -> Vec<u8> {
 }
 
 impl End {
-    pub(crate) fn new(now: Instant, path: Path, manner: Manner, peer: Manner, [ours, theirs]: [Seq; 2]) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        path: Path,
+        manner: Manner,
+        peer: Manner,
+        [ours, theirs]: [Seq; 2],
+        scale: Option<Shift>,
+    ) -> Self {
         // A client of ours says by its SYN that it is real.
         let options = if peer == Manner::Adaptive { SynOptions::Some } else { SynOptions::None };
         let flow = |mode| {
-            let flow = Flow::new(now, mode, options, ours, theirs, Limits::DEFAULT);
+            let flow = Flow::new(now, mode, SynFacts { options, scale }, ours, theirs, Limits::DEFAULT);
             Talk::Ours(Box::new(flow))
         };
         let talk = match manner {
@@ -100,10 +107,10 @@ impl End {
             Talk::Ours(flow) => match flow.segment(now, &segment.header, &segment.payload) {
                 Arrived::Whole(frame) => {
                     delivered.push(segment.payload[frame.at].to_vec());
-                    flow.frames(|_, octets| delivered.push(octets.to_vec()));
+                    flow.frames(now, |_, octets| delivered.push(octets.to_vec()));
                 }
                 Arrived::Unbelieved(frame) => delivered.push(segment.payload[frame.at].to_vec()),
-                Arrived::Piece => flow.frames(|_, octets| delivered.push(octets.to_vec())),
+                Arrived::Piece => flow.frames(now, |_, octets| delivered.push(octets.to_vec())),
                 Arrived::Nothing | Arrived::Elsewhere => {}
                 Arrived::Over(ended) => panic!("{ended:?}"),
             },
@@ -165,5 +172,6 @@ fn cisco(path: &Path, seq: Seq, ack: Seq) -> TcpHeader {
         window: u16::MAX,
         len: TCP_HEADER,
         mss: None,
+        scale: None,
     }
 }

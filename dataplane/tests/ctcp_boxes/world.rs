@@ -1,11 +1,11 @@
-//! Client, box and headend, with a line of ten milliseconds between each.
+//! Client, box and headend, with a line of ten milliseconds between each, or a longer one behind the box.
 
 use super::boxes::{Middlebox, State};
 use super::peers::{End, Manner, Segment};
 use adit_dataplane::carrier::ctcp::{Stalling, diagnose};
 use adit_dataplane::contract::{Diagnosis, Path};
 use adit_dataplane::time::Instant;
-use adit_dataplane::wire::tcp::Seq;
+use adit_dataplane::wire::tcp::{Seq, Shift};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub(crate) struct Setting {
     pub(crate) quiet: u64,
     /// Packets a second, each way that there is.
     pub(crate) rate: u64,
+    /// Milliseconds between box and headend.
+    pub(crate) far: u64,
     pub(crate) seed: u64,
 }
 
@@ -82,7 +84,11 @@ pub(crate) fn run(setting: &Setting) -> Outcome {
     // Both numbers wrap in the first seconds.
     let (up, down) = (Seq::new(u32::MAX - 40_000), Seq::new(u32::MAX - 90_000));
     let (client, headend) = (setting.client, setting.headend);
-    let ends = [End::new(start, path, client, headend, [up, down]), End::new(start, back, headend, client, [down, up])];
+    let scale = setting.scale();
+    let ends = [
+        End::new(start, path, client, headend, [up, down], scale),
+        End::new(start, back, headend, client, [down, up], scale),
+    ];
     let mut world = World {
         setting: *setting,
         now: start,
@@ -90,16 +96,20 @@ pub(crate) fn run(setting: &Setting) -> Outcome {
         count: 0,
         chance: setting.seed,
         ends,
-        middlebox: State::new(setting.middlebox),
+        middlebox: State::new(setting.middlebox, scale.unwrap_or(Shift::new(0)).octets(u16::MAX)),
     };
     let senders: &[usize] = match setting.direction {
         Direction::Both => &[CLIENT, HEADEND],
         Direction::Up => &[CLIENT],
         Direction::Down => &[HEADEND],
     };
+    // A login: each end has heard the other.
+    world.at(start, Event::Send(HEADEND));
+    world.at(start + LINE + world.far() + Duration::from_millis(1), Event::Send(CLIENT));
     for end in senders {
-        for packet in 0..setting.seconds * setting.rate {
-            world.at(start + Duration::from_secs(1) * packet as u32 / setting.rate as u32, Event::Send(*end));
+        let times = (0..).map(|packet| setting.time(packet)).take_while(|time| *time < setting.seconds as f64);
+        for time in times {
+            world.at(start + Duration::from_secs_f64(time), Event::Send(*end));
         }
     }
     // What is under way arrives, or is repeated.
@@ -120,6 +130,29 @@ pub(crate) fn run(setting: &Setting) -> Outcome {
         longest_gap: gap.as_secs_f64(),
         diagnosis,
         stalling,
+    }
+}
+
+impl Setting {
+    /// Seconds after which a packet leaves. On a long line they begin at a quarter of the rate and reach it after two seconds, much as TCP
+    /// inside does: what is faster than that is past the window before any answer can come.
+    fn time(&self, packet: u64) -> f64 {
+        let (rate, packet) = (self.rate as f64, packet as f64);
+        if self.far < 100 {
+            return packet / rate;
+        }
+        let (first, until) = (rate / 4.0, 2.0);
+        let growth = (rate - first) / until;
+        let in_ramp = first * until + growth * until * until / 2.0;
+        match packet < in_ramp {
+            true => ((first * first + 2.0 * growth * packet).sqrt() - first) / growth,
+            false => until + (packet - in_ramp) / rate,
+        }
+    }
+
+    /// Both scale their windows.
+    fn scale(&self) -> Option<Shift> {
+        (self.client == Manner::Adaptive && self.headend == Manner::Adaptive).then_some(Shift::new(3))
     }
 }
 
@@ -160,7 +193,8 @@ impl World {
                 let leg = if way == 0 { Leg::BoxToHeadend } else { Leg::BoxToClient };
                 for segment in self.middlebox.pass(self.now, way, segment) {
                     if !self.lost(leg, &segment) {
-                        self.at(self.now + LINE, Event::At(if way == 0 { HEADEND } else { CLIENT }, segment));
+                        let line = if way == 0 { self.far() } else { LINE };
+                        self.at(self.now + line, Event::At(if way == 0 { HEADEND } else { CLIENT }, segment));
                     }
                 }
             }
@@ -169,10 +203,14 @@ impl World {
     }
 
     fn leaves(&mut self, end: usize, segment: Segment) {
-        let leg = if end == CLIENT { Leg::ClientToBox } else { Leg::HeadendToBox };
+        let (leg, line) = if end == CLIENT { (Leg::ClientToBox, LINE) } else { (Leg::HeadendToBox, self.far()) };
         if !self.lost(leg, &segment) {
-            self.at(self.now + LINE, Event::AtBox(end, segment));
+            self.at(self.now + line, Event::AtBox(end, segment));
         }
+    }
+
+    fn far(&self) -> Duration {
+        Duration::from_millis(self.setting.far)
     }
 
     fn at(&mut self, at: Instant, event: Event) {

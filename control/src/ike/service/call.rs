@@ -49,6 +49,8 @@ pub struct CallV1 {
     pub authorities: Option<Arc<Authorities>>,
     /// What everything travels in.
     pub carriage: Carriage,
+    /// What our end of a cTCP connection is like, if it travels in one.
+    pub ctcp: CtcpManner,
 }
 
 /// What a call by IKEv1 travels in. NAT detection decides, or the caller has: nothing in phase 1 can ask for Cisco's own ways.
@@ -61,6 +63,16 @@ pub enum Carriage {
     CiscoUdp,
     /// cTCP: IKE and ESP in one connection, along the call's path.
     Ctcp,
+}
+
+/// What our end of a cTCP connection is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CtcpManner {
+    /// As a headend's: it repeats what is asked for.
+    #[default]
+    Ours,
+    /// As Cisco's clients: it repeats nothing, and acknowledges nothing but with data.
+    Legacy,
 }
 
 /// Which exchange phase 1 is (RFC 2409 section 5).

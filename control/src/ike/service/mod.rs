@@ -20,7 +20,7 @@ mod views;
 
 pub use arrivals::CookiesAsked;
 pub(crate) use arrivals::{Arrival, Arrivals, Toll};
-pub use call::{Call, CallV1, Carriage, Contact, Credentials, Mode};
+pub use call::{Call, CallV1, Carriage, Contact, Credentials, CtcpManner, Mode};
 pub(crate) use call::{CallFailed, Held};
 pub(crate) use child::{Child, ChildParts, ChildStage};
 pub(crate) use farewell::Farewell;

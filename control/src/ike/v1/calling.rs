@@ -27,7 +27,7 @@ use super::wire::{
 };
 use crate::config::checked::LoginV1;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Call, CallFailed, Carriage, Held, Life, Mode, Node, Patience, Retry, Times};
+use crate::ike::service::{Call, CallFailed, Carriage, CtcpManner, Held, Life, Mode, Node, Patience, Retry, Times};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transports, WorkerId};
 use adit_dataplane::time::Instant;
@@ -357,6 +357,11 @@ fn announced(node: &Node, call: &Call) -> impl Iterator<Item = NatTraversal> + u
 /// because a first message that is longer may have a longer answer.
 fn vendor_ids(node: &Node, call: &Call) -> impl Iterator<Item = Payload> + use<> {
     let traversals = announced(node, call).map(Vendor::NatTraversal);
-    let vendors = [Vendor::Xauth, Vendor::Unity, Vendor::Dpd, Vendor::Fragmentation].into_iter().chain(traversals);
+    let repeats = match (call.v1.carriage, call.v1.ctcp) {
+        (Carriage::Ctcp, CtcpManner::Ours) => Some(Vendor::Repeats),
+        (Carriage::Ctcp, CtcpManner::Legacy) | (Carriage::Detected | Carriage::CiscoUdp, _) => None,
+    };
+    let vendors = [Vendor::Xauth, Vendor::Unity, Vendor::Dpd, Vendor::Fragmentation];
+    let vendors = vendors.into_iter().chain(repeats).chain(traversals);
     vendors.map(|vendor| Payload::VendorId(vendor.octets())).chain([Payload::VendorId(vec![0; ROOM])])
 }

@@ -103,6 +103,11 @@ impl Dpd {
         Some(number)
     }
 
+    /// The number of the question under way.
+    pub(super) fn asking(&self) -> Option<u32> {
+        self.asked.as_ref().map(|asked| asked.number)
+    }
+
     /// What is to be done now.
     pub(super) fn look(&mut self, now: Instant, heard: Instant, delay: Duration, patience: &Patience) -> Silence {
         if self.due(heard, delay).is_none_or(|due| due > now) {

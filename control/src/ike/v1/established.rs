@@ -11,6 +11,7 @@ use super::nat_seen::Traversal;
 use super::phase_1::{Contact, Proven};
 use super::quick_mode::{Agreed, Answered};
 use super::rekey::{Unheard, Yielded};
+use super::stalling::Suspicion;
 use super::wire::{Body, Exchange, Incoming, Payload, parse};
 use super::{informational, mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
@@ -51,8 +52,8 @@ pub(crate) struct Established {
     /// What each ESP SA was made of, by our SPI: a rekey offers just that.
     pub(super) agreed: BTreeMap<Spi, Agreed>,
     pub(super) dpd: Dpd,
-    /// Since when its cTCP connection is thought to bring nothing.
-    pub(super) suspected: Option<Instant>,
+    /// That its cTCP connection brings nothing.
+    pub(super) suspicion: Option<Box<Suspicion>>,
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) push_at: Option<Instant>,
@@ -151,7 +152,7 @@ impl Established {
             unheard: Vec::new(),
             agreed: BTreeMap::new(),
             dpd: Dpd::new(node),
-            suspected: None,
+            suspicion: None,
             books: Books::default(),
             push_at: None,
             called: None,

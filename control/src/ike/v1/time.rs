@@ -89,7 +89,10 @@ impl Established {
         let traffic = self.traffic();
         self.books.look(now, node, traffic);
         keepalive::send_if_quiet(now, node, &mut self.peer, self.service.tunnel());
-        self.ask_if_quiet(now, node)
+        match self.look_for_answer(now, node) {
+            Verdict::Stay => self.ask_if_quiet(now, node),
+            gone @ Verdict::Gone(..) => gone,
+        }
     }
 
     /// What we ask for decides whether there is a session at all: our address, or the only ESP SA.
@@ -191,6 +194,7 @@ impl Established {
             quick_mode::due(self),
             self.called.as_ref().and_then(|called| called.due()),
             self.push_at,
+            self.suspicion_due(),
             self.asked.as_ref().map(Asked::due),
             rekey::due(self),
             self.unheard.iter().map(|one| one.until).min(),

@@ -192,12 +192,12 @@ impl Carrier {
         Ok(())
     }
 
-    /// The connection is the session's that has this tunnel.
+    /// The connection is the session's that has this tunnel. It does not end for the one before.
     pub fn vouch(&mut self, path: &Path, tunnel: TunnelKey) {
         if let Some(index) = self.at(path) {
             self.prove(index);
             if let Some(slot) = self.slot(index) {
-                slot.tunnel = Some(tunnel);
+                (slot.tunnel, slot.ends_at) = (Some(tunnel), None);
             }
         }
     }
@@ -266,7 +266,7 @@ impl Carrier {
         let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
         slot.flow.bound(room);
         let arrived = slot.flow.segment(now, header, payload);
-        slot.flow.frames(|inside, octets| outlet.frame(path, inside, octets));
+        slot.flow.frames(now, |inside, octets| outlet.frame(path, inside, octets));
         let taken = match arrived {
             Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(frame.behind(header.len)),
             Arrived::Piece => Taken::Nothing(DropReason::Reframed),
@@ -290,7 +290,10 @@ impl Carrier {
         let Some(slot) = self.slot(index) else { return };
         let path = slot.path;
         let silent = now.since(slot.flow.heard_at()) >= SILENT;
-        if silent || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN) {
+        if silent
+            || slot.ends_at.is_some_and(|at| at <= now)
+            || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN)
+        {
             return self.end(now, &path, outlet);
         }
         slot.flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));

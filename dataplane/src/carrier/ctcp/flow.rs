@@ -1,21 +1,24 @@
 //! One connection with a peer, from its first frame on.
 
-use super::cookie::SynOptions;
+use super::cookie::{SynFacts, SynOptions};
 use super::esp_order::{Begins, EspOrder, Gap};
 use super::frame::{Frame, whole};
+use super::ladder::Ladder;
 use super::receive::{Due, Mode, Receive};
 use super::send::{Alone, Full, Room, Send};
-use super::stall::{StallWatch, Stalling};
+use super::stall::{Hidden, StallWatch, Stalling};
 use super::stream::Stream;
 use super::trailer::Inside;
 use crate::contract::{DownEvidence, Evidence, Path, UpEvidence};
 use crate::time::Instant;
-use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
+use crate::wire::tcp::{Seq, Shift, TCP_HEADER, TcpFlags, TcpHeader};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Every Cisco end says so, and never anything else.
 pub(super) const WINDOW: u16 = u16::MAX;
+/// What that is to be shifted by where both ends scale windows: half a megabyte, as much as a ring holds and more.
+pub(super) const SCALE: Shift = Shift::new(3);
 /// A segment that begins further from what has come than this is not of this stream, or somebody guesses.
 const PLAUSIBLE: i32 = 1 << 20;
 
@@ -76,6 +79,7 @@ pub struct Flow {
     options: SynOptions,
     limits: Limits,
     receive: Receive,
+    ladder: Ladder,
     send: Send,
     stream: Stream,
     esp: EspOrder,
@@ -106,16 +110,31 @@ struct Counted {
 
 impl Flow {
     /// Our next octet is `ours`, the peer's is `theirs`.
-    pub fn new(now: Instant, mode: Mode, options: SynOptions, ours: Seq, theirs: Seq, limits: Limits) -> Self {
+    pub fn new(now: Instant, mode: Mode, syn: SynFacts, ours: Seq, theirs: Seq, limits: Limits) -> Self {
+        let mut send = Send::new(now, mode, ours, limits.ring, syn.scale);
+        match syn.options {
+            SynOptions::Some => send.expect_answers(),
+            // It may be one of Cisco's that only receives.
+            SynOptions::None => send.expect_silence(),
+        }
         Self {
             mode,
-            options,
+            options: syn.options,
             limits,
             receive: Receive::new(mode, theirs),
-            send: Send::new(now, mode, ours, limits.ring),
+            ladder: Ladder::new(now),
+            send,
             stream: Stream::new(theirs),
             esp: EspOrder::default(),
-            stall: StallWatch::new(now, ours),
+            stall: StallWatch::new(
+                now,
+                ours,
+                match syn.options {
+                    // A Cisco client has none, so real TCP has made this one: a proxy's, or the peer's own.
+                    SynOptions::Some => Hidden::Perhaps,
+                    SynOptions::None => Hidden::No,
+                },
+            ),
             counted: Counted::default(),
             heard_at: now,
             sent_at: now,
@@ -123,11 +142,6 @@ impl Flow {
             challenged: None,
             due: Due::Later,
         }
-    }
-
-    /// The peer may be one of Cisco's that only receives: it is not waited for.
-    pub const fn expect_silence(&mut self) {
-        self.send.expect_silence();
     }
 
     /// A segment of the peer's, its checksum good, without SYN.
@@ -147,6 +161,7 @@ impl Flow {
         self.heard_at = now;
         let alone = if payload.is_empty() { Alone::Yes } else { Alone::No };
         self.send.acknowledgment(now, header.ack, alone);
+        self.send.advertised(header.window);
         if header.flags.has(TcpFlags::FIN) {
             return Arrived::Over(Ended::Finished);
         }
@@ -158,11 +173,12 @@ impl Flow {
     }
 
     /// All frames that pieces have completed.
-    pub fn frames(&mut self, mut deliver: impl FnMut(Inside, &[u8])) {
-        let Self { stream, esp, .. } = self;
+    pub fn frames(&mut self, now: Instant, mut deliver: impl FnMut(Inside, &[u8])) {
+        let Self { stream, esp, stall, .. } = self;
         stream.frames(|inside, octets| {
             if inside == Inside::Esp {
                 esp.take(octets, Begins::Here);
+                stall.esp(now);
             }
             deliver(inside, octets);
         });
@@ -197,6 +213,12 @@ impl Flow {
         if due == Due::Now || now >= self.keepalive_at() {
             let header = self.acknowledge(now, path);
             say(&header, [&[], &[]]);
+            // Cisco's client alone takes no harm: what its SYN looks like is all that is known of it when that matters.
+            if self.mode == Mode::Adaptive && self.options == SynOptions::None && due == Due::Now {
+                for ack in self.ladder.rungs(header.ack) {
+                    say(&TcpHeader { ack, ..header }, [&[], &[]]);
+                }
+            }
         }
         let (ack, mut said) = (self.receive.acknowledgment(), false);
         for sent in self.send.repair(now) {
@@ -284,6 +306,11 @@ impl Flow {
         self.send.believes(acknowledgment)
     }
 
+    /// What the peer's SYN had.
+    pub(super) const fn syn_options(&self) -> SynOptions {
+        self.options
+    }
+
     /// When anything of the peer's came last.
     pub const fn heard_at(&self) -> Instant {
         self.heard_at
@@ -324,7 +351,7 @@ impl Flow {
     }
 
     /// What a segment with data says of the path.
-    fn note(&mut self, begins: Begins, holes: u64, payload: &[u8], frame: Option<&Frame>) {
+    fn note(&mut self, now: Instant, begins: Begins, holes: u64, payload: &[u8], frame: Option<&Frame>) {
         self.counted.segments += 1;
         self.counted.octets += payload.len() as u64;
         let Some(frame) = frame else {
@@ -334,6 +361,7 @@ impl Flow {
         if frame.inside == Inside::Ike {
             return;
         }
+        self.stall.esp(now);
         match (self.esp.take(&payload[frame.at.clone()], begins), self.receive.holes > holes) {
             (Gap::Some, true) => self.counted.holes_in_esp += 1,
             (Gap::None, true) => self.counted.holes_not_in_esp += 1,
@@ -348,6 +376,7 @@ impl Flow {
         }
         if let Some(least) = self.send.least_rtt() {
             self.receive.measured(least);
+            self.ladder.came(now, payload.len(), least);
         }
         let holes = self.receive.holes;
         if self.receive.data(now, seq, payload.len()) == Due::Now {
@@ -358,7 +387,7 @@ impl Flow {
             true => Begins::Here,
             false => Begins::Perhaps,
         };
-        self.note(begins, holes, payload, frame.as_ref());
+        self.note(now, begins, holes, payload, frame.as_ref());
         let arrived = match frame {
             Some(frame) => {
                 // The end of a longer one looks like a whole frame, too. Where that is possible it is taken as both: of the
@@ -429,5 +458,6 @@ pub(super) const fn header(path: &Path, seq: Seq, ack: Seq, flags: TcpFlags) -> 
         window: WINDOW,
         len: TCP_HEADER,
         mss: None,
+        scale: None,
     }
 }

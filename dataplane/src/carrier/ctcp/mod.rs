@@ -15,6 +15,7 @@
 //! | `seen` | which octets of the peer's have come |
 //! | `ring` | which octets of ours the peer has not acknowledged |
 //! | `receive` | what we acknowledge, and when |
+//! | `ladder` | what we acknowledge before it has come |
 //! | `send` | what we send, and what of it again |
 //! | `carrier` | all connections of a worker |
 //! | `carrier/dial` | those that we begin |
@@ -30,6 +31,7 @@ mod diagnosis;
 mod esp_order;
 mod flow;
 mod frame;
+mod ladder;
 mod receive;
 mod ring;
 mod seen;
@@ -40,7 +42,7 @@ mod stream;
 mod trailer;
 
 pub use carrier::{Carrier, CtcpConfig, Outlet, Part, Taken};
-pub use cookie::{Cookies, SynOptions};
+pub use cookie::{Cookies, SynFacts, SynOptions};
 pub use diagnosis::diagnose;
 pub use flow::{Arrived, Ended, Flow, Limits};
 pub use frame::{Frame, ike_in_udp, whole};

@@ -104,6 +104,10 @@ impl Ring {
         {
             self.forget_first(len);
         }
+        // Whoever has begun again may hear of what was sent before that: what comes next begins there.
+        if self.held == 0 {
+            self.start = self.start.later(seq);
+        }
     }
 
     /// Nothing is held; the next segment begins at `seq`. Memory stays.
@@ -204,6 +208,7 @@ mod tests {
                 if *acknowledged < 40 {
                     let upto = ring.start().plus(usize::from(*acknowledged) * 64);
                     ring.acknowledged(upto);
+                    next = next.later(upto);
                     twin.retain(|(seq, bytes)| seq.plus(bytes.len()).is_after(upto));
                 }
                 assert_eq!(ring.held(), twin.iter().map(|(_, bytes)| bytes.len()).sum::<usize>());
@@ -212,6 +217,17 @@ mod tests {
                 assert!(ring.memory() <= 32 * 1024 + 2 * 65_536);
             }
         });
+    }
+
+    #[test]
+    fn behind_an_acknowledgment_of_more_than_it_holds_it_goes_on_there() {
+        let start = Seq::new(u32::MAX - 400);
+        let mut ring = Ring::new(start, 1 << 16);
+        ring.push(start, &[1; 100]);
+        ring.acknowledged(start.plus(900));
+        ring.push(start.plus(900), &[2; 100]);
+        let held: Vec<_> = ring.from(start.plus(900)).map(|sent| (sent.seq, sent.len())).collect();
+        assert_eq!(held, [(start.plus(900), 100)]);
     }
 
     #[test]

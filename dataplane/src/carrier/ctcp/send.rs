@@ -7,10 +7,11 @@
 use super::receive::Mode;
 use super::ring::{Ring, Sent};
 use crate::time::Instant;
-use crate::wire::tcp::Seq;
+use crate::wire::tcp::{Seq, Shift};
 use std::time::Duration;
 
-/// The window that every Cisco end says it has; without the option that scales it there is no larger.
+/// The window that every Cisco end says it has; without the option that scales it there is no larger. Less than that is not kept to: a
+/// peer that means it has it all sent again.
 const WINDOW: usize = 65_535;
 /// Duplicate acknowledgments that say that something is missing (RFC 5681 section 3.2).
 const DUPLICATES: u32 = 3;
@@ -18,9 +19,13 @@ const DUPLICATES: u32 = 3;
 const BURST: usize = 64;
 /// As long as nothing is known.
 const FIRST_RTT: Duration = Duration::from_millis(200);
-/// A peer is given at least so long to acknowledge.
+/// A peer that acknowledges when it pleases is given at least so long,
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
-/// Acknowledgments flow if one has moved on within this time, or within four times the way there and back.
+/// real TCP so much longer than the way there and back (RFC 9293 section 3.8.6.3 allows half a second; nobody takes it).
+const DELAYED: Duration = Duration::from_millis(40);
+/// What a time that was measured varies by, at least.
+const LEAST_VARIATION: Duration = Duration::from_millis(10);
+/// Acknowledgments flow if one has moved on within this time, or within some times the way there and back.
 const FLOWING: Duration = Duration::from_millis(200);
 /// So many probes of one segment while the peer is silent; then it is left alone.
 const MOST_PROBES: u32 = 6;
@@ -33,6 +38,10 @@ const STANDS: Duration = Duration::from_secs(1);
 const LEAST_PLATEAU: usize = 1500;
 /// Before the first of them.
 const FIRST_PROBE: Duration = Duration::from_secs(1);
+/// After so many acknowledgments in a row that flowed, a peer is no silent one.
+const FLOWED: u32 = 8;
+/// What goes to a silent peer goes once more so much later: a box that waits keeps no more than a few segments behind a hole.
+const ECHO: Duration = Duration::from_millis(5);
 
 /// Why a packet does not leave. No number was used for it, so nothing is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +72,10 @@ pub struct Send {
     /// What the peer has acknowledged.
     acknowledged: Seq,
     ring: Ring,
+    /// By what the peer's windows are shifted, if both ends do that.
+    scale: Option<Shift>,
+    /// Octets that may be under way.
+    window: usize,
     duplicates: u32,
     /// When the acknowledgment moved on, or something was sent while nothing was under way.
     moved: Instant,
@@ -70,8 +83,22 @@ pub struct Send {
     moves: [Instant; 2],
     /// Whether the peer may be one that acknowledges with data alone.
     may_be_silent: bool,
+    /// So many acknowledgments in a row flowed.
+    flowed: u32,
+    /// Whether its SYN says that it is real TCP.
+    answers: Answers,
     heard: Instant,
     rtt: Duration,
+    /// By how much that varies (RFC 6298 section 2).
+    variation: Duration,
+    /// Segments of the peer's in a row that could have acknowledged more.
+    standing: u32,
+    /// What was missing behind here was sent again, and some of it has come: the rest is to follow at once (RFC 6582 section 3.2).
+    recovering: Option<Seq>,
+    /// Whether it is.
+    partial: bool,
+    /// What is to go once more.
+    echo: Option<Echo>,
     /// What is being timed: acknowledged behind this octet, it took since then.
     timing: Option<(Seq, Instant)>,
     /// When what is missing was sent again.
@@ -83,6 +110,29 @@ pub struct Send {
     plateau: Option<Seq>,
     measured: Option<Duration>,
     pub(super) counted: Counted,
+}
+
+/// When a peer acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    /// Soon.
+    Promptly,
+    /// With its next packet, or after seconds.
+    Anytime,
+}
+
+/// Segments that are sent twice.
+#[derive(Debug, Clone, Copy)]
+struct Echo {
+    from: Seq,
+    at: Instant,
+}
+
+/// What is to be sent again, and when.
+#[derive(Debug, Clone, Copy)]
+struct Repair {
+    at: Instant,
+    segments: usize,
 }
 
 /// What a direction has gone through.
@@ -104,8 +154,8 @@ impl Counted {
 }
 
 impl Send {
-    /// Our first octet is `start`; the ring may take `ring` octets.
-    pub const fn new(now: Instant, mode: Mode, start: Seq, ring: usize) -> Self {
+    /// Our first octet is `start`; the ring may take `ring` octets. The peer's windows are scaled if its SYN said so, for ours says so then.
+    pub const fn new(now: Instant, mode: Mode, start: Seq, ring: usize, scale: Option<Shift>) -> Self {
         let ring = match mode {
             Mode::Stateless | Mode::Legacy => 0,
             Mode::Adaptive => ring,
@@ -116,12 +166,21 @@ impl Send {
             furthest: start,
             acknowledged: start,
             ring: Ring::new(start, ring),
+            scale,
+            window: WINDOW,
             duplicates: 0,
             moved: now,
             moves: [now; 2],
             may_be_silent: false,
+            flowed: 0,
+            answers: Answers::Anytime,
             heard: now,
             rtt: FIRST_RTT,
+            variation: FIRST_RTT,
+            standing: 0,
+            recovering: None,
+            partial: false,
+            echo: None,
             timing: None,
             repaired: None,
             probes: 0,
@@ -184,7 +243,7 @@ impl Send {
     pub const fn believes(&self, acknowledgment: Seq) -> bool {
         let ahead = acknowledgment.distance(self.furthest);
         let behind = self.acknowledged.distance(acknowledgment);
-        ahead <= 0 && behind <= 2 * WINDOW as i32
+        ahead <= 0 && behind <= 2 * self.window as i32
     }
 
     /// The peer's SYN was one of Cisco's.
@@ -192,25 +251,31 @@ impl Send {
         self.may_be_silent = true;
     }
 
+    /// The peer's SYN was one of real TCP's, a proxy's or its own.
+    pub(super) const fn expect_answers(&mut self) {
+        self.answers = Answers::Promptly;
+    }
+
     /// A place for a segment of `len` octets.
     pub fn place(&mut self, now: Instant, len: usize) -> Result<Seq, Full> {
-        if self.mode.holds() && self.in_flight() + len > WINDOW {
-            let flowing = FLOWING.max(4 * self.rtt);
-            // A Cisco client that only receives says every few seconds what it has, and does not look at what is sent again.
-            let silent = self.may_be_silent && now.since(self.moves[0]) >= flowing;
-            if !silent && now.since(self.moved) < flowing {
+        // A SYN proxy speaks like real TCP when the connection begins, and then it is Cisco's client that does not.
+        if self.answers == Answers::Promptly && self.in_flight() > 0 {
+            self.may_be_silent |= now.since(self.moved) >= self.patience();
+        }
+        if self.mode.holds() && self.in_flight() + len > self.window {
+            if !self.is_silent(now) && now.since(self.moved) < self.flowing() {
                 return Err(Full::InFlight);
             }
+            self.may_be_silent = true;
             // Nobody acknowledges, so nobody counts but a box; it lets pass what begins where the last acknowledgment was.
             self.next = self.acknowledged;
             self.ring.restart(self.acknowledged);
-            self.timing = None;
+            (self.timing, self.recovering, self.echo) = (None, None, None);
             self.counted.rewinds += 1;
         }
         let seq = self.next;
         if self.in_flight() == 0 {
-            self.moved = now;
-            self.probes = 0;
+            (self.moved, self.probes, self.standing) = (now, 0, 0);
         }
         Ok(seq)
     }
@@ -220,10 +285,18 @@ impl Send {
         if self.mode.holds() {
             self.ring.push(self.next, segment);
         }
-        self.next = self.next.plus(segment.len());
+        let (from, end) = (self.next, self.next.plus(segment.len()));
+        if end.is_after(self.furthest) {
+            self.furthest = end;
+            // A hole in what such a peer has never been sent holds up all that follows, and it does not say so for seconds. Behind
+            // where it once was there are no holes.
+            if self.is_silent(now) && self.mode.holds() {
+                self.echo.get_or_insert(Echo { from, at: now + ECHO });
+            }
+        }
+        self.next = end;
         self.counted.segments += 1;
         self.counted.octets += segment.len() as u64;
-        self.furthest = self.furthest.later(self.next);
         self.timing.get_or_insert((self.next, now));
     }
 
@@ -237,8 +310,14 @@ impl Send {
             self.acknowledged = seq;
             self.next = self.next.later(seq);
             self.ring.acknowledged(seq);
-            (self.duplicates, self.probes, self.moved) = (0, 0, now);
+            (self.duplicates, self.probes, self.standing, self.moved) = (0, 0, 0, now);
             self.moves = [self.moves[1], now];
+            self.flowed = if now.since(self.moves[0]) < self.flowing() { self.flowed + 1 } else { 0 };
+            if self.answers == Answers::Promptly && self.flowed >= FLOWED {
+                self.may_be_silent = false;
+            }
+            self.recovering.take_if(|until| !until.is_after(seq));
+            self.partial = self.recovering.is_some();
             if self.waits_behind.take().is_some() {
                 self.counted.helped += 1;
             }
@@ -248,7 +327,12 @@ impl Send {
                 // What was sent again says nothing of the time that it took (RFC 6298 section 3).
                 if self.repaired.is_none_or(|repaired| since > repaired) {
                     let measured = now.since(since);
-                    self.rtt = (7 * self.rtt + measured) / 8;
+                    (self.rtt, self.variation) = match self.measured {
+                        None => (measured, measured / 2),
+                        Some(_) => {
+                            ((7 * self.rtt + measured) / 8, (3 * self.variation + self.rtt.abs_diff(measured)) / 4)
+                        }
+                    };
                     self.measured = Some(self.measured.map_or(measured, |least| least.min(measured)));
                 }
                 self.timing = None;
@@ -256,9 +340,13 @@ impl Send {
             return Acknowledged::More;
         }
         let stands = seq == self.acknowledged && now.since(self.moved) >= STANDS;
-        if stands && self.in_flight() + LEAST_PLATEAU > WINDOW && self.plateau != Some(seq) {
+        if stands && self.in_flight() + LEAST_PLATEAU > self.window && self.plateau != Some(seq) {
             self.plateau = Some(seq);
             self.counted.plateaus += 1;
+        }
+        // Every segment says what its sender has got, so one that comes this late does not lack time, but what is missing.
+        if seq == self.acknowledged && self.in_flight() > 0 && now.since(self.moved) > self.timeout() {
+            self.standing += 1;
         }
         match alone {
             Alone::Yes if seq == self.acknowledged && self.in_flight() > 0 => {
@@ -270,53 +358,96 @@ impl Send {
         }
     }
 
+    /// The peer has room for so much, as its header says. What could not be sent again is not under way.
+    #[inline]
+    pub(super) fn advertised(&mut self, window: u16) {
+        if let Some(scale) = self.scale {
+            self.window = scale.octets(window).min(self.ring.most()).max(WINDOW);
+        }
+    }
+
     /// When [`Send::repair`] may have something to do.
     pub fn deadline(&self) -> Option<Instant> {
+        let again = self.next_repair().map(|repair| repair.at);
+        [again, self.echo.map(|echo| echo.at)].into_iter().flatten().min()
+    }
+
+    /// What is to be sent again now, in order from what the peer has acknowledged, or all that it should have twice.
+    pub fn repair(&mut self, now: Instant) -> impl Iterator<Item = Sent<'_>> {
+        let due = self.next_repair().filter(|repair| repair.at <= now);
+        let echo = self.echo.take_if(|echo| echo.at <= now);
+        let (from, count) = match (due, echo) {
+            (Some(repair), _) => {
+                self.repairs(now, repair);
+                (self.acknowledged, repair.segments)
+            }
+            (None, Some(echo)) => (echo.from.later(self.acknowledged), BURST),
+            (None, None) => (self.acknowledged, 0),
+        };
+        let resent = &mut self.counted.resent;
+        self.ring.from(from).take(count).inspect(|_| *resent += 1)
+    }
+
+    fn repairs(&mut self, now: Instant, repair: Repair) {
+        if repair.segments == 1 {
+            self.probes += 1;
+        }
+        self.repaired = Some(now);
+        (self.duplicates, self.standing, self.partial) = (0, 0, false);
+        self.recovering = Some(self.next);
+        self.counted.repairs += 1;
+        if self.ring.from(self.acknowledged).nth(BEHIND).is_some() {
+            self.waits_behind = Some(self.acknowledged);
+        }
+    }
+
+    /// The next time something is to be sent again, if nothing comes before that.
+    fn next_repair(&self) -> Option<Repair> {
         if !self.mode.holds() || self.ring.held() == 0 {
             return None;
         }
-        match self.heard > self.moved {
-            true => Some(self.repaired.unwrap_or(self.moved).max(self.moved) + self.patience()),
-            false if self.probes < MOST_PROBES => Some(self.moved + FIRST_PROBE * (1 << self.probes)),
-            false => None,
-        }
-    }
-
-    /// What is to be sent again now, in order from what the peer has acknowledged.
-    pub fn repair(&mut self, now: Instant) -> impl Iterator<Item = Sent<'_>> {
-        let count = self.repairs_due(now);
-        if count > 0 {
-            self.repaired = Some(now);
-            self.duplicates = 0;
-            self.counted.repairs += 1;
-            if self.ring.from(self.acknowledged).nth(BEHIND).is_some() {
-                self.waits_behind = Some(self.acknowledged);
+        // It needs time to arrive.
+        let rested = |time| self.repaired.map_or(Instant::ZERO, |repaired| repaired + time);
+        let all = |at| Some(Repair { at, segments: BURST });
+        let patience = self.patience();
+        let asked = if self.duplicates >= DUPLICATES { all(rested(patience)) } else { None };
+        let stands = if self.standing >= DUPLICATES { all(rested(self.timeout())) } else { None };
+        let partial = if self.partial { all(rested(self.rtt)) } else { None };
+        let waited = match self.heard > self.moved {
+            true => all(rested(patience).max(self.moved + patience)),
+            false if self.probes < MOST_PROBES => {
+                let first = match self.answers {
+                    Answers::Promptly => patience,
+                    Answers::Anytime => FIRST_PROBE,
+                };
+                Some(Repair { at: self.moved + first * (1 << self.probes), segments: 1 })
             }
-        }
-        let resent = &mut self.counted.resent;
-        self.ring.from(self.acknowledged).take(count).inspect(|_| *resent += 1)
+            false => None,
+        };
+        [asked, stands, partial, waited].into_iter().flatten().min_by_key(|repair| repair.at)
     }
 
-    fn repairs_due(&mut self, now: Instant) -> usize {
-        if !self.mode.holds() || self.ring.held() == 0 {
-            return 0;
-        }
-        let rested = self.repaired.is_none_or(|repaired| now.since(repaired) >= self.patience());
-        let stuck = self.heard > self.moved && now.since(self.moved) >= self.patience();
-        if rested && (self.duplicates >= DUPLICATES || stuck) {
-            return BURST;
-        }
-        let silent = self.heard <= self.moved && now >= self.moved + FIRST_PROBE * (1 << self.probes.min(MOST_PROBES));
-        if silent && self.probes < MOST_PROBES {
-            self.probes += 1;
-            return 1;
-        }
-        0
+    /// Acknowledgments that flow have moved on within this time. Real TCP repeats for a while before they do.
+    fn flowing(&self) -> Duration {
+        FLOWING.max(if self.may_be_silent { 2 } else { 4 } * self.rtt)
+    }
+
+    /// A Cisco client that only receives says every few seconds what it has, and does not look at what is sent again.
+    fn is_silent(&self, now: Instant) -> bool {
+        self.may_be_silent && now.since(self.moves[0]) >= self.flowing()
+    }
+
+    /// RFC 6298 section 2, without the second that it wants at least.
+    fn timeout(&self) -> Duration {
+        self.rtt + (4 * self.variation).max(LEAST_VARIATION)
     }
 
     /// How long an acknowledgment may take.
     fn patience(&self) -> Duration {
-        (2 * self.rtt).max(LEAST_PATIENCE)
+        match self.answers {
+            Answers::Promptly => self.timeout() + DELAYED,
+            Answers::Anytime => (2 * self.rtt).max(LEAST_PATIENCE),
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Slot {
     pub(super) unproven_since: Option<Instant>,
     /// Whose session vouched for it last.
     pub(super) tunnel: Option<TunnelKey>,
+    /// When it ends, if that is decided.
+    pub(super) ends_at: Option<Instant>,
     /// What control was told of its stall.
     pub(super) told: Option<Stalling>,
     /// The entry in the agenda that counts, if there is one.
@@ -60,6 +62,7 @@ impl Slot {
             since: now,
             unproven_since: Some(now),
             tunnel: None,
+            ends_at: None,
             told: None,
             wake: None,
             urgent: false,
@@ -78,6 +81,6 @@ impl Slot {
     #[inline]
     pub(super) fn due(&self, stalling: Option<Instant>) -> Instant {
         let expiry = self.unproven_since.map(|since| since + UNPROVEN);
-        expiry.into_iter().chain(stalling).fold(self.flow.deadline(), Instant::min)
+        expiry.into_iter().chain(self.ends_at).chain(stalling).fold(self.flow.deadline(), Instant::min)
     }
 }

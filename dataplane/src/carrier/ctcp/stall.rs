@@ -6,6 +6,9 @@
 //! numbers; here what follows is more than a challenge.) One segment with data, or without but with the number that we expect,
 //! refutes all of it. Who sees our segments could as well reset the connection.
 //!
+//! Behind a proxy the peer's segments without data end at the proxy, and all that shows is that ESP has stopped. An idle peer looks
+//! the same. So that is told once each time, for control to ask.
+//!
 //! That the last packet was lost looks the same while the peer sends no other. So said once it is a suspicion; control asks the
 //! peer inside IKE, and it is certain when the peer has gone on since then, with its answer for one, and still nothing came.
 
@@ -22,6 +25,8 @@ const FURTHEST: i32 = 1 << 30;
 /// What was told of a flow's stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stalling {
+    /// ESP has stopped for half of the time, where a proxy would hide that the peer goes on.
+    Silent,
     /// Half of the time has passed.
     Suspected,
     /// All of it has.
@@ -33,9 +38,19 @@ pub enum Stalling {
 pub(super) struct StallWatch {
     ends: [Seq; ENDS],
     next_end: usize,
-    /// When data came last.
+    /// When data came last,
     data_at: Instant,
+    /// and ESP.
+    esp_at: Option<Instant>,
+    hidden: Hidden,
     said: Option<Said>,
+}
+
+/// Whether somebody on the way may answer the peer's segments without data in our place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hidden {
+    Perhaps,
+    No,
 }
 
 /// The peer is further than what has come.
@@ -50,8 +65,8 @@ struct Said {
 
 impl StallWatch {
     /// Our first octet is `ours`.
-    pub(super) const fn new(now: Instant, ours: Seq) -> Self {
-        Self { ends: [ours; ENDS], next_end: 0, data_at: now, said: None }
+    pub(super) const fn new(now: Instant, ours: Seq, hidden: Hidden) -> Self {
+        Self { ends: [ours; ENDS], next_end: 0, data_at: now, esp_at: None, hidden, said: None }
     }
 
     /// A segment of ours ended here.
@@ -71,6 +86,12 @@ impl StallWatch {
     pub(super) const fn data(&mut self, now: Instant) {
         self.data_at = now;
         self.said = None;
+    }
+
+    /// ESP has come.
+    #[inline]
+    pub(super) const fn esp(&mut self, now: Instant) {
+        self.esp_at = Some(now);
     }
 
     /// A segment without data has come, behind `highest`, where all that has come ends. Its acknowledgment is the end of a
@@ -101,21 +122,32 @@ impl StallWatch {
 
     /// What is to be told by now, if a stall has to last `after`.
     pub(super) fn verdict(&self, now: Instant, after: Duration) -> Option<Stalling> {
-        let (suspected, certain) = self.times(after)?;
-        match (now >= suspected, certain.is_some_and(|certain| now >= certain)) {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        let silent = passed(self.silent(after)).then_some(Stalling::Silent);
+        let Some((suspected, certain)) = self.times(after) else { return silent };
+        match (now >= suspected, passed(certain)) {
             (_, true) => Some(Stalling::Certain),
             (true, false) => Some(Stalling::Suspected),
-            (false, false) => None,
+            (false, false) => silent,
         }
     }
 
     /// When [`StallWatch::verdict`] changes next.
     pub(super) fn due(&self, told: Option<Stalling>, after: Duration) -> Option<Instant> {
-        let (suspected, certain) = self.times(after)?;
+        let (suspected, certain) = self.times(after).unzip();
         match told {
-            None => Some(suspected),
-            Some(Stalling::Suspected) => certain,
+            None => [suspected, self.silent(after)].into_iter().flatten().min(),
+            Some(Stalling::Silent) => suspected,
+            Some(Stalling::Suspected) => certain.flatten(),
             Some(Stalling::Certain) => None,
+        }
+    }
+
+    /// Half of the time passes without ESP.
+    fn silent(&self, after: Duration) -> Option<Instant> {
+        match self.hidden {
+            Hidden::Perhaps => self.esp_at.map(|at| at + after / 2),
+            Hidden::No => None,
         }
     }
 
@@ -140,7 +172,7 @@ mod tests {
     }
 
     fn watch() -> StallWatch {
-        StallWatch::new(at(0), Seq::new(0))
+        StallWatch::new(at(0), Seq::new(0), Hidden::No)
     }
 
     #[test]
@@ -159,6 +191,29 @@ mod tests {
         assert_eq!(watch.due(Some(Stalling::Certain), AFTER), None);
         assert_eq!(watch.verdict(at(10), AFTER), Some(Stalling::Suspected));
         assert_eq!(watch.verdict(at(11), AFTER), Some(Stalling::Certain));
+    }
+
+    #[test]
+    fn where_a_proxy_may_hide_it_that_esp_has_stopped_is_told_once_each_time() {
+        let mut watch = StallWatch::new(at(0), Seq::new(0), Hidden::Perhaps);
+        watch.data(at(1));
+        assert_eq!(
+            (watch.verdict(at(99), AFTER), watch.due(None, AFTER)),
+            (None, None),
+            "IKE alone stops when it is done"
+        );
+        watch.esp(at(2));
+        assert_eq!((watch.verdict(at(6), AFTER), watch.due(None, AFTER)), (None, Some(at(7))));
+        assert_eq!(watch.verdict(at(7), AFTER), Some(Stalling::Silent));
+        assert_eq!(watch.due(Some(Stalling::Silent), AFTER), None);
+        // An answer inside IKE is no ESP, and nothing new to ask for.
+        watch.data(at(8));
+        assert_eq!(watch.verdict(at(9), AFTER), Some(Stalling::Silent));
+        watch.esp(at(10));
+        assert_eq!((watch.verdict(at(14), AFTER), watch.due(None, AFTER)), (None, Some(at(15))));
+        let mut in_the_open = self::watch();
+        in_the_open.esp(at(2));
+        assert_eq!((in_the_open.verdict(at(99), AFTER), in_the_open.due(None, AFTER)), (None, None));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub enum Vendor {
     DeleteWithReason,
     /// Sent by Cisco's client and vpnc in aggressive mode; what it promises is not known.
     CiscoClientMark,
+    /// Our own client, whose TCP repeats what is asked for: a connection of its that has stood still for a while goes on.
+    Repeats,
     /// strongSwan.
     StrongSwan,
     /// GSS-API capable (Windows).
@@ -74,6 +76,8 @@ const TABLE: &[(Vendor, Match, &[u8])] = {
         (Vendor::DeleteWithReason, Whole, &0x2d7922c6b301d9b0e1342739e9cfbbd5_u128.to_be_bytes()),
         // Seen, not derived.
         (Vendor::CiscoClientMark, Whole, &0x126e1f577291153b20485f7f155b4bc8_u128.to_be_bytes()),
+        // Of "adit repeats what is asked for in cTCP".
+        (Vendor::Repeats, Whole, &0x1a8b67ebb36c7b53173a68795abcdeb3_u128.to_be_bytes()),
         // Of "strongSwan".
         (Vendor::StrongSwan, Whole, &0x882fe56d6fd20dbc2251613b2ebe5beb_u128.to_be_bytes()),
         // Of "MS NT5 ISAKMPOAKLEY", with a version behind it.
@@ -105,6 +109,7 @@ impl Vendor {
             | Self::CiscoClient
             | Self::DeleteWithReason
             | Self::CiscoClientMark
+            | Self::Repeats
             | Self::StrongSwan
             | Self::Microsoft => &[],
         };
@@ -124,6 +129,7 @@ impl Vendor {
             Self::CiscoClient => "Cisco VPN client",
             Self::DeleteWithReason => "delete with reason",
             Self::CiscoClientMark => "Cisco VPN client (mark)",
+            Self::Repeats => "adit (repeats)",
             Self::StrongSwan => "strongSwan",
             Self::Microsoft => "Microsoft",
         }

@@ -3,8 +3,8 @@
 use super::{Carrier, Part, RESETS};
 use crate::carrier::ctcp::Outlet;
 use crate::carrier::ctcp::carrier::Taken;
-use crate::carrier::ctcp::cookie::SynOptions;
-use crate::carrier::ctcp::flow::{Flow, header, segment_size};
+use crate::carrier::ctcp::cookie::SynFacts;
+use crate::carrier::ctcp::flow::{Flow, SCALE, header, segment_size};
 use crate::carrier::ctcp::frame::is_ike_header;
 use crate::carrier::ctcp::slot::Slot;
 use crate::contract::Path;
@@ -21,12 +21,11 @@ impl Carrier {
         if syn.flags != TcpFlags::SYN {
             return Taken::Nothing(DropReason::Malformed);
         }
-        let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
-        let ours = self.cookies.bake(now, path, options);
+        let ours = self.cookies.bake(now, path, SynFacts::of(syn));
         let answer = header(path, ours, syn.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
-        // Real TCP that is told nothing cuts into pieces of 536 octets (RFC 9293 section 3.7.1). Cisco's says nothing and hears
-        // nothing.
-        let answer = if syn.mss.is_some() { answer.with_mss(segment_size(path)) } else { answer };
+        // Real TCP that is told nothing cuts into pieces of 536 octets (RFC 9293 section 3.7.1), and keeps within 64 KiB. Cisco's says
+        // nothing and hears nothing. No option comes back that did not come, so the answer is never longer.
+        let answer = answer.with_options(syn.mss.map(|_| segment_size(path)), syn.scale.map(|_| SCALE));
         outlet.segment(path, &answer, [&[], &[]]);
         Taken::Nothing(DropReason::Handshake)
     }
@@ -38,7 +37,7 @@ impl Carrier {
     }
 
     /// What the SYN had that we have answered with the number before this one.
-    fn answered(&self, now: Instant, path: &Path, segment: &TcpHeader) -> Option<SynOptions> {
+    fn answered(&self, now: Instant, path: &Path, segment: &TcpHeader) -> Option<SynFacts> {
         self.cookies.is_ours(now, path, segment.ack.minus_one())
     }
 
@@ -58,7 +57,7 @@ impl Carrier {
         let ends = segment.flags.has(TcpFlags::RST) || segment.flags.has(TcpFlags::FIN);
         let ours = self.config.part == Part::Answers;
         let cookie = if ends || !ours { None } else { self.answered(now, path, segment) };
-        let Some(options) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
+        let Some(syn) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
         // The third of the handshake, or data that begins somewhere else: the cookie stays good.
         if !is_ike_header(payload) {
             return Taken::Nothing(DropReason::Handshake);
@@ -76,10 +75,7 @@ impl Carrier {
         if let Some(older) = self.at(path) {
             self.forget(older);
         }
-        let mut flow = Flow::new(now, config.mode, options, segment.ack, segment.seq, config.limits);
-        if options == SynOptions::None {
-            flow.expect_silence();
-        }
+        let flow = Flow::new(now, config.mode, syn, segment.ack, segment.seq, config.limits);
         *self.unproven.entry(source).or_default() += 1;
         self.unproven_in_all += 1;
         let index = self.place(Slot::new(now, path, flow));

@@ -9,8 +9,8 @@
 //! Nothing here repeats a SYN: IKE repeats its message, and that calls for another, as with Cisco's clients.
 
 use super::{Carrier, Outlet, Part, Taken};
-use crate::carrier::ctcp::cookie::SynOptions;
-use crate::carrier::ctcp::flow::{Flow, header, segment_size};
+use crate::carrier::ctcp::cookie::SynFacts;
+use crate::carrier::ctcp::flow::{Flow, SCALE, header, segment_size};
 use crate::carrier::ctcp::receive::Mode;
 use crate::carrier::ctcp::slot::Slot;
 use crate::carrier::ctcp::trailer::{Inside, trailer};
@@ -78,7 +78,7 @@ impl Carrier {
         let syn = header(path, number, Seq::default(), TcpFlags::SYN);
         let syn = match self.config.mode {
             // Whoever says it takes part in TCP, and repeats.
-            Mode::Adaptive => syn.with_mss(segment_size(path)),
+            Mode::Adaptive => syn.with_options(Some(segment_size(path)), Some(SCALE)),
             Mode::Stateless | Mode::Legacy => syn,
         };
         packet.truncate(0).ok_or(DropReason::NoBuffer)?;
@@ -95,9 +95,8 @@ impl Carrier {
         let Some(dial) = self.dials.take(path, syn.ack) else {
             return self.answered_already(now, path, outlet);
         };
-        let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
         let (ours, theirs) = (dial.syn.plus(1), syn.seq.plus(1));
-        let mut flow = Flow::new(now, self.config.mode, options, ours, theirs, self.config.limits);
+        let mut flow = Flow::new(now, self.config.mode, SynFacts::of(syn), ours, theirs, self.config.limits);
         outlet.segment(path, &flow.acknowledge(now, path), [&[], &[]]);
         let frame = [&dial.waiting[..], &trailer(Inside::Ike)].concat();
         if let Ok(header) = flow.dress(now, path, frame.len()) {

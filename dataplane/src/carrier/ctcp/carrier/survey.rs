@@ -2,6 +2,7 @@
 
 use super::Carrier;
 use crate::carrier::ctcp::Outlet;
+use crate::carrier::ctcp::cookie::SynOptions;
 use crate::carrier::ctcp::diagnosis::diagnose;
 use crate::carrier::ctcp::slot::Slot;
 use crate::carrier::ctcp::stall::Stalling;
@@ -9,6 +10,8 @@ use crate::contract::{FlowId, FlowPage, FlowReport, Path, TunnelKey, WorkerId};
 use crate::time::Instant;
 use std::time::Duration;
 
+/// Between our last words and the reset.
+const MOMENT: Duration = Duration::from_millis(500);
 /// Places that are looked at for one page: a table with many gaps must not hold the packets up.
 const PLACES: usize = 4096;
 
@@ -28,11 +31,17 @@ impl Carrier {
         page.next = None;
     }
 
-    /// The connection ends if this tunnel's session was the last that vouched for it; its peer is told.
+    /// The connection ends if this tunnel's session was the last that vouched for it; its peer is told. Real TCP that hears of a reset may
+    /// throw away what it has not yet handed on, and our last words with it: it has a moment for that.
     pub fn end_of(&mut self, now: Instant, path: &Path, tunnel: TunnelKey, outlet: &mut impl Outlet) {
-        let index = self.at(path);
-        if index.and_then(|index| self.slot(index)).is_some_and(|slot| slot.tunnel == Some(tunnel)) {
-            self.end(now, path, outlet);
+        let Some(index) = self.at(path) else { return };
+        let Some(slot) = self.slot(index).filter(|slot| slot.tunnel == Some(tunnel)) else { return };
+        match slot.flow.syn_options() {
+            SynOptions::None => self.end(now, path, outlet),
+            SynOptions::Some => {
+                slot.ends_at = Some(now + MOMENT);
+                self.settle(now, index);
+            }
         }
     }
 

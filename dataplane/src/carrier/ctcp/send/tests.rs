@@ -7,7 +7,7 @@ fn at(millis: u64) -> Instant {
 }
 
 fn adaptive() -> Send {
-    Send::new(at(0), Mode::Adaptive, START, 1 << 18)
+    Send::new(at(0), Mode::Adaptive, START, 1 << 18, None)
 }
 
 fn send(send: &mut Send, now: Instant, len: usize) -> Result<Seq, Full> {
@@ -121,7 +121,7 @@ fn an_acknowledgment_of_what_was_never_sent_says_nothing_and_is_not_believed() {
 
 #[test]
 fn stateless_holds_nothing_and_repeats_nothing() {
-    let mut side = Send::new(at(0), Mode::Stateless, START, 1 << 18);
+    let mut side = Send::new(at(0), Mode::Stateless, START, 1 << 18, None);
     for _ in 0..500 {
         assert!(send(&mut side, at(0), 1000).is_ok());
     }
@@ -141,4 +141,99 @@ fn the_way_there_and_back_is_measured_but_not_by_what_was_sent_again() {
         side.acknowledgment(at(now + 20), side.next(), Alone::Yes);
     }
     assert!((20..25).contains(&side.rtt().as_millis()), "{:?}", side.rtt());
+}
+
+/// Real TCP, at a tenth of a second's distance, and what it has been timed by.
+fn prompt() -> (Send, Seq) {
+    let mut side = adaptive();
+    side.expect_answers();
+    for round in 0..40 {
+        let _ = send(&mut side, at(200 * round), 1000);
+        side.acknowledgment(at(200 * round + 100), side.next(), Alone::Yes);
+    }
+    assert!((95..105).contains(&side.rtt().as_millis()), "{:?}", side.rtt());
+    let next = side.next();
+    (side, next)
+}
+
+#[test]
+fn real_tcp_that_is_silent_gets_the_first_segment_after_its_time_and_the_rest_when_that_was_it() {
+    let (mut side, start) = prompt();
+    (0..20).for_each(|_| {
+        let _ = send(&mut side, at(10_000), 1000);
+    });
+    let due = side.deadline().unwrap();
+    assert!(due < at(10_200), "not a whole second");
+    let first = start.octets_since(START) as u32;
+    assert_eq!(repaired(&mut side, due), [first]);
+    // A box lets the three pass that it had kept; the others are gone.
+    let answered = due + Duration::from_millis(110);
+    side.acknowledgment(answered, start.plus(4000), Alone::Yes);
+    assert!(side.deadline().unwrap() <= answered);
+    assert_eq!(repaired(&mut side, answered).len(), 16);
+    assert_eq!(repaired(&mut side, answered), [], "once");
+    side.acknowledgment(answered + Duration::from_millis(110), side.next(), Alone::Yes);
+    assert_eq!(side.deadline(), None);
+}
+
+#[test]
+fn an_acknowledgment_that_stands_in_three_late_segments_is_believed_before_it_has_stood_long() {
+    let mut side = adaptive();
+    // A Cisco client that sends all the time, ten milliseconds away.
+    let mut now = 0;
+    for _ in 0..60 {
+        let _ = send(&mut side, at(now), 1000);
+        side.acknowledgment(at(now + 10), side.next(), Alone::No);
+        now += 20;
+    }
+    let stands = side.next();
+    let begun = now;
+    (0..9).for_each(|_| {
+        let _ = send(&mut side, at(now), 1000);
+    });
+    while repaired(&mut side, at(now)).is_empty() {
+        side.acknowledgment(at(now), stands, Alone::No);
+        now += 3;
+    }
+    assert!((20..50).contains(&(now - begun)), "after {} ms", now - begun);
+    assert_eq!((side.counted.repairs, side.counted.resent), (1, 9));
+}
+
+#[test]
+fn what_a_silent_peer_has_never_been_sent_goes_twice_and_what_lies_where_something_was_once() {
+    let mut side = adaptive();
+    side.expect_silence();
+    let mut again = 0;
+    for now in 1000..5000 {
+        assert!(send(&mut side, at(now), 1000).is_ok());
+        again += repaired(&mut side, at(now)).len();
+    }
+    // A window once, and what a silent peer is probed with.
+    assert!((60..70).contains(&again), "{again}");
+    side.acknowledgment(at(5000), side.furthest, Alone::Yes);
+    let _ = send(&mut side, at(5000), 1000);
+    assert_eq!(repaired(&mut side, at(5004)), []);
+    let _ = send(&mut side, at(5005), 1000);
+    assert_eq!(repaired(&mut side, at(5005)).len(), 2, "in order");
+}
+
+/// A SYN proxy speaks for it when the connection begins.
+#[test]
+fn who_turns_out_to_be_silent_is_waited_for_once_and_who_answers_again_is_waited_for() {
+    let mut side = adaptive();
+    side.expect_answers();
+    let mut sent = 0;
+    for now in 0..10_000 {
+        sent += usize::from(send(&mut side, at(now), 1000).is_ok());
+        if now % 5000 == 4999 {
+            side.acknowledgment(at(now), side.furthest, Alone::Yes);
+        }
+    }
+    assert!(sent > 8500, "{sent} of 10 000");
+    for now in 10_000..10_100 {
+        let _ = send(&mut side, at(now), 100);
+        side.acknowledgment(at(now), side.furthest, Alone::Yes);
+    }
+    let sent = (0..100).take_while(|_| send(&mut side, at(10_100), 1000).is_ok()).count();
+    assert_eq!(sent, 65, "a window");
 }
