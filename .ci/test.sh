@@ -146,12 +146,14 @@ removed() { [ -z "$(ip netns list | grep "^adit-run-$1-")" ] || { echo "namespac
 
 run_scenarios() { "$CARGO_TARGET_DIR/release/adit-bench" scenario run --jobs 2 --keep-logs .logs/scenarios; }
 
-# The cells of the stall matrix that decide: a box that keeps the order, a proxy, a tracker without any loss. Cells mostly wait.
+# The cells of the stall matrix that decide: a box that keeps the order, a proxy, boxes that count at the end of a long line. Cells
+# mostly wait.
 run_stall() {
   local stall=("$CARGO_TARGET_DIR/release/adit-bench" stall --jobs 4 --rate 200 --keep-logs .logs/stall) code=0
-  "${stall[@]}" --box in-order --leg client-box,headend-box --loss 0.5 --direction both --seconds 18 || code=1
-  "${stall[@]}" --box haproxy --leg headend-box --loss 0.5 --direction both --seconds 8 || code=1
-  "${stall[@]}" --box conntrack --loss 0 --mode adaptive --direction up,down --seconds 10 || code=1
+  "${stall[@]}" --box in-order --leg client-box,headend-box --loss 0.5 --direction both --seconds 14 || code=1
+  "${stall[@]}" --box in-order --leg client-box,headend-box --loss 2 --mode adaptive --direction up,down --seconds 12 || code=1
+  "${stall[@]}" --box haproxy --leg client-box,headend-box --loss 0.5 --mode adaptive --direction both --seconds 12 || code=1
+  "${stall[@]}" --box conntrack,synproxy --loss 0 --mode adaptive --direction up,down --seconds 10 || code=1
   return "$code"
 }
 

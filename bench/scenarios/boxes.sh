@@ -9,6 +9,7 @@
 #   box haproxy-transparent   the same, and to the headend it looks like the client
 #   box in-order     follows the stream and waits for what is missing, as an ASA that inspects: in-order-box.py
 #
+#   long_line MILLISECONDS   between the router and the headend, before the headend starts
 #   lose LEG PERCENT   segments with data are lost on the leg: client-box, box-headend, headend-box or box-client;
 #                      0 percent for none. lost LEG: how many were.
 #   count_resets       from now on. resets: how many passed, "<the client's> <the headend's>". A capture's end comes late.
@@ -23,8 +24,8 @@ box() {
     conntrack) box_conntrack "" ;;
     synproxy)
       in_ns r sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0 net.ipv4.tcp_syncookies=1
-      # It must promise what the server keeps: no scaled windows, no timestamps, no selective acknowledgments.
-      box_conntrack "tcp dport $BOX_PORT ct state invalid,untracked synproxy mss 1460"
+      # It must promise what the server keeps: windows scaled by that, no timestamps, no selective acknowledgments.
+      box_conntrack "tcp dport $BOX_PORT ct state invalid,untracked synproxy mss 1460 wscale 3"
       in_ns r nft "add chain inet rig_box raw { type filter hook prerouting priority raw; }; add rule inet rig_box raw tcp dport $BOX_PORT tcp flags & (fin|syn|rst|ack) == syn notrack"
       ;;
     haproxy) box_haproxy "" ;;
@@ -110,6 +111,18 @@ E
 }
 # proxied: connections that the proxy has taken so far.
 proxied() { echo "show stat" | socat - "UNIX-CONNECT:$RIG_DIR/haproxy.sock" | awk -F, '$1 == "client" && $2 == "FRONTEND" {print $8}'; }
+
+# The cable goes, and another one comes under its name and with its addresses.
+long_line() {
+  ip netns exec "$RIG-r" python3 "$SCENARIOS/long-line.py" "$1" "$RIG-h" >"$RIG_DIR/long-line.log" 2>&1 &
+  until_true 5 grep -q ready "$RIG_DIR/long-line.log"
+  ip -n "$RIG-r" link del wan
+  ip -n "$RIG-r" link set far0 name wan up
+  ip -n "$RIG-h" link set far1 name wan up
+  address r wan 198.51.100.1/24 2001:db8:100::1/64
+  address h wan $HEADEND4/24 $HEADEND6/64
+  ip -n "$RIG-h" route add default via 198.51.100.1
+}
 
 lose() {
   local leg=$1 percent=$2 hook port device

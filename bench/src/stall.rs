@@ -33,7 +33,7 @@ pub(crate) struct StallArgs {
     /// Which way packets go
     #[arg(long = "direction", value_enum, value_delimiter = ',')]
     directions: Vec<Direction>,
-    /// Packets a second, each way
+    /// Packets a second, each way; where the line is a long one it is 1000
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=5000))]
     rate: u32,
     /// Seconds that each cell is measured
@@ -110,10 +110,9 @@ fn run(args: &StallArgs) -> Result<ExitCode, StallError> {
                     let out = results.path().join(number.to_string());
                     let outcome = rig.run(&of_cell(&scenario, &cell, args, &out), &stop);
                     let measured = measured(&outcome.verdict, &out);
-                    if let Err(why) = &measured {
-                        eprintln!("{cell}: not measured: {why}");
-                    } else if !args.json {
-                        eprintln!("{} of {total}: {cell}", number + 1);
+                    match &measured {
+                        Err(why) => eprintln!("{cell}: not measured: {why}"),
+                        Ok(measured) => eprintln!("{} of {total}: {cell}: {:?}", number + 1, measured.aim()),
                     }
                     if let Ok(mut done) = done.lock() {
                         done.push((number, cell, measured));
@@ -158,6 +157,7 @@ fn some_or_all<T: clap::ValueEnum + Copy>(some: &[T]) -> Vec<T> {
 /// The script's environment for one cell.
 fn of_cell(scenario: &Scenario, cell: &Cell, args: &StallArgs, out: &std::path::Path) -> Scenario {
     let mut scenario = scenario.clone();
+    let line = cell.line(args.rate);
     let settings = [
         ("STALL_BOX", cell.r#box.to_string()),
         ("STALL_LEG", cell.leg.map_or_else(|| "none".to_owned(), |leg| leg.to_string())),
@@ -165,7 +165,8 @@ fn of_cell(scenario: &Scenario, cell: &Cell, args: &StallArgs, out: &std::path::
         ("STALL_MODE", cell.mode.to_string()),
         ("STALL_CLIENT", cell.client.to_string()),
         ("STALL_DIRECTION", cell.direction.to_string()),
-        ("STALL_RATE", args.rate.to_string()),
+        ("STALL_RATE", line.rate.to_string()),
+        ("STALL_FAR", line.far.to_string()),
         ("STALL_SECONDS", args.seconds.to_string()),
         ("STALL_OUT", out.display().to_string()),
     ];
@@ -210,6 +211,7 @@ fn table(measured: &[Measured]) -> comfy_table::Table {
         "longest gap s",
         "dead at s",
         "ended at s",
+        "headend s",
         "aim",
     ]);
     for cell in measured {

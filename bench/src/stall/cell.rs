@@ -104,6 +104,28 @@ pub(super) struct Cell {
     pub(super) direction: Direction,
 }
 
+/// A line so long and packets so many that more than 128 KiB are under way: where a box counts what nobody has acknowledged, that shuts
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Milliseconds one way.
+    pub(super) far: u32,
+    pub(super) rate: u32,
+}
+
+const LONG: Line = Line { far: 150, rate: 1000 };
+
+impl Cell {
+    /// The line that it is measured on if packets are to come at `rate` in the other cells. One way alone it is a long one, unless the
+    /// box waits for what is missing: at 300 ms for each repetition nobody can keep up with 20 losses a second.
+    pub(super) const fn line(&self, rate: u32) -> Line {
+        match self.direction {
+            Direction::Up | Direction::Down if !self.r#box.waits() => LONG,
+            Direction::Both | Direction::Up | Direction::Down => Line { far: 0, rate },
+        }
+    }
+}
+
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { r#box, leg, loss, mode, client, direction } = self;
@@ -132,6 +154,8 @@ pub(super) struct Measured {
     pub(super) dead_at_s: Option<f64>,
     /// When the client knew that its session was over.
     pub(super) ended_cleanly_s: Option<f64>,
+    /// When the headend had found the stall out, said so, and ended the session.
+    pub(super) ended_at_headend_s: Option<f64>,
     pub(super) segments_lost: u64,
     /// Packets that arrived in each half second.
     #[serde(skip_serializing, default)]
@@ -140,9 +164,8 @@ pub(super) struct Measured {
     pub(super) down: Option<Vec<u32>>,
 }
 
-/// So many seconds after the last packet the client knows that its session is over: two of its keepalives, which come every
-/// five, have to show that it goes on and nothing comes through; and a busy machine takes its time.
-const END: f64 = 12.0;
+/// So many seconds after the last packet a session that cannot be cured is over.
+const END: f64 = 10.0;
 
 /// Whether a cell is as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,21 +192,24 @@ impl Measured {
             Mode::Adaptive if repaired => {
                 passed(self.dead_at_s.is_none() && self.at_least(if self.loss_percent > 0.5 { 96.0 } else { 99.0 }))
             }
-            Mode::Adaptive if hole_up => passed(self.dead_at_s.is_none_or(|dead| self.ends_within(dead, END))),
+            // A proxy that waits for the client looks at no acknowledgment of its either, and lets nothing through to it after the first
+            // packet that was not acknowledged: not even that it is over.
+            Mode::Adaptive if hole_up && cuts => {
+                passed(self.dead_at_s.is_none_or(|dead| within(self.ended_at_headend_s, dead, END)))
+            }
+            Mode::Adaptive if hole_up => {
+                passed(self.dead_at_s.is_none_or(|dead| within(self.ended_cleanly_s, dead, END)))
+            }
             Mode::Adaptive if cuts && self.direction != Direction::Up => Aim::None,
             Mode::Adaptive => passed(self.dead_at_s.is_none() && self.at_least(99.0 - self.loss_percent)),
         }
-    }
-
-    fn ends_within(&self, dead: f64, seconds: f64) -> bool {
-        self.ended_cleanly_s.is_some_and(|ended| ended - dead <= seconds)
     }
 
     fn at_least(&self, percent: f64) -> bool {
         [self.delivered_up, self.delivered_down].into_iter().flatten().all(|delivered| delivered >= percent)
     }
 
-    pub(super) fn row(&self) -> [String; 11] {
+    pub(super) fn row(&self) -> [String; 12] {
         let number = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.1}"));
         let loss = match self.loss_leg {
             Some(leg) => format!("{}% {leg}", self.loss_percent),
@@ -200,6 +226,7 @@ impl Measured {
             format!("{:.1}", self.longest_gap_s),
             number(self.dead_at_s),
             number(self.ended_cleanly_s),
+            number(self.ended_at_headend_s),
             match self.aim() {
                 Aim::Reached => "reached",
                 Aim::Missed => "MISSED",
@@ -208,6 +235,10 @@ impl Measured {
             .to_owned(),
         ]
     }
+}
+
+fn within(ended: Option<f64>, dead: f64, seconds: f64) -> bool {
+    ended.is_some_and(|ended| ended - dead <= seconds)
 }
 
 /// "none", or a leg.

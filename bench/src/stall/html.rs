@@ -9,7 +9,7 @@ table{border-collapse:collapse}td,th{padding:.2rem .6rem;text-align:left;border-
 .missed{color:#c22;font-weight:bold}svg{display:block}.up{stroke:#27c}.down{stroke:#d72}\
 polyline{fill:none;stroke-width:1.5}</style><h1>What arrives through which box</h1>\
 <p><b style='color:#27c'>from the client</b>, <b style='color:#d72'>to the client</b>, packets in each half second.</p>\
-<table><tr><th>box<th>loss<th>mode<th>client<th>direction<th>up %<th>down %<th>longest gap s<th>dead at s<th>ended at s<th>aim<th>over time";
+<table><tr><th>box<th>loss<th>mode<th>client<th>direction<th>up %<th>down %<th>longest gap s<th>dead at s<th>ended at s<th>at the headend s<th>aim<th>over time";
 
 /// Width and height of a cell's picture.
 const WIDTH: f64 = 160.0;

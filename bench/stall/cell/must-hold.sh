@@ -1,10 +1,11 @@
 #!/bin/bash
 # One cell: STALL_BOX, STALL_LEG, STALL_LOSS (percent), STALL_MODE, STALL_CLIENT (legacy, repaired), STALL_DIRECTION (both, up, down),
-# STALL_RATE (packets a second), STALL_SECONDS. The result goes to STALL_OUT as one object of JSON.
+# STALL_RATE (packets a second), STALL_SECONDS, STALL_FAR (milliseconds from the box to the headend; 0: no line of its own). The result goes to STALL_OUT as one object of JSON.
 . "$(dirname "$0")/../../scenarios/rig.sh"
 . "$(dirname "$0")/../../scenarios/boxes.sh"
 
 topology_up 1 none
+[ "$STALL_FAR" = 0 ] || long_line "$STALL_FAR"
 sed "s/@MODE@/$STALL_MODE/" "$ADIT_SCENARIO/aditd.toml" >"$RIG_DIR/cell.toml"
 headend_start "$RIG_DIR/cell.toml"
 box "$STALL_BOX"
@@ -19,13 +20,15 @@ hold "a packet passes" within 5 reaches c1 "$SERVER4"
 
 # listen_for HOST ADDRESS NAME, send_to HOST ADDRESS: in the background; receivers listen before anybody sends.
 receivers=() senders=()
+# What is fast at once on a long line is past every window before anybody can say anything.
+[ "$STALL_FAR" = 0 ] && ramp=0 || ramp=2
 listen_for() {
-  ip netns exec "$RIG-$1" python3 "$SCENARIOS/packets.py" receive "$2" 7000 "$STALL_RATE" "$STALL_SECONDS" >"$RIG_DIR/$3.json" 2>"$RIG_DIR/$3.ready" &
+  ip netns exec "$RIG-$1" python3 "$SCENARIOS/packets.py" receive "$2" 7000 "$STALL_RATE" "$STALL_SECONDS" $ramp >"$RIG_DIR/$3.json" 2>"$RIG_DIR/$3.ready" &
   receivers+=($!)
   until_true 10 grep -q ready "$RIG_DIR/$3.ready"
 }
 send_to() {
-  ip netns exec "$RIG-$1" python3 "$SCENARIOS/packets.py" send "$2" 7000 "$STALL_RATE" "$STALL_SECONDS" &
+  ip netns exec "$RIG-$1" python3 "$SCENARIOS/packets.py" send "$2" 7000 "$STALL_RATE" "$STALL_SECONDS" $ramp &
   senders+=($!)
 }
 echo '{"received":null}' | tee "$RIG_DIR/up.json" >"$RIG_DIR/down.json"
@@ -34,8 +37,9 @@ echo '{"received":null}' | tee "$RIG_DIR/up.json" >"$RIG_DIR/down.json"
 begin=$EPOCHREALTIME
 [ "$STALL_DIRECTION" = down ] || send_to c1 "$SERVER4"
 [ "$STALL_DIRECTION" = up ] || send_to s "$address"
-ended=null
+ended=null ended_at_headend=null
 for ((i = 0; i < STALL_SECONDS * 10; i++)); do
+  if [ "$ended_at_headend" = null ] && grep -q 'logout.*cause="stalled"' "$RIG_DIR/h/aditd.log"; then ended_at_headend=$(since "$begin"); fi
   if [ "$ended" = null ] && ! kill -0 "$(cat "$RIG_DIR/c1/client.pid")" 2>/dev/null; then ended=$(since "$begin"); fi
   sleep 0.1
 done
@@ -45,14 +49,14 @@ kill "${receivers[@]}"
 wait "${receivers[@]}"
 [ "$STALL_LEG" = none ] && lost=0 || lost=$(lost "$STALL_LEG")
 
-jq -cn --slurpfile up "$RIG_DIR/up.json" --slurpfile down "$RIG_DIR/down.json" --argjson ended "$ended" --argjson lost "$lost" \
-  --argjson sent $((STALL_RATE * STALL_SECONDS)) --argjson seconds "$STALL_SECONDS" '
-  def share: if .received == null then null else 10000 * .received / $sent | round / 100 end;
+jq -cn --slurpfile up "$RIG_DIR/up.json" --slurpfile down "$RIG_DIR/down.json" --argjson ended "$ended" --argjson headend "$ended_at_headend" --argjson lost "$lost" \
+  --argjson seconds "$STALL_SECONDS" '
+  def share: if .received == null then null else 10000 * .received / .sent | round / 100 end;
   def dead: select(.received != null) | .last | select(. < $seconds - 3);
   $up[0] as $up | $down[0] as $down |
   {box: env.STALL_BOX, loss_leg: env.STALL_LEG, loss_percent: (env.STALL_LOSS | tonumber), mode: env.STALL_MODE, client: env.STALL_CLIENT,
    direction: env.STALL_DIRECTION, delivered_up: ($up | share), delivered_down: ($down | share),
-   longest_gap_s: ([$up, $down | .gap // 0] | max), dead_at_s: ([$up, $down | dead] | min), ended_cleanly_s: $ended, segments_lost: $lost,
+   longest_gap_s: ([$up, $down | .gap // 0] | max), dead_at_s: ([$up, $down | dead] | min), ended_cleanly_s: $ended, ended_at_headend_s: $headend, segments_lost: $lost,
    up: $up.buckets, down: $down.buckets}' >"$RIG_DIR/cell.json"
 cp "$RIG_DIR/cell.json" "$STALL_OUT"
 hold "the cell is measured" jq -e . "$STALL_OUT"
