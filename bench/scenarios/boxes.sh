@@ -24,8 +24,8 @@ box() {
     conntrack) box_conntrack "" ;;
     synproxy)
       in_ns r sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0 net.ipv4.tcp_syncookies=1
-      # It must promise what the server keeps: windows scaled by that, no timestamps, no selective acknowledgments.
-      box_conntrack "tcp dport $BOX_PORT ct state invalid,untracked synproxy mss 1460 wscale 3"
+      # It must promise what the server keeps: no timestamps, no selective acknowledgments. Without timestamps it scales no windows either.
+      box_conntrack "tcp dport $BOX_PORT ct state invalid,untracked synproxy mss 1460"
       in_ns r nft "add chain inet rig_box raw { type filter hook prerouting priority raw; }; add rule inet rig_box raw tcp dport $BOX_PORT tcp flags & (fin|syn|rst|ack) == syn notrack"
       ;;
     haproxy) box_haproxy "" ;;

@@ -117,11 +117,16 @@ const LONG: Line = Line { far: 150, rate: 1000 };
 
 impl Cell {
     /// The line that it is measured on if packets are to come at `rate` in the other cells. One way alone it is a long one, unless the
-    /// box waits for what is missing: at 300 ms for each repetition nobody can keep up with 20 losses a second.
+    /// box waits for what is missing: at 300 ms for each repetition nobody can keep up with 20 losses a second. Nor through a SYN proxy: Linux's
+    /// lets no window be scaled without timestamps, which cTCP has no room for, and unscaled TCP has 64 KiB under way.
     pub(super) const fn line(&self, rate: u32) -> Line {
-        match self.direction {
-            Direction::Up | Direction::Down if !self.r#box.waits() => LONG,
-            Direction::Both | Direction::Up | Direction::Down => Line { far: 0, rate },
+        match (self.direction, self.r#box) {
+            (Direction::Up | Direction::Down, Middlebox::Router | Middlebox::Conntrack) => LONG,
+            (
+                Direction::Up | Direction::Down,
+                Middlebox::Synproxy | Middlebox::Haproxy | Middlebox::HaproxyTransparent | Middlebox::InOrder,
+            )
+            | (Direction::Both, _) => Line { far: 0, rate },
         }
     }
 }

@@ -481,7 +481,7 @@ impl Ctcp {
             stall_after: section.get("stall_after", &or_never),
             hold_lease: section
                 .get("hold_lease", &Time { range: Duration::ZERO..=Duration::from_secs(86_400), example: "5m" }),
-            ring: section.get("ring", &Size { range: 16 << 10..=4 << 20, example: "256KiB" }),
+            ring: section.get("ring", &Size { range: 16 << 10..=4 << 20, example: "512KiB" }),
             memory: section.get("memory", &Size { range: 1 << 20..=64 << 30, example: "256MiB" }),
         }
     }

@@ -35,8 +35,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A ring four windows long; IOS sends a keepalive every five seconds.
-    pub const DEFAULT: Self = Self { ring: 256 * 1024, keepalive: Duration::from_secs(5) };
+    /// A ring as long as the window that we scale to; IOS sends a keepalive every five seconds.
+    pub const DEFAULT: Self = Self { ring: 512 * 1024, keepalive: Duration::from_secs(5) };
 }
 
 /// What became of a segment.
