@@ -4,7 +4,7 @@
 mod peer;
 
 use adit_control::config::checked::{IdPattern, IkeProposal};
-use adit_control::ike::engine::{CannotCall, Contact, Engine};
+use adit_control::ike::engine::{CannotCall, Carriage, Contact, Engine};
 use adit_control::ike::wire::*;
 use adit_control::lease::{Ask, Want};
 use adit_control::session::SessionState;
@@ -324,4 +324,71 @@ fn what_cannot_be_called_says_why() {
     line.logout(id);
     line.ends[CALLER].engine.shut_down(line.now);
     assert_eq!(line.ends[CALLER].engine.connect(line.now, call("bob@rig")), Err(CannotCall::ShuttingDown));
+}
+
+#[test]
+fn a_call_is_told_its_addresses_name_servers_and_networks() {
+    let mut headend = config();
+    headend.pools[0].dns = vec!["10.20.0.2".parse().unwrap(), "fd20::2".parse().unwrap()];
+    let mut line = Line::new(caller_config(&headend), headend);
+    let id = line.login(call("alice@rig"));
+    let theirs = line.ends[HEADEND].engine.sessions(line.now);
+    let given = line.ends[CALLER].engine.given(id).unwrap().clone();
+    assert_eq!(given.addresses, theirs[0].addresses);
+    assert_eq!(given.dns, ["10.20.0.2", "fd20::2"].map(|server| server.parse::<std::net::IpAddr>().unwrap()));
+    assert_eq!(given.networks, config().connections[0].networks);
+    assert_eq!(line.ends[HEADEND].engine.given(line_session(&line)), None, "who is called is told nothing");
+    line.logout(id);
+}
+
+/// The only session of the headend's.
+fn line_session(line: &Line) -> adit_control::session::SessionId {
+    let all = (1..100).map(adit_control::session::SessionId);
+    all.into_iter().find(|id| line.ends[HEADEND].engine.state(*id).is_some()).unwrap()
+}
+
+#[test]
+fn without_a_nat_esp_goes_as_it_is_if_both_ends_take_that_and_in_udp_if_one_does_not() {
+    use adit_control::config::checked::{Transport, Transports};
+    let only = Transports::NONE.with(Transport::NatT);
+    for (caller_takes, headend_takes, expected) in [
+        (Transports::ALL, Transports::ALL, Transport::Esp),
+        (only, Transports::ALL, Transport::NatT),
+        (Transports::ALL, only, Transport::NatT),
+        (only, only, Transport::NatT),
+    ] {
+        let (mut caller, mut headend) = (caller_config(&config()), config());
+        caller.connections[0].transports = caller_takes;
+        headend.connections[0].transports = headend_takes;
+        let mut line = Line::new(caller, headend);
+        let id = line.login(call("alice@rig"));
+        for end in &line.ends {
+            assert_eq!(end.dataplane.tunnel().1.path.transport(), expected, "{caller_takes:?} {headend_takes:?}");
+        }
+        line.packet(CALLER);
+        line.packet(HEADEND);
+        line.logout(id);
+    }
+}
+
+#[test]
+fn a_call_for_native_esp_alone_ends_in_good_order_where_a_nat_is_seen() {
+    use adit_control::config::checked::{Transport, Transports};
+    let (mut caller, mut headend) = (caller_config(&config()), config());
+    caller.connections[0].transports = Transports::NONE.with(Transport::Esp);
+    headend.connections[0].transports = Transports::NONE.with(Transport::NatT);
+    let mut line = Line::new(caller, headend);
+    let id = line.call(call("alice@rig"));
+    line.pass(Duration::from_secs(5));
+    assert_eq!(line.ends[CALLER].engine.state(id), None, "{:#?}", line.ladder);
+    assert_eq!(line.ends[CALLER].engine.counters().refusals, 1);
+    line.assert_nothing_left();
+}
+
+#[test]
+fn ciscos_udp_cannot_be_called_by_ikev2() {
+    let mut line = line();
+    let call = adit_control::ike::engine::Call { carriage: Carriage::CiscoUdp, ..call("alice@rig") };
+    assert_eq!(line.ends[CALLER].engine.connect(line.now, call), Err(CannotCall::OnlyIkev1));
+    line.assert_nothing_left();
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 fn call_in(carriage: Carriage, mode: Mode) -> adit_control::ike::engine::Call {
     let mut call = call(Method::XauthPsk, mode);
-    call.v1.carriage = carriage;
+    call.carriage = carriage;
     call
 }
 

@@ -140,6 +140,11 @@ pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<C
         natt: path(NATT_PORT, NATT_PORT),
         want: Want { v4: Ask::Any, v6: Ask::Nothing },
         contact: Contact::Initial,
+        carriage: match args.transport {
+            Way::Esp | Way::NatT => Carriage::Detected,
+            Way::CiscoUdp => Carriage::CiscoUdp,
+            Way::Ctcp => Carriage::Ctcp,
+        },
         v1: CallV1 {
             mode: match args.mode {
                 PhaseOne::Aggressive => Mode::Aggressive,
@@ -147,11 +152,6 @@ pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<C
             },
             user: Some(Credentials { user: args.user.clone(), password: secrets.password, passcode: None }),
             authorities: authorities.transpose()?,
-            carriage: match args.transport {
-                Way::Esp | Way::NatT => Carriage::Detected,
-                Way::CiscoUdp => Carriage::CiscoUdp,
-                Way::Ctcp => Carriage::Ctcp,
-            },
             ctcp: match args.behaviour() {
                 Behaviour::Ours => CtcpManner::Ours,
                 Behaviour::Legacy => CtcpManner::Legacy,
@@ -209,7 +209,7 @@ mod tests {
             let Login::V1(login) = &connection.login else { panic!("IKEv1") };
             assert_eq!(login.auth.secret().unwrap().expose(), b"s3cret");
             assert_eq!((call.path.local.port(), call.path.peer.port()), ports);
-            assert_eq!((call.v1.carriage, call.v1.mode), (carriage, Mode::Aggressive));
+            assert_eq!((call.carriage, call.v1.mode), (carriage, Mode::Aggressive));
             assert_eq!(call.identity, Id { kind: IdKind::KeyId, bytes: b"staff".to_vec() });
         }
     }

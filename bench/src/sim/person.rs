@@ -7,7 +7,7 @@ use super::neighbourhood::Address;
 use super::settings::{Configs, Passes, Version};
 use super::world::{IKE_PORT, NATT_PORT, World};
 use adit_control::config::checked::Config;
-use adit_control::ike::engine::{Call, CallV1, Contact, Credentials, Engine, Mode};
+use adit_control::ike::engine::{Call, CallV1, Carriage, Contact, Credentials, Engine, Mode};
 use adit_control::ike::narrow::{selector_of_address, selector_of_net};
 use adit_control::ike::wire::Id;
 use adit_control::lease::{Ask, Want};
@@ -109,7 +109,8 @@ impl Person {
             natt: path(NATT_PORT),
             want: self.want,
             contact,
-            v1: CallV1 { mode: self.mode, user: Some(self.user()), ..CallV1::default() },
+            carriage: Carriage::Detected,
+            v1: CallV1 { mode: self.mode, user: Some(self.user()), authorities: None, ..CallV1::default() },
         };
         self.called = world.now();
         self.subscriber.wants = Wants::Up { children: 1 };

@@ -109,6 +109,8 @@ impl Settings {
             r#"
             [node]
             identity = "nobody@sim"
+            [listen]
+            native_esp = false
             [[pool]]
             name = "none"
             addresses = ["192.0.2.0/29"]

@@ -4,7 +4,7 @@ use super::World;
 use super::dataplane::assert_same_keys;
 use adit_control::aaa::{Answer, Question, Verdict};
 use adit_control::config::checked::Config;
-use adit_control::ike::engine::{Call, CallV1, Contact};
+use adit_control::ike::engine::{Call, CallV1, Carriage, Contact};
 use adit_control::ike::v1::wire as v1;
 use adit_control::ike::wire::{Exchange, Id, parse_header};
 use adit_control::lease::{Ask, Want};
@@ -57,6 +57,7 @@ pub fn call(name: &str) -> Call {
         natt: Path { local: socket(9, 4500), peer: socket(2, 4500) },
         want: Want { v4: Ask::Any, v6: Ask::Any },
         contact: Contact::Initial,
+        carriage: Carriage::Detected,
         v1: CallV1::default(),
     }
 }

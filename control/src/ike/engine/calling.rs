@@ -1,8 +1,8 @@
 //! Sessions that we start.
 
-use super::{Door, Engine, Stage, ikev1};
+use super::{Door, Engine, Given, Stage, ikev1};
 use crate::config::checked::Login;
-use crate::ike::service::{Call, CallFailed, Held, TimerKey};
+use crate::ike::service::{Call, CallFailed, Carriage, Held, TimerKey};
 use crate::ike::v2::{Called, Calling, Verdict};
 use crate::lease::Ask;
 use crate::session::SessionId;
@@ -23,6 +23,9 @@ pub enum CannotCall {
     /// IKEv1 gives IPv4 addresses, and none is wanted.
     #[error("a session by IKEv1 needs an inner IPv4 address")]
     NoAddressWanted,
+    /// Cisco's IPsec over UDP is announced by IKEv1's mode config.
+    #[error("Cisco's IPsec over UDP knows IKEv1 alone")]
+    OnlyIkev1,
 }
 
 impl Engine {
@@ -40,6 +43,9 @@ impl Engine {
         match self.node.connection(call.connection).map(|connection| &connection.login) {
             None => return Err(CannotCall::NoSuchConnection),
             Some(Login::V2(_)) => {
+                if call.carriage == Carriage::CiscoUdp {
+                    return Err(CannotCall::OnlyIkev1);
+                }
                 let calling = Calling::begin(now, &mut self.node, id, call).ok_or(CannotCall::NoSuchConnection)?;
                 self.next_id = self.unused_id(self.next_id);
                 self.settle_call(now, Called::Waits(Box::new(calling)));
@@ -57,6 +63,14 @@ impl Engine {
             }
         }
         Ok(id)
+    }
+
+    /// What the headend has told us about ourselves in IKE_AUTH, in a session by IKEv2 that we have started.
+    pub fn given(&self, id: SessionId) -> Option<&Given> {
+        match self.sessions.get(&id) {
+            Some(Stage::Established(session)) => session.given(),
+            Some(_) | None => None,
+        }
     }
 
     /// After every event in a call.

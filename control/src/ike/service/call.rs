@@ -25,6 +25,8 @@ pub struct Call {
     pub want: Want,
     /// Whether the peer is to forget what it still has of us.
     pub contact: Contact,
+    /// What everything travels in.
+    pub carriage: Carriage,
     /// What only IKEv1 has to know.
     pub v1: CallV1,
 }
@@ -47,13 +49,11 @@ pub struct CallV1 {
     pub user: Option<Credentials>,
     /// Who vouches for the headend's certificate; without any, those of the connection do.
     pub authorities: Option<Arc<Authorities>>,
-    /// What everything travels in.
-    pub carriage: Carriage,
     /// What our end of a cTCP connection is like, if it travels in one.
     pub ctcp: CtcpManner,
 }
 
-/// What a call by IKEv1 travels in. NAT detection decides, or the caller has: nothing in phase 1 can ask for Cisco's own ways.
+/// What a call travels in. NAT detection decides, or the caller has: nothing in a first message can ask for Cisco's own ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Carriage {
     /// UDP 500, then what NAT detection leads to.

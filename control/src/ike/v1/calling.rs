@@ -139,7 +139,7 @@ impl Calling {
             Mode::Aggressive => calling_aggressive::patience(node, method),
             Mode::Main => node.patience(),
         };
-        let along = (call.path, call.v1.carriage.framing());
+        let along = (call.path, call.carriage.framing());
         node.send_ike(worker, along.0, along.1, bytes.clone());
         let said = Repeated::new(now, &patience, bytes);
         let started = Started {
@@ -318,7 +318,7 @@ impl Started {
     /// Where everything goes once both ends have said how they see the addresses: to port 4500 if there is a NAT
     /// (RFC 3947 section 4), or if native ESP is not for us and there must seem to be one. Drafts 00 and 01 stay.
     pub(super) fn onward(&self, node: &Node, traversal: &Traversal) -> Result<(Path, IkeFraming), Wrong> {
-        match self.call.v1.carriage {
+        match self.call.carriage {
             Carriage::Detected => {}
             carriage @ (Carriage::CiscoUdp | Carriage::Ctcp) => return Ok((self.call.path, carriage.framing())),
         }
@@ -349,7 +349,7 @@ impl Started {
 
 /// The NAT traversals that we announce. Cisco's own ways know none.
 fn announced(node: &Node, call: &Call) -> impl Iterator<Item = NatTraversal> + use<> {
-    let carriage = call.v1.carriage;
+    let carriage = call.carriage;
     traversals(node, group::transports(node, call.connection)).filter(move |_| carriage == Carriage::Detected)
 }
 
@@ -357,7 +357,7 @@ fn announced(node: &Node, call: &Call) -> impl Iterator<Item = NatTraversal> + u
 /// because a first message that is longer may have a longer answer.
 fn vendor_ids(node: &Node, call: &Call) -> impl Iterator<Item = Payload> + use<> {
     let traversals = announced(node, call).map(Vendor::NatTraversal);
-    let repeats = match (call.v1.carriage, call.v1.ctcp) {
+    let repeats = match (call.carriage, call.v1.ctcp) {
         (Carriage::Ctcp, CtcpManner::Ours) => Some(Vendor::Repeats),
         (Carriage::Ctcp, CtcpManner::Legacy) | (Carriage::Detected | Carriage::CiscoUdp, _) => None,
     };

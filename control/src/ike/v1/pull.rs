@@ -44,7 +44,7 @@ pub(super) fn ask(now: Instant, node: &mut Node, session: &mut Established, befo
         Ask::Rather(address) => address.octets().to_vec(),
         Ask::Any | Ask::Nothing => Vec::new(),
     };
-    let port = (called.call.v1.carriage == Carriage::CiscoUdp).then_some(number::UNITY_UDP_PORT);
+    let port = (called.call.carriage == Carriage::CiscoUdp).then_some(number::UNITY_UDP_PORT);
     let wanted = WANTED.into_iter().chain(port).map(|kind| Attribute::long(kind, Vec::new()));
     let attributes = std::iter::once(Attribute::long(number::IP4_ADDRESS, wish)).chain(wanted).collect();
     let message_id = session.sa.new_message_id(node);
@@ -92,7 +92,7 @@ fn tunnel(node: &mut Node, session: &Established, address: std::net::IpAddr) -> 
 fn first_path(node: &Node, session: &Established, carried: Transports) -> Option<EspPath> {
     let peer = &session.peer;
     let called = session.called.as_ref()?;
-    match called.call.v1.carriage {
+    match called.call.carriage {
         Carriage::Detected | Carriage::Ctcp => esp_path(node, session, carried, CiscoUdp::NotAsked),
         Carriage::CiscoUdp => {
             let ours = node.config.listen.cisco_udp_port.filter(|_| carried.contains(Transport::CiscoUdp))?;

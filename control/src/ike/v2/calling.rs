@@ -21,11 +21,11 @@ use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
 use crate::ike::nat::nat_detection_hash;
 use crate::ike::propose::{choose_ike, offer_ike};
-use crate::ike::service::{Call, CallFailed, Held, Node, Retry, Role};
+use crate::ike::service::{Call, CallFailed, Carriage, Held, Node, Retry, Role};
 use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, build};
 use crate::session::{Cause, SessionId};
 use adit_crypto::kex::KeyPair;
-use adit_dataplane::contract::{IkeDatagram, IkeFraming, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transport, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -160,7 +160,7 @@ impl Calling {
             Retry::Again(bytes) => {
                 let bytes = bytes.to_vec();
                 node.counters.asked_again += 1;
-                node.send_ike(self.worker, self.call.path, IkeFraming::Bare, bytes);
+                node.send_ike(self.worker, self.call.path, self.call.carriage.framing(), bytes);
                 Called::Waits(self)
             }
             Retry::Dead => Called::Failed(self.held(), CallFailed::new(Cause::PeerDead, "no answer to IKE_SA_INIT")),
@@ -188,9 +188,7 @@ impl Calling {
     }
 
     fn send(&mut self, now: Instant, node: &mut Node) {
-        // DEVIATES: the hash of an address that nobody has says that we are behind a NAT, so that both ends wrap ESP in
-        // UDP (RFC 7296 section 2.23): native ESP is not carried yet.
-        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let ours = shown(node, &self.call);
         let hash = |address| nat_detection_hash(self.spi, IkeSpi::default(), address).to_vec();
         let header = Header {
             initiator_spi: self.spi,
@@ -206,7 +204,7 @@ impl Calling {
                 Payload::Sa(offer_ike(self.offered(node), &[])),
                 Payload::Ke(KeyExchange { group: self.pair.group().iana(), public: self.pair.public().to_vec() }),
                 Payload::Nonce(self.nonce.clone()),
-                notify(NotifyKind::NatDetectionSourceIp, hash(nowhere)),
+                notify(NotifyKind::NatDetectionSourceIp, hash(ours)),
                 notify(NotifyKind::NatDetectionDestinationIp, hash(self.call.path.peer)),
                 notify(NotifyKind::IkeFragmentationSupported, Vec::new()),
             ])
@@ -215,7 +213,7 @@ impl Calling {
         // The same Message ID each time: it is another first message, not a second one (RFC 7296 section 2.6).
         self.ids = MessageIds::new(0, 0);
         self.ids.asked(now, &node.patience(), (), self.request.clone());
-        node.send_ike(self.worker, self.call.path, IkeFraming::Bare, self.request.clone());
+        node.send_ike(self.worker, self.call.path, self.call.carriage.framing(), self.request.clone());
     }
 
     fn offered<'a>(&self, node: &'a Node) -> &'a [IkeProposal] {
@@ -269,12 +267,35 @@ impl Calling {
             Ok(ike) => ike.fragmenting(fragmentation(node, incoming)),
             Err(bad) => return Called::Failed(held, CallFailed::new(Cause::NoIkeProposal, bad)),
         };
+        let onward = onward(&call);
         let (nonce_r, response) = (nonce_r.to_vec(), incoming.bytes.to_vec());
         let answered = match (restarts, attempt) {
             (0, _) | (_, Attempt::Again) => Answered::TheOnlyOne,
             (1.., Attempt::First) => Answered::OneOfSeveral,
         };
-        let keyed = Keyed { id, call, ike, worker, since, nat, nonce_i: nonce, nonce_r, request, answered, response };
+        let keyed =
+            Keyed { id, call, onward, ike, worker, since, nat, nonce_i: nonce, nonce_r, request, answered, response };
         Proving::begin(now, node, keyed)
+    }
+}
+
+/// Our address, as the responder's NAT detection is to find it.
+///
+/// DEVIATES: where native ESP is not for us it is the hash of an address that nobody has, which says that we are behind a NAT, so that
+/// both ends wrap ESP in UDP (RFC 7296 section 2.23).
+fn shown(node: &Node, call: &Call) -> SocketAddr {
+    let transports = node.connection(call.connection).map(|connection| connection.transports).unwrap_or_default();
+    match transports.and(node.config.listen.transports()).contains(Transport::Esp) {
+        true => call.path.local,
+        false => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+    }
+}
+
+/// Where everything goes behind IKE_SA_INIT: to port 4500, NAT or not, as RFC 7296 section 2.23 lets an initiator; unless the caller
+/// has decided.
+const fn onward(call: &Call) -> (Path, IkeFraming) {
+    match call.carriage {
+        Carriage::Detected => (call.natt, IkeFraming::NonEspMarker),
+        Carriage::CiscoUdp | Carriage::Ctcp => (call.path, call.carriage.framing()),
     }
 }

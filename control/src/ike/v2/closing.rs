@@ -28,7 +28,7 @@ impl Closing {
     pub(crate) fn begin(now: Instant, node: &mut Node, mut session: Established, cause: Cause) -> Self {
         session.stop_service(now, node);
         let traffic = session.traffic();
-        let Established { peer, mut ike, mut others, service: _, told_unknown: _ } = session;
+        let Established { peer, mut ike, mut others, service: _, told_unknown: _, given: _ } = session;
         others.forget_all(node);
         match ike.ids.under_way_mut() {
             // Its answer moves the peer to another IKE SA: that is the one to end then.

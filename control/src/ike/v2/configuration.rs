@@ -67,7 +67,7 @@ pub(super) fn want(request: &ConfigPayload) -> Want {
     Want { v4, v6 }
 }
 
-/// CFG_REQUEST for these (RFC 7296 section 3.15.1: a value is a wish, none wishes nothing).
+/// CFG_REQUEST for these, and for name servers (RFC 7296 section 3.15.1: a value is a wish, none wishes nothing).
 pub(super) fn ask(want: Want) -> ConfigPayload {
     let v4 = match want.v4 {
         Ask::Nothing => None,
@@ -79,17 +79,13 @@ pub(super) fn ask(want: Want) -> ConfigPayload {
         Ask::Any => Some(Vec::new()),
         Ask::Rather(address) => Some([&address.octets()[..], &[128]].concat()),
     };
-    let v4 = v4.map(|value| Attribute { kind: Attribute::IP4_ADDRESS, value });
-    let v6 = v6.map(|value| Attribute { kind: Attribute::IP6_ADDRESS, value });
-    ConfigPayload { kind: ConfigKind::Request, attributes: v4.into_iter().chain(v6).collect() }
-}
-
-/// The inner addresses in a CFG_REPLY, at most one of each family.
-pub(super) fn given(reply: &ConfigPayload) -> Vec<IpAddr> {
-    let value = |kind| reply.attributes.iter().find(|attribute| attribute.kind == kind).map(|found| &found.value[..]);
-    let v4 = value(Attribute::IP4_ADDRESS).and_then(|value| Some(IpAddr::from(<[u8; 4]>::try_from(value).ok()?)));
-    let v6 = value(Attribute::IP6_ADDRESS).and_then(|value| Some(IpAddr::from(*value.first_chunk::<16>()?)));
-    v4.into_iter().chain(v6).collect()
+    let asked = |value: Option<Vec<u8>>, address, dns| {
+        let dns = value.is_some().then(|| Attribute { kind: dns, value: Vec::new() });
+        value.map(|value| Attribute { kind: address, value }).into_iter().chain(dns)
+    };
+    let v4 = asked(v4, Attribute::IP4_ADDRESS, Attribute::IP4_DNS);
+    let v6 = asked(v6, Attribute::IP6_ADDRESS, Attribute::IP6_DNS);
+    ConfigPayload { kind: ConfigKind::Request, attributes: v4.chain(v6).collect() }
 }
 
 /// Name servers of the pools that the lease is from, each once.

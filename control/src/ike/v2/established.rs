@@ -1,6 +1,7 @@
 //! A session in service: identity proven, requests answered one after the other (RFC 7296 sections 1.3, 1.4, 2.2).
 
 use super::create_child::NextIkeSa;
+use super::given::Given;
 use super::ike_sa::IkeSa;
 use super::message_id::Request;
 use super::other_ike::Others;
@@ -26,6 +27,8 @@ pub(crate) struct Established {
     pub(super) service: Service,
     /// When the peer was told last that it uses an SPI that is unknown here.
     pub(super) told_unknown: Option<Instant>,
+    /// What the headend has told us about ourselves, if we have started this.
+    pub(super) given: Option<Given>,
 }
 
 /// What the dataplane does for it.
@@ -76,7 +79,17 @@ pub(super) enum Which {
 impl Established {
     /// In service from now on.
     pub(super) fn of(peer: Peer, ike: IkeSa, service: Service) -> Self {
-        Self { peer, ike, others: Others::default(), service, told_unknown: None }
+        Self { peer, ike, others: Others::default(), service, told_unknown: None, given: None }
+    }
+
+    /// As [`Established::of`], where the headend has told us something about ourselves.
+    pub(super) fn called(peer: Peer, ike: IkeSa, service: Service, given: Given) -> Self {
+        Self { given: Some(given), ..Self::of(peer, ike, service) }
+    }
+
+    /// What the headend has told us about ourselves.
+    pub(crate) fn given(&self) -> Option<&Given> {
+        self.given.as_ref()
     }
 
     /// A datagram for one of its IKE SAs.

@@ -10,6 +10,7 @@ use super::closing::Closing;
 use super::configuration;
 use super::established::{Established, Service};
 use super::expect_auth::METHOD_PSK;
+use super::given::Given;
 use super::ike_sa::IkeSa;
 use super::message_id::Response;
 use super::purpose::Purpose;
@@ -27,7 +28,7 @@ use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
 use crate::lease::Ask;
 use crate::session::{Cause, SessionId};
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, Transport, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Lane, Path, Selector, Selectors, Spi, WorkerId};
 use adit_dataplane::time::Instant;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -35,6 +36,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub(super) struct Keyed {
     pub(super) id: SessionId,
     pub(super) call: Call,
+    /// Where everything goes from now on.
+    pub(super) onward: (Path, IkeFraming),
     pub(super) ike: IkeSa,
     pub(super) worker: WorkerId,
     pub(super) since: Instant,
@@ -74,7 +77,8 @@ impl Proving {
         let payloads = request(&keyed, connection, login, spi_in);
         let asked = keyed.ike.ask(now, node, Purpose::Login, &payloads);
         if let Ok(bytes) = asked {
-            node.send_ike(keyed.worker, keyed.call.natt, IkeFraming::NonEspMarker, bytes);
+            let (path, framing) = keyed.onward;
+            node.send_ike(keyed.worker, path, framing, bytes);
         }
         Called::Proves(Box::new(Self { keyed, spi_in }))
     }
@@ -122,7 +126,8 @@ impl Proving {
             Retry::Again(bytes) => {
                 let bytes = bytes.to_vec();
                 node.counters.asked_again += 1;
-                node.send_ike(self.keyed.worker, self.keyed.call.natt, IkeFraming::NonEspMarker, bytes);
+                let (path, framing) = self.keyed.onward;
+                node.send_ike(self.keyed.worker, path, framing, bytes);
                 Called::Proves(self)
             }
             Retry::Dead => Called::Failed(self.held(), CallFailed::new(Cause::PeerDead, "no answer to IKE_AUTH")),
@@ -166,14 +171,14 @@ impl Proving {
             Err(failed) => return self.close(now, node, datagram, None, &failed),
         };
         match self.child(now, node, datagram, payloads) {
-            Ok(tunnel) => {
+            Ok((tunnel, given)) => {
                 node.counters.logins += 1;
                 let Self { keyed, spi_in: _ } = *self;
                 let peer = peer(now, &keyed, datagram, authentic.identity);
                 tracing::info!(identity = %peer.identity, addresses = ?tunnel.inner.addresses(), peer = %peer.path.peer,
                     worker = peer.worker.0, ike = %keyed.ike.suite(), "logged in");
                 let service = Service::Tunnel(Box::new(tunnel));
-                Called::Up(Box::new(Established::of(peer, keyed.ike, service)))
+                Called::Up(Box::new(Established::called(peer, keyed.ike, service, given)))
             }
             Err(failed) => self.close(now, node, datagram, Some(authentic), &failed),
         }
@@ -205,7 +210,7 @@ impl Proving {
         let Self { keyed, spi_in } = *self;
         node.installer.give_back_spi(spi_in);
         node.counters.refusals += 1;
-        tracing::warn!(cause = failed.cause.name(), why = failed.why, peer = %keyed.call.natt.peer, "login failed");
+        tracing::warn!(cause = failed.cause.name(), why = failed.why, peer = %keyed.onward.0.peer, "login failed");
         let identity = authentic.map_or_else(|| keyed.call.identity.clone(), |authentic| authentic.identity);
         let peer = peer(now, &keyed, datagram, identity);
         let service = Service::childless(now);
@@ -247,7 +252,7 @@ impl Proving {
         node: &mut Node,
         datagram: &IkeDatagram,
         payloads: &[Payload],
-    ) -> Result<Tunnel, CallFailed> {
+    ) -> Result<(Tunnel, Given), CallFailed> {
         let Keyed { id, call, ike, worker, nat, nonce_i, nonce_r, .. } = &self.keyed;
         let Some(answer) = shape::maybe_sa(payloads)? else {
             let told = shape::notifies(payloads).find(|notify| notify.kind.is_error());
@@ -262,11 +267,8 @@ impl Proving {
             (_, Ok(_)) => return Err(CallFailed::new(Cause::NoChildProposal, "more than one proposal")),
             (_, Err(none)) => return Err(CallFailed::new(Cause::NoChildProposal, none)),
         };
-        let addresses = match shape::maybe_configuration_reply(payloads)? {
-            Some(reply) => configuration::given(reply),
-            None => Vec::new(),
-        };
-        if addresses.is_empty() {
+        let given = shape::maybe_configuration_reply(payloads)?.map(Given::of).unwrap_or_default();
+        if given.addresses.is_empty() {
             return Err(CallFailed::new(Cause::PoolEmpty, "no inner address was given"));
         }
         // What the responder narrowed is inside what we offered (RFC 7296 section 2.9), or is made so.
@@ -277,15 +279,18 @@ impl Proving {
         if selectors.local.is_empty() || selectors.remote.is_empty() {
             return Err(CallFailed::new(Cause::TsUnacceptable, "nothing of what we offered"));
         }
-        let (networks, transports) = (connection.networks.clone(), connection.transports);
+        let given = given.behind(&selectors.remote);
+        let transports = connection.transports.and(node.config.listen.transports());
+        let Some(path) = nat.esp_path(datagram, transports) else {
+            return Err(CallFailed::new(Cause::NoUdpEncapsulation, "a NAT is in the way, and ESP is not to go in UDP"));
+        };
+        let networks = connection.networks.clone();
         let key = node
             .installer
             .take_tunnel(*worker, *id)
             .ok_or_else(|| CallFailed::new(Cause::DataplaneFull, "no slot for the tunnel"))?;
         let keys = ike.keys.child_keymat(choice.cipher, None, nonce_i, nonce_r);
-        let inner = Inner::Given { addresses, networks };
-        // We made the responder see a NAT: see `calling`.
-        let path = EspPath::new(Transport::NatT, datagram.path);
+        let inner = Inner::Given { addresses: given.addresses.clone(), networks };
         let mut tunnel = Tunnel::set_up(node, *id, key, path, nat.following(), transports, inner);
         let parts = ChildParts {
             tunnel: key,
@@ -306,7 +311,7 @@ impl Proving {
         }
         // Who answered receives on it already.
         tunnel.switch_to(now, node, 0);
-        Ok(tunnel)
+        Ok((tunnel, given))
     }
 }
 

@@ -33,11 +33,11 @@ impl Calling {
 impl Proving {
     /// Keys are agreed, nothing is proven.
     pub(crate) fn view(&self, now: Instant) -> SessionView {
-        let Keyed { id, call, ike, worker, since, nat, .. } = &self.keyed;
+        let Keyed { id, onward, ike, worker, since, nat, .. } = &self.keyed;
         SessionView {
             peer_behind_nat: nat.peer == Behind::Nat,
             ike_algorithms: ike.suite().to_string(),
-            ..connecting(now, self::ike(&ike.spis), *id, call.natt, *worker, *since)
+            ..connecting(now, self::ike(&ike.spis), *id, onward.0, *worker, *since)
         }
     }
 }
