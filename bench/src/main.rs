@@ -24,7 +24,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Log into a headend by IKEv1, as Cisco's clients do, and carry packets
+    /// Log into a headend, by IKEv1 as Cisco's clients do or by IKEv2, and carry packets
     Client(Box<client::ClientArgs>),
     /// What cTCP's connections cost in memory and clocks
     Flows(flows::FlowsArgs),

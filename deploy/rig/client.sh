@@ -1,18 +1,20 @@
 # shellcheck shell=bash
-# adit's own client by IKEv1 (`adit-bench client`): one instance per namespace. Sourced after topology.sh and strongswan.sh.
+# adit's own client (`adit-bench client`): one instance per namespace. Sourced after topology.sh and strongswan.sh.
 #
 # An instance is a folder: $RIG_DIR/<host> with secret, password, client.log, and client.json, what it says once it is up.
 
-# adit_client_start HOST OPTIONS...: begins a login as riggroup's alice, whose secrets are as in all scenarios unless
-# $GROUP_SECRET and $PASSWORD say otherwise, at the headend unless $SERVER is another address.
+# adit_client_start HOST OPTIONS...: begins a login, by IKEv1 as the user alice unless the options begin with `--ike 2`. Secrets are as in
+# all scenarios unless $GROUP_SECRET and $PASSWORD say otherwise; at the headend unless $SERVER is another address.
 adit_client_start() {
-  local host=$1 dir=$RIG_DIR/$1
+  local host=$1 dir=$RIG_DIR/$1 user
   shift
   mkdir -p "$dir"
+  user=(--user alice --password-file "$dir/password")
+  [ "${1:-} ${2:-}" != "--ike 2" ] || user=()
   (umask 077 && echo "${GROUP_SECRET:-rig-psk-secret}" >"$dir/secret" && echo "${PASSWORD:-alice-pass}" >"$dir/password")
   rm -f "$dir/client.json"
-  ip netns exec "$RIG-$host" "$ADIT_BENCH" client --server "${SERVER:-$HEADEND4}" --secret-file "$dir/secret" --user alice \
-    --password-file "$dir/password" --socket "$dir/client.sock" --log debug "$@" >"$dir/client.json" 2>>"$dir/client.log" &
+  ip netns exec "$RIG-$host" "$ADIT_BENCH" client --server "${SERVER:-$HEADEND4}" --secret-file "$dir/secret" \
+    "${user[@]}" --socket "$dir/client.sock" --log debug "$@" >"$dir/client.json" 2>>"$dir/client.log" &
   echo $! >"$dir/client.pid"
 }
 

@@ -29,6 +29,19 @@ for way in nat-t esp cisco-udp; do
   hold "$way: it is on the wire" on_wire "$(filter $way)"
 done
 
+for way in nat-t esp; do
+  hold "$way, IKEv2: the client logs in" adit_client c1 --ike 2 --id alice@rig --transport $way
+  hold "$way, IKEv2: one session with one SA pair" answers "1 sessions, 1 SAs" service
+  hold "$way, IKEv2: both ends say so" answers "$way $way v2" \
+    eval 'echo "$(adit_client_told c1 .transport) $(transport) $(ctl sessions --json | jq -r ".[].ike")"'
+  hold "$way, IKEv2: name server and routes are the headend's" answers '10.20.0.2 10.20.0.0/24' adit_client_told c1 '"\(.dns[0]) \(.routes[0])"'
+  hold "$way, IKEv2: the inner server answers" reaches c1 "$SERVER4"
+  hold "$way, IKEv2: 10 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 10
+  hold "$way, IKEv2: 10 MB arrive unchanged from server to client" transfers s c1 "$(adit_client_told c1 .address)" 10
+  hold "$way, IKEv2: the client logs out" adit_client_stop c1
+  hold "$way, IKEv2: nothing is left" within 5 nothing_left
+done
+
 for mode in aggressive main; do
   hybrid="--group hybrid --hybrid-ca $RIG_DIR/pki/ca.crt --mode $mode"
   # shellcheck disable=SC2086

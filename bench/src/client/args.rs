@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::ClientError;
 use adit_dataplane::contract::IpNet;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -17,18 +18,21 @@ pub(crate) struct ClientArgs {
     /// Headend, by name or IPv4 address
     #[arg(long, value_name = "ADDR")]
     pub(super) server: String,
+    /// Version of IKE
+    #[arg(long, value_enum, default_value_t = Version::V1)]
+    pub(super) ike: Version,
     /// Group, as Cisco's clients name it (KEY_ID)
     #[arg(long, value_name = "NAME", required_unless_present = "id")]
     pub(super) group: Option<String>,
     /// Identity instead of a group: `alice@example.org`, `vpn.example.org`, `keyid:…`
     #[arg(long, value_name = "ID", conflicts_with = "group")]
     pub(super) id: Option<String>,
-    /// The group's secret; asked for without
+    /// The group's secret, or by IKEv2 the pre-shared key; asked for without
     #[arg(long, value_name = "FILE")]
     pub(super) secret_file: Option<PathBuf>,
-    /// User for XAUTH
+    /// User for XAUTH, by IKEv1
     #[arg(long, value_name = "NAME")]
-    pub(super) user: String,
+    pub(super) user: Option<String>,
     /// The user's password; asked for without
     #[arg(long, value_name = "FILE")]
     pub(super) password_file: Option<PathBuf>,
@@ -38,9 +42,9 @@ pub(crate) struct ClientArgs {
     /// Hybrid mode: the headend shows a certificate that these authorities vouch for (PEM)
     #[arg(long, value_name = "FILE", requires = "server_id")]
     pub(super) hybrid_ca: Option<PathBuf>,
-    /// Phase 1 exchange
-    #[arg(long, value_enum, default_value_t = PhaseOne::Aggressive)]
-    pub(super) mode: PhaseOne,
+    /// Phase 1 exchange, by IKEv1; aggressive without
+    #[arg(long, value_enum)]
+    pub(super) mode: Option<PhaseOne>,
     /// What packets travel in
     #[arg(long, value_enum, default_value_t = Way::NatT)]
     pub(super) transport: Way,
@@ -59,15 +63,19 @@ pub(crate) struct ClientArgs {
     /// Send this network into the tunnel instead of those that the headend names; may be repeated
     #[arg(long, value_name = "NET")]
     pub(super) route: Vec<IpNet>,
-    /// For phase 1, as in aditd.toml; aggressive mode takes the first group
-    #[arg(long, value_name = "PROPOSAL", default_value = "aes256-aes128-sha256-sha1-modp2048")]
-    pub(super) ike_proposal: String,
-    /// For ESP, as in aditd.toml
-    #[arg(long, value_name = "PROPOSAL", default_value = "aes256-aes128-sha256-sha1")]
-    pub(super) esp_proposal: String,
+    /// For IKE, as in aditd.toml, where the defaults of IKEv2 stand; aggressive mode takes the first group. IKEv1:
+    /// aes256-aes128-sha256-sha1-modp2048
+    #[arg(long, value_name = "PROPOSAL")]
+    pub(super) ike_proposal: Option<String>,
+    /// For ESP, as in aditd.toml, where the defaults of IKEv2 stand. IKEv1: aes256-aes128-sha256-sha1
+    #[arg(long, value_name = "PROPOSAL")]
+    pub(super) esp_proposal: Option<String>,
     /// Replace ESP's keys after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(3..))]
     pub(super) esp_rekey: Option<u32>,
+    /// Replace IKE's keys after so many seconds, by IKEv2
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(3..))]
+    pub(super) ike_rekey: Option<u32>,
     /// Control socket: `aditctl --socket` asks the client there
     #[arg(long, value_name = "PATH", default_value = "/run/adit/client.sock")]
     pub(super) socket: PathBuf,
@@ -76,9 +84,19 @@ pub(crate) struct ClientArgs {
     pub(super) log: String,
 }
 
-/// Which exchange phase 1 is.
+/// Version of IKE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Version {
+    #[value(name = "1")]
+    V1,
+    #[value(name = "2")]
+    V2,
+}
+
+/// Which exchange phase 1 is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum PhaseOne {
+    #[default]
     Aggressive,
     Main,
 }
@@ -96,6 +114,15 @@ pub(super) enum Way {
     Ctcp,
 }
 
+impl Version {
+    const fn number(self) -> u8 {
+        match self {
+            Self::V1 => 1,
+            Self::V2 => 2,
+        }
+    }
+}
+
 /// How our end of a cTCP connection behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Behaviour {
@@ -104,6 +131,28 @@ pub(super) enum Behaviour {
 }
 
 impl ClientArgs {
+    /// What only the other version of IKE knows is no option here, and what this one needs is there.
+    pub(super) fn check(&self) -> Result<(), ClientError> {
+        let given = match self.ike {
+            Version::V1 => [("--ike-rekey", self.ike_rekey.is_some())].to_vec(),
+            Version::V2 => [
+                ("--user", self.user.is_some()),
+                ("--password-file", self.password_file.is_some()),
+                ("--hybrid-ca", self.hybrid_ca.is_some()),
+                ("--mode", self.mode.is_some()),
+                ("--transport cisco-udp", self.transport == Way::CiscoUdp),
+            ]
+            .to_vec(),
+        };
+        if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+            return Err(ClientError::OtherVersion { option, version: self.ike.number() });
+        }
+        match (self.ike, &self.user) {
+            (Version::V1, None) => Err(ClientError::NoUser),
+            (Version::V1, Some(_)) | (Version::V2, _) => Ok(()),
+        }
+    }
+
     pub(super) fn behaviour(&self) -> Behaviour {
         if self.legacy { Behaviour::Legacy } else { Behaviour::Ours }
     }

@@ -1,6 +1,6 @@
 //! What the engine and the worker are told: a headend's configuration that nobody can log into, and one call.
 
-use super::args::{Behaviour, PhaseOne, Way};
+use super::args::{Behaviour, PhaseOne, Version, Way};
 use super::secrets::Secrets;
 use super::{ClientArgs, ClientError};
 use adit_control::config::checked::{AuthV1, Config, IdPattern, Login, UserSource, Xauth};
@@ -16,6 +16,9 @@ use std::sync::Arc;
 const IKE_PORT: u16 = 500;
 const NATT_PORT: u16 = 4500;
 const CISCO_UDP_PORT: u16 = 10_000;
+/// What Cisco's headends take.
+const IKE_V1: &str = "aes256-aes128-sha256-sha1-modp2048";
+const ESP_V1: &str = "aes256-aes128-sha256-sha1";
 
 /// Both ends' addresses, and our port for cTCP.
 pub(super) struct Ends {
@@ -65,8 +68,19 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
         Way::CiscoUdp => "cisco-udp",
         Way::Ctcp => "ctcp",
     };
-    let rekey =
-        args.esp_rekey.map_or_else(String::new, |seconds| format!("rekey_time = \"{seconds}s\"\nhard_factor = 10.0\n"));
+    let rekey = |seconds: Option<u32>, more: &str| {
+        seconds.map_or_else(String::new, |seconds| format!("rekey_time = \"{seconds}s\"\n{more}"))
+    };
+    let proposals = |key: &str, given: &Option<String>, usual: Option<&str>| {
+        let proposal = given.as_deref().or(usual);
+        proposal.map_or_else(String::new, |proposal| format!("{key} = [{}]\n", text(proposal)))
+    };
+    let (ike_usual, esp_usual, of_version) = match args.ike {
+        Version::V1 => {
+            (Some(IKE_V1), Some(ESP_V1), "ike = \"v1\"\nauth = \"psk\"\nlegacy = true\nnetworks = [\"0.0.0.0/0\"]\n")
+        }
+        Version::V2 => (None, None, "ike = \"v2\"\nnetworks = [\"0.0.0.0/0\", \"::/0\"]\n"),
+    };
     let config = format!(
         "[node]\nidentity = \"keyid:client\"\n\
          [listen]\naddresses = [\"{local}\"]\nike_port = {IKE_PORT}\nnatt_port = {NATT_PORT}\n\
@@ -75,13 +89,12 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
          [tun]\nname = {tun}\nmtu = {mtu}\n\
          [log]\nlevel = \"warn\"\n\
          [api]\nsocket = {socket}\n\
-         [ike]\nretransmit_initial = \"1s\"\nretransmit_tries = 4\n\
-         [esp]\n{rekey}\
+         [ike]\nretransmit_initial = \"1s\"\nretransmit_tries = 4\n{ike_rekey}\
+         [esp]\n{esp_rekey}\
          [[pool]]\nname = \"none\"\naddresses = [\"192.0.2.0/24\"]\n\
-         [[connection]]\nname = \"headend\"\nike = \"v1\"\nauth = \"psk\"\nremote_ids = [{server_id}]\n\
+         [[connection]]\nname = \"headend\"\nremote_ids = [{server_id}]\n\
          psk = \"stands in for the one that is no text\"\npools = [\"none\"]\n\
-         networks = [\"0.0.0.0/0\"]\ntransports = [\"{transport}\"]\n\
-         ike_proposals = [{ike}]\nesp_proposals = [{esp}]\nlegacy = true\n",
+         transports = [\"{transport}\"]\n{ike}{esp}{of_version}",
         local = ends.local,
         cisco = if args.transport == Way::CiscoUdp { CISCO_UDP_PORT } else { 0 },
         native = args.transport == Way::Esp,
@@ -90,8 +103,10 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
         mtu = args.mtu,
         socket = text(&args.socket.to_string_lossy()),
         server_id = text(args.server_id()),
-        ike = text(&args.ike_proposal),
-        esp = text(&args.esp_proposal),
+        ike_rekey = rekey(args.ike_rekey, "over_time = \"10m\"\n"),
+        esp_rekey = rekey(args.esp_rekey, "hard_factor = 10.0\n"),
+        ike = proposals("ike_proposals", &args.ike_proposal, ike_usual),
+        esp = proposals("esp_proposals", &args.esp_proposal, esp_usual),
     );
     let around = Surroundings { folder: "/".into(), cores: vec![0] };
     let (mut config, _about_the_stand_ins) = read("command line", &config, &around)?;
@@ -100,15 +115,18 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
     for connection in &mut config.connections {
         connection.pools.clear();
         connection.remote_ids = vec![pattern(args.server_id())?];
-        if let Login::V1(login) = &mut connection.login {
-            let secret = secrets.group.clone();
-            // For those who answer: we are the one who is asked.
-            let xauth =
-                Xauth { users: vec![UserSource::Local], prompt: String::new(), max_logins: None, interim: None };
-            login.auth = match &args.hybrid_ca {
-                None => AuthV1::XauthPsk { secret, xauth },
-                Some(_) => AuthV1::Hybrid { secret, xauth },
-            };
+        let secret = secrets.group.clone();
+        match &mut connection.login {
+            Login::V1(login) => {
+                // For those who answer: we are the one who is asked.
+                let xauth =
+                    Xauth { users: vec![UserSource::Local], prompt: String::new(), max_logins: None, interim: None };
+                login.auth = match &args.hybrid_ca {
+                    None => AuthV1::XauthPsk { secret, xauth },
+                    Some(_) => AuthV1::Hybrid { secret, xauth },
+                };
+            }
+            Login::V2(login) => login.psk = secret,
         }
     }
     Ok(config)
@@ -138,7 +156,10 @@ pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<C
         identity,
         path: path(ends.ctcp_port.unwrap_or(IKE_PORT), args.first_port()),
         natt: path(NATT_PORT, NATT_PORT),
-        want: Want { v4: Ask::Any, v6: Ask::Nothing },
+        want: match args.ike {
+            Version::V1 => Want { v4: Ask::Any, v6: Ask::Nothing },
+            Version::V2 => Want { v4: Ask::Any, v6: Ask::Any },
+        },
         contact: Contact::Initial,
         carriage: match args.transport {
             Way::Esp | Way::NatT => Carriage::Detected,
@@ -146,11 +167,15 @@ pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<C
             Way::Ctcp => Carriage::Ctcp,
         },
         v1: CallV1 {
-            mode: match args.mode {
+            mode: match args.mode.unwrap_or_default() {
                 PhaseOne::Aggressive => Mode::Aggressive,
                 PhaseOne::Main => Mode::Main,
             },
-            user: Some(Credentials { user: args.user.clone(), password: secrets.password, passcode: None }),
+            user: args.user.clone().zip(secrets.password).map(|(user, password)| Credentials {
+                user,
+                password,
+                passcode: None,
+            }),
             authorities: authorities.transpose()?,
             ctcp: match args.behaviour() {
                 Behaviour::Ours => CtcpManner::Ours,
@@ -182,10 +207,16 @@ mod tests {
         Line::try_parse_from(usual.iter().chain(more)).map(|line| line.args)
     }
 
+    fn parsed_v2(more: &[&str]) -> Result<ClientArgs, clap::Error> {
+        let usual = ["client", "--server", "198.51.100.2", "--ike", "2"];
+        Line::try_parse_from(usual.iter().chain(more)).map(|line| line.args)
+    }
+
     fn made(args: &ClientArgs) -> (Config, Call) {
         let ctcp_port = (args.transport == Way::Ctcp).then_some(40_001);
         let ends = Ends { server: Ipv4Addr::new(198, 51, 100, 2), local: Ipv4Addr::new(10, 99, 1, 2), ctcp_port };
-        let secrets = Secrets { group: SecretBytes::from(&b"s3cret"[..]), password: SecretBytes::from(&b"pa55"[..]) };
+        let secrets =
+            Secrets { group: SecretBytes::from(&b"s3cret"[..]), password: Some(SecretBytes::from(&b"pa55"[..])) };
         let config = config(args, &ends, &secrets).unwrap();
         (config, call(args, &ends, secrets).unwrap())
     }
@@ -229,5 +260,34 @@ mod tests {
         assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem", "--server-id", "vpn.example.org"]).is_ok());
         let (_, call) = made(&parsed(&["--id", "alice@rig", "--mode", "main"]).unwrap());
         assert_eq!((call.identity, call.v1.mode), (Id::parse("alice@rig").unwrap(), Mode::Main));
+    }
+
+    #[test]
+    fn by_ikev2_there_is_a_key_and_no_user_and_both_families_are_asked_for() {
+        let args = parsed_v2(&["--id", "alice@rig", "--transport", "esp", "--ike-rekey", "20"]).unwrap();
+        args.check().unwrap();
+        let (config, call) = made(&args);
+        let Login::V2(login) = &config.connections[0].login else { panic!("IKEv2") };
+        assert_eq!(login.psk.expose(), b"s3cret");
+        assert_eq!(config.ike.rekey_time.as_secs(), 20);
+        assert_eq!(call.want, Want { v4: Ask::Any, v6: Ask::Any });
+        assert_eq!(config.connections[0].networks.len(), 2);
+        for wrong in
+            [&["--user", "a"][..], &["--mode", "main"], &["--transport", "cisco-udp"], &["--password-file", "f"]]
+        {
+            let args = parsed_v2(&[&["--id", "alice@rig"], wrong].concat()).unwrap();
+            assert!(matches!(args.check(), Err(ClientError::OtherVersion { version: 2, .. })), "{wrong:?}");
+        }
+        let args = parsed(&["--group", "a", "--ike-rekey", "20"]).unwrap();
+        assert!(matches!(args.check(), Err(ClientError::OtherVersion { version: 1, .. })));
+    }
+
+    #[test]
+    fn by_ikev1_there_must_be_a_user() {
+        for version in [&[][..], &["--ike", "1"]] {
+            let line = [&["client", "--server", "198.51.100.2", "--group", "a"], version].concat();
+            let args = Line::try_parse_from(line).unwrap().args;
+            assert!(matches!(args.check(), Err(ClientError::NoUser)));
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A client of our own by IKEv1, as Cisco's are: it logs in, makes an interface, carries packets until it is told to leave, and logs
+//! A client of our own, by IKEv1 as Cisco's are or by IKEv2: it logs in, makes an interface, carries packets until it is told to leave, and logs
 //! out.
 //!
 //! All of it is the headend's machinery (engine, worker, doors) with one call in it, so what is learnt here holds there.
@@ -42,6 +42,10 @@ pub(crate) enum ClientError {
     Prompt { what: &'static str, source: io::Error },
     #[error("{option}: {source}")]
     Identity { option: &'static str, source: IdTextError },
+    #[error("{option}: IKEv{version} does not have it")]
+    OtherVersion { option: &'static str, version: u8 },
+    #[error("--user: IKEv1 needs one")]
+    NoUser,
     #[error("{0}")]
     Config(#[from] ConfigErrors),
     #[error("no free TCP port: {0}")]
@@ -49,6 +53,9 @@ pub(crate) enum ClientError {
     #[error(transparent)]
     Daemon(#[from] DaemonError),
 }
+
+/// Exit status of a wrong command line, as clap has it.
+const COMMAND_LINE: u8 = 2;
 
 /// Logs in and stays. The codes are in the help.
 pub(crate) fn main(args: &ClientArgs) -> ExitCode {
@@ -61,12 +68,16 @@ pub(crate) fn main(args: &ClientArgs) -> ExitCode {
         }
         Err(error) => {
             eprintln!("adit-bench client: {error}");
+            if matches!(error, ClientError::OtherVersion { .. } | ClientError::NoUser) {
+                return ExitCode::from(COMMAND_LINE);
+            }
             ExitCode::FAILURE
         }
     }
 }
 
 fn run(args: &ClientArgs) -> Result<Ended, ClientError> {
+    args.check()?;
     // Before the first secret is read.
     let memory = keep_memory_private();
     adit_control::telemetry::start(&Log { level: args.log.clone(), format: LogFormat::Text });

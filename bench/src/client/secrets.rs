@@ -1,5 +1,6 @@
 //! The group's secret and the user's password: from private files, or from whoever sits at the terminal.
 
+use super::args::Version;
 use super::{ClientArgs, ClientError};
 use adit_control::cli::password;
 use adit_control::config::{private_file, secret_file};
@@ -8,10 +9,12 @@ use adit_crypto::secret::SecretBytes;
 /// No password is longer, in octets.
 const MOST: u64 = 1024;
 
-/// Both. Neither is ever shown.
+/// Never shown.
 pub(super) struct Secrets {
+    /// The group's, or the pre-shared key.
     pub(super) group: SecretBytes,
-    pub(super) password: SecretBytes,
+    /// By IKEv1 alone.
+    pub(super) password: Option<SecretBytes>,
 }
 
 pub(super) fn read(args: &ClientArgs) -> Result<Secrets, ClientError> {
@@ -21,18 +24,22 @@ pub(super) fn read(args: &ClientArgs) -> Result<Secrets, ClientError> {
             path: path.clone(),
             source,
         })?,
-        None => asked("the group's secret", "Group secret: ")?,
+        None => match args.ike {
+            Version::V1 => asked("the group's secret", "Group secret: ")?,
+            Version::V2 => asked("the pre-shared key", "Pre-shared key: ")?,
+        },
     };
-    let password = match &args.password_file {
-        Some(path) => {
+    let password = match (args.ike, &args.password_file) {
+        (Version::V2, _) => None,
+        (Version::V1, Some(path)) => {
             let read = private_file(path, MOST);
-            line_of(&read.map_err(|source| ClientError::Secret {
+            Some(line_of(&read.map_err(|source| ClientError::Secret {
                 option: "--password-file",
                 path: path.clone(),
                 source,
-            })?)
+            })?))
         }
-        None => asked("the password", "Password: ")?,
+        (Version::V1, None) => Some(asked("the password", "Password: ")?),
     };
     Ok(Secrets { group, password })
 }

@@ -1,6 +1,6 @@
 //! What becomes of the session: the interface when it is up, a line of JSON, and how it ended.
 
-use adit_control::ike::engine::{Engine, Told};
+use adit_control::ike::engine::{Engine, Given};
 use adit_control::runtime::errand::{Going, Watch};
 use adit_control::session::{SaView, SessionId, SessionState, SessionView};
 use adit_dataplane::contract::IpNet;
@@ -8,7 +8,7 @@ use adit_dataplane::io::give_address;
 use adit_dataplane::time::Instant;
 use serde::Serialize;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How it is, and in the end was.
@@ -53,6 +53,33 @@ impl Outcome {
     }
 }
 
+/// What the headend has said of us, by either version of IKE.
+struct About {
+    addresses: Vec<IpAddr>,
+    networks: Vec<IpNet>,
+    dns: Vec<IpAddr>,
+    default_domain: Option<String>,
+    banner: Option<String>,
+}
+
+impl About {
+    /// `None` without an address.
+    fn us(engine: &Engine, session: SessionId) -> Option<Self> {
+        if let Some(given) = engine.given(session) {
+            let Given { addresses, dns, networks } = given.clone();
+            return Some(Self { addresses, networks, dns, default_domain: None, banner: None });
+        }
+        let told = engine.told(session)?;
+        Some(Self {
+            addresses: vec![told.address.into()],
+            networks: told.networks.iter().copied().map(IpNet::V4).collect(),
+            dns: told.dns.iter().copied().map(IpAddr::V4).collect(),
+            default_domain: told.default_domain.clone(),
+            banner: told.banner.clone(),
+        })
+    }
+}
+
 pub(super) struct Watcher {
     tun: String,
     routes: Vec<IpNet>,
@@ -62,7 +89,9 @@ pub(super) struct Watcher {
 /// What is printed once the session is up.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
-    address: Ipv4Addr,
+    /// The first of them.
+    address: Option<IpAddr>,
+    addresses: &'a [IpAddr],
     tun: &'a str,
     routes: &'a [IpNet],
     transport: &'a str,
@@ -71,7 +100,7 @@ struct Line<'a> {
     ike: &'a str,
     esp: &'a str,
     inner_mtu: u64,
-    dns: &'a [Ipv4Addr],
+    dns: &'a [IpAddr],
     default_domain: Option<&'a str>,
     banner: Option<&'a str>,
 }
@@ -106,9 +135,9 @@ impl Watcher {
     }
 
     fn up(&mut self, now: Instant, engine: &Engine, session: SessionId) -> Result<(), String> {
-        let told = engine.told(session).ok_or("the headend gave no address")?;
+        let told = About::us(engine, session).ok_or("the headend gave no address")?;
         if self.routes.is_empty() {
-            self.routes = told.networks.iter().copied().map(IpNet::V4).collect();
+            self.routes = told.networks.iter().filter(|network| network.prefix_len() > 0).copied().collect();
         }
         if self.routes.is_empty() {
             eprintln!(
@@ -116,16 +145,21 @@ impl Watcher {
                  host's own route: name networks by --route"
             );
         }
-        give_address(&self.tun, told.address.into(), &self.routes)
-            .map_err(|error| format!("interface {}: giving it address and routes: {error}", self.tun))?;
+        for address in &told.addresses {
+            let same_family = |route: &&IpNet| route.addr().is_ipv4() == address.is_ipv4();
+            let routes: Vec<IpNet> = self.routes.iter().filter(same_family).copied().collect();
+            give_address(&self.tun, *address, &routes)
+                .map_err(|error| format!("interface {}: giving it address and routes: {error}", self.tun))?;
+        }
         let (sessions, sas) = (engine.sessions(now), engine.sas(now));
         let (Some(view), Some(sa)) = (sessions.first(), sas.first()) else { return Ok(()) };
-        self.say(told, view, sa).map_err(|error| format!("writing to standard output: {error}"))
+        self.say(&told, view, sa).map_err(|error| format!("writing to standard output: {error}"))
     }
 
-    fn say(&self, told: &Told, view: &SessionView, sa: &SaView) -> io::Result<()> {
+    fn say(&self, told: &About, view: &SessionView, sa: &SaView) -> io::Result<()> {
         let line = Line {
-            address: told.address,
+            address: told.addresses.first().copied(),
+            addresses: &told.addresses,
             tun: &self.tun,
             routes: &self.routes,
             transport: &view.transport,
