@@ -86,9 +86,7 @@ fn transports(source: &Source<'_>, connection: &file::Connection, version: Versi
     let off = |transport: Transport| match transport {
         Transport::NatT => None,
         Transport::Esp => (listen.native_esp == NativeEsp::Refused).then_some("with [listen] native_esp = true"),
-        Transport::NatT500 | Transport::CiscoUdp | Transport::Ctcp if version == Version::V2 => {
-            Some("in a connection with ike = \"v1\"")
-        }
+        Transport::NatT500 | Transport::CiscoUdp if version == Version::V2 => Some("in a connection with ike = \"v1\""),
         Transport::NatT500 => (!listen.transports().contains(transport))
             .then_some("with \"draft-01\" or \"draft-00\" in [listen] nat_traversals"),
         Transport::CiscoUdp => listen.cisco_udp_port.is_none().then_some("with a [listen] cisco_udp_port"),

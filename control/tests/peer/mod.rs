@@ -8,6 +8,7 @@ pub mod calls;
 pub mod client;
 pub mod dataplane;
 pub mod line;
+pub mod stall;
 pub mod v1;
 
 use adit_control::config::checked::*;

@@ -21,7 +21,8 @@ impl Engine {
                 self.settle_closing(now, Box::new(closing), Verdict::Stay);
             }
             Verdict::Gone(cause, farewell) => {
-                session.stop_service(now, &mut self.node);
+                session.connections().end(&mut self.node, cause);
+                session.stop_service(now, &mut self.node, cause);
                 session.forget_ike_sas(&mut self.node);
                 let traffic = session.traffic();
                 self.gone(now, &session.peer, cause, traffic, farewell);
@@ -38,6 +39,7 @@ impl Engine {
                 self.sessions.insert(closing.peer.id, Stage::Closing(closing));
             }
             Verdict::Gone(cause, farewell) => {
+                std::mem::take(&mut closing.connections).end(&mut self.node, cause);
                 closing.forget_ike_sa(&mut self.node);
                 self.gone(now, &closing.peer, cause, closing.traffic, farewell);
             }

@@ -49,9 +49,12 @@ impl Engine {
         };
     }
 
-    /// Asks the peer of a session by IKEv1 whether it lives, however lately it was heard (RFC 3706).
+    /// Asks the peer of a session whether it lives, however lately it was heard (RFC 3706, RFC 7296 section 2.4).
     pub fn probe(&mut self, now: Instant, id: SessionId) {
-        self.in_service_v1(id, |session, node| session.probe(now, node));
+        match self.is_v1(id) {
+            true => self.in_service_v1(id, |session, node| session.probe(now, node)),
+            false => self.in_service(id, |session, node| session.probe(now, node)),
+        };
     }
 
     /// Asks the peer for one more child SA with these selectors (RFC 7296 section 1.3.1).

@@ -11,12 +11,13 @@ impl Engine {
         let id = self.node.installer.tunnel_owner(tunnel)?;
         match self.sessions.get(&id) {
             Some(Stage::V1(StageV1::Established(session))) => Some((id, session.peer.identity.to_string())),
+            Some(Stage::Established(session)) => Some((id, session.peer.identity.to_string())),
             Some(_) => Some((id, String::new())),
             None => None,
         }
     }
 
-    /// A worker says so. Only sessions by IKEv1 come by cTCP.
+    /// A worker says so.
     pub(super) fn stalling(&mut self, now: Instant, stalled: &StalledFlow) {
         let Some(id) = self.node.installer.tunnel_owner(stalled.tunnel) else { return };
         let _span = tracing::info_span!("session", session = %id).entered();
@@ -24,6 +25,10 @@ impl Engine {
             Some(Stage::V1(StageV1::Established(mut session))) => {
                 let verdict = session.stalling(now, &mut self.node, stalled);
                 self.settle_v1(now, session, verdict);
+            }
+            Some(Stage::Established(mut session)) => {
+                let verdict = session.stalling(now, &mut self.node, stalled);
+                self.settle(now, session, verdict);
             }
             Some(other) => drop(self.sessions.insert(id, other)),
             None => {}

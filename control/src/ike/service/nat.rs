@@ -10,6 +10,11 @@ pub(crate) struct Nat {
 }
 
 impl Nat {
+    /// Of who comes by cTCP. Nothing is detected there: TCP passes a NAT as it is, and whoever opens another connection is followed.
+    pub(crate) const OF_WHO_CONNECTS: Self = Self { peer: Behind::Nat, us: Behind::Nothing };
+    /// Of whom we have called by cTCP: it stays where it is.
+    pub(crate) const OF_WHO_IS_CALLED: Self = Self { peer: Behind::Nothing, us: Behind::Nothing };
+
     /// A peer behind a NAT is followed when its mapping changes, and only such a peer (RFC 7296 section 2.23). Any other
     /// may change between native ESP and ESP in UDP, which must be taken in whether there is a NAT or not.
     ///

@@ -2,9 +2,8 @@
 
 use super::established::{Established, Former, Service, Verdict};
 use super::grant::lease_identity;
-use crate::ike::service::{Farewell, LeaseFate, Node, Traffic, Tunnel};
+use crate::ike::service::{Connections, Farewell, LeaseFate, Node, Traffic};
 use crate::session::Cause;
-use adit_dataplane::contract::{EspPath, IkeFraming, Transport};
 use adit_dataplane::time::Instant;
 
 impl Established {
@@ -25,19 +24,6 @@ impl Established {
         self.close(node, cause)
     }
 
-    /// What is left of its cTCP connections would wait for packets that will not come. Where another session has come instead,
-    /// it may be on the same connection, and who is gone hears nothing.
-    fn end_connections(&self, node: &mut Node, tunnel: &Tunnel, cause: Cause) {
-        if matches!(cause, Cause::InitialContact | Cause::TakenOver) {
-            return;
-        }
-        node.end_connection(tunnel.key, tunnel.path);
-        let ike = EspPath::new(Transport::Ctcp, self.peer.path);
-        if self.peer.framing == IkeFraming::Ctcp && ike != tunnel.path {
-            node.end_connection(tunnel.key, ike);
-        }
-    }
-
     /// The dataplane lets go of it, and the books are closed.
     pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Traffic {
         self.drop_exchanges(node);
@@ -52,7 +38,7 @@ impl Established {
         };
         let traffic = match std::mem::replace(&mut self.service, Service::Nothing { since: now }) {
             Service::Tunnel(tunnel) => {
-                self.end_connections(node, &tunnel, cause);
+                Connections::of(&self.peer, &tunnel).end(node, cause);
                 tunnel.take_down(node, fate)
             }
             Service::Nothing { .. } => Traffic::default(),

@@ -28,9 +28,9 @@ impl Traversal {
         Self { version, nat: Nat { peer: Behind::Nothing, us: Behind::Nothing } }
     }
 
-    /// What comes by cTCP is not detected: TCP passes a NAT as it is.
+    /// What comes by cTCP is not detected.
     pub(super) const fn of_connection() -> Self {
-        Self { version: None, nat: Nat { peer: Behind::Nat, us: Behind::Nothing } }
+        Self { version: None, nat: Nat::OF_WHO_CONNECTS }
     }
 
     /// The numbers of its payloads and modes.

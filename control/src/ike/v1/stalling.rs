@@ -13,8 +13,7 @@
 use super::dpd;
 use super::established::{Established, Service, Verdict};
 use super::wire::{NotifyKind, Vendor};
-use crate::ctcp::remedy;
-use crate::ike::service::Node;
+use crate::ike::service::{Node, warn_of_stall};
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, Finding, FlowReport, PathClass, StalledFlow, Stalling, Transport};
 use adit_dataplane::time::Instant;
@@ -124,21 +123,7 @@ impl Established {
     fn end_stalled(&mut self, now: Instant, node: &mut Node) -> Verdict {
         let Some(suspicion) = self.suspicion.take() else { return Verdict::Stay };
         node.counters.stalls_ended += 1;
-        self.warn_of(now, node, &suspicion.flow);
+        warn_of_stall(now, node, &self.peer.identity, &suspicion.flow);
         self.close(node, Cause::Stalled)
-    }
-
-    /// What the operator is told, with what to do about it.
-    fn warn_of(&self, now: Instant, node: &mut Node, flow: &FlowReport) {
-        let Some(unsaid) = node.log_budget.take(now) else { return };
-        let (told, stall) = (&flow.diagnosis, flow.evidence.stall);
-        let remedy = remedy(told, flow.path.local);
-        tracing::warn!(reason = remedy.reason, flow = %flow.id, identity = %self.peer.identity, peer = %flow.path.peer,
-            local = %flow.path.local, client = told.peer.name(), path = told.path.name(), sure = told.path_sure.0,
-            stalled_seconds = stall.map(|stall| stall.since.as_secs()), missing_octets = stall.map(|stall| stall.missing),
-            unsaid, "cTCP connection stalled: {}", remedy.sentence);
-        for line in remedy.lines() {
-            tracing::warn!(reason = remedy.reason, "remedy: {line}");
-        }
     }
 }

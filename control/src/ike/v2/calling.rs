@@ -21,7 +21,7 @@ use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
 use crate::ike::nat::nat_detection_hash;
 use crate::ike::propose::{choose_ike, offer_ike};
-use crate::ike::service::{Call, CallFailed, Carriage, Held, Node, Retry, Role};
+use crate::ike::service::{Call, CallFailed, Carriage, Held, Nat, Node, Retry, Role};
 use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, build};
 use crate::session::{Cause, SessionId};
 use adit_crypto::kex::KeyPair;
@@ -250,7 +250,11 @@ impl Calling {
                 return Called::Failed(self.held(), failed);
             }
         };
-        let Some(nat) = detect(incoming, datagram.path) else {
+        let detected = match self.call.carriage {
+            Carriage::Detected | Carriage::CiscoUdp => detect(incoming, datagram.path),
+            Carriage::Ctcp => Some(Nat::OF_WHO_IS_CALLED),
+        };
+        let Some(nat) = detected else {
             let failed = CallFailed::new(Cause::NoUdpEncapsulation, "no NAT_DETECTION");
             return Called::Failed(self.held(), failed);
         };

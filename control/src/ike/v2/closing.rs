@@ -8,7 +8,7 @@ use super::message_id::{Request, Response};
 use super::purpose::Purpose;
 use super::shape::notify;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Farewell, Node, Peer, Retry, Traffic};
+use crate::ike::service::{Connections, Farewell, Node, Peer, Retry, Traffic};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Delete, Exchange, Incoming, NotifyKind, Payload, Protocol};
 use crate::session::Cause;
@@ -21,21 +21,24 @@ pub(crate) struct Closing {
     pub(crate) ike: IkeSa,
     pub(crate) cause: Cause,
     pub(crate) traffic: Traffic,
+    /// They end when all is said.
+    pub(crate) connections: Connections,
 }
 
 impl Closing {
     /// Service ends at once. If a request is under way, ours has to wait for its answer (RFC 7296 section 2.3).
     pub(crate) fn begin(now: Instant, node: &mut Node, mut session: Established, cause: Cause) -> Self {
-        session.stop_service(now, node);
+        let connections = session.connections();
+        session.stop_service(now, node, cause);
         let traffic = session.traffic();
-        let Established { peer, mut ike, mut others, service: _, told_unknown: _, given: _ } = session;
+        let Established { peer, mut ike, mut others, service: _, told_unknown: _, suspected: _, given: _ } = session;
         others.forget_all(node);
         match ike.ids.under_way_mut() {
             // Its answer moves the peer to another IKE SA: that is the one to end then.
             Some(Purpose::RekeyIke(_)) | None => {}
             Some(purpose) => purpose.let_go(node),
         }
-        let mut closing = Self { peer, ike, cause, traffic };
+        let mut closing = Self { peer, ike, cause, traffic, connections };
         closing.say_goodbye(now, node);
         closing
     }

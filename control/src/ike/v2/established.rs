@@ -8,7 +8,7 @@ use super::other_ike::Others;
 use super::shape::notify;
 use super::{create_child, dpd, informational};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, keepalive};
+use crate::ike::service::{Behind, Connections, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, keepalive};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
@@ -27,6 +27,8 @@ pub(crate) struct Established {
     pub(super) service: Service,
     /// When the peer was told last that it uses an SPI that is unknown here.
     pub(super) told_unknown: Option<Instant>,
+    /// When its cTCP connection came under suspicion of having stalled.
+    pub(super) suspected: Option<Instant>,
     /// What the headend has told us about ourselves, if we have started this.
     pub(super) given: Option<Given>,
 }
@@ -79,7 +81,7 @@ pub(super) enum Which {
 impl Established {
     /// In service from now on.
     pub(super) fn of(peer: Peer, ike: IkeSa, service: Service) -> Self {
-        Self { peer, ike, others: Others::default(), service, told_unknown: None, given: None }
+        Self { peer, ike, others: Others::default(), service, told_unknown: None, suspected: None, given: None }
     }
 
     /// As [`Established::of`], where the headend has told us something about ourselves.
@@ -260,11 +262,14 @@ impl Established {
         bytes
     }
 
-    /// A peer behind a NAT is where its last authenticated message came from (RFC 7296 section 2.23). Called for
-    /// messages inside the window only, for those cannot be replayed.
+    /// A peer behind a NAT is where its last authenticated message came from (RFC 7296 section 2.23), and so is one that opens another
+    /// cTCP connection. Called for messages inside the window only, for those cannot be replayed.
     fn follow(&mut self, node: &mut Node, datagram: &IkeDatagram) {
         let may_move = match self.peer.nat.peer {
-            Behind::Nat => datagram.framing == IkeFraming::NonEspMarker,
+            Behind::Nat => match datagram.framing {
+                IkeFraming::NonEspMarker | IkeFraming::Ctcp => true,
+                IkeFraming::Bare => false,
+            },
             Behind::Nothing => false,
         };
         if !may_move || datagram.path == self.peer.path {
@@ -373,14 +378,29 @@ impl Established {
     }
 
     /// The dataplane lets go of it; its IKE SAs are for the caller to keep or drop.
-    pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node) {
+    pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) {
         let before =
             std::mem::replace(&mut self.service, Service::Childless { since: now, traffic: Traffic::default() });
+        let fate = match cause {
+            Cause::Stalled => {
+                let until = now + node.config.ctcp.hold_lease;
+                LeaseFate::Held { known_by: self.peer.identity.clone(), until }
+            }
+            _goes => LeaseFate::GivenBack,
+        };
         let traffic = match before {
-            Service::Tunnel(tunnel) => tunnel.take_down(node, LeaseFate::GivenBack),
+            Service::Tunnel(tunnel) => tunnel.take_down(node, fate),
             Service::Childless { traffic, .. } => traffic,
         };
         self.service = Service::Childless { since: now, traffic };
+    }
+
+    /// Its cTCP connections, as their ends are to be told of it.
+    pub(crate) fn connections(&self) -> Connections {
+        match &self.service {
+            Service::Tunnel(tunnel) => Connections::of(&self.peer, tunnel),
+            Service::Childless { .. } => Connections::default(),
+        }
     }
 
     /// When an authenticated packet last came, IKE or ESP.

@@ -42,6 +42,7 @@ mod rekey_child;
 mod rekey_ike;
 mod sa_init;
 mod shape;
+mod stalling;
 mod succession;
 mod views;
 

@@ -27,7 +27,7 @@ use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, N
 use crate::session::{Cause, SessionId};
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, Path, Transport, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transport, WorkerId};
 use adit_dataplane::time::Instant;
 use std::net::Ipv4Addr;
 
@@ -59,7 +59,11 @@ pub(crate) fn respond(
     let (chosen, suite) = choose_ike(offered, &node.ike_proposals).map_err(|none| {
         refuse(incoming, Cause::NoIkeProposal, NotifyKind::NoProposalChosen, Vec::new(), none.offered, none.wanted)
     })?;
-    let Some(nat) = detect(incoming, datagram.path) else {
+    let detected = match datagram.framing {
+        IkeFraming::Bare | IkeFraming::NonEspMarker => detect(incoming, datagram.path),
+        IkeFraming::Ctcp => Some(Nat::OF_WHO_CONNECTS),
+    };
+    let Some(nat) = detected else {
         let (offered, wanted) = ("no NAT_DETECTION".to_owned(), "NAT traversal".to_owned());
         return Err(refuse(
             incoming,

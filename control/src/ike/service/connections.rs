@@ -1,0 +1,31 @@
+//! The cTCP connections of a session that ends. What is left of them would wait for packets that will not come, so each end is told.
+
+use super::node::Node;
+use super::peer::Peer;
+use super::tunnel::Tunnel;
+use crate::session::Cause;
+use adit_dataplane::contract::{EspPath, IkeFraming, Transport, TunnelKey};
+
+/// Its ESP's and its IKE's, which may be the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connections(Vec<(TunnelKey, EspPath)>);
+
+impl Connections {
+    /// As they are now.
+    pub(crate) fn of(peer: &Peer, tunnel: &Tunnel) -> Self {
+        let ike = (peer.framing == IkeFraming::Ctcp).then(|| EspPath::new(Transport::Ctcp, peer.path));
+        let ike = ike.filter(|ike| *ike != tunnel.path);
+        Self([Some(tunnel.path), ike].into_iter().flatten().map(|path| (tunnel.key, path)).collect())
+    }
+
+    /// Behind all that was said. Where another session has come instead, it may be on the same connection, and who is gone hears
+    /// nothing.
+    pub(crate) fn end(self, node: &mut Node, cause: Cause) {
+        if matches!(cause, Cause::InitialContact | Cause::TakenOver) {
+            return;
+        }
+        for (tunnel, path) in self.0 {
+            node.end_connection(tunnel, path);
+        }
+    }
+}
