@@ -15,7 +15,7 @@ The environment variable ADIT_LOG sets what is logged, such as \"debug\".";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct ClientArgs {
-    /// Headend, by name or IPv4 address
+    /// Headend, by name or address; of a name's addresses the first that a route leads to
     #[arg(long, value_name = "ADDR")]
     pub(super) server: String,
     /// Version of IKE

@@ -10,7 +10,7 @@ use adit_control::ike::wire::{Id, IdKind};
 use adit_control::lease::{Ask, Want};
 use adit_control::pki::Authorities;
 use adit_dataplane::contract::Path;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 
 const IKE_PORT: u16 = 500;
@@ -22,21 +22,27 @@ const ESP_V1: &str = "aes256-aes128-sha256-sha1";
 
 /// Both ends' addresses, and our port for cTCP.
 pub(super) struct Ends {
-    server: Ipv4Addr,
-    local: Ipv4Addr,
+    server: IpAddr,
+    local: IpAddr,
     ctcp_port: Option<u16>,
 }
 
 /// Asks the resolver and the routes.
 pub(super) fn ends(args: &ClientArgs) -> Result<Ends, ClientError> {
-    let failed = |source| ClientError::Server { server: args.server.clone(), source };
-    let addresses = (args.server.as_str(), args.first_port()).to_socket_addrs().map_err(failed)?;
-    let server = addresses.filter_map(|address| match address.ip() {
-        IpAddr::V4(v4) => Some(v4),
-        IpAddr::V6(_) => None,
+    let server = args.server.as_str();
+    let failed = |source| ClientError::Server { server: server.to_owned(), source };
+    let addresses = (server, args.first_port()).to_socket_addrs().map_err(failed)?;
+    let mut nowhere = None;
+    let reached = addresses.into_iter().find_map(|address| match own_address(address.ip()) {
+        Ok(local) => Some((address.ip(), local)),
+        Err(source) => {
+            nowhere.get_or_insert(ClientError::NoRoute { server: address.ip(), source });
+            None
+        }
     });
-    let server = server.into_iter().next().ok_or_else(|| ClientError::NoIpv4(args.server.clone()))?;
-    let local = own_address(server).map_err(|source| ClientError::NoRoute { server, source })?;
+    let Some((server, local)) = reached else {
+        return Err(nowhere.unwrap_or_else(|| ClientError::NoAddress(server.to_owned())));
+    };
     let ctcp_port = match args.transport {
         Way::Ctcp => Some(free_port(local).map_err(ClientError::NoPort)?),
         Way::Esp | Way::NatT | Way::CiscoUdp => None,
@@ -45,17 +51,18 @@ pub(super) fn ends(args: &ClientArgs) -> Result<Ends, ClientError> {
 }
 
 /// The address that packets to `server` have.
-fn own_address(server: Ipv4Addr) -> std::io::Result<Ipv4Addr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+fn own_address(server: IpAddr) -> std::io::Result<IpAddr> {
+    let any = match server {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
     socket.connect((server, IKE_PORT))?;
-    match socket.local_addr()?.ip() {
-        IpAddr::V4(v4) => Ok(v4),
-        IpAddr::V6(_) => Err(std::io::ErrorKind::AddrNotAvailable.into()),
-    }
+    Ok(socket.local_addr()?.ip())
 }
 
 /// One that nobody has; it is taken for good when the doors open.
-fn free_port(local: Ipv4Addr) -> std::io::Result<u16> {
+fn free_port(local: IpAddr) -> std::io::Result<u16> {
     Ok(TcpListener::bind((local, 0))?.local_addr()?.port())
 }
 
@@ -214,7 +221,7 @@ mod tests {
 
     fn made(args: &ClientArgs) -> (Config, Call) {
         let ctcp_port = (args.transport == Way::Ctcp).then_some(40_001);
-        let ends = Ends { server: Ipv4Addr::new(198, 51, 100, 2), local: Ipv4Addr::new(10, 99, 1, 2), ctcp_port };
+        let ends = Ends { server: [198, 51, 100, 2].into(), local: [10, 99, 1, 2].into(), ctcp_port };
         let secrets =
             Secrets { group: SecretBytes::from(&b"s3cret"[..]), password: Some(SecretBytes::from(&b"pa55"[..])) };
         let config = config(args, &ends, &secrets).unwrap();

@@ -28,10 +28,10 @@ use watch::{Ended, Watcher};
 pub(crate) enum ClientError {
     #[error("--server {server}: {source}")]
     Server { server: String, source: io::Error },
-    #[error("--server {0}: it has no IPv4 address, and IKEv1 here goes over IPv4")]
-    NoIpv4(String),
+    #[error("--server {0}: it has no address")]
+    NoAddress(String),
     #[error("no way leads to {server}: {source}; set a route first")]
-    NoRoute { server: std::net::Ipv4Addr, source: io::Error },
+    NoRoute { server: std::net::IpAddr, source: io::Error },
     #[error("{option} {}: {source}", .path.display())]
     Secret { option: &'static str, path: PathBuf, source: SecretFileError },
     #[error("{option} {}: {source}", .path.display())]
