@@ -17,12 +17,15 @@ The environment variable ADIT_LOG sets what is logged, such as \"debug\".";
 pub(crate) struct ClientArgs {
     /// Headend, by name or address; of a name's addresses the first that a route leads to
     #[arg(long, value_name = "ADDR")]
-    pub(super) server: String,
+    pub(super) server: Option<String>,
+    /// File with these options, as `transport = "ctcp"`; what is typed counts more
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     /// Version of IKE
     #[arg(long, value_enum, default_value_t = Version::V1)]
     pub(super) ike: Version,
     /// Group, as Cisco's clients name it (KEY_ID)
-    #[arg(long, value_name = "NAME", required_unless_present = "id")]
+    #[arg(long, value_name = "NAME")]
     pub(super) group: Option<String>,
     /// Identity instead of a group: `alice@example.org`, `vpn.example.org`, `keyid:…`
     #[arg(long, value_name = "ID", conflicts_with = "group")]
@@ -147,6 +150,9 @@ impl ClientArgs {
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
             return Err(ClientError::OtherVersion { option, version: self.ike.number() });
         }
+        if self.group.is_none() && self.id.is_none() {
+            return Err(ClientError::NoIdentity);
+        }
         match (self.ike, &self.user) {
             (Version::V1, None) => Err(ClientError::NoUser),
             (Version::V1, Some(_)) | (Version::V2, _) => Ok(()),
@@ -155,6 +161,10 @@ impl ClientArgs {
 
     pub(super) fn behaviour(&self) -> Behaviour {
         if self.legacy { Behaviour::Legacy } else { Behaviour::Ours }
+    }
+
+    pub(super) fn server(&self) -> Result<&str, ClientError> {
+        self.server.as_deref().ok_or(ClientError::NoServer)
     }
 
     pub(super) fn server_id(&self) -> &str {

@@ -29,7 +29,7 @@ pub(super) struct Ends {
 
 /// Asks the resolver and the routes.
 pub(super) fn ends(args: &ClientArgs) -> Result<Ends, ClientError> {
-    let server = args.server.as_str();
+    let server = args.server()?;
     let failed = |source| ClientError::Server { server: server.to_owned(), source };
     let addresses = (server, args.first_port()).to_socket_addrs().map_err(failed)?;
     let mut nowhere = None;
@@ -198,24 +198,19 @@ fn pattern(text: &str) -> Result<IdPattern, ClientError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::Line;
     use super::*;
     use adit_control::config::checked::Transport;
     use adit_crypto::secret::SecretBytes;
     use clap::Parser;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: ClientArgs,
-    }
-
     fn parsed(more: &[&str]) -> Result<ClientArgs, clap::Error> {
-        let usual = ["client", "--server", "198.51.100.2", "--user", "alice"];
+        let usual = ["--server", "198.51.100.2", "--user", "alice"];
         Line::try_parse_from(usual.iter().chain(more)).map(|line| line.args)
     }
 
     fn parsed_v2(more: &[&str]) -> Result<ClientArgs, clap::Error> {
-        let usual = ["client", "--server", "198.51.100.2", "--ike", "2"];
+        let usual = ["--server", "198.51.100.2", "--ike", "2"];
         Line::try_parse_from(usual.iter().chain(more)).map(|line| line.args)
     }
 
@@ -261,7 +256,7 @@ mod tests {
 
     #[test]
     fn who_calls_must_be_named_and_in_hybrid_mode_who_is_called_too() {
-        assert!(parsed(&[]).is_err());
+        assert!(matches!(parsed(&[]).unwrap().check(), Err(ClientError::NoIdentity)));
         assert!(parsed(&["--group", "a", "--id", "b"]).is_err());
         assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem"]).is_err());
         assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem", "--server-id", "vpn.example.org"]).is_ok());
@@ -292,7 +287,7 @@ mod tests {
     #[test]
     fn by_ikev1_there_must_be_a_user() {
         for version in [&[][..], &["--ike", "1"]] {
-            let line = [&["client", "--server", "198.51.100.2", "--group", "a"], version].concat();
+            let line = [&["--server", "198.51.100.2", "--group", "a"], version].concat();
             let args = Line::try_parse_from(line).unwrap().args;
             assert!(matches!(args.check(), Err(ClientError::NoUser)));
         }

@@ -5,6 +5,7 @@
 
 mod args;
 mod config;
+mod file;
 mod secrets;
 mod watch;
 
@@ -44,6 +45,12 @@ pub(crate) enum ClientError {
     Identity { option: &'static str, source: IdTextError },
     #[error("{option}: IKEv{version} does not have it")]
     OtherVersion { option: &'static str, version: u8 },
+    #[error("{0}")]
+    CommandLine(#[from] clap::Error),
+    #[error("--server: whom to call must be said")]
+    NoServer,
+    #[error("--group or --id: who calls must be said")]
+    NoIdentity,
     #[error("--user: IKEv1 needs one")]
     NoUser,
     #[error("{0}")]
@@ -54,12 +61,25 @@ pub(crate) enum ClientError {
     Daemon(#[from] DaemonError),
 }
 
-/// Exit status of a wrong command line, as clap has it.
-const COMMAND_LINE: u8 = 2;
+impl ClientError {
+    /// Of a wrong command line it is clap's.
+    fn code(&self) -> u8 {
+        let command_line = matches!(
+            self,
+            Self::CommandLine(_) | Self::NoServer | Self::NoIdentity | Self::NoUser | Self::OtherVersion { .. }
+        );
+        if command_line { 2 } else { 1 }
+    }
+}
 
 /// Logs in and stays. The codes are in the help.
 pub(crate) fn main(args: &ClientArgs) -> ExitCode {
-    match run(args) {
+    let outcome = match &args.config {
+        // Behind the name of the program and of what it is to be.
+        Some(file) => file::read(file, std::env::args_os().skip(2).collect()).and_then(|args| run(&args)),
+        None => run(args),
+    };
+    match outcome {
         Ok(ended) => {
             if let Some(sentence) = ended.sentence() {
                 eprintln!("adit-bench client: {sentence}");
@@ -68,10 +88,7 @@ pub(crate) fn main(args: &ClientArgs) -> ExitCode {
         }
         Err(error) => {
             eprintln!("adit-bench client: {error}");
-            if matches!(error, ClientError::OtherVersion { .. } | ClientError::NoUser) {
-                return ExitCode::from(COMMAND_LINE);
-            }
-            ExitCode::FAILURE
+            ExitCode::from(error.code())
         }
     }
 }

@@ -8,6 +8,7 @@ mod check_v1;
 pub mod checked;
 pub mod error;
 pub mod file;
+pub mod flat;
 mod legacy;
 mod phase_1;
 mod proposal;
@@ -26,6 +27,7 @@ pub use psk::{private_file, secret_file};
 
 use checked::Config;
 use section::Source;
+use std::fs::Metadata;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -45,21 +47,7 @@ pub const BUILT_IN_NAME: &str = "built-in configuration";
 /// Every mistake in it. If it is not TOML, those mistakes alone: what the rest means is unsure then.
 pub fn load(path: &Path, cores: Vec<usize>) -> Result<(Config, Vec<Warning>), ConfigErrors> {
     let name = path.display().to_string();
-    let unreadable = |why: String| {
-        ConfigErrors(vec![ConfigError {
-            file: name.clone(),
-            line: None,
-            key: String::new(),
-            problem: Problem::Unreadable(why),
-        }])
-    };
-    let mut opened = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    let metadata = opened.metadata().map_err(|error| unreadable(error.to_string()))?;
-    if metadata.len() > MAX_FILE {
-        return Err(unreadable(format!("it has {} octets, at most {MAX_FILE} are allowed", metadata.len())));
-    }
-    let mut text = String::new();
-    opened.by_ref().take(MAX_FILE).read_to_string(&mut text).map_err(|error| unreadable(error.to_string()))?;
+    let (text, metadata) = opened(path, &name)?;
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     let (config, mut warnings) = read(&name, &text, &Surroundings { folder, cores })?;
     if let Some((line, key)) = secret_line(&text).filter(|_| metadata.mode() & 0o044 != 0) {
@@ -72,6 +60,22 @@ pub fn load(path: &Path, cores: Vec<usize>) -> Result<(Config, Vec<Warning>), Co
         warnings.push(Warning { file: name, line, key: key.to_owned(), sentence });
     }
     Ok((config, warnings))
+}
+
+/// What is in a file, and whose it is; `name` is what messages call it.
+fn opened(path: &Path, name: &str) -> Result<(String, Metadata), ConfigErrors> {
+    let unreadable = |why: String| {
+        let (file, problem) = (name.to_owned(), Problem::Unreadable(why));
+        ConfigErrors(vec![ConfigError { file, line: None, key: String::new(), problem }])
+    };
+    let mut opened = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let metadata = opened.metadata().map_err(|error| unreadable(error.to_string()))?;
+    if metadata.len() > MAX_FILE {
+        return Err(unreadable(format!("it has {} octets, at most {MAX_FILE} are allowed", metadata.len())));
+    }
+    let mut text = String::new();
+    opened.by_ref().take(MAX_FILE).read_to_string(&mut text).map_err(|error| unreadable(error.to_string()))?;
+    Ok((text, metadata))
 }
 
 /// Checks a text; `name` is what messages call it.
