@@ -11,9 +11,11 @@ mod stalling;
 mod unknown_spi;
 mod users;
 mod v1;
+mod ways;
 
 use self::users::UserKey;
 pub use calling::CannotCall;
+pub use ways::{Asking, Pulse};
 
 use super::counters::{EngineCounters, Ignored};
 use super::service::{Arrivals, CookiesAsked, Node, TimerKey};

@@ -24,6 +24,16 @@ pub(crate) struct Peer {
     pub(crate) sent: Instant,
 }
 
+impl Peer {
+    /// Whether it has come to us. Whom we have called goes where we go.
+    pub(crate) fn has_come(&self) -> bool {
+        match self.origin {
+            Origin::Came(_) => true,
+            Origin::Called => false,
+        }
+    }
+}
+
 /// How it came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {

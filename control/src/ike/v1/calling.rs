@@ -113,6 +113,14 @@ const ROOM: usize = 112;
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Calling {
+    /// Whether anything has come that led on.
+    pub(crate) fn is_answered(&self) -> bool {
+        match self.awaits {
+            Awaits::Second(_) | Awaits::Choice => false,
+            Awaits::Fourth(_) | Awaits::Sixth(_) => true,
+        }
+    }
+
     /// Sends the first message. `None`: there is no such connection, or it proposes nothing for that mode.
     pub(crate) fn begin(now: Instant, node: &mut Node, id: SessionId, worker: WorkerId, call: Call) -> Option<Self> {
         let lives = match node.config.ike.rekey_time {

@@ -31,6 +31,7 @@ mod expected;
 mod first_quick;
 mod fragments;
 mod given;
+mod going;
 mod grant;
 mod group;
 mod half_open;

@@ -2,7 +2,7 @@
 
 use super::established::{Established, Service};
 use super::rekey;
-use crate::ike::service::{Behind, Node};
+use crate::ike::service::{Behind, Node, is_between_the_same_hosts};
 use adit_dataplane::contract::{
     Command, Direction, EspPath, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, TunnelKey,
 };
@@ -14,12 +14,19 @@ impl Established {
         self.peer.heard = now;
         self.dpd.heard();
         let may_move = match self.peer.nat.peer {
-            Behind::Nat => match (self.peer.framing, datagram.framing) {
+            Behind::Nat => true,
+            // Another transport.
+            Behind::Nothing => {
+                self.peer.has_come()
+                    && datagram.framing != self.peer.framing
+                    && is_between_the_same_hosts(datagram.path, self.peer.path)
+            }
+        };
+        let may_move = may_move
+            && match (self.peer.framing, datagram.framing) {
                 (IkeFraming::Bare, _) | (_, IkeFraming::NonEspMarker | IkeFraming::Ctcp) => true,
                 (IkeFraming::NonEspMarker | IkeFraming::Ctcp, IkeFraming::Bare) => false,
-            },
-            Behind::Nothing => false,
-        };
+            };
         if may_move && datagram.path != self.peer.path {
             node.counters.moves_by_ike += 1;
             self.peer.framing = datagram.framing;

@@ -8,7 +8,9 @@ use super::other_ike::Others;
 use super::shape::notify;
 use super::{create_child, dpd, informational};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Behind, Connections, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, keepalive};
+use crate::ike::service::{
+    Behind, Connections, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, is_between_the_same_hosts, keepalive,
+};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
@@ -263,15 +265,21 @@ impl Established {
     }
 
     /// A peer behind a NAT is where its last authenticated message came from (RFC 7296 section 2.23), and so is one that opens another
-    /// cTCP connection. Called for messages inside the window only, for those cannot be replayed.
+    /// cTCP connection. Any other may take another transport from the same host. Called for messages inside the window only, for those cannot be replayed.
     fn follow(&mut self, node: &mut Node, datagram: &IkeDatagram) {
         let may_move = match self.peer.nat.peer {
-            Behind::Nat => match datagram.framing {
+            Behind::Nat => true,
+            Behind::Nothing => {
+                self.peer.has_come()
+                    && datagram.framing != self.peer.framing
+                    && is_between_the_same_hosts(datagram.path, self.peer.path)
+            }
+        };
+        let may_move = may_move
+            && match datagram.framing {
                 IkeFraming::NonEspMarker | IkeFraming::Ctcp => true,
                 IkeFraming::Bare => false,
-            },
-            Behind::Nothing => false,
-        };
+            };
         if !may_move || datagram.path == self.peer.path {
             return;
         }
@@ -283,6 +291,7 @@ impl Established {
         let Some(to) = tunnel.path.beside(datagram.path, datagram.framing) else { return };
         let from = std::mem::replace(&mut tunnel.path, to);
         if from != to {
+            node.keep_connection(tunnel.key, to);
             let order = Move { tunnel: tunnel.key, from, to };
             node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
         }

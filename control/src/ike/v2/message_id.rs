@@ -137,6 +137,17 @@ impl<P> MessageIds<P> {
         }
     }
 
+    /// Our request under way begins anew, with as many tries as at first: it goes another way now.
+    pub fn anew(&mut self, now: Instant, patience: &Patience) -> Option<&[u8]> {
+        match &mut self.asked {
+            Asked::Nothing => None,
+            Asked::Waiting { bytes, tries, due, wait, .. } => {
+                (*tries, *wait, *due) = (0, patience.initial, now + patience.initial);
+                Some(bytes)
+            }
+        }
+    }
+
     /// It is `now`: is our request to be repeated?
     pub fn retry(&mut self, now: Instant, patience: &Patience) -> Retry<'_> {
         match &mut self.asked {

@@ -27,6 +27,7 @@ mod established;
 mod expect_auth;
 mod first_child;
 mod given;
+mod going;
 mod half_open;
 mod ike_sa;
 mod informational;
