@@ -4,6 +4,10 @@ use super::ClientError;
 use adit_dataplane::contract::IpNet;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Of the headend's and ours.
+pub(super) const IKE_PORT: u16 = 500;
 
 const AFTER_HELP: &str = "Secrets come from files that only their owner can read, or are asked for; never from the command line.
 On success one line of JSON says what was given. SIGTERM and Ctrl-C log out.
@@ -48,10 +52,17 @@ pub(crate) struct ClientArgs {
     /// Phase 1 exchange, by IKEv1; aggressive without
     #[arg(long, value_enum)]
     pub(super) mode: Option<PhaseOne>,
-    /// What packets travel in
-    #[arg(long, value_enum, default_value_t = Way::NatT)]
-    pub(super) transport: Way,
-    /// Port of the headend's: TCP for ctcp (10000), else UDP for IKE (500)
+    /// What packets travel in: one, or a list such as `nat-t,ctcp`, whose first that is answered is taken, and left for the next when it
+    /// brings nothing any more
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "nat-t")]
+    pub(super) transport: Vec<Transport>,
+    /// Of several transports, begin with the next when the one before has not been answered for so long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "2")]
+    pub(super) next_after: Duration,
+    /// Of several transports, go on with the next when nothing has come for so long that should have; half of it the headend is asked
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "3")]
+    pub(super) switch_after: Duration,
+    /// Port of the headend's: TCP for ctcp if that is among the transports (10000), else UDP for IKE (500)
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Option<u16>,
     /// In cTCP: repeat nothing and acknowledge nothing but with data, as Cisco's clients
@@ -106,7 +117,9 @@ pub(super) enum PhaseOne {
 
 /// What packets travel in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Way {
+pub(super) enum Transport {
+    /// nat-t, then ctcp
+    Auto,
     /// ESP as it is; fails behind a NAT
     Esp,
     /// ESP in UDP 4500, NAT or not
@@ -126,6 +139,36 @@ impl Version {
     }
 }
 
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Esp,
+    NatT,
+    CiscoUdp,
+    Ctcp,
+}
+
+impl Way {
+    /// As in aditd.toml.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Esp => "esp",
+            Self::NatT => "nat-t",
+            Self::CiscoUdp => "cisco-udp",
+            Self::Ctcp => "ctcp",
+        }
+    }
+}
+
+/// From a tenth of one to an hour.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if !(0.1..=3600.0).contains(&seconds) {
+        return Err(format!("{seconds} is not in 0.1..=3600"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
 /// How our end of a cTCP connection behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Behaviour {
@@ -143,12 +186,15 @@ impl ClientArgs {
                 ("--password-file", self.password_file.is_some()),
                 ("--hybrid-ca", self.hybrid_ca.is_some()),
                 ("--mode", self.mode.is_some()),
-                ("--transport cisco-udp", self.transport == Way::CiscoUdp),
+                ("--transport cisco-udp", self.transport.contains(&Transport::CiscoUdp)),
             ]
             .to_vec(),
         };
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
             return Err(ClientError::OtherVersion { option, version: self.ike.number() });
+        }
+        if self.transport.contains(&Transport::CiscoUdp) && self.transport.len() > 1 {
+            return Err(ClientError::CiscoUdpAlone);
         }
         if self.group.is_none() && self.id.is_none() {
             return Err(ClientError::NoIdentity);
@@ -171,11 +217,32 @@ impl ClientArgs {
         self.server_id.as_deref().unwrap_or("*")
     }
 
-    /// Of the headend's, where the first message goes.
-    pub(super) fn first_port(&self) -> u16 {
-        self.port.unwrap_or(match self.transport {
-            Way::Ctcp => 10_000,
-            Way::Esp | Way::NatT | Way::CiscoUdp => 500,
-        })
+    /// In the order in which they are tried, each once.
+    pub(super) fn ways(&self) -> Vec<Way> {
+        let mut ways = Vec::new();
+        for transport in &self.transport {
+            let these = match transport {
+                Transport::Auto => &[Way::NatT, Way::Ctcp][..],
+                Transport::Esp => &[Way::Esp],
+                Transport::NatT => &[Way::NatT],
+                Transport::CiscoUdp => &[Way::CiscoUdp],
+                Transport::Ctcp => &[Way::Ctcp],
+            };
+            for way in these {
+                if !ways.contains(way) {
+                    ways.push(*way);
+                }
+            }
+        }
+        ways
+    }
+
+    /// Of the headend's, where the first message goes that way.
+    pub(super) fn first_port(&self, way: Way) -> u16 {
+        match way {
+            Way::Ctcp => self.port.unwrap_or(10_000),
+            Way::Esp | Way::NatT | Way::CiscoUdp if self.ways().contains(&Way::Ctcp) => IKE_PORT,
+            Way::Esp | Way::NatT | Way::CiscoUdp => self.port.unwrap_or(IKE_PORT),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the engine and the worker are told: a headend's configuration that nobody can log into, and one call.
 
-use super::args::{Behaviour, PhaseOne, Version, Way};
+use super::args::{Behaviour, IKE_PORT, PhaseOne, Version, Way};
 use super::secrets::Secrets;
 use super::{ClientArgs, ClientError};
 use adit_control::config::checked::{AuthV1, Config, IdPattern, Login, UserSource, Xauth};
@@ -13,7 +13,6 @@ use adit_dataplane::contract::Path;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 
-const IKE_PORT: u16 = 500;
 const NATT_PORT: u16 = 4500;
 const CISCO_UDP_PORT: u16 = 10_000;
 /// What Cisco's headends take.
@@ -31,7 +30,7 @@ pub(super) struct Ends {
 pub(super) fn ends(args: &ClientArgs) -> Result<Ends, ClientError> {
     let server = args.server()?;
     let failed = |source| ClientError::Server { server: server.to_owned(), source };
-    let addresses = (server, args.first_port()).to_socket_addrs().map_err(failed)?;
+    let addresses = (server, IKE_PORT).to_socket_addrs().map_err(failed)?;
     let mut nowhere = None;
     let reached = addresses.into_iter().find_map(|address| match own_address(address.ip()) {
         Ok(local) => Some((address.ip(), local)),
@@ -43,9 +42,9 @@ pub(super) fn ends(args: &ClientArgs) -> Result<Ends, ClientError> {
     let Some((server, local)) = reached else {
         return Err(nowhere.unwrap_or_else(|| ClientError::NoAddress(server.to_owned())));
     };
-    let ctcp_port = match args.transport {
-        Way::Ctcp => Some(free_port(local).map_err(ClientError::NoPort)?),
-        Way::Esp | Way::NatT | Way::CiscoUdp => None,
+    let ctcp_port = match args.ways().contains(&Way::Ctcp) {
+        true => Some(free_port(local).map_err(ClientError::NoPort)?),
+        false => None,
     };
     Ok(Ends { server, local, ctcp_port })
 }
@@ -66,15 +65,11 @@ fn free_port(local: IpAddr) -> std::io::Result<u16> {
     Ok(TcpListener::bind((local, 0))?.local_addr()?.port())
 }
 
-/// A headend's configuration for one worker and one connection, whose networks are everything: the routes of the interface decide.
+/// A headend's configuration for one worker and a connection for each way, whose networks are everything: the routes of the interface
+/// decide.
 pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Result<Config, ClientError> {
     let text = |value: &str| serde_json::Value::from(value).to_string();
-    let transport = match args.transport {
-        Way::Esp => "esp",
-        Way::NatT => "nat-t",
-        Way::CiscoUdp => "cisco-udp",
-        Way::Ctcp => "ctcp",
-    };
+    let ways = args.ways();
     let rekey = |seconds: Option<u32>, more: &str| {
         seconds.map_or_else(String::new, |seconds| format!("rekey_time = \"{seconds}s\"\n{more}"))
     };
@@ -88,6 +83,18 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
         }
         Version::V2 => (None, None, "ike = \"v2\"\nnetworks = [\"0.0.0.0/0\", \"::/0\"]\n"),
     };
+    let connection = |way: &Way| {
+        format!(
+            "[[connection]]\nname = \"headend by {way}\"\nremote_ids = [{server_id}]\n\
+             psk = \"stands in for the one that is no text\"\npools = [\"none\"]\n\
+             transports = [\"{way}\"]\n{ike}{esp}{of_version}",
+            way = way.name(),
+            server_id = text(args.server_id()),
+            ike = proposals("ike_proposals", &args.ike_proposal, ike_usual),
+            esp = proposals("esp_proposals", &args.esp_proposal, esp_usual),
+        )
+    };
+    let connections: String = ways.iter().map(connection).collect();
     let config = format!(
         "[node]\nidentity = \"keyid:client\"\n\
          [listen]\naddresses = [\"{local}\"]\nike_port = {IKE_PORT}\nnatt_port = {NATT_PORT}\n\
@@ -98,22 +105,16 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
          [api]\nsocket = {socket}\n\
          [ike]\nretransmit_initial = \"1s\"\nretransmit_tries = 4\n{ike_rekey}\
          [esp]\n{esp_rekey}\
-         [[pool]]\nname = \"none\"\naddresses = [\"192.0.2.0/24\"]\n\
-         [[connection]]\nname = \"headend\"\nremote_ids = [{server_id}]\n\
-         psk = \"stands in for the one that is no text\"\npools = [\"none\"]\n\
-         transports = [\"{transport}\"]\n{ike}{esp}{of_version}",
+         [[pool]]\nname = \"none\"\naddresses = [\"192.0.2.0/24\"]\n{connections}",
         local = ends.local,
-        cisco = if args.transport == Way::CiscoUdp { CISCO_UDP_PORT } else { 0 },
-        native = args.transport == Way::Esp,
+        cisco = if ways.contains(&Way::CiscoUdp) { CISCO_UDP_PORT } else { 0 },
+        native = ways.contains(&Way::Esp),
         ctcp = ends.ctcp_port.into_iter().collect::<Vec<_>>(),
         tun = text(&args.tun),
         mtu = args.mtu,
         socket = text(&args.socket.to_string_lossy()),
-        server_id = text(args.server_id()),
         ike_rekey = rekey(args.ike_rekey, "over_time = \"10m\"\n"),
         esp_rekey = rekey(args.esp_rekey, "hard_factor = 10.0\n"),
-        ike = proposals("ike_proposals", &args.ike_proposal, ike_usual),
-        esp = proposals("esp_proposals", &args.esp_proposal, esp_usual),
     );
     let around = Surroundings { folder: "/".into(), cores: vec![0] };
     let (mut config, _about_the_stand_ins) = read("command line", &config, &around)?;
@@ -139,8 +140,8 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
     Ok(config)
 }
 
-/// The one call.
-pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<Call, ClientError> {
+/// A call for each way, in their order.
+pub(super) fn calls(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<Vec<Call>, ClientError> {
     let identity = match (&args.id, &args.group) {
         (Some(id), _) => Id::parse(id).map_err(|source| ClientError::Identity { option: "--id", source })?,
         (None, group) => Id { kind: IdKind::KeyId, bytes: group.clone().unwrap_or_default().into_bytes() },
@@ -158,21 +159,17 @@ pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<C
         let failed = |source| ClientError::Authorities { path: file.clone(), source };
         Authorities::from_pem(&pem).map(Arc::new).map_err(failed)
     });
-    Ok(Call {
+    let anyway = Call {
         connection: 0,
         identity,
-        path: path(ends.ctcp_port.unwrap_or(IKE_PORT), args.first_port()),
+        path: path(IKE_PORT, IKE_PORT),
         natt: path(NATT_PORT, NATT_PORT),
         want: match args.ike {
             Version::V1 => Want { v4: Ask::Any, v6: Ask::Nothing },
             Version::V2 => Want { v4: Ask::Any, v6: Ask::Any },
         },
         contact: Contact::Initial,
-        carriage: match args.transport {
-            Way::Esp | Way::NatT => Carriage::Detected,
-            Way::CiscoUdp => Carriage::CiscoUdp,
-            Way::Ctcp => Carriage::Ctcp,
-        },
+        carriage: Carriage::Detected,
         v1: CallV1 {
             mode: match args.mode.unwrap_or_default() {
                 PhaseOne::Aggressive => Mode::Aggressive,
@@ -189,7 +186,21 @@ pub(super) fn call(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<C
                 Behaviour::Legacy => CtcpManner::Legacy,
             },
         },
-    })
+    };
+    let way = |(connection, way): (usize, Way)| Call {
+        connection,
+        path: match way {
+            Way::Ctcp => path(ends.ctcp_port.unwrap_or_default(), args.first_port(way)),
+            Way::Esp | Way::NatT | Way::CiscoUdp => path(IKE_PORT, args.first_port(way)),
+        },
+        carriage: match way {
+            Way::Esp | Way::NatT => Carriage::Detected,
+            Way::CiscoUdp => Carriage::CiscoUdp,
+            Way::Ctcp => Carriage::Ctcp,
+        },
+        ..anyway.clone()
+    };
+    Ok(args.ways().into_iter().enumerate().map(way).collect())
 }
 
 fn pattern(text: &str) -> Result<IdPattern, ClientError> {
@@ -197,7 +208,7 @@ fn pattern(text: &str) -> Result<IdPattern, ClientError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::file::Line;
     use super::*;
     use adit_control::config::checked::Transport;
@@ -215,12 +226,27 @@ mod tests {
     }
 
     fn made(args: &ClientArgs) -> (Config, Call) {
-        let ctcp_port = (args.transport == Way::Ctcp).then_some(40_001);
+        let (config, calls) = made_all(args);
+        let [call] = <[Call; 1]>::try_from(calls).unwrap();
+        (config, call)
+    }
+
+    /// By IKEv2, by these transports.
+    pub(in crate::client) fn setup_of(transports: &str) -> (Config, Vec<Call>) {
+        made_all(&parsed_v2(&["--id", "alice@rig", "--transport", transports]).unwrap())
+    }
+
+    pub(in crate::client) fn calls_of(transports: &str) -> Vec<Call> {
+        setup_of(transports).1
+    }
+
+    fn made_all(args: &ClientArgs) -> (Config, Vec<Call>) {
+        let ctcp_port = args.ways().contains(&Way::Ctcp).then_some(40_001);
         let ends = Ends { server: [198, 51, 100, 2].into(), local: [10, 99, 1, 2].into(), ctcp_port };
         let secrets =
             Secrets { group: SecretBytes::from(&b"s3cret"[..]), password: Some(SecretBytes::from(&b"pa55"[..])) };
         let config = config(args, &ends, &secrets).unwrap();
-        (config, call(args, &ends, secrets).unwrap())
+        (config, calls(args, &ends, secrets).unwrap())
     }
 
     #[test]
@@ -282,6 +308,26 @@ mod tests {
         }
         let args = parsed(&["--group", "a", "--ike-rekey", "20"]).unwrap();
         assert!(matches!(args.check(), Err(ClientError::OtherVersion { version: 1, .. })));
+    }
+
+    #[test]
+    fn several_transports_are_a_connection_and_a_call_each_and_cisco_udp_stands_alone() {
+        let ports = |calls: &[Call]| -> Vec<(u16, u16, Carriage)> {
+            calls.iter().map(|call| (call.path.local.port(), call.path.peer.port(), call.carriage)).collect()
+        };
+        let args = parsed_v2(&["--id", "a@b", "--transport", "auto", "--port", "443"]).unwrap();
+        args.check().unwrap();
+        let (config, calls) = made_all(&args);
+        assert_eq!(ports(&calls), [(500, 500, Carriage::Detected), (40_001, 443, Carriage::Ctcp)]);
+        let carried: Vec<Vec<Transport>> =
+            config.connections.iter().map(|connection| connection.transports.iter().collect()).collect();
+        assert_eq!(carried, [[Transport::NatT], [Transport::Ctcp]]);
+        assert_eq!(calls.iter().map(|call| call.connection).collect::<Vec<_>>(), [0, 1]);
+        let args = parsed_v2(&["--id", "a@b", "--transport", "ctcp,nat-t,ctcp,esp"]).unwrap();
+        assert_eq!(args.ways(), [Way::Ctcp, Way::NatT, Way::Esp]);
+        let args = parsed(&["--group", "a", "--transport", "nat-t,cisco-udp"]).unwrap();
+        assert!(matches!(args.check(), Err(ClientError::CiscoUdpAlone)));
+        assert!(parsed(&["--group", "a", "--next-after", "0"]).is_err());
     }
 
     #[test]

@@ -22,11 +22,20 @@ const ONLY_TYPED: [&str; 2] = ["config", "help"];
 const FILES: [&str; 4] = ["secret-file", "password-file", "hybrid-ca", "socket"];
 
 /// What the file says, then what was typed.
-pub(super) fn read(file: &Path, typed: Vec<OsString>) -> Result<ClientArgs, ClientError> {
+pub(super) fn read(file: &Path, typed: &[OsString]) -> Result<ClientArgs, ClientError> {
     let said = given(file)?;
     let folder = file.parent().unwrap_or(Path::new(""));
-    let said = said.iter().flat_map(|given| options(given, folder));
-    Ok(Line::try_parse_from(said.chain(typed))?.args)
+    let said = said.iter().filter(|given| !is_typed(&given.key, typed)).flat_map(|given| options(given, folder));
+    Ok(Line::try_parse_from(said.chain(typed.iter().cloned()))?.args)
+}
+
+/// What is typed stands in the place of what the file says, lists as well.
+fn is_typed(key: &str, typed: &[OsString]) -> bool {
+    let option = format!("--{key}");
+    typed.iter().filter_map(|typed| typed.to_str()).any(|typed| {
+        let typed = typed.split_once('=').map_or(typed, |(option, _)| option);
+        typed == option
+    })
 }
 
 fn given(file: &Path) -> Result<Vec<Given>, ConfigErrors> {
@@ -85,7 +94,7 @@ fn fits(given: &Given) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::args::{Version, Way};
+    use crate::client::args::{Transport, Version};
     use std::path::PathBuf;
 
     struct File(PathBuf);
@@ -98,7 +107,7 @@ mod tests {
         }
 
         fn read(&self, typed: &[&str]) -> Result<ClientArgs, ClientError> {
-            read(&self.0, typed.iter().map(OsString::from).collect())
+            read(&self.0, &typed.iter().map(OsString::from).collect::<Vec<_>>())
         }
     }
 
@@ -116,10 +125,14 @@ mod tests {
              route = [\"10.0.0.0/8\", \"fd20::/64\"]\n",
         );
         let args = file.read(&["--mtu", "1280", "--log", "debug"]).unwrap();
-        assert_eq!((args.server.as_deref(), args.ike, args.transport), (Some("198.51.100.2"), Version::V2, Way::Esp));
+        assert_eq!((args.server.as_deref(), args.ike), (Some("198.51.100.2"), Version::V2));
+        assert_eq!(args.transport, [Transport::Esp]);
         assert_eq!((args.mtu, &*args.log, args.route.len()), (1280, "debug", 2));
         assert_eq!(args.secret_file, Some(file.0.with_file_name("psk")), "beside the file");
         args.check().unwrap();
+        let args = file.read(&["--transport=ctcp,nat-t", "--route", "10.20.0.0/24"]).unwrap();
+        assert_eq!(args.transport, [Transport::Ctcp, Transport::NatT]);
+        assert_eq!(args.route.len(), 1, "a list gives way as a whole");
         assert!(matches!(file.read(&["--group", "staff"]), Err(ClientError::CommandLine(_))), "one of the two");
     }
 
@@ -136,7 +149,7 @@ mod tests {
         assert!(lines[2].starts_with(&format!("{name}:3: transport: expected what --transport takes, found \"tpc\"")));
         assert!(lines[2].contains("nat-t"), "{said}");
         assert_eq!(lines[3], format!("{name}:4: legacy: expected true or false, found integer"));
-        assert!(matches!(read(Path::new("/nowhere/client.toml"), Vec::new()), Err(ClientError::Config(_))));
+        assert!(matches!(read(Path::new("/nowhere/client.toml"), &[]), Err(ClientError::Config(_))));
     }
 
     /// No secret can stand in it, and the file cannot name another.

@@ -6,7 +6,9 @@
 mod args;
 mod config;
 mod file;
+mod race;
 mod secrets;
+mod switch;
 mod watch;
 
 pub(crate) use args::ClientArgs;
@@ -19,9 +21,11 @@ use adit_control::pki::PemError;
 use adit_control::runtime::daemon::{DaemonError, run_errand};
 use adit_control::runtime::errand::Errand;
 use adit_control::runtime::privileges::keep_memory_private;
+use race::Race;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use switch::Switch;
 use watch::{Ended, Watcher};
 
 /// Why there is no client. The text says what to do about it, and never shows a secret.
@@ -51,6 +55,8 @@ pub(crate) enum ClientError {
     NoServer,
     #[error("--group or --id: who calls must be said")]
     NoIdentity,
+    #[error("--transport cisco-udp: the headend has to announce it at a login of its own, so it is the only one")]
+    CiscoUdpAlone,
     #[error("--user: IKEv1 needs one")]
     NoUser,
     #[error("{0}")]
@@ -66,7 +72,12 @@ impl ClientError {
     fn code(&self) -> u8 {
         let command_line = matches!(
             self,
-            Self::CommandLine(_) | Self::NoServer | Self::NoIdentity | Self::NoUser | Self::OtherVersion { .. }
+            Self::CommandLine(_)
+                | Self::NoServer
+                | Self::NoIdentity
+                | Self::NoUser
+                | Self::CiscoUdpAlone
+                | Self::OtherVersion { .. }
         );
         if command_line { 2 } else { 1 }
     }
@@ -76,7 +87,7 @@ impl ClientError {
 pub(crate) fn main(args: &ClientArgs) -> ExitCode {
     let outcome = match &args.config {
         // Behind the name of the program and of what it is to be.
-        Some(file) => file::read(file, std::env::args_os().skip(2).collect()).and_then(|args| run(&args)),
+        Some(file) => file::read(file, &std::env::args_os().skip(2).collect::<Vec<_>>()).and_then(|args| run(&args)),
         None => run(args),
     };
     match outcome {
@@ -106,8 +117,10 @@ fn run(args: &ClientArgs) -> Result<Ended, ClientError> {
     let secrets = secrets::read(args)?;
     let ends = config::ends(args)?;
     let config = config::config(args, &ends, &secrets)?;
-    let call = config::call(args, &ends, secrets)?;
-    let (watcher, outcome) = Watcher::new(&args.tun, args.route.clone());
-    run_errand(config, Errand { call, watch: watcher.into_watch() })?;
+    let calls = config::calls(args, &ends, secrets)?;
+    let ctcp = calls.first().map(|call| call.v1.ctcp).unwrap_or_default();
+    let (race, switch) = (Race::new(calls.clone(), args.next_after), Switch::new(calls, args.switch_after));
+    let (watcher, outcome) = Watcher::new(&args.tun, args.route.clone(), race, switch);
+    run_errand(config, Errand { ctcp, drive: watcher.into_drive() })?;
     Ok(outcome.ended())
 }

@@ -1,8 +1,10 @@
 //! What becomes of the session: the interface when it is up, a line of JSON, and how it ended.
 
+use super::race::{Race, Standing};
+use super::switch::Switch;
 use adit_control::ike::engine::{Engine, Given};
-use adit_control::runtime::errand::{Going, Watch};
-use adit_control::session::{SaView, SessionId, SessionState, SessionView};
+use adit_control::runtime::errand::{Drive, Going};
+use adit_control::session::{SaView, SessionId, SessionView};
 use adit_dataplane::contract::IpNet;
 use adit_dataplane::io::give_address;
 use adit_dataplane::time::Instant;
@@ -20,6 +22,8 @@ pub(super) enum Ended {
     LoggedOut,
     /// It was, until it was lost.
     Lost,
+    /// It could not even be begun.
+    CannotCall(String),
     /// It was, and its interface could not be set up.
     NoInterface(String),
 }
@@ -28,7 +32,7 @@ impl Ended {
     pub(super) const fn code(&self) -> u8 {
         match self {
             Self::LoggedOut => 0,
-            Self::NoInterface(_) => 1,
+            Self::NoInterface(_) | Self::CannotCall(_) => 1,
             Self::NoLogin => 3,
             Self::Lost => 4,
         }
@@ -40,6 +44,7 @@ impl Ended {
             Self::NoLogin => Some("no login; the log has the cause (--log info, or debug for each message)".to_owned()),
             Self::Lost => Some("the session is over, and not by us; the log has the cause (--log info)".to_owned()),
             Self::NoInterface(why) => Some(why.clone()),
+            Self::CannotCall(why) => Some(format!("logging in: {why}")),
         }
     }
 }
@@ -84,6 +89,10 @@ pub(super) struct Watcher {
     tun: String,
     routes: Vec<IpNet>,
     outcome: Arc<Mutex<Ended>>,
+    race: Race,
+    switch: Switch,
+    /// Once it is up.
+    session: Option<SessionId>,
 }
 
 /// What is printed once the session is up.
@@ -107,26 +116,41 @@ struct Line<'a> {
 
 impl Watcher {
     /// For a session through this interface, which carries `routes`, or what the headend says.
-    pub(super) fn new(tun: &str, routes: Vec<IpNet>) -> (Self, Outcome) {
+    pub(super) fn new(tun: &str, routes: Vec<IpNet>, race: Race, switch: Switch) -> (Self, Outcome) {
         let outcome = Arc::new(Mutex::new(Ended::NoLogin));
-        (Self { tun: tun.to_owned(), routes, outcome: Arc::clone(&outcome) }, Outcome(outcome))
+        let watcher = Self { tun: tun.to_owned(), routes, outcome: Arc::clone(&outcome), race, switch, session: None };
+        (watcher, Outcome(outcome))
     }
 
-    pub(super) fn into_watch(mut self) -> Watch {
-        Box::new(move |now, engine, session| self.look(now, engine, session))
+    pub(super) fn into_drive(mut self) -> Drive {
+        Box::new(move |now, engine| match self.session {
+            None => self.race(now, engine),
+            Some(session) => self.look(now, engine, session),
+        })
     }
 
-    fn look(&mut self, now: Instant, engine: &Engine, session: SessionId) -> Going {
-        let before = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match (before, engine.state(session)) {
-            (Ended::NoLogin, Some(SessionState::Up)) => match self.up(now, engine, session) {
-                Ok(()) => self.now(Ended::LoggedOut, Going::On),
-                Err(why) => self.now(Ended::NoInterface(why), Going::Over),
-            },
-            (Ended::LoggedOut, None) => self.now(Ended::Lost, Going::Over),
-            (Ended::NoLogin, Some(SessionState::Connecting | SessionState::Closing)) | (_, Some(_)) => Going::On,
-            (Ended::NoLogin | Ended::Lost | Ended::NoInterface(_), None) => Going::Over,
+    fn race(&mut self, now: Instant, engine: &mut Engine) -> Going {
+        match self.race.look(now, engine) {
+            Standing::Running => Going::On,
+            Standing::Won { session, way } => {
+                self.session = Some(session);
+                self.switch.begin(way);
+                match self.up(now, engine, session) {
+                    Ok(()) => self.now(Ended::LoggedOut, Going::On),
+                    Err(why) => self.now(Ended::NoInterface(why), Going::Over),
+                }
+            }
+            Standing::Lost => Going::Over,
+            Standing::Cannot(why) => self.now(Ended::CannotCall(why.to_string()), Going::Over),
         }
+    }
+
+    fn look(&mut self, now: Instant, engine: &mut Engine, session: SessionId) -> Going {
+        if engine.state(session).is_none() {
+            return self.now(Ended::Lost, Going::Over);
+        }
+        self.switch.look(now, engine, session);
+        Going::On
     }
 
     fn now(&self, how: Ended, going: Going) -> Going {

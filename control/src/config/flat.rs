@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 pub enum Kind {
     /// A text or a number.
     One,
-    /// A list of them.
+    /// A list of them; one may stand without brackets.
     List,
     /// `true` or `false`.
     Switch,
@@ -103,7 +103,7 @@ fn values(value: &DeValue<'_>, kind: Kind) -> Result<Option<Vec<String>>, Proble
             let texts: Option<Vec<String>> = list.iter().map(|element| one(element.get_ref())).collect();
             texts.map(Some).ok_or_else(|| misfit("a list of texts"))
         }
-        (Kind::List, _) => Err(misfit("a list of texts")),
+        (Kind::List, value) => one(value).map(|text| Some(vec![text])).ok_or_else(|| misfit("a list of texts")),
     }
 }
 
@@ -131,12 +131,14 @@ mod tests {
         let seen: Vec<(&str, usize, usize)> = given.iter().map(|one| (&*one.key, one.line, one.values.len())).collect();
         assert_eq!(seen, [("server", 1, 1), ("route", 2, 2), ("port", 3, 1), ("legacy", 4, 0)]);
         assert_eq!(given[2].values, ["500"]);
+        let one = read_flat("client.toml", "route = \"10.0.0.0/8\"", &KNOWN, |_| Ok(())).unwrap();
+        assert_eq!(one[0].values, ["10.0.0.0/8"]);
         assert!(read_flat("client.toml", "legacy = false", &KNOWN, |_| Ok(())).unwrap().is_empty());
     }
 
     #[test]
     fn every_mistake_is_named_with_its_line_and_what_was_probably_meant() {
-        let said = errors("sever = \"a\"\nlegacy = \"yes\"\nport = 70000\nroute = \"10.0.0.0/8\"\n");
+        let said = errors("sever = \"a\"\nlegacy = \"yes\"\nport = 70000\nroute = [1.5]\n");
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(
             lines,
@@ -144,7 +146,7 @@ mod tests {
                 "client.toml:1: sever: unknown key; did you mean \"server\"?",
                 "client.toml:2: legacy: expected true or false, found string",
                 "client.toml:3: port: expected a port, found 70000",
-                "client.toml:4: route: expected a list of texts, found string",
+                "client.toml:4: route: expected a list of texts, found array",
             ]
         );
         assert!(errors("server = \n").starts_with("client.toml:1: "));

@@ -3,7 +3,7 @@
 use super::aaa_thread::AaaThread;
 use super::api_thread::ApiThread;
 use super::dataplane::{self, StartError, Started};
-use super::errand::{Errand, Underway};
+use super::errand::Errand;
 use super::ike_thread::IkeThread;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::{self, Wish};
@@ -14,7 +14,7 @@ use crate::api::routes::Sources;
 use crate::api::views::StatusView;
 use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ctcp::Survey;
-use crate::ike::engine::{CannotCall, Engine};
+use crate::ike::engine::Engine;
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -37,9 +37,6 @@ pub enum DaemonError {
     /// The control socket.
     #[error("control API: {0}")]
     Socket(#[from] SocketError),
-    /// An errand that cannot be begun.
-    #[error("logging in: {0}")]
-    Call(#[from] CannotCall),
     /// Something of the system's.
     #[error("{what}: {source}")]
     System {
@@ -89,7 +86,7 @@ fn open_and_serve(config: Config, errand: Option<Errand>) -> Result<(), DaemonEr
     let wishes = signals::listen().map_err(system("listening for signals"))?;
     // The socket before the doors: a second daemon is told so, before it finds the ports in use.
     let socket = ApiSocket::bind(&config.api.socket)?;
-    let dials = errand.as_ref().map(|errand| errand.call.v1.ctcp);
+    let dials = errand.as_ref().map(|errand| errand.ctcp);
     let started = dataplane::start(&config, dials, &mut OsRandom)?;
     serve(config, started, socket, wishes, errand)
 }
@@ -120,10 +117,7 @@ pub(super) fn serve(
     let outbox = Outbox::new(dataplane.workers.len());
     let survey = Survey::new(u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX));
     let started = clock::now();
-    let errand = match errand {
-        Some(Errand { call, watch, .. }) => Some(Underway { session: engine.connect(started, call)?, watch }),
-        None => None,
-    };
+    let errand = errand.map(|errand| errand.drive);
     let ike = IkeThread {
         engine,
         dataplane,

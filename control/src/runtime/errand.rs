@@ -1,19 +1,19 @@
-//! A login of ours: what the daemon is run for where it is a client. Everything else is as in a headend.
+//! Logins of ours: what the daemon is run for where it is a client. Everything else is as in a headend.
 
-use crate::ike::engine::{Call, Engine};
-use crate::session::SessionId;
+use crate::ike::engine::{CtcpManner, Engine};
 use adit_dataplane::time::Instant;
 
-/// Whom to call, how, and who looks on.
+/// What the daemon is run for.
 pub struct Errand {
-    /// Whom. Its connection is one of the configuration's.
-    pub call: Call,
-    /// Looks at the engine after everything that has happened to it, on the IKE thread: it must not wait.
-    pub watch: Watch,
+    /// What our end of a cTCP connection is like, if there is one.
+    pub ctcp: CtcpManner,
+    /// Who calls and looks on.
+    pub drive: Drive,
 }
 
-/// See [`Errand::watch`].
-pub type Watch = Box<dyn FnMut(Instant, &Engine, SessionId) -> Going + Send>;
+/// Called at first and after everything that has happened to the engine, some times a second at least, on the IKE thread: it must not
+/// wait.
+pub type Drive = Box<dyn FnMut(Instant, &mut Engine) -> Going + Send>;
 
 /// Whether the errand goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +22,4 @@ pub enum Going {
     On,
     /// It is over: log out, if there is anything to log out of, and end.
     Over,
-}
-
-/// An errand under way.
-pub(super) struct Underway {
-    pub(super) session: SessionId,
-    pub(super) watch: Watch,
-}
-
-impl Underway {
-    pub(super) fn look(&mut self, now: Instant, engine: &Engine) -> Going {
-        (self.watch)(now, engine, self.session)
-    }
 }

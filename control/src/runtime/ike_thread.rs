@@ -1,7 +1,7 @@
 //! The IKE thread: owns the engine, feeds it events and time, carries out what it wants.
 
 use super::clock;
-use super::errand::{Going, Underway};
+use super::errand::{Drive, Going};
 use super::flows::FlowQuestion;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
@@ -28,6 +28,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(1);
 const EVENTS_AT_ONCE: usize = 256;
 /// How often the workers are looked after when nothing else happens.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// How often an errand is.
+const DRIVE_AFTER: Duration = Duration::from_millis(200);
 
 /// The engine with all that it is connected to.
 pub(super) struct IkeThread {
@@ -50,7 +52,7 @@ pub(super) struct IkeThread {
     /// Set once the operator wants to leave: the time when patience ends.
     pub(super) leaving: Option<Instant>,
     /// What we are run for, where we are a client.
-    pub(super) errand: Option<Underway>,
+    pub(super) errand: Option<Drive>,
 }
 
 impl IkeThread {
@@ -66,6 +68,7 @@ impl IkeThread {
     }
 
     fn drive(&mut self) -> Result<(), WorkerGone> {
+        self.look_on();
         self.carry_out()?;
         while !self.is_over() {
             self.wait_and_take()?;
@@ -73,8 +76,8 @@ impl IkeThread {
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
                 self.engine.handle_timeout(now);
             }
-            self.carry_out()?;
             self.look_on();
+            self.carry_out()?;
             if let Some(index) = self.threads.iter().position(JoinHandle::is_finished) {
                 return Err(WorkerGone(worker(index)));
             }
@@ -84,8 +87,8 @@ impl IkeThread {
 
     /// An errand that is over ends as a signal would end it.
     fn look_on(&mut self) {
-        let Some(errand) = self.errand.as_mut().filter(|_| self.leaving.is_none()) else { return };
-        if errand.look(clock::now(), &self.engine) == Going::Over {
+        let Some(drive) = self.errand.as_mut().filter(|_| self.leaving.is_none()) else { return };
+        if drive(clock::now(), &mut self.engine) == Going::Over {
             self.obey(Wish::Leave);
         }
     }
@@ -100,7 +103,8 @@ impl IkeThread {
     fn wait_and_take(&mut self) -> Result<(), WorkerGone> {
         let now = clock::now();
         let times = [self.engine.poll_timeout(), self.outbox.retry_at(), self.leaving];
-        let wait = times.into_iter().flatten().min().map_or(LOOK_AFTER, |at| at.since(now).min(LOOK_AFTER));
+        let look_after = if self.errand.is_some() { DRIVE_AFTER } else { LOOK_AFTER };
+        let wait = times.into_iter().flatten().min().map_or(look_after, |at| at.since(now).min(look_after));
         let no_events = never();
         let events = if self.outbox.is_choked() { &no_events } else { &self.dataplane.events };
         select! {
