@@ -35,6 +35,7 @@ mod login;
 mod make_child;
 pub mod message_id;
 mod new_child;
+mod news;
 mod other_ike;
 mod proving;
 mod purpose;

@@ -1,0 +1,59 @@
+//! What the dataplane tells of a session, and where the peer is.
+
+use super::established::{Established, Service};
+use crate::ike::service::{Behind, Node, is_between_the_same_hosts};
+use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Move, Spi, TunnelKey};
+use adit_dataplane::time::Instant;
+
+impl Established {
+    /// A peer behind a NAT is where its last authenticated message came from (RFC 7296 section 2.23), and so is one that opens another
+    /// cTCP connection. Any other may take another transport from the same host. Called for messages inside the window only, for those
+    /// cannot be replayed.
+    pub(super) fn follow(&mut self, node: &mut Node, datagram: &IkeDatagram) {
+        let may_move = match self.peer.nat.peer {
+            Behind::Nat => true,
+            Behind::Nothing => {
+                self.peer.has_come()
+                    && datagram.framing != self.peer.framing
+                    && is_between_the_same_hosts(datagram.path, self.peer.path)
+            }
+        };
+        let may_move = may_move
+            && match datagram.framing {
+                IkeFraming::NonEspMarker | IkeFraming::Ctcp => true,
+                IkeFraming::Bare => false,
+            };
+        if !may_move || datagram.path == self.peer.path {
+            return;
+        }
+        tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, by = "IKE", "peer moved");
+        node.counters.moves_by_ike += 1;
+        self.peer.path = datagram.path;
+        self.peer.framing = datagram.framing;
+        let Service::Tunnel(tunnel) = &mut self.service else { return };
+        let Some(to) = tunnel.path.beside(datagram.path, datagram.framing) else { return };
+        let from = std::mem::replace(&mut tunnel.path, to);
+        if from != to {
+            node.keep_connection(tunnel.key, to);
+            let order = Move { tunnel: tunnel.key, from, to };
+            node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
+        }
+    }
+
+    /// The worker says where packets go now. It has the last word: what it reports last is where they go, whether
+    /// ESP moved the tunnel or we asked for it. IKE on port 4500 shares its NAT's mapping with ESP there, so it goes
+    /// along; anything else says nothing about where IKE is.
+    pub(crate) fn moved(&mut self, node: &mut Node, key: TunnelKey, path: EspPath) {
+        if let Service::Tunnel(tunnel) = &mut self.service {
+            tunnel.moved(node, &mut self.peer, key, path);
+        }
+    }
+
+    /// The peer has used one of our SAs for the first time.
+    pub(crate) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
+        if let Service::Tunnel(tunnel) = &mut self.service {
+            tunnel.first_use(now, node, spi);
+        }
+        self.go_on(now, node);
+    }
+}
