@@ -14,7 +14,8 @@ impl Established {
         self.peer.heard = now;
         self.dpd.heard();
         let may_move = match self.peer.nat.peer {
-            Behind::Nat => true,
+            // Whom we have called answers to where we are, whatever transport that is.
+            Behind::Nat => self.peer.has_come() || datagram.framing == self.peer.framing,
             // Another transport.
             Behind::Nothing => {
                 self.peer.has_come()

@@ -11,7 +11,8 @@ impl Established {
     /// cannot be replayed.
     pub(super) fn follow(&mut self, node: &mut Node, datagram: &IkeDatagram) {
         let may_move = match self.peer.nat.peer {
-            Behind::Nat => true,
+            // Whom we have called answers to where we are, whatever transport that is.
+            Behind::Nat => self.peer.has_come() || datagram.framing == self.peer.framing,
             Behind::Nothing => {
                 self.peer.has_come()
                     && datagram.framing != self.peer.framing
