@@ -104,7 +104,7 @@ impl Default for Ctcp {
         Self {
             stall_after: Some(Duration::from_secs(6)),
             hold_lease: Duration::from_secs(300),
-            ring: 256 << 10,
+            ring: 512 << 10,
             memory: 256 << 20,
         }
     }
