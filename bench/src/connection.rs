@@ -4,6 +4,7 @@
 use adit_dataplane::carrier::ctcp::{
     Flow, Inside, Limits, Mode, SynFacts, SynOptions, TRAILER_LEN, ike_in_udp, trailer,
 };
+use adit_dataplane::carrier::tcp::PREFIX;
 use adit_dataplane::contract::Path;
 use adit_dataplane::packet::{Channel, Meta, PacketBuf};
 use adit_dataplane::time::Instant;
@@ -68,6 +69,14 @@ impl Connection {
         flow.dressed(Instant::ZERO, &payload);
         let first = written(&path, &header, &payload);
         Ok((Self { path, flow }, first))
+    }
+
+    /// Likewise, the segment with which a stream (RFC 9329) begins: its prefix, and a frame with an IKE message.
+    pub(crate) fn stream(headend: Path, slot: u32, answer: &TcpHeader) -> Vec<u8> {
+        let path = Path { local: headend.peer, peer: headend.local };
+        let frame = [&[0x01, 0x96][..], &[0; 4], &[7; 400]].concat();
+        let payload = [&PREFIX[..], &frame].concat();
+        segment(&path, first(slot).plus(1), answer.seq.plus(1), TcpFlags::ACK, &payload)
     }
 
     /// Puts sealed ESP into its segment.

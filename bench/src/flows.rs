@@ -1,4 +1,4 @@
-//! What cTCP's connections cost one worker: octets of memory, idle and busy, and clocks for a login's handshake and for
+//! What cTCP's connections, or streams (RFC 9329), cost one worker: octets of memory, idle and busy, and clocks for a login's handshake and for
 //! keeping idle ones alive.
 //!
 //! In the number: the carrier with its books, and what the allocator takes for them, as the kernel counts it (VmRSS). Out of
@@ -27,6 +27,9 @@ pub(crate) struct FlowsArgs {
     /// Seconds of idling; time is virtual
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=600))]
     idle: u32,
+    /// Streams (RFC 9329) instead of cTCP
+    #[arg(long)]
+    streams: bool,
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -76,7 +79,8 @@ fn run(args: &FlowsArgs) -> Result<(), FlowsError> {
     }
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-    table.set_header(["cTCP, one worker, adaptive", ""]);
+    let what = if args.streams { "RFC 9329, one worker" } else { "cTCP, one worker, adaptive" };
+    table.set_header([what, ""]);
     let under_way = args.busy;
     for (what, number) in [
         ("connections".to_owned(), f64::from(report.flows)),
@@ -104,7 +108,13 @@ impl Outlet for Said {
         self.segments += 1;
     }
 
+    fn octets(&mut self, _: &Path, _: &[u8]) {
+        self.segments += 1;
+    }
+
     fn frame(&mut self, _: &Path, _: Inside, _: &[u8]) {}
+
+    fn streamed(&mut self, _: &Path, _: &[u8]) {}
 }
 
 fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
@@ -129,7 +139,10 @@ fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
         let path = path(slot);
         carrier.arrive(now, &path, &Connection::syn(path, slot), &mut said);
         let answer = said.answer.take().ok_or(Void("a SYN without an answer"))?;
-        let (_, first) = Connection::open(path, slot, &answer)?;
+        let first = match args.streams {
+            true => Connection::stream(path, slot, &answer),
+            false => Connection::open(path, slot, &answer)?.1,
+        };
         carrier.arrive(now, &path, &first, &mut said);
         carrier.vouch(&path, TunnelKey { worker: WorkerId(0), slot });
     }
@@ -156,10 +169,15 @@ fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
             let octets = left.min(1400);
             packet.reset();
             packet.extend_back(octets).ok_or(Void("the buffer is too small"))?.fill(7);
-            carrier.dress(now, &path(slot), Inside::Esp, &mut packet).map_err(|_| Void("a packet did not leave"))?;
+            let sent = match args.streams {
+                true => carrier.stream(now, &path(slot), Inside::Esp, packet.bytes(), &mut said),
+                false => carrier.dress(now, &path(slot), Inside::Esp, &mut packet),
+            };
+            sent.map_err(|_| Void("a packet did not leave"))?;
             left -= octets;
         }
     }
+    carrier.poll(now, &mut said);
     let busy = resident()?;
     let per_flow = |octets: u64| octets.saturating_sub(empty) as f64 / f64::from(args.flows);
     Ok(Report {
@@ -186,7 +204,7 @@ mod tests {
 
     #[test]
     fn idle_connections_are_kept_by_a_keepalive_every_five_seconds_and_busy_ones_hold_what_they_sent() {
-        let report = measure(&FlowsArgs { flows: 2000, busy: 16_000, idle: 20, json: true }).unwrap();
+        let report = measure(&FlowsArgs { flows: 2000, busy: 16_000, idle: 20, streams: false, json: true }).unwrap();
         assert!((0.15..0.26).contains(&report.keepalives_per_flow_and_second), "{report:?}");
         assert!(report.busy_octets_per_flow - report.idle_octets_per_flow > 16_000.0, "{report:?}");
     }

@@ -12,6 +12,8 @@ pub enum Fate {
     ToControl,
     /// Another worker owns its tunnel.
     Handoff(WorkerId),
+    /// Its octets have gone into a stream, or come out of one.
+    Streamed,
     /// The end, with its name.
     Drop(DropReason),
 }
@@ -72,12 +74,14 @@ drop_reasons! {
     TransmitFailed "transmit_failed" "the kernel refused the packet",
     ReceiveTruncated "receive_truncated" "the datagram was larger than the buffer",
     BadChecksum "bad_checksum" "a TCP segment whose checksum is wrong",
-    Handshake "handshake" "a TCP segment that only opens a cTCP connection",
-    NoConnection "no_connection" "a TCP segment of no cTCP connection",
-    ConnectionEnded "connection_ended" "a TCP segment that ends its cTCP connection",
-    TooManyConnections "too_many_connections" "as many cTCP connections, or unproven ones, as there may be",
-    OutOfWindow "out_of_window" "a TCP segment that cannot be of its cTCP connection",
+    Handshake "handshake" "a TCP segment that only opens a connection",
+    NoConnection "no_connection" "a TCP segment of no connection",
+    ConnectionEnded "connection_ended" "a TCP segment that ends its connection",
+    TooManyConnections "too_many_connections" "as many TCP connections, or unproven ones, as there may be",
+    OutOfWindow "out_of_window" "a TCP segment that cannot be of its connection",
     Reframed "reframed" "a piece of a cTCP frame, kept until the rest has come",
     InFlight "in_flight" "as much as a firewall may allow is under way and not acknowledged (cTCP)",
+    StreamFull "stream_full" "the oldest ESP that waits in a TCP connection that carries no more (RFC 9329)",
+    BrokenStream "broken_stream" "a TCP connection without IKETCP at its front, or with a frame that cannot be (RFC 9329)",
     Unsolicited "unsolicited" "not IKE, not ESP: nothing here is meant by it",
 }

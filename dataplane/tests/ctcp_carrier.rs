@@ -23,8 +23,17 @@ impl Outlet for Said {
         self.segments.push((*path, *header, payload.concat()));
     }
 
+    fn octets(&mut self, path: &Path, segment: &[u8]) {
+        let header = TcpHeader::parse(segment).unwrap();
+        self.segments.push((*path, header, segment[header.len..].to_vec()));
+    }
+
     fn frame(&mut self, _: &Path, inside: Inside, octets: &[u8]) {
         self.frames.push((inside, octets.to_vec()));
+    }
+
+    fn streamed(&mut self, _: &Path, _: &[u8]) {
+        panic!("none of these is a stream");
     }
 }
 

@@ -16,8 +16,16 @@ impl Outlet for Said {
         self.0.push([&header.octets()[..], payload[0], payload[1]].concat());
     }
 
+    fn octets(&mut self, _: &Path, segment: &[u8]) {
+        self.0.push(segment.to_vec());
+    }
+
     fn frame(&mut self, _: &Path, inside: Inside, _: &[u8]) {
         panic!("{inside:?} in pieces");
+    }
+
+    fn streamed(&mut self, _: &Path, _: &[u8]) {
+        panic!("none of these is a stream");
     }
 }
 

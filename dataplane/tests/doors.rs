@@ -584,7 +584,8 @@ fn without_the_right_to_raw_sockets_native_esp_and_ctcp_are_refused_in_words_and
         let Err(error) = open(&IoConfig { transports, ..config.clone() }, 1, &layout()) else { panic!("it opens") };
         assert!(matches!(error, OpenError::CtcpNotPermitted), "{error}");
         assert!(error.to_string().contains("CAP_NET_RAW"));
-        let transports = transports.iter().filter(|transport| *transport != Transport::Ctcp).collect();
+        let transports =
+            transports.iter().filter(|transport| !matches!(transport, Transport::Ctcp | Transport::Tcp)).collect();
         assert!(open(&IoConfig { transports, ..config }, 1, &layout()).is_ok());
     });
 }

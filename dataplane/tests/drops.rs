@@ -472,6 +472,28 @@ fn each_segment_of_ctcp_that_is_not_forwarded_has_its_reason() {
     assert_eq!(world.workers[0].free_buffers().0, POOL.small, "no buffer is lost");
 }
 
+#[test]
+fn what_a_stream_does_not_carry_has_its_reason() {
+    let config = DataplaneConfig { ctcp: harness::ctcp::setup(), pool: POOL, ..DataplaneConfig::default() };
+    let mut world = World::with(config, 1024);
+    let mut peer = CtcpPeer::on(0, 1);
+    world.stream_login(0, &mut peer);
+    let mut client = Client::new(0, 1, gcm());
+    (client.path, client.transport) = (peer.path, Transport::Tcp);
+    let client = world.admit(client);
+    let down = v4(SERVER_V4, client.v4, 1400);
+    (0..400).for_each(|_| {
+        world.inner(0, &down);
+    });
+    let full = world.dropped(DropReason::StreamFull);
+    assert!((200..400).contains(&full), "{full}: a peer that acknowledges nothing has little under way");
+    let bad = peer.segment(TcpFlags::ACK, &[0, 1]);
+    world.tcp(0, &peer, &bad);
+    assert_eq!(world.dropped(DropReason::BrokenStream), 1);
+    world.departed();
+    assert_eq!(world.workers[0].free_buffers().0, POOL.small, "no buffer is lost");
+}
+
 /// Octets that ESP by AES-GCM takes beside an inner packet of 1400: SPI, sequence number, IV, two of padding, trailer, ICV.
 const ESP_BESIDE: usize = 4 + 4 + 8 + 2 + 2 + 16;
 
@@ -503,6 +525,9 @@ fn no_reason_is_without_a_test() {
         DropReason::OutOfWindow,
         DropReason::Reframed,
         DropReason::InFlight,
+        // what_a_stream_does_not_carry_has_its_reason
+        DropReason::StreamFull,
+        DropReason::BrokenStream,
     ];
     let tested: BTreeSet<&str> = CASES.iter().map(|case| case.0).chain(here).map(DropReason::name).collect();
     let all: BTreeSet<&str> = DropReason::ALL.iter().map(|reason| reason.name()).collect();

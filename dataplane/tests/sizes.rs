@@ -53,6 +53,7 @@ fn fits(client: &Client, outer_mtu: u16) -> usize {
         Transport::NatT500 => 8 + 8,
         Transport::Esp => 0,
         Transport::Ctcp => 20 + 16,
+        Transport::Tcp => 20 + 2,
     };
     let outer = |inner: usize| {
         let body = inner + client.least_padding(inner) + 2;

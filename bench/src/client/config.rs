@@ -98,7 +98,7 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
     let config = format!(
         "[node]\nidentity = \"keyid:client\"\n\
          [listen]\naddresses = [\"{local}\"]\nike_port = {IKE_PORT}\nnatt_port = {NATT_PORT}\n\
-         cisco_udp_port = {cisco}\nnative_esp = {native}\nctcp_ports = {ctcp:?}\n\
+         cisco_udp_port = {cisco}\nnative_esp = {native}\nctcp_ports = {ctcp:?}\ntcp_port = 0\n\
          [workers]\ncount = 1\n\
          [tun]\nname = {tun}\nmtu = {mtu}\n\
          [log]\nlevel = \"warn\"\n\

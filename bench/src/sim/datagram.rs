@@ -76,7 +76,7 @@ impl Body {
     /// Octets of the IP packet that holds it, were it IPv4.
     pub(crate) fn packet_len(&self) -> usize {
         let udp = match self {
-            Self::Ike { framing: IkeFraming::Bare | IkeFraming::Ctcp, bytes } => bytes.len(),
+            Self::Ike { framing: IkeFraming::Bare | IkeFraming::Ctcp | IkeFraming::Tcp, bytes } => bytes.len(),
             Self::Ike { framing: IkeFraming::NonEspMarker, bytes } => Self::MARKER + bytes.len(),
             Self::Esp(esp) => Self::ESP_HEADER + esp.iv.len() + esp.sealed.len(),
             Self::Keepalive => 1,

@@ -163,6 +163,10 @@ pub struct WorkerView {
     pub moved_to_esp: u64,
     /// Tunnels that followed their peers' ESP into a cTCP connection.
     pub moved_to_ctcp: u64,
+    /// Tunnels that followed their peers' ESP into a TCP connection.
+    pub moved_to_tcp: u64,
+    /// Packets, and segments, whose octets have gone into a TCP connection's stream or come out of one.
+    pub streamed: u64,
     /// Packets from elsewhere that were not followed: their session has moved as often as it may.
     pub moves_limited: u64,
     /// Packets dropped, for all reasons.
@@ -214,6 +218,8 @@ impl WorkerView {
             moved_to_cisco_udp: totals.moved_to_cisco_udp,
             moved_to_esp: totals.moved_to_esp,
             moved_to_ctcp: totals.moved_to_ctcp,
+            moved_to_tcp: totals.moved_to_tcp,
+            streamed: totals.streamed,
             moves_limited: totals.moves_limited,
             dropped: totals.drops.iter().sum(),
         }

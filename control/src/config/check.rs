@@ -29,6 +29,8 @@ pub struct Surroundings {
 const CISCO_UDP_PORT: u16 = 10_000;
 /// As Cisco has it.
 const CTCP_PORT: u16 = 10_000;
+/// RFC 9329 section 2.
+const TCP_ENCAPSULATION_PORT: u16 = 4500;
 /// As many as Cisco takes.
 const MOST_CTCP_PORTS: usize = 10;
 
@@ -133,7 +135,24 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
     let nat_traversals = nat_traversals(source, file);
     let ctcp_ports = ctcp_ports(source, file);
     let ctcp_mode = file.ctcp_mode.as_ref().map(|mode| mode.value).unwrap_or_default();
-    Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, nat_traversals, ctcp_ports, ctcp_mode }
+    let tcp_port = Some(narrow(file.tcp_port.as_ref(), TCP_ENCAPSULATION_PORT)).filter(|port| *port != 0);
+    if let Some(port) = tcp_port.filter(|port| ctcp_ports.contains(port)) {
+        let line = file.tcp_port.as_ref().map(|port| port.line).or(file.ctcp_ports.as_ref().map(|ports| ports.line));
+        let expected = "a port that is not among ctcp_ports, which take RFC 9329 anyway, or 0 for none".to_owned();
+        let problem = Problem::Misfit { expected, found: port.to_string(), hint: None };
+        source.error(line.unwrap_or(1), "[listen] tcp_port".to_owned(), problem);
+    }
+    Listen {
+        addresses,
+        ike_port,
+        natt_port,
+        cisco_udp_port,
+        native_esp,
+        nat_traversals,
+        ctcp_ports,
+        ctcp_mode,
+        tcp_port,
+    }
 }
 
 fn nat_traversals(source: &Source<'_>, file: &file::Listen) -> NatTraversals {

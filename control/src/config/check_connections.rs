@@ -90,6 +90,8 @@ fn transports(source: &Source<'_>, connection: &file::Connection, version: Versi
         Transport::NatT500 => (!listen.transports().contains(transport))
             .then_some("with \"draft-01\" or \"draft-00\" in [listen] nat_traversals"),
         Transport::CiscoUdp => listen.cisco_udp_port.is_none().then_some("with a [listen] cisco_udp_port"),
+        Transport::Tcp if version == Version::V1 => Some("in a connection with ike = \"v2\""),
+        Transport::Tcp => listen.tcp_ports().next().is_none().then_some("with a [listen] tcp_port or ctcp_ports"),
         Transport::Ctcp => listen.ctcp_ports.is_empty().then_some("with [listen] ctcp_ports"),
     };
     let mut transports = Transports::NONE;

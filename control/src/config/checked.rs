@@ -84,6 +84,8 @@ pub struct Listen {
     pub ctcp_ports: Vec<u16>,
     /// How it is treated.
     pub ctcp_mode: CtcpMode,
+    /// TCP port of RFC 9329 alone; `ctcp_ports` take it too.
+    pub tcp_port: Option<u16>,
 }
 
 /// When a cTCP connection is over that its client's packets no longer come by.
@@ -139,9 +141,15 @@ impl Listen {
             NativeEsp::Refused => None,
         };
         let ctcp = (!self.ctcp_ports.is_empty()).then_some(Transport::Ctcp);
+        let tcp = self.tcp_ports().next().map(|_| Transport::Tcp);
         let stays = self.nat_traversals.iter().any(|version| !version.floats());
         let natt_500 = stays.then_some(Transport::NatT500);
-        [Some(Transport::NatT), natt_500, cisco_udp, esp, ctcp].into_iter().flatten().collect()
+        [Some(Transport::NatT), natt_500, cisco_udp, esp, ctcp, tcp].into_iter().flatten().collect()
+    }
+
+    /// All TCP ports.
+    pub fn tcp_ports(&self) -> impl Iterator<Item = u16> {
+        self.ctcp_ports.iter().copied().chain(self.tcp_port)
     }
 }
 

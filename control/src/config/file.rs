@@ -92,6 +92,8 @@ pub struct Listen {
     pub ctcp_ports: List<u64>,
     /// How cTCP is treated.
     pub ctcp_mode: Key<CtcpMode>,
+    /// TCP port of RFC 9329 alone; 0 for none.
+    pub tcp_port: Key<u64>,
 }
 
 /// `[ctcp]`
@@ -389,6 +391,7 @@ const LOGINS: Count = Count { of: "a number of logins", range: 0..=1_000_000 };
 const OUTER_DF: OneOf<OuterDf> = OneOf(&[("clear", OuterDf::Clear), ("copy", OuterDf::Copy), ("set", OuterDf::Set)]);
 const ECN: OneOf<EcnMode> = OneOf(&[("normal", EcnMode::Normal), ("compatibility", EcnMode::Compatibility)]);
 const MSS_CLAMP: OneOf<MssClamp> = OneOf(&[("on", MssClamp::ToTunnel), ("off", MssClamp::Off)]);
+const TCP_PORT_OR_OFF: Count = Count { of: "a TCP port or 0 for none", range: 0..=65_535 };
 const TCP_PORT: Count = Count { of: "a TCP port", range: 1..=65_535 };
 const CTCP_MODE: OneOf<CtcpMode> = OneOf(&[("adaptive", CtcpMode::Adaptive), ("stateless", CtcpMode::Stateless)]);
 const NAT_TRAVERSAL: OneOf<NatTraversal> = OneOf(&[
@@ -470,6 +473,7 @@ impl Listen {
             nat_traversals: section.some_list("nat_traversals", &NAT_TRAVERSAL),
             ctcp_ports: section.list("ctcp_ports", &TCP_PORT),
             ctcp_mode: section.get("ctcp_mode", &CTCP_MODE),
+            tcp_port: section.get("tcp_port", &TCP_PORT_OR_OFF),
         }
     }
 }

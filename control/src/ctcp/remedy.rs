@@ -151,8 +151,8 @@ fn by_udp() -> Step {
 }
 
 fn rfc_9329() -> Step {
-    let what = "Or give the user a client that speaks IKE and ESP in real TCP (RFC 9329), to a headend that takes it.";
-    Step { what: what.to_owned(), lines: vec![] }
+    let what = "Or give the user a client that speaks IKEv2 and ESP in real TCP (RFC 9329), which aditd takes on the same port";
+    Step { what: what.to_owned(), lines: vec!["transports = [\"tcp\"]".to_owned()] }
 }
 
 /// As it is written before a colon.

@@ -155,7 +155,8 @@ pub(super) fn serve(
 }
 
 fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> StatusView {
-    let Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, ctcp_ports, .. } = &config.listen;
+    let Listen { addresses, ike_port, natt_port, cisco_udp_port, native_esp, ctcp_ports, tcp_port, .. } =
+        &config.listen;
     let ports = [Some(*ike_port), Some(*natt_port), *cisco_udp_port].into_iter().flatten();
     let native = match native_esp {
         NativeEsp::Carried => Some("native ESP".to_owned()),
@@ -164,7 +165,8 @@ fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> Sta
     let listen = addresses.iter();
     let listen = listen.flat_map(|address| ports.clone().map(|port| SocketAddr::new(*address, port).to_string()));
     let ctcp = ctcp_ports.iter().map(|port| format!("cTCP on TCP {port}"));
-    let listen = listen.chain(native).chain(ctcp);
+    let tcp = tcp_port.iter().map(|port| format!("RFC 9329 on TCP {port}"));
+    let listen = listen.chain(native).chain(ctcp).chain(tcp);
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         identity: config.identity.to_string(),

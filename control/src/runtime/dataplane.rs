@@ -64,7 +64,7 @@ fn io_config(config: &Config) -> IoConfig {
         ike_port: config.listen.ike_port,
         natt_port: config.listen.natt_port,
         cisco_udp_port: config.listen.cisco_udp_port.unwrap_or_default(),
-        ctcp_ports: config.listen.ctcp_ports.clone(),
+        tcp_ports: config.listen.tcp_ports().collect(),
         transports: config.listen.transports(),
         outer_df: config.sizes.rules.df,
         tun: Some(TunConfig {
@@ -107,11 +107,9 @@ fn workers_config(config: &Config) -> DataplaneConfig {
     }
 }
 
-/// A headend's end of cTCP, or that of a client that `dials`.
+/// A headend's end of cTCP and RFC 9329, or that of a client that `dials`.
 fn ctcp(config: &Config, dials: Option<CtcpManner>, random: &mut dyn SecretRandom) -> Option<CtcpSetup> {
-    if config.listen.ctcp_ports.is_empty() {
-        return None;
-    }
+    config.listen.tcp_ports().next()?;
     let mode = match (dials, config.listen.ctcp_mode) {
         (Some(CtcpManner::Legacy), _) => Mode::Legacy,
         (Some(CtcpManner::Ours), _) | (None, CtcpMode::Adaptive) => Mode::Adaptive,
@@ -121,8 +119,12 @@ fn ctcp(config: &Config, dials: Option<CtcpManner>, random: &mut dyn SecretRando
     let mut secret = [0; 24];
     random.fill(&mut secret);
     let Ctcp { stall_after, hold_lease: _, ring, memory } = config.ctcp;
+    let streams_alone = config.listen.tcp_port;
     let limits = Limits { ring, ..Limits::DEFAULT };
-    Some(CtcpSetup { config: CtcpConfig { mode, part, limits, stall_after, memory, ..CtcpConfig::DEFAULT }, secret })
+    Some(CtcpSetup {
+        config: CtcpConfig { mode, part, streams_alone, limits, stall_after, memory, ..CtcpConfig::DEFAULT },
+        secret,
+    })
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub fn config() -> Config {
             nat_traversals: NatTraversals::ALL,
             ctcp_ports: vec![10_000],
             ctcp_mode: CtcpMode::Adaptive,
+            tcp_port: Some(4500),
         },
         ctcp: Ctcp::default(),
         workers: Workers {

@@ -135,6 +135,10 @@ worker_counters! {
     moved_to_esp,
     /// Tunnels that followed their peers' ESP into a cTCP connection.
     moved_to_ctcp,
+    /// Tunnels that followed their peers' ESP into a TCP connection.
+    moved_to_tcp,
+    /// Packets, and segments, whose octets have gone into a TCP connection's stream or come out of one (RFC 9329).
+    streamed,
     /// Packets whose tunnel did not follow them: it has moved as often as it may.
     moves_limited,
     /// Commands that did not fit the tables: a mistake of the control plane's.
@@ -150,6 +154,7 @@ impl WorkerCounters {
             Transport::CiscoUdp => self.moved_to_cisco_udp(1),
             Transport::Esp => self.moved_to_esp(1),
             Transport::Ctcp => self.moved_to_ctcp(1),
+            Transport::Tcp => self.moved_to_tcp(1),
         }
     }
 }

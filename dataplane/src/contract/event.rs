@@ -23,6 +23,8 @@ pub enum IkeFraming {
     NonEspMarker,
     /// In a cTCP segment, behind a UDP header whose ports are 500.
     Ctcp,
+    /// In a frame of a TCP connection, behind four zero octets (RFC 9329 section 3.1).
+    Tcp,
 }
 
 impl IkeFraming {
@@ -30,7 +32,7 @@ impl IkeFraming {
     pub const fn marker_len(self) -> usize {
         match self {
             Self::Bare => 0,
-            Self::NonEspMarker => 4,
+            Self::NonEspMarker | Self::Tcp => 4,
             Self::Ctcp => 8,
         }
     }

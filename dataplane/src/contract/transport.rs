@@ -17,11 +17,13 @@ pub enum Transport {
     Esp,
     /// Dressed as TCP segments, beside IKE: Cisco's IPsec over TCP.
     Ctcp,
+    /// In an ordinary TCP connection, beside IKE (RFC 9329).
+    Tcp,
 }
 
 impl Transport {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::NatT, Self::NatT500, Self::CiscoUdp, Self::Esp, Self::Ctcp];
+    pub const ALL: [Self; 6] = [Self::NatT, Self::NatT500, Self::CiscoUdp, Self::Esp, Self::Ctcp, Self::Tcp];
 
     /// The stable name, as in the configuration and the API.
     pub const fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Transport {
             Self::CiscoUdp => "cisco-udp",
             Self::Esp => "esp",
             Self::Ctcp => "ctcp",
+            Self::Tcp => "tcp",
         }
     }
 }
@@ -54,7 +57,8 @@ impl Transports {
         .with(Transport::NatT500)
         .with(Transport::CiscoUdp)
         .with(Transport::Esp)
-        .with(Transport::Ctcp);
+        .with(Transport::Ctcp)
+        .with(Transport::Tcp);
 
     /// These and that one.
     #[must_use]
@@ -98,7 +102,7 @@ impl EspPath {
     pub fn new(transport: Transport, path: Path) -> Self {
         let Path { mut local, mut peer } = path;
         match transport {
-            Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Ctcp => {}
+            Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Ctcp | Transport::Tcp => {}
             Transport::Esp => {
                 local.set_port(0);
                 peer.set_port(0);
@@ -130,6 +134,8 @@ impl EspPath {
             Transport::NatT500 => matches!(framing, IkeFraming::Bare),
             // One connection carries both; a peer that is in another has lost the one before.
             Transport::Ctcp => matches!(framing, IkeFraming::Ctcp),
+            // Likewise (RFC 9329 section 6.1).
+            Transport::Tcp => matches!(framing, IkeFraming::Tcp),
             Transport::CiscoUdp | Transport::Esp => false,
         }
     }
@@ -150,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_set_holds_what_was_put_in_and_nothing_else() {
-        for bits in 0..32_u8 {
+        for bits in 0..64_u8 {
             let some = Transport::ALL.into_iter().filter(|transport| bits & 1 << *transport as u8 != 0);
             let set: Transports = some.clone().collect();
             assert!(set.iter().eq(some));
@@ -174,12 +180,13 @@ mod tests {
     #[test]
     fn esp_goes_along_with_ike_on_its_own_port_and_natively() {
         let (here, there) = (path("198.51.100.1:4500"), path("198.51.100.1:4501"));
-        for framing in [IkeFraming::Bare, IkeFraming::NonEspMarker, IkeFraming::Ctcp] {
+        for framing in [IkeFraming::Bare, IkeFraming::NonEspMarker, IkeFraming::Ctcp, IkeFraming::Tcp] {
             for transport in Transport::ALL {
                 let along = match (transport, framing) {
                     (Transport::NatT, IkeFraming::NonEspMarker)
                     | (Transport::NatT500, IkeFraming::Bare)
-                    | (Transport::Ctcp, IkeFraming::Ctcp) => true,
+                    | (Transport::Ctcp, IkeFraming::Ctcp)
+                    | (Transport::Tcp, IkeFraming::Tcp) => true,
                     (transport, _) => transport == Transport::Esp,
                 };
                 let to = along.then(|| EspPath::new(transport, there));

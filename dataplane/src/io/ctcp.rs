@@ -22,14 +22,14 @@ pub(super) fn open(
     lacks: &mut Vec<Lack>,
     workers: &mut [Vec<OuterSocket>],
 ) -> Result<Vec<OwnedFd>, OpenError> {
-    let mut reserved = Vec::with_capacity(config.ctcp_ports.len());
-    for port in &config.ctcp_ports {
+    let mut reserved = Vec::with_capacity(config.tcp_ports.len());
+    for port in &config.tcp_ports {
         let address = SocketAddr::new(ip, *port);
         reserved.push(reserve(address).map_err(|source| refusal(address, source))?);
     }
     let count = workers.len();
     raw::open(config, (Channel::Ctcp, libc::IPPROTO_TCP), ip, lacks, workers, |socket, family, worker| {
-        keep_own_connections(socket.as_fd(), family, worker, count, &config.ctcp_ports)
+        keep_own_connections(socket.as_fd(), family, worker, count, &config.tcp_ports)
     })
     .map_err(|source| raw_refusal(ip, source))?;
     Ok(reserved)

@@ -80,7 +80,7 @@ impl Departures {
             self.list.push(Departure::default());
         }
         // UDP_SEGMENT is for UDP.
-        let joins = !matches!(packet.meta.channel, Channel::Esp | Channel::Ctcp);
+        let joins = !matches!(packet.meta.channel, Channel::Esp | Channel::Ctcp | Channel::Tcp);
         let open = joins && len > 0 && !self.refused.has(to.path.peer, len);
         let departure = &mut self.list[self.used];
         departure.packets.push(packet);

@@ -33,7 +33,7 @@ pub(super) fn arrival(bound: &Bound, name: &[u8], control: &[u8], payload: &[u8]
     let done = match (channel, bound.address) {
         (Channel::Esp | Channel::Ctcp, SocketAddr::V4(_)) => ipv4_header_len(payload)?,
         (Channel::Esp | Channel::Ctcp, SocketAddr::V6(_))
-        | (Channel::Ike | Channel::NatT500 | Channel::NatT | Channel::CiscoUdp | Channel::Inner, _) => 0,
+        | (Channel::Ike | Channel::NatT500 | Channel::NatT | Channel::CiscoUdp | Channel::Tcp | Channel::Inner, _) => 0,
     };
     if channel == Channel::Ctcp {
         // A raw socket knows no ports.

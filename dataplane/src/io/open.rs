@@ -39,8 +39,8 @@ pub struct IoConfig {
     pub natt_port: u16,
     /// UDP port of [`crate::packet::Channel::CiscoUdp`].
     pub cisco_udp_port: u16,
-    /// TCP ports of [`crate::packet::Channel::Ctcp`].
-    pub ctcp_ports: Vec<u16>,
+    /// TCP ports of [`crate::packet::Channel::Ctcp`]: of cTCP, and of streams (RFC 9329).
+    pub tcp_ports: Vec<u16>,
     /// How ESP may come; NAT-T may always, for IKE needs its port.
     pub transports: Transports,
     /// Whether ESP is ever sent with DF set. Must be what [`crate::contract::TunnelRules::df`] is.
@@ -68,7 +68,7 @@ impl Default for IoConfig {
             ike_port: 500,
             natt_port: 4500,
             cisco_udp_port: 10_000,
-            ctcp_ports: vec![10_000],
+            tcp_ports: vec![10_000, 4500],
             transports: Transports::ALL,
             outer_df: OuterDf::default(),
             tun: Some(TunConfig::default()),
@@ -259,7 +259,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Someone else has the port.
-    #[error("TCP {address} is in use by {}: stop it, or choose other ports for cTCP (ctcp_ports)", holder.as_deref().unwrap_or("another process"))]
+    #[error("TCP {address} is in use by {}: stop it, or choose other ports for cTCP (ctcp_ports) and RFC 9329 (tcp_port)", holder.as_deref().unwrap_or("another process"))]
     TcpPortInUse {
         /// Which.
         address: SocketAddr,
@@ -267,7 +267,7 @@ pub enum OpenError {
         holder: Option<String>,
     },
     /// No right to raw sockets.
-    #[error("cTCP is not permitted: run as root or with CAP_NET_RAW, or do without it (ctcp_ports = [])")]
+    #[error("TCP is not permitted: run as root or with CAP_NET_RAW, or do without it (ctcp_ports = [], tcp_port = 0)")]
     CtcpNotPermitted,
     /// Anything else about a socket of cTCP.
     #[error("opening a socket for cTCP on {address}: {source}")]

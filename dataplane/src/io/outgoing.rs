@@ -52,7 +52,8 @@ impl Outgoing {
                         }
                     }
                 }
-                (Channel::Inner, _) | (_, None) => {
+                // A stream's octets leave in segments, which are another channel's.
+                (Channel::Tcp | Channel::Inner, _) | (_, None) => {
                     packet.meta.fate = Fate::Drop(DropReason::TransmitFailed);
                     self.refused.push(packet);
                 }

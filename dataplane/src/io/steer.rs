@@ -102,7 +102,7 @@ fn program(channel: Channel, workers: u32, layout: &SpiLayout) -> Vec<Op> {
             ops
         }
         // Nothing but ESP.
-        Channel::CiscoUdp | Channel::Esp | Channel::Ctcp | Channel::Inner => {
+        Channel::CiscoUdp | Channel::Esp | Channel::Ctcp | Channel::Tcp | Channel::Inner => {
             [vec![Op::LoadWord(0)], by_esp_spi(workers, layout), vec![Op::ReturnA]].concat()
         }
     }

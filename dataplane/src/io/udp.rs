@@ -57,7 +57,7 @@ pub(super) fn open_all(
         }
     }
     let mut reserved = Vec::new();
-    if config.transports.contains(Transport::Ctcp) {
+    if config.transports.contains(Transport::Ctcp) || config.transports.contains(Transport::Tcp) {
         for &ip in &listen {
             reserved.extend(ctcp::open(config, ip, lacks, &mut all)?);
         }

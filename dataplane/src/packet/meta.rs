@@ -19,6 +19,9 @@ pub enum Channel {
     Esp,
     /// TCP port of cTCP: ESP and IKE in segments.
     Ctcp,
+    /// The stream of a TCP connection: ESP and IKE in frames. The segments that carry it are [`Channel::Ctcp`]'s, whose sockets know
+    /// nothing but segments.
+    Tcp,
     /// The inner network.
     #[default]
     Inner,
@@ -30,6 +33,7 @@ impl Channel {
     pub const fn door(self) -> Self {
         match self {
             Self::NatT500 => Self::Ike,
+            Self::Tcp => Self::Ctcp,
             Self::Ike | Self::NatT | Self::CiscoUdp | Self::Esp | Self::Ctcp | Self::Inner => self,
         }
     }
@@ -43,6 +47,7 @@ impl Channel {
             Self::CiscoUdp => Some(Transport::CiscoUdp),
             Self::Esp => Some(Transport::Esp),
             Self::Ctcp => Some(Transport::Ctcp),
+            Self::Tcp => Some(Transport::Tcp),
             Self::Ike | Self::Inner => None,
         }
     }
@@ -56,6 +61,7 @@ impl From<Transport> for Channel {
             Transport::CiscoUdp => Self::CiscoUdp,
             Transport::Esp => Self::Esp,
             Transport::Ctcp => Self::Ctcp,
+            Transport::Tcp => Self::Tcp,
         }
     }
 }
@@ -78,7 +84,7 @@ pub enum Segments {
     },
 }
 
-/// How far a packet that travels by cTCP is.
+/// How far a packet that travels by cTCP, or in a stream, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Carriage {
     /// TCP header, frame and trailer: as it came, or as it leaves.
@@ -125,7 +131,7 @@ pub struct Meta {
     pub longest_fragment: Option<u16>,
     /// Whether an outer packet may be sent in fragments.
     pub outer_fragments: OuterFragments,
-    /// How far it is, if its channel is cTCP's.
+    /// How far it is, if its channel is cTCP's or a stream's.
     pub carriage: Carriage,
     /// Where an inner packet comes from. Doors leave it as it is.
     pub origin: Origin,

@@ -3,6 +3,7 @@
 use super::follow::{Followed, Follower, Pace};
 use super::outbound::Outbound;
 use crate::carrier::ctcp::TRAILER_LEN;
+use crate::carrier::tcp::FRAME_LENGTH;
 use crate::contract::{EspPath, Lane, Spi, Transport, TunnelSpec};
 use crate::esp::OutboundSa;
 use crate::mtu::{Moved, PathMtu};
@@ -108,6 +109,8 @@ fn esp_room(path: EspPath, outer_mtu: u16) -> usize {
         Transport::NatT500 => UDP_HEADER + NON_IKE_MARKER.len(),
         Transport::Esp => 0,
         Transport::Ctcp => TCP_HEADER + TRAILER_LEN,
+        // A segment may hold anything, but one packet in each is what loses least.
+        Transport::Tcp => TCP_HEADER + FRAME_LENGTH,
     };
     usize::from(outer_mtu).saturating_sub(ip + carrier)
 }

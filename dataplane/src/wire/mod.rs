@@ -5,4 +5,5 @@ pub mod icmp;
 pub mod ip;
 pub mod source;
 pub mod tcp;
+pub mod tcp_offer;
 pub mod traffic_class;

@@ -13,7 +13,7 @@ pub(super) fn classify(burst: &mut Burst) {
         let verdict = match packet.meta.channel {
             Channel::Inner => continue,
             // On its way out.
-            Channel::Ctcp if packet.meta.carriage == Carriage::Sealed => continue,
+            Channel::Ctcp | Channel::Tcp if packet.meta.carriage == Carriage::Sealed => continue,
             Channel::Ike => match Port500::of(packet.bytes()) {
                 Port500::Keepalive => Err(DropReason::Keepalive),
                 Port500::Ike => ike(packet),
@@ -22,7 +22,8 @@ pub(super) fn classify(burst: &mut Burst) {
                     esp(packet)
                 }),
             },
-            Channel::NatT => match NatT::of(packet.bytes()) {
+            // RFC 9329 section 3 puts the same into its frames.
+            Channel::NatT | Channel::Tcp => match NatT::of(packet.bytes()) {
                 NatT::Esp => continue,
                 NatT::Keepalive => Err(DropReason::Keepalive),
                 NatT::Ike => {

@@ -1,4 +1,4 @@
-//! cTCP on its way through a worker: segments become ESP and IKE, ESP and IKE become segments.
+//! cTCP and streams (RFC 9329) on their way through a worker: segments become ESP and IKE, ESP and IKE become segments.
 //!
 //! A connection belongs to the worker that the peer's port names, an SA to the one that its SPI names. Where they differ, ESP is
 //! handed over: bare to the SA's worker on the way in, sealed to the connection's worker on the way out.
@@ -6,7 +6,7 @@
 use super::classify::ike;
 use super::report::Reports;
 use crate::carrier::ctcp::{Carrier, CtcpConfig, Inside, Outlet, Taken};
-use crate::contract::{Event, FlowPage, Path, StalledFlow, TunnelKey, WorkerId};
+use crate::contract::{Event, FlowPage, IkeDatagram, Path, StalledFlow, TunnelKey, WorkerCounters, WorkerId};
 use crate::fate::{DropReason, Fate};
 use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool};
 use crate::time::Instant;
@@ -40,6 +40,39 @@ impl Ctcp {
         self.carrier.dress(now, &path, inside, packet)?;
         packet.meta.carriage = Carriage::Segment;
         Ok(())
+    }
+
+    /// Sealed ESP goes into its stream.
+    pub(super) fn stream_esp(
+        &mut self,
+        now: Instant,
+        packet: &PacketBuf,
+        pool: &mut Pool,
+        replies: &mut Burst,
+    ) -> Result<(), DropReason> {
+        let path = packet.meta.path.ok_or(DropReason::Malformed)?;
+        let mut writer = Writer { pool, replies, frames: &mut self.frames };
+        self.carrier.stream(now, &path, Inside::Esp, packet.bytes(), &mut writer)
+    }
+
+    /// An IKE message goes into its stream.
+    pub(super) fn stream_ike(
+        &mut self,
+        now: Instant,
+        datagram: &IkeDatagram,
+        pool: &mut Pool,
+        replies: &mut Burst,
+    ) -> Result<(), DropReason> {
+        let mut writer = Writer { pool, replies, frames: &mut self.frames };
+        self.carrier.stream(now, &datagram.path, Inside::Ike, &datagram.bytes, &mut writer)
+    }
+
+    /// What streams had to drop.
+    pub(super) fn count(&mut self, counters: &WorkerCounters) {
+        match self.carrier.take_given_way() {
+            0 => {}
+            some => counters.dropped(DropReason::StreamFull, some),
+        }
     }
 
     /// The connection is somebody's.
@@ -114,6 +147,7 @@ impl Ctcp {
                 packet.meta.carriage = Carriage::Bare;
                 bare(packet, frame.inside)
             }
+            Taken::Octets => Ok(Fate::Streamed),
             Taken::Nothing(reason) => Err(reason),
         }
     }
@@ -165,6 +199,20 @@ impl Outlet for Writer<'_> {
         put_tcp_checksum(path, packet.bytes_mut());
         packet.meta = Meta { channel: Channel::Ctcp, path: Some(*path), ..Meta::default() };
         self.replies.push(packet);
+    }
+
+    fn octets(&mut self, path: &Path, segment: &[u8]) {
+        let Some(mut packet) = self.write([segment, &[], &[]]) else { return };
+        put_tcp_checksum(path, packet.bytes_mut());
+        packet.meta = Meta { channel: Channel::Ctcp, path: Some(*path), ..Meta::default() };
+        self.replies.push(packet);
+    }
+
+    fn streamed(&mut self, path: &Path, octets: &[u8]) {
+        let Some(mut packet) = self.write([octets, &[], &[]]) else { return };
+        let (channel, path, carriage) = (Channel::Tcp, Some(*path), Carriage::Bare);
+        packet.meta = Meta { channel, path, carriage, ..Meta::default() };
+        self.frames.push(packet);
     }
 
     fn frame(&mut self, path: &Path, inside: Inside, octets: &[u8]) {

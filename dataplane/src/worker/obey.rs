@@ -51,6 +51,14 @@ impl<D: Door> Worker<D> {
                 Command::DropTunnel { tunnel } => {
                     sad.drop_tunnel(tunnel, |retired| reports.state(Event::Retired(retired)))
                 }
+                Command::SendIke(datagram) if datagram.framing == IkeFraming::Tcp => {
+                    let taken = ctcp.as_mut().ok_or(DropReason::NoConnection);
+                    match taken.and_then(|ctcp| ctcp.stream_ike(now, &datagram, pool, replies)) {
+                        Ok(()) => counters.ike_sent(1),
+                        Err(reason) => counters.dropped(reason, 1),
+                    }
+                    Ok(())
+                }
                 Command::SendIke(datagram) => {
                     match write_ike(now, &datagram, pool, ctcp.as_mut()) {
                         Ok(packet) => {
@@ -119,6 +127,8 @@ fn write_ike(
     match datagram.framing {
         IkeFraming::Bare => write(pool, Channel::Ike, datagram.path, &[], &datagram.bytes),
         IkeFraming::NonEspMarker => write(pool, Channel::NatT, datagram.path, &NON_ESP_MARKER, &datagram.bytes),
+        // It goes into a stream, not into a packet.
+        IkeFraming::Tcp => Err(DropReason::NoConnection),
         IkeFraming::Ctcp => {
             let ctcp = ctcp.ok_or(DropReason::NoConnection)?;
             let front = ike_in_udp(datagram.bytes.len());

@@ -113,6 +113,7 @@ impl Reports {
             Channel::Ike => IkeFraming::Bare,
             Channel::NatT => IkeFraming::NonEspMarker,
             Channel::Ctcp => IkeFraming::Ctcp,
+            Channel::Tcp => IkeFraming::Tcp,
             Channel::NatT500 | Channel::CiscoUdp | Channel::Esp | Channel::Inner => {
                 return Err(DropReason::Malformed);
             }

@@ -21,7 +21,7 @@ use crate::contract::{Direction, NextHop, OuterDf, Routes, Transport, TunnelRule
 use crate::fate::{DropReason, Fate};
 use crate::io::Door;
 use crate::offload;
-use crate::packet::{Burst, Carriage, Channel, Origin, OuterFragments, PacketBuf, Segments};
+use crate::packet::{Burst, Carriage, Channel, Origin, OuterFragments, PacketBuf, Pool, Segments};
 use crate::sad::{Found, Sad};
 use crate::time::Instant;
 use crate::wire::esp::{EspHeader, NON_IKE_MARKER};
@@ -61,9 +61,10 @@ impl<D: Door> Worker<D> {
         Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
         encapsulate(burst, sad, rules, reports, used, now);
         if let Some(ctcp) = ctcp {
-            dress(burst, ctcp, *id, neighbours.workers(), now);
+            dress(burst, ctcp, (*id, neighbours.workers()), pool, replies, now);
             ctcp.poll(now, pool, replies);
             ctcp.report_stalls(reports);
+            ctcp.count(counters);
             if obeyed == Obeyed::Stop {
                 ctcp.hang_up(now, pool, replies);
             }
@@ -139,6 +140,7 @@ impl<D: Door> Worker<D> {
                     }
                     continue;
                 }
+                Fate::Streamed => counters.streamed(1),
                 // A door that leaves a packet says why; one that does not has not sent it either.
                 Fate::Forward => counters.dropped(DropReason::TransmitFailed, 1),
             }
@@ -285,15 +287,27 @@ fn encapsulate(
     }
 }
 
-/// Sealed packets that go by cTCP become segments, here or on the worker that owns their connection.
-fn dress(burst: &mut Burst, ctcp: &mut Ctcp, us: WorkerId, workers: usize, now: Instant) {
+/// Sealed packets that go by cTCP become segments, and those that go in a stream become part of it, here or on the worker that owns their connection.
+fn dress(
+    burst: &mut Burst,
+    ctcp: &mut Ctcp,
+    (us, workers): (WorkerId, usize),
+    pool: &mut Pool,
+    replies: &mut Burst,
+    now: Instant,
+) {
     for packet in forwarded(burst) {
-        if packet.meta.channel != Channel::Ctcp || packet.meta.carriage != Carriage::Sealed {
+        if packet.meta.carriage != Carriage::Sealed {
             continue;
         }
-        let verdict = match owner_elsewhere(packet, us, workers) {
-            Some(owner) => Ok(Fate::Handoff(owner)),
-            None => ctcp.dress(now, Inside::Esp, packet).map(|()| Fate::Forward),
+        let verdict = match (packet.meta.channel, owner_elsewhere(packet, us, workers)) {
+            (Channel::Ctcp | Channel::Tcp, Some(owner)) => Ok(Fate::Handoff(owner)),
+            (Channel::Ctcp, None) => ctcp.dress(now, Inside::Esp, packet).map(|()| Fate::Forward),
+            (Channel::Tcp, None) => ctcp.stream_esp(now, packet, pool, replies).map(|()| Fate::Streamed),
+            (
+                Channel::Ike | Channel::NatT500 | Channel::NatT | Channel::CiscoUdp | Channel::Esp | Channel::Inner,
+                _,
+            ) => continue,
         };
         settle(packet, verdict);
     }

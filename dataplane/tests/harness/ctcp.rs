@@ -81,6 +81,19 @@ impl World {
         self.departed()
     }
 
+    /// SYN, prefix, and a first IKE message, which control gets.
+    pub fn stream_login(&mut self, worker: usize, peer: &mut CtcpPeer) -> IkeDatagram {
+        let syn = peer.segment(TcpFlags::SYN, &[]);
+        let answer = self.tcp(worker, peer, &syn);
+        peer.hears(&answer[0]);
+        let message = first_message();
+        let first = peer.segment(TcpFlags::ACK, &[&b"IKETCP"[..], &framed(&[&[0; 4], &message[..]].concat())].concat());
+        self.tcp(worker, peer, &first);
+        let [Event::Ike(datagram)] = &self.events()[..] else { panic!("control hears of it") };
+        assert_eq!((&datagram.bytes, datagram.path, datagram.framing), (&message, peer.path, IkeFraming::Tcp));
+        datagram.clone()
+    }
+
     /// SYN, and a first IKE message, which control gets.
     pub fn login(&mut self, worker: usize, peer: &mut CtcpPeer) -> IkeDatagram {
         let syn = peer.segment(TcpFlags::SYN, &[]);
@@ -93,6 +106,11 @@ impl World {
         assert_eq!((&datagram.bytes, datagram.path, datagram.framing), (&message, peer.path, IkeFraming::Ctcp));
         datagram.clone()
     }
+}
+
+/// A frame of RFC 9329.
+pub fn framed(inside: &[u8]) -> Vec<u8> {
+    [&((inside.len() + 2) as u16).to_be_bytes()[..], inside].concat()
 }
 
 pub fn first_message() -> Vec<u8> {

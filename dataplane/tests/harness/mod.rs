@@ -52,7 +52,9 @@ pub fn undressed(sent: &Departed) -> &[u8] {
     match sent.channel {
         Channel::NatT500 => sent.bytes.strip_prefix(&[0; 8]).expect("eight zero octets"),
         Channel::NatT | Channel::CiscoUdp | Channel::Esp => &sent.bytes,
-        Channel::Ike | Channel::Ctcp | Channel::Inner => panic!("{:?} is no datagram of ESP's", sent.channel),
+        Channel::Ike | Channel::Ctcp | Channel::Tcp | Channel::Inner => {
+            panic!("{:?} is no datagram of ESP's", sent.channel)
+        }
     }
 }
 

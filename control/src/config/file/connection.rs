@@ -129,6 +129,7 @@ const TRANSPORT: OneOf<Transport> = OneOf(&[
     ("esp", Transport::Esp),
     ("cisco-udp", Transport::CiscoUdp),
     ("ctcp", Transport::Ctcp),
+    ("tcp", Transport::Tcp),
 ]);
 const USERS: OneOf<UserSource> = OneOf(&[("local", UserSource::Local), ("radius", UserSource::Radius)]);
 const DOMAIN: Parsed<String> =

@@ -60,6 +60,7 @@ fn ike_beside(esp: EspPath) -> Option<(Path, IkeFraming)> {
             Some((Path { local, peer }, IkeFraming::Bare))
         }
         Transport::Ctcp => Some((esp.path(), IkeFraming::Ctcp)),
+        Transport::Tcp => Some((esp.path(), IkeFraming::Tcp)),
         // Theirs is IKEv1, which has no such answer.
         Transport::NatT500 | Transport::CiscoUdp => None,
     }

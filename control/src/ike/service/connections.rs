@@ -1,4 +1,4 @@
-//! The cTCP connections of a session that ends. What is left of them would wait for packets that will not come, so each end is told.
+//! The connections of a session that ends. What is left of them would wait for packets that will not come, so each end is told.
 
 use super::node::Node;
 use super::peer::Peer;
@@ -13,7 +13,11 @@ pub(crate) struct Connections(Vec<(TunnelKey, EspPath)>);
 impl Connections {
     /// As they are now.
     pub(crate) fn of(peer: &Peer, tunnel: &Tunnel) -> Self {
-        let ike = (peer.framing == IkeFraming::Ctcp).then(|| EspPath::new(Transport::Ctcp, peer.path));
+        let ike = match peer.framing {
+            IkeFraming::Ctcp => Some(EspPath::new(Transport::Ctcp, peer.path)),
+            IkeFraming::Tcp => Some(EspPath::new(Transport::Tcp, peer.path)),
+            IkeFraming::Bare | IkeFraming::NonEspMarker => None,
+        };
         let ike = ike.filter(|ike| *ike != tunnel.path);
         Self([Some(tunnel.path), ike].into_iter().flatten().map(|path| (tunnel.key, path)).collect())
     }

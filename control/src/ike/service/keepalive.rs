@@ -18,7 +18,8 @@ fn form(peer: &Peer, tunnel: Option<&Tunnel>) -> Option<KeepaliveForm> {
     match (peer.framing, tunnel.map(|tunnel| tunnel.path.transport())) {
         (IkeFraming::NonEspMarker, _) => Some(KeepaliveForm::NatT),
         (IkeFraming::Bare, Some(Transport::NatT500)) => Some(KeepaliveForm::NatT500),
-        (IkeFraming::Bare | IkeFraming::Ctcp, _) => None,
+        // RFC 9329 section 6.6: TCP has its own.
+        (IkeFraming::Bare | IkeFraming::Ctcp | IkeFraming::Tcp, _) => None,
     }
 }
 

@@ -34,6 +34,9 @@ impl Nat {
         let transport = match (self.peer, self.us, message.framing) {
             (_, _, IkeFraming::Ctcp) if carried.contains(Transport::Ctcp) => Transport::Ctcp,
             (_, _, IkeFraming::Ctcp) => return None,
+            // RFC 9329 section 6.5: whatever was found, UDP is not used inside TCP.
+            (_, _, IkeFraming::Tcp) if carried.contains(Transport::Tcp) => Transport::Tcp,
+            (_, _, IkeFraming::Tcp) => return None,
             (Behind::Nothing, Behind::Nothing, _) if carried.contains(Transport::Esp) => Transport::Esp,
             (_, _, IkeFraming::NonEspMarker) if carried.contains(Transport::NatT) => Transport::NatT,
             (_, _, IkeFraming::Bare | IkeFraming::NonEspMarker) => return None,

@@ -185,23 +185,23 @@ impl Node {
     fn send_datagram(&mut self, worker: WorkerId, datagram: IkeDatagram) {
         let worker = match datagram.framing {
             IkeFraming::Bare | IkeFraming::NonEspMarker => worker,
-            IkeFraming::Ctcp => self.installer.owner_of_connection(datagram.path),
+            IkeFraming::Ctcp | IkeFraming::Tcp => self.installer.owner_of_connection(datagram.path),
         };
         self.counters.sent += 1;
         self.installer.command(worker, Command::SendIke(datagram));
     }
 
-    /// If a session's packets go by a cTCP connection, that is to stay.
+    /// If a session's packets go by a connection, that is to stay.
     pub(crate) fn keep_connection(&mut self, tunnel: TunnelKey, esp: EspPath) {
-        if esp.transport() == Transport::Ctcp {
+        if matches!(esp.transport(), Transport::Ctcp | Transport::Tcp) {
             let (path, owner) = (esp.path(), self.installer.owner_of_connection(esp.path()));
             self.installer.command(owner, Command::KeepConnection { path, tunnel });
         }
     }
 
-    /// If a session's packets went by a cTCP connection, its peer is told that this is over, behind all that was said before.
+    /// If a session's packets went by a connection, its peer is told that this is over, behind all that was said before.
     pub(crate) fn end_connection(&mut self, tunnel: TunnelKey, esp: EspPath) {
-        if esp.transport() == Transport::Ctcp {
+        if matches!(esp.transport(), Transport::Ctcp | Transport::Tcp) {
             let (path, owner) = (esp.path(), self.installer.owner_of_connection(esp.path()));
             self.installer.command(owner, Command::EndConnection { path, tunnel });
         }

@@ -7,7 +7,9 @@ use super::peer::Peer;
 use super::role::Role;
 use crate::ike::wire::Id;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, EspPath, Following, Lane, Selectors, Spi, Transports, TunnelKey, TunnelSpec};
+use adit_dataplane::contract::{
+    Command, EspPath, Following, IkeFraming, Lane, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
+};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -99,8 +101,18 @@ impl Tunnel {
             transport = %path.transport(), by = "ESP", "peer moved");
         node.counters.moves_by_esp += 1;
         node.keep_connection(key, path);
-        if path.shares_a_port_with(peer.framing) {
-            peer.path = path.path();
+        match (path.transport(), peer.framing) {
+            // RFC 9329 section 6.1: both go by the connection where a valid message came last, until they come by UDP again.
+            (Transport::Tcp, _) => (peer.path, peer.framing) = (path.path(), IkeFraming::Tcp),
+            (Transport::NatT, IkeFraming::Tcp) => (peer.path, peer.framing) = (path.path(), IkeFraming::NonEspMarker),
+            (
+                Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Esp | Transport::Ctcp,
+                framing,
+            ) => {
+                if path.shares_a_port_with(framing) {
+                    peer.path = path.path();
+                }
+            }
         }
     }
 

@@ -77,6 +77,7 @@ pub(super) fn esp_path(node: &Node, session: &Established, carried: Transports, 
     let Peer { path: ike, framing, .. } = session.peer;
     let beside = match framing {
         IkeFraming::Ctcp => Some(Transport::Ctcp),
+        IkeFraming::Tcp => Some(Transport::Tcp),
         IkeFraming::NonEspMarker => Some(Transport::NatT),
         IkeFraming::Bare => session.traversal.wraps_on_500(carried).then_some(Transport::NatT500),
     };
@@ -102,7 +103,7 @@ pub(super) fn encapsulation(node: &Node, session: &Established) -> Encapsulation
     let in_udp = match session.peer.framing {
         IkeFraming::NonEspMarker => true,
         IkeFraming::Bare => session.traversal.wraps_on_500(group::transports(node, session.peer.connection)),
-        IkeFraming::Ctcp => false,
+        IkeFraming::Ctcp | IkeFraming::Tcp => false,
     };
     match session.traversal.numbers() {
         Some(numbers) if in_udp => Encapsulation::UdpTunnel(numbers),

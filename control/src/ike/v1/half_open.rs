@@ -49,7 +49,7 @@ impl Heard {
         client.hear(chain);
         let traversal = match first.datagram.framing {
             // The connection is the mapping: nothing floats, and whoever opens another is followed.
-            IkeFraming::Ctcp => Traversal::of_connection(),
+            IkeFraming::Ctcp | IkeFraming::Tcp => Traversal::of_connection(),
             IkeFraming::Bare | IkeFraming::NonEspMarker => {
                 Traversal::unknown(client.traversal(traversals(node, carried)))
             }

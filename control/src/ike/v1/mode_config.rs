@@ -97,7 +97,7 @@ fn given<'a>(node: &'a Node, session: &'a Established) -> Option<Given<'a>> {
         Transport::CiscoUdp => {
             login.unity.cisco_udp_port.or_else(|| NonZeroU16::new(node.config.listen.cisco_udp_port?))
         }
-        Transport::NatT | Transport::NatT500 | Transport::Esp | Transport::Ctcp => None,
+        Transport::NatT | Transport::NatT500 | Transport::Esp | Transport::Ctcp | Transport::Tcp => None,
     };
     let netmask = session.user.as_ref().and_then(|user| user.profile.netmask);
     Some(Given { node, connection, login, lease, netmask, cisco_udp_port })

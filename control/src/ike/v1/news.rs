@@ -25,8 +25,8 @@ impl Established {
         };
         let may_move = may_move
             && match (self.peer.framing, datagram.framing) {
-                (IkeFraming::Bare, _) | (_, IkeFraming::NonEspMarker | IkeFraming::Ctcp) => true,
-                (IkeFraming::NonEspMarker | IkeFraming::Ctcp, IkeFraming::Bare) => false,
+                (IkeFraming::Bare, _) | (_, IkeFraming::NonEspMarker | IkeFraming::Ctcp | IkeFraming::Tcp) => true,
+                (IkeFraming::NonEspMarker | IkeFraming::Ctcp | IkeFraming::Tcp, IkeFraming::Bare) => false,
             };
         if may_move && datagram.path != self.peer.path {
             node.counters.moves_by_ike += 1;

@@ -268,7 +268,7 @@ impl Calling {
         let keys = IkeKeys::derive(suite, &shared, &nonce, nonce_r, spis.initiator, spis.responder);
         // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1; the responder's own first request bears 0.
         let ike = match IkeSa::new(now, node, Role::Initiator, spis, keys, MessageIds::new(0, 1)) {
-            Ok(ike) => ike.fragmenting(fragmentation(node, incoming)),
+            Ok(ike) => ike.fragmenting(fragmentation(node, incoming, datagram.framing)),
             Err(bad) => return Called::Failed(held, CallFailed::new(Cause::NoIkeProposal, bad)),
         };
         let onward = onward(&call);

@@ -12,7 +12,7 @@ use crate::ike::service::{Connections, Farewell, Node, Peer, Retry, Traffic};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Delete, Exchange, Incoming, NotifyKind, Payload, Protocol};
 use crate::session::Cause;
-use adit_dataplane::contract::IkeDatagram;
+use adit_dataplane::contract::{IkeDatagram, IkeFraming};
 use adit_dataplane::time::Instant;
 
 /// Says goodbye.
@@ -167,6 +167,8 @@ impl Closing {
             return Verdict::Gone(self.cause, None);
         }
         match self.ike.ids.retry(now, &node.patience()) {
+            // RFC 9329 section 6.2: TCP repeats it.
+            Retry::Again(_) if self.peer.framing == IkeFraming::Tcp => Verdict::Stay,
             Retry::Again(bytes) => {
                 let bytes = bytes.to_vec();
                 node.counters.asked_again += 1;

@@ -12,7 +12,7 @@ use crate::ike::service::{Connections, Farewell, LeaseFate, Node, Peer, Retry, T
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
-use adit_dataplane::contract::{EspPath, IkeDatagram};
+use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -262,6 +262,16 @@ impl Established {
         bytes
     }
 
+    /// A request that has gone into a connection which is no longer the peer's goes again, into the one that is (RFC 9329 section 6.2).
+    pub(super) fn ask_there(&mut self, node: &mut Node) {
+        if self.peer.framing == IkeFraming::Tcp
+            && let Some(bytes) = self.ike.ids.request_under_way()
+        {
+            node.counters.asked_again += 1;
+            node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes.to_vec());
+        }
+    }
+
     /// Its time has come.
     pub(crate) fn timeout(&mut self, now: Instant, node: &mut Node) -> Verdict {
         self.go_on(now, node);
@@ -277,6 +287,10 @@ impl Established {
             Retry::NotYet => {}
             Retry::Again(bytes) => again.push(bytes.to_vec()),
             Retry::Dead => return Verdict::Gone(Cause::PeerDead, None),
+        }
+        if self.peer.framing == IkeFraming::Tcp {
+            // RFC 9329 section 6.2: TCP repeats what it has lost; only the waiting goes on.
+            again.clear();
         }
         for bytes in again {
             node.counters.asked_again += 1;

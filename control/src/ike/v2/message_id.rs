@@ -100,6 +100,14 @@ impl<P> MessageIds<P> {
         }
     }
 
+    /// The octets of our request under way.
+    pub fn request_under_way(&self) -> Option<&[u8]> {
+        match &self.asked {
+            Asked::Nothing => None,
+            Asked::Waiting { bytes, .. } => Some(bytes),
+        }
+    }
+
     /// As [`MessageIds::under_way`], to note what has happened since.
     pub fn under_way_mut(&mut self) -> Option<&mut P> {
         match &mut self.asked {

@@ -19,18 +19,22 @@ impl Established {
                     && is_between_the_same_hosts(datagram.path, self.peer.path)
             }
         };
-        let may_move = may_move
+        // RFC 9329 section 6.1: who comes by TCP is in the connection where its newest message came, whatever NAT detection found.
+        let connects =
+            self.peer.has_come() && (self.peer.framing, datagram.framing) == (IkeFraming::Tcp, IkeFraming::Tcp);
+        let may_move = (may_move || connects)
             && match datagram.framing {
-                IkeFraming::NonEspMarker | IkeFraming::Ctcp => true,
+                IkeFraming::NonEspMarker | IkeFraming::Ctcp | IkeFraming::Tcp => true,
                 IkeFraming::Bare => false,
             };
-        if !may_move || datagram.path == self.peer.path {
+        if !may_move || (datagram.path, datagram.framing) == (self.peer.path, self.peer.framing) {
             return;
         }
         tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, by = "IKE", "peer moved");
         node.counters.moves_by_ike += 1;
         self.peer.path = datagram.path;
         self.peer.framing = datagram.framing;
+        self.ask_there(node);
         let Service::Tunnel(tunnel) = &mut self.service else { return };
         let Some(to) = tunnel.path.beside(datagram.path, datagram.framing) else { return };
         let from = std::mem::replace(&mut tunnel.path, to);
@@ -46,7 +50,11 @@ impl Established {
     /// along; anything else says nothing about where IKE is.
     pub(crate) fn moved(&mut self, node: &mut Node, key: TunnelKey, path: EspPath) {
         if let Service::Tunnel(tunnel) = &mut self.service {
+            let before = self.peer.path;
             tunnel.moved(node, &mut self.peer, key, path);
+            if self.peer.path != before {
+                self.ask_there(node);
+            }
         }
     }
 

@@ -60,7 +60,7 @@ pub(crate) fn respond(
         refuse(incoming, Cause::NoIkeProposal, NotifyKind::NoProposalChosen, Vec::new(), none.offered, none.wanted)
     })?;
     let detected = match datagram.framing {
-        IkeFraming::Bare | IkeFraming::NonEspMarker => detect(incoming, datagram.path),
+        IkeFraming::Bare | IkeFraming::NonEspMarker | IkeFraming::Tcp => detect(incoming, datagram.path),
         IkeFraming::Ctcp => Some(Nat::OF_WHO_CONNECTS),
     };
     let Some(nat) = detected else {
@@ -85,7 +85,7 @@ pub(crate) fn respond(
     let nonce_r = node.random_bytes(nonce_len(suite, nonce_i));
     let spi_r = node.new_ike_spi(id);
     let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
-    let fragmentation = fragmentation(node, incoming);
+    let fragmentation = fragmentation(node, incoming, datagram.framing);
     let public = KeyExchange { group: ke.group, public };
     let response = answer(incoming, spi_r, chosen, public, &nonce_r, shown(node, datagram.path), fragmentation);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
@@ -215,9 +215,11 @@ fn shown(node: &Node, path: Path) -> Path {
 /// Octets of an IPv6 header, a UDP header and the non-ESP marker; over IPv4 it is 20 less.
 const OUTSIDE_IKE: usize = 40 + 8 + 4;
 
-/// Agreed on if the peer says so, for then we do (RFC 7383 section 2.3).
-pub(super) fn fragmentation(node: &Node, said: &Incoming<'_>) -> Fragmentation {
+/// Agreed on if the peer says so, for then we do (RFC 7383 section 2.3). What begins in TCP has no need of it, but fragments are
+/// taken (RFC 9329 section 7.5).
+pub(super) fn fragmentation(node: &Node, said: &Incoming<'_>, framing: IkeFraming) -> Fragmentation {
     match shape::says(&said.payloads, NotifyKind::IkeFragmentationSupported) {
+        true if framing == IkeFraming::Tcp => Fragmentation::Agreed { most: usize::from(u16::MAX) },
         true => Fragmentation::Agreed { most: node.config.ike.fragment_size.saturating_sub(OUTSIDE_IKE) },
         false => Fragmentation::NotAgreed,
     }

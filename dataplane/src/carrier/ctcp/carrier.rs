@@ -7,21 +7,25 @@
 //! Flow ─ a session vouches for it ──▶ proven
 //!      ─ nobody does in time ──▶ RST
 //! ```
-//! A client's begins as `dial` has it.
+//! A client's begins as `dial` has it. What begins with RFC 9329's prefix is a stream, as `streams` has it: behind the same door and
+//! in the same books, but with a TCP of its own.
 
 mod beginning;
 mod dial;
+mod streams;
 mod survey;
 
 use self::dial::Dials;
+use self::streams::Around;
 use super::cookie::Cookies;
 use super::flow::{Arrived, Ended, Limits};
 use super::frame::Frame;
 use super::receive::Mode;
 use super::send::Room;
-use super::slot::{Key, Slot, UNPROVEN};
+use super::slot::{Key, Slot, Talk, UNPROVEN};
 use super::stall::Stalling;
 use super::trailer::{Inside, TRAILER_LEN, trailer};
+use crate::carrier::tcp::Scratch;
 use crate::contract::{FlowReport, Path, TunnelKey, WorkerId};
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
@@ -39,7 +43,9 @@ use std::time::Duration;
 pub struct CtcpConfig {
     /// Which end of every connection we are.
     pub part: Part,
-    /// How each is treated.
+    /// The port of ours where only streams begin.
+    pub streams_alone: Option<u16>,
+    /// How each by cTCP is treated.
     pub mode: Mode,
     /// Of each flow.
     pub limits: Limits,
@@ -59,6 +65,7 @@ impl CtcpConfig {
     /// Room for a large site.
     pub const DEFAULT: Self = Self {
         part: Part::Answers,
+        streams_alone: None,
         mode: Mode::Adaptive,
         limits: Limits::DEFAULT,
         flows: 65_536,
@@ -82,8 +89,12 @@ pub enum Part {
 pub trait Outlet {
     /// A segment, its checksum still zero.
     fn segment(&mut self, path: &Path, header: &TcpHeader, payload: [&[u8]; 2]);
+    /// A segment that is written already, its checksum still zero.
+    fn octets(&mut self, path: &Path, segment: &[u8]);
     /// An IKE message or ESP packet of the peer's that came in pieces.
     fn frame(&mut self, path: &Path, inside: Inside, octets: &[u8]);
+    /// What was in a stream's frame.
+    fn streamed(&mut self, path: &Path, octets: &[u8]);
 }
 
 /// What a segment was.
@@ -91,6 +102,8 @@ pub trait Outlet {
 pub enum Taken {
     /// A frame, to be taken where it lies; octets count from the TCP header on.
     Frame(Frame),
+    /// Octets of a stream: the frames that they complete have come out already.
+    Octets,
     /// Nothing to forward.
     Nothing(DropReason),
 }
@@ -121,6 +134,10 @@ pub struct Carrier {
     number: u64,
     /// To be told to control.
     stalls: Vec<(Stalling, FlowReport)>,
+    /// Of streams.
+    scratch: Scratch,
+    /// ESP that streams had no room for.
+    given_way: u64,
 }
 
 impl Carrier {
@@ -145,6 +162,8 @@ impl Carrier {
             resets_since: Instant::ZERO,
             number: 0,
             stalls: Vec::new(),
+            scratch: Scratch::default(),
+            given_way: 0,
         }
     }
 
@@ -152,19 +171,21 @@ impl Carrier {
     #[inline]
     pub fn arrive(&mut self, now: Instant, path: &Path, segment: &[u8], outlet: &mut impl Outlet) -> Taken {
         let Some(header) = TcpHeader::parse(segment) else { return Taken::Nothing(DropReason::TooShort) };
-        let payload = segment.get(header.len..).unwrap_or_default();
         if header.flags.has(TcpFlags::SYN) {
             return match self.config.part {
-                Part::Answers => self.syn(now, path, &header, outlet),
-                Part::Dials => self.answer(now, path, &header, outlet),
+                Part::Answers => self.syn(now, path, segment, outlet),
+                Part::Dials => match self.streams_at(path) {
+                    Some(index) => self.carry(now, index, path, &header, segment, outlet),
+                    None => self.answer(now, path, &header, outlet),
+                },
             };
         }
         if let Some(index) = self.at(path)
             && !self.is_another_incarnation(now, index, path, &header)
         {
-            return self.carry(now, index, path, &header, payload, outlet);
+            return self.carry(now, index, path, &header, segment, outlet);
         }
-        self.stranger(now, path, &header, payload, outlet)
+        self.stranger(now, path, &header, segment, outlet)
     }
 
     /// Puts a packet of ours, ESP or an IKE message behind its UDP header, into the segment that carries it, or the SYN of the
@@ -182,10 +203,11 @@ impl Carrier {
         };
         let room = self.room();
         let slot = self.slot(index).ok_or(DropReason::NoConnection)?;
-        slot.flow.bound(room);
+        let Talk::Ctcp(flow) = &mut slot.talk else { return Err(DropReason::NoConnection) };
+        flow.bound(room);
         packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
-        let header = slot.flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
-        slot.flow.dressed(now, packet.bytes());
+        let header = flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
+        flow.dressed(now, packet.bytes());
         packet.extend_front(TCP_HEADER).ok_or(DropReason::NoBuffer)?.copy_from_slice(&header.octets());
         put_tcp_checksum(path, packet.bytes_mut());
         self.settle(now, index);
@@ -198,6 +220,9 @@ impl Carrier {
             self.prove(index);
             if let Some(slot) = self.slot(index) {
                 (slot.tunnel, slot.ends_at) = (Some(tunnel), None);
+                if let Talk::Stream(stream) = &mut slot.talk {
+                    stream.stay();
+                }
             }
         }
     }
@@ -205,8 +230,11 @@ impl Carrier {
     /// The connection ends; its peer is told.
     pub fn end(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
         let Some(index) = self.at(path) else { return };
-        if let Some(slot) = self.slot(index) {
-            outlet.segment(path, &slot.flow.end(now, path), [&[], &[]]);
+        let Self { slots, scratch, .. } = self;
+        match slots.get_mut(index as usize).and_then(Option::as_deref_mut).map(|slot| &mut slot.talk) {
+            Some(Talk::Ctcp(flow)) => outlet.segment(path, &flow.end(now, path), [&[], &[]]),
+            Some(Talk::Stream(stream)) => stream.abort(now, path, scratch, &mut Around(outlet)),
+            None => {}
         }
         self.forget(index);
     }
@@ -259,14 +287,15 @@ impl Carrier {
         index: u32,
         path: &Path,
         header: &TcpHeader,
-        payload: &[u8],
+        segment: &[u8],
         outlet: &mut impl Outlet,
     ) -> Taken {
         let room = self.room();
         let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
-        slot.flow.bound(room);
-        let arrived = slot.flow.segment(now, header, payload);
-        slot.flow.frames(now, |inside, octets| outlet.frame(path, inside, octets));
+        let Talk::Ctcp(flow) = &mut slot.talk else { return self.feed(now, index, path, header, segment, outlet) };
+        flow.bound(room);
+        let arrived = flow.segment(now, header, segment.get(header.len..).unwrap_or_default());
+        flow.frames(now, |inside, octets| outlet.frame(path, inside, octets));
         let taken = match arrived {
             Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(frame.behind(header.len)),
             Arrived::Piece => Taken::Nothing(DropReason::Reframed),
@@ -289,14 +318,17 @@ impl Carrier {
     fn visit(&mut self, now: Instant, index: u32, outlet: &mut impl Outlet) {
         let Some(slot) = self.slot(index) else { return };
         let path = slot.path;
-        let silent = now.since(slot.flow.heard_at()) >= SILENT;
+        let silent = now.since(slot.heard_at()) >= SILENT;
         if silent
             || slot.ends_at.is_some_and(|at| at <= now)
             || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN)
         {
             return self.end(now, &path, outlet);
         }
-        slot.flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
+        match &mut slot.talk {
+            Talk::Ctcp(flow) => flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload)),
+            Talk::Stream(_) => self.speak(now, index, &path, outlet),
+        }
         let Some(due) = self.note(now, index) else { return };
         // Whatever it has still to say has time until the next turn.
         self.wake(due.max(Instant::from_nanos(now.as_nanos() + 1)), index);

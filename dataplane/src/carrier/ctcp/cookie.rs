@@ -2,8 +2,10 @@
 //! remembered of it (RFC 4987 section 3.6).
 //!
 //! A cookie is bound to both ends, not to the peer's sequence number: the first segment that comes back may be any of the
-//! peer's, if those before it were lost. Who is not where it says to be has to guess 27 bits.
+//! peer's, if those before it were lost. Who is not where it says to be has to guess 31 bits, or 23 of a cookie that also says what
+//! real TCP has offered.
 
+use crate::carrier::tcp::Offer;
 use crate::contract::Path;
 use crate::time::Instant;
 use crate::wire::tcp::{Seq, Shift, TcpHeader};
@@ -24,7 +26,7 @@ pub enum SynOptions {
     Some,
 }
 
-/// What is known of a SYN that was answered and forgotten.
+/// What is known of a SYN that was answered and forgotten, as far as cTCP cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SynFacts {
     /// Whether it had options.
@@ -34,30 +36,10 @@ pub struct SynFacts {
 }
 
 impl SynFacts {
-    /// Bits of a cookie that have them in clear.
-    const BITS: u32 = 5;
-
     /// Of this one.
     pub fn of(syn: &TcpHeader) -> Self {
         let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
         Self { options, scale: syn.scale }
-    }
-
-    fn bits(self) -> u32 {
-        match (self.options, self.scale) {
-            (SynOptions::None, _) => 0,
-            (SynOptions::Some, None) => 1,
-            (SynOptions::Some, Some(scale)) => 2 + u32::from(scale.bits()),
-        }
-    }
-
-    fn from_bits(bits: u32) -> Option<Self> {
-        let scale = match bits.checked_sub(2) {
-            Some(scale) if scale > u32::from(Shift::MOST.bits()) => return None,
-            Some(scale) => Some(Shift::new(scale as u8)),
-            None => None,
-        };
-        Some(Self { options: if bits == 0 { SynOptions::None } else { SynOptions::Some }, scale })
     }
 }
 
@@ -73,33 +55,31 @@ impl Cookies {
     }
 
     /// The sequence number of our SYN.
-    pub fn bake(&self, now: Instant, path: &Path, syn: SynFacts) -> Seq {
-        self.of_period(period(now), path, syn)
+    pub fn bake(&self, now: Instant, path: &Path, offer: Offer) -> Seq {
+        self.of_period(period(now), path, offer)
     }
 
     /// What the SYN had, if we have answered one along `path` not long ago with this number.
-    pub fn is_ours(&self, now: Instant, path: &Path, number: Seq) -> Option<SynFacts> {
-        let syn = SynFacts::from_bits(number.get() & ((1 << SynFacts::BITS) - 1))?;
+    pub fn is_ours(&self, now: Instant, path: &Path, number: Seq) -> Option<Offer> {
+        let offer = Offer::of_cookie(number.get());
         let this = period(now);
         let periods = [this, this.wrapping_sub(1)];
-        periods.into_iter().any(|period| self.of_period(period, path, syn) == number).then_some(syn)
+        periods.into_iter().any(|period| self.of_period(period, path, offer) == number).then_some(offer)
     }
 
     /// The number of a SYN with which we begin a connection (RFC 6528 section 3): a clock, and what nobody else knows of its path.
     pub fn first_number(&self, now: Instant, path: &Path) -> Seq {
         let microseconds = now.since(Instant::ZERO).as_micros();
-        let nothing = SynFacts { options: SynOptions::None, scale: None };
-        self.of_period(u64::MAX >> SynFacts::BITS, path, nothing).plus((microseconds / 4) as usize)
+        self.of_period(u64::MAX >> 9, path, Offer::NONE).plus((microseconds / 4) as usize)
     }
 
-    fn of_period(&self, period: u64, path: &Path, syn: SynFacts) -> Seq {
+    fn of_period(&self, period: u64, path: &Path, offer: Offer) -> Seq {
         let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write_u64(period << SynFacts::BITS | u64::from(syn.bits()));
+        hasher.write_u64(period << 9 | u64::from(offer.mix(0)));
         for end in [path.local, path.peer] {
             hasher.write(&octets(end));
         }
-        let hash = hasher.finish() as u32;
-        Seq::new(hash << SynFacts::BITS | syn.bits())
+        Seq::new(offer.mix(hasher.finish() as u32))
     }
 }
 
@@ -122,8 +102,7 @@ fn period(now: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const NOTHING: SynFacts = SynFacts { options: SynOptions::None, scale: None };
+    use crate::wire::tcp_offer::{Sack, SynOffer};
 
     fn path() -> Path {
         Path { local: "192.0.2.1:10000".parse().unwrap(), peer: "198.51.100.7:40001".parse().unwrap() }
@@ -136,14 +115,13 @@ mod tests {
     #[test]
     fn a_cookie_is_good_for_its_path_and_for_a_minute_at_most() {
         let cookies = Cookies::new([7; 16]);
-        let scales = [None, Some(Shift::new(0)), Some(Shift::MOST)];
-        let with_options = scales.map(|scale| SynFacts { options: SynOptions::Some, scale });
-        for options in with_options.into_iter().chain([NOTHING]) {
-            let number = cookies.bake(at(1000), &path(), options);
+        let real = SynOffer { mss: Some(1460), scale: Some(7), sack: Sack::Permitted };
+        for offer in [Offer::NONE, Offer::of(&real)] {
+            let number = cookies.bake(at(1000), &path(), offer);
             for (later, good) in [(0, true), (31, true), (64, false), (1_000_000, false)] {
                 assert_eq!(
                     cookies.is_ours(at(1000 + later), &path(), number),
-                    good.then_some(options),
+                    good.then_some(offer),
                     "{later} s later"
                 );
             }
@@ -156,7 +134,7 @@ mod tests {
     #[test]
     fn no_number_but_its_own_is_a_cookie() {
         let cookies = Cookies::new([7; 16]);
-        let number = cookies.bake(at(1000), &path(), NOTHING);
+        let number = cookies.bake(at(1000), &path(), Offer::NONE);
         for bit in 0..32 {
             assert_eq!(cookies.is_ours(at(1000), &path(), Seq::new(number.get() ^ 1 << bit)), None, "bit {bit}");
         }

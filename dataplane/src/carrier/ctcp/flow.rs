@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Every Cisco end says so, and never anything else.
 pub(super) const WINDOW: u16 = u16::MAX;
 /// What that is to be shifted by where both ends scale windows: half a megabyte, as much as a ring holds and more.
-pub(super) const SCALE: Shift = Shift::new(3);
+pub(in crate::carrier) const SCALE: Shift = Shift::new(3);
 /// A segment that begins further from what has come than this is not of this stream, or somebody guesses.
 const PLAUSIBLE: i32 = 1 << 20;
 
@@ -440,7 +440,7 @@ impl Flow {
 }
 
 /// What a segment may hold, as a SYN says: what an Ethernet's frame holds beside IP's and TCP's headers (RFC 6691 section 2).
-pub(super) const fn segment_size(path: &Path) -> u16 {
+pub(in crate::carrier) const fn segment_size(path: &Path) -> u16 {
     match path.local {
         SocketAddr::V4(_) => 1460,
         SocketAddr::V6(_) => 1440,

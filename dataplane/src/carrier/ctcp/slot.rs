@@ -2,10 +2,16 @@
 
 use super::flow::Flow;
 use super::stall::Stalling;
+use crate::carrier::tcp::Stream;
 use crate::contract::{Path, TunnelKey};
 use crate::time::Instant;
+use crate::wire::tcp::TcpHeader;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+
+/// Segments a minute that may turn out to begin another connection in a flow's place. A cookie of real TCP's is 24 bits long: who guesses
+/// needs weeks.
+const GUESSES: u32 = 256;
 
 /// So long a flow that nobody vouches for may last.
 pub(super) const UNPROVEN: Duration = Duration::from_secs(60);
@@ -30,15 +36,29 @@ impl Key {
     }
 }
 
+/// What a connection turned out to be.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a slot is in a box of its own, and another would be one more to look into"
+)]
+pub(super) enum Talk {
+    /// cTCP.
+    Ctcp(Flow),
+    /// RFC 9329.
+    Stream(Box<Stream>),
+}
+
 /// One flow with its place in the books.
 pub(super) struct Slot {
     pub(super) path: Path,
-    pub(super) flow: Flow,
+    pub(super) talk: Talk,
     /// Counted on this worker.
     pub(super) number: u64,
     pub(super) since: Instant,
     /// `None` once somebody has vouched for it.
     pub(super) unproven_since: Option<Instant>,
+    /// Segments that no peer of it could send, in the minute that began then.
+    pub(super) guesses: (u32, Instant),
     /// Whose session vouched for it last.
     pub(super) tunnel: Option<TunnelKey>,
     /// When it ends, if that is decided.
@@ -54,13 +74,14 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Nobody has vouched for it yet.
-    pub(super) const fn new(now: Instant, path: &Path, flow: Flow) -> Self {
+    pub(super) const fn new(now: Instant, path: &Path, talk: Talk) -> Self {
         Self {
             path: *path,
-            flow,
+            talk,
             number: 0,
             since: now,
             unproven_since: Some(now),
+            guesses: (0, now),
             tunnel: None,
             ends_at: None,
             told: None,
@@ -73,7 +94,10 @@ impl Slot {
     /// Octets that it holds for others now.
     #[inline]
     pub(super) fn remember(&mut self) -> usize {
-        self.memory = self.flow.memory();
+        self.memory = match &self.talk {
+            Talk::Ctcp(flow) => flow.memory(),
+            Talk::Stream(stream) => stream.memory(),
+        };
         self.memory
     }
 
@@ -81,6 +105,38 @@ impl Slot {
     #[inline]
     pub(super) fn due(&self, stalling: Option<Instant>) -> Instant {
         let expiry = self.unproven_since.map(|since| since + UNPROVEN);
-        expiry.into_iter().chain(self.ends_at).chain(stalling).fold(self.flow.deadline(), Instant::min)
+        expiry.into_iter().chain(self.ends_at).chain(stalling).fold(self.deadline(), Instant::min)
+    }
+
+    /// When anything of the peer's came last.
+    pub(super) fn heard_at(&self) -> Instant {
+        match &self.talk {
+            Talk::Ctcp(flow) => flow.heard_at(),
+            Talk::Stream(stream) => stream.heard_at(),
+        }
+    }
+
+    /// Whether a peer that is where we think it is could send this.
+    pub(super) fn believes(&self, segment: &TcpHeader) -> bool {
+        match &self.talk {
+            Talk::Ctcp(flow) => flow.believes(segment.ack),
+            Talk::Stream(stream) => stream.believes(segment),
+        }
+    }
+
+    /// Whether a segment that it does not believe may be looked at as the beginning of another connection.
+    pub(super) fn may_be_another(&mut self, now: Instant) -> bool {
+        if now.since(self.guesses.1) >= Duration::from_secs(60) {
+            self.guesses = (0, now);
+        }
+        self.guesses.0 = self.guesses.0.saturating_add(1);
+        self.guesses.0 <= GUESSES
+    }
+
+    fn deadline(&self) -> Instant {
+        match &self.talk {
+            Talk::Ctcp(flow) => flow.deadline(),
+            Talk::Stream(stream) => stream.deadline(),
+        }
     }
 }

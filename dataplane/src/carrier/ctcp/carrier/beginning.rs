@@ -3,63 +3,79 @@
 use super::{Carrier, Part, RESETS};
 use crate::carrier::ctcp::Outlet;
 use crate::carrier::ctcp::carrier::Taken;
-use crate::carrier::ctcp::cookie::SynFacts;
-use crate::carrier::ctcp::flow::{Flow, SCALE, header, segment_size};
+use crate::carrier::ctcp::flow::{Flow, header};
 use crate::carrier::ctcp::frame::is_ike_header;
-use crate::carrier::ctcp::slot::Slot;
+use crate::carrier::ctcp::slot::{Slot, Talk};
+use crate::carrier::tcp::{Offer, Stream, begins_stream, our_offer};
 use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::time::Instant;
 use crate::wire::source::Source;
-use crate::wire::tcp::{TcpFlags, TcpHeader};
+use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader};
+use crate::wire::tcp_offer::{MAX_OFFER, SynOffer};
 use std::time::Duration;
 
 impl Carrier {
     /// Nothing is remembered: the answer's number is a cookie. A connection that is there already stays: whoever has forgotten it
     /// comes back with the cookie, and only its owner can.
-    pub(super) fn syn(&mut self, now: Instant, path: &Path, syn: &TcpHeader, outlet: &mut impl Outlet) -> Taken {
-        if syn.flags != TcpFlags::SYN {
+    pub(super) fn syn(&mut self, now: Instant, path: &Path, syn: &[u8], outlet: &mut impl Outlet) -> Taken {
+        let Some(asked) = TcpHeader::parse(syn) else { return Taken::Nothing(DropReason::TooShort) };
+        if asked.flags != TcpFlags::SYN {
             return Taken::Nothing(DropReason::Malformed);
         }
-        let ours = self.cookies.bake(now, path, SynFacts::of(syn));
-        let answer = header(path, ours, syn.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
+        let offer = if asked.has_options() { Offer::of(&SynOffer::read(syn)) } else { Offer::NONE };
+        let ours = self.cookies.bake(now, path, offer);
+        let answer = header(path, ours, asked.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
         // Real TCP that is told nothing cuts into pieces of 536 octets (RFC 9293 section 3.7.1), and keeps within 64 KiB. Cisco's says
         // nothing and hears nothing. No option comes back that did not come, so the answer is never longer.
-        let answer = answer.with_options(syn.mss.map(|_| segment_size(path)), syn.scale.map(|_| SCALE));
-        outlet.segment(path, &answer, [&[], &[]]);
+        let (options, len) = our_offer(path, &SynOffer::read(syn)).options();
+        let mut octets = [0; TCP_HEADER + MAX_OFFER];
+        octets[..TCP_HEADER].copy_from_slice(&answer.octets());
+        octets[12] = (((TCP_HEADER + len) / 4) << 4) as u8;
+        octets[TCP_HEADER..TCP_HEADER + len].copy_from_slice(&options[..len]);
+        outlet.octets(path, &octets[..TCP_HEADER + len]);
         Taken::Nothing(DropReason::Handshake)
     }
 
     /// Whether this answers a SYN of ours that is not the one of the connection there.
-    pub(super) fn is_another_incarnation(&self, now: Instant, index: u32, path: &Path, segment: &TcpHeader) -> bool {
-        let Some(Some(slot)) = self.slots.get(index as usize) else { return true };
-        !slot.flow.believes(segment.ack) && self.answered(now, path, segment).is_some()
+    pub(super) fn is_another_incarnation(
+        &mut self,
+        now: Instant,
+        index: u32,
+        path: &Path,
+        segment: &TcpHeader,
+    ) -> bool {
+        let Some(slot) = self.slot(index) else { return true };
+        !slot.believes(segment) && slot.may_be_another(now) && self.answered(now, path, segment).is_some()
     }
 
     /// What the SYN had that we have answered with the number before this one.
-    fn answered(&self, now: Instant, path: &Path, segment: &TcpHeader) -> Option<SynFacts> {
+    fn answered(&self, now: Instant, path: &Path, segment: &TcpHeader) -> Option<Offer> {
         self.cookies.is_ours(now, path, segment.ack.minus_one())
     }
 
-    /// A segment of no connection. Only an IKE message, whole or its beginning, that answers our SYN makes one: the first of a
-    /// login, or of a client that has lost its connection and not its session.
+    /// A segment of no connection. Only an IKE message, whole or its beginning, that answers our SYN makes one, the first of a
+    /// login or of a client that has lost its connection and not its session; or what a stream begins with.
     pub(super) fn stranger(
         &mut self,
         now: Instant,
         path: &Path,
         segment: &TcpHeader,
-        payload: &[u8],
+        octets: &[u8],
         outlet: &mut impl Outlet,
     ) -> Taken {
+        let payload = octets.get(segment.len..).unwrap_or_default();
         if let Some(reason) = self.dial_refused(path, segment) {
             return Taken::Nothing(reason);
         }
         let ends = segment.flags.has(TcpFlags::RST) || segment.flags.has(TcpFlags::FIN);
         let ours = self.config.part == Part::Answers;
         let cookie = if ends || !ours { None } else { self.answered(now, path, segment) };
-        let Some(syn) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
+        let Some(offer) = cookie else { return self.refuse(now, path, segment, payload, outlet) };
         // The third of the handshake, or data that begins somewhere else: the cookie stays good.
-        if !is_ike_header(payload) {
+        let streams = begins_stream(payload);
+        let ike = is_ike_header(payload) && self.config.streams_alone != Some(path.local.port());
+        if !streams && !ike {
             return Taken::Nothing(DropReason::Handshake);
         }
         let source = Source::of(path.peer.ip());
@@ -75,11 +91,17 @@ impl Carrier {
         if let Some(older) = self.at(path) {
             self.forget(older);
         }
-        let flow = Flow::new(now, config.mode, syn, segment.ack, segment.seq, config.limits);
+        let talk = match streams {
+            true => match Stream::accept(now, path, offer, segment.ack, segment.seq, &mut self.scratch) {
+                Some(stream) => Talk::Stream(Box::new(stream)),
+                None => return Taken::Nothing(DropReason::Malformed),
+            },
+            false => Talk::Ctcp(Flow::new(now, config.mode, offer.facts(), segment.ack, segment.seq, config.limits)),
+        };
         *self.unproven.entry(source).or_default() += 1;
         self.unproven_in_all += 1;
-        let index = self.place(Slot::new(now, path, flow));
-        self.carry(now, index, path, segment, payload, outlet)
+        let index = self.place(Slot::new(now, path, talk));
+        self.carry(now, index, path, segment, octets, outlet)
     }
 
     /// RFC 9293 section 3.5.2: where the sender expects it. As long as what came, and not too often.

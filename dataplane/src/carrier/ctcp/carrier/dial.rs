@@ -12,7 +12,7 @@ use super::{Carrier, Outlet, Part, Taken};
 use crate::carrier::ctcp::cookie::SynFacts;
 use crate::carrier::ctcp::flow::{Flow, SCALE, header, segment_size};
 use crate::carrier::ctcp::receive::Mode;
-use crate::carrier::ctcp::slot::Slot;
+use crate::carrier::ctcp::slot::{Slot, Talk};
 use crate::carrier::ctcp::trailer::{Inside, trailer};
 use crate::contract::Path;
 use crate::fate::DropReason;
@@ -107,7 +107,7 @@ impl Carrier {
             self.forget(older);
         }
         // Who has dialled wants it.
-        let index = self.place(Slot { unproven_since: None, ..Slot::new(now, path, flow) });
+        let index = self.place(Slot { unproven_since: None, ..Slot::new(now, path, Talk::Ctcp(flow)) });
         self.settle(now, index);
         Taken::Nothing(DropReason::Handshake)
     }
@@ -127,16 +127,19 @@ impl Carrier {
         self.dials.0.clear();
         let paths: Vec<Path> = self.slots.iter().flatten().map(|slot| slot.path).collect();
         for path in paths {
-            self.end(now, &path, outlet);
+            match self.streams_at(&path) {
+                Some(index) => self.last_words(now, index, &path, outlet),
+                None => self.end(now, &path, outlet),
+            }
         }
     }
 
     /// The peer repeats itself: it has not heard our acknowledgment.
     fn answered_already(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) -> Taken {
-        let Some(slot) = self.at(path).and_then(|index| self.slot(index)) else {
+        let Some(Slot { talk: Talk::Ctcp(flow), .. }) = self.at(path).and_then(|index| self.slot(index)) else {
             return Taken::Nothing(DropReason::NoConnection);
         };
-        outlet.segment(path, &slot.flow.acknowledge(now, path), [&[], &[]]);
+        outlet.segment(path, &flow.acknowledge(now, path), [&[], &[]]);
         Taken::Nothing(DropReason::Handshake)
     }
 }

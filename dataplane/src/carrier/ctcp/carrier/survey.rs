@@ -4,7 +4,8 @@ use super::Carrier;
 use crate::carrier::ctcp::Outlet;
 use crate::carrier::ctcp::cookie::SynOptions;
 use crate::carrier::ctcp::diagnosis::diagnose;
-use crate::carrier::ctcp::slot::Slot;
+use crate::carrier::ctcp::flow::Flow;
+use crate::carrier::ctcp::slot::{Slot, Talk};
 use crate::carrier::ctcp::stall::Stalling;
 use crate::contract::{FlowId, FlowPage, FlowReport, Path, TunnelKey, WorkerId};
 use crate::time::Instant;
@@ -16,7 +17,7 @@ const MOMENT: Duration = Duration::from_millis(500);
 const PLACES: usize = 4096;
 
 impl Carrier {
-    /// Fills a page with connections, from where it says that it begins.
+    /// Fills a page with connections by cTCP, from where it says that it begins.
     pub fn tell(&self, now: Instant, page: &mut FlowPage) {
         let first = page.from as usize;
         for (place, slot) in self.slots.iter().enumerate().skip(first) {
@@ -24,8 +25,10 @@ impl Carrier {
                 page.next = u32::try_from(place).ok();
                 return;
             }
-            if let Some(slot) = slot {
-                page.flows.push(slot.report(now, self.worker));
+            if let Some(slot) = slot
+                && let Talk::Ctcp(flow) = &slot.talk
+            {
+                page.flows.push(slot.report(now, self.worker, flow));
             }
         }
         page.next = None;
@@ -36,13 +39,14 @@ impl Carrier {
     pub fn end_of(&mut self, now: Instant, path: &Path, tunnel: TunnelKey, outlet: &mut impl Outlet) {
         let Some(index) = self.at(path) else { return };
         let Some(slot) = self.slot(index).filter(|slot| slot.tunnel == Some(tunnel)) else { return };
-        match slot.flow.syn_options() {
-            SynOptions::None => self.end(now, path, outlet),
-            SynOptions::Some => {
-                slot.ends_at = Some(now + MOMENT);
-                self.settle(now, index);
-            }
+        match &mut slot.talk {
+            Talk::Stream(stream) => stream.leave(now),
+            Talk::Ctcp(flow) => match flow.syn_options() {
+                SynOptions::None => return self.end(now, path, outlet),
+                SynOptions::Some => slot.ends_at = Some(now + MOMENT),
+            },
         }
+        self.settle(now, index);
     }
 
     /// The connection with this number ends; its peer is told, and whoever vouched for it is not asked.
@@ -71,24 +75,25 @@ impl Slot {
         stalls: &mut Vec<(Stalling, FlowReport)>,
     ) -> Option<Instant> {
         self.tunnel?;
-        let stalling = self.flow.stalling(now, after);
+        let Talk::Ctcp(flow) = &self.talk else { return None };
+        let stalling = flow.stalling(now, after);
         // One that is over may begin again.
         if stalling != self.told {
             self.told = stalling;
-            stalls.extend(stalling.map(|stalling| (stalling, self.report(now, worker))));
+            stalls.extend(stalling.map(|stalling| (stalling, self.report(now, worker, flow))));
         }
-        self.flow.stalling_due(self.told, after)
+        flow.stalling_due(self.told, after)
     }
 
-    fn report(&self, now: Instant, worker: WorkerId) -> FlowReport {
-        let evidence = self.flow.evidence(now);
+    fn report(&self, now: Instant, worker: WorkerId, flow: &Flow) -> FlowReport {
+        let evidence = flow.evidence(now);
         FlowReport {
             id: FlowId { worker, number: self.number },
             path: self.path,
             tunnel: self.tunnel,
             stalling: self.told,
             age: now.since(self.since),
-            silent: now.since(self.flow.heard_at()),
+            silent: now.since(flow.heard_at()),
             evidence,
             diagnosis: diagnose(&evidence),
         }

@@ -1,0 +1,415 @@
+//! One connection's smoltcp: an interface and a socket of its own, because a set of sockets is walked whole each time.
+//!
+//! smoltcp cannot be told that a connection is there. So it hears of it as if it had just begun: a SYN that says what the cookie
+//! knows, and its answer, which nobody sees; from then on it and the peer differ by a constant in our sequence numbers. What it
+//! believes to be IPv4 between two addresses is only how segments come in and go out: the real header is the door's, and
+//! checksums are ours.
+
+use super::offer::Offer;
+use crate::carrier::ctcp::{SCALE as WINDOW_SCALE, segment_size};
+use crate::contract::Path;
+use crate::time::Instant;
+use crate::wire::ip::{IPV4_HEADER, TCP};
+use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
+use crate::wire::tcp_offer::{SynOffer, selectively};
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
+use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
+use smoltcp::time::{Duration as Span, Instant as Moment};
+use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, Ipv4Address};
+
+/// Octets that a peer may have under way to us.
+pub const RECEIVE: usize = 256 * 1024;
+/// Octets that we may have under way.
+pub const SEND: usize = 128 * 1024;
+/// By how many bits smoltcp shifts a window of that size.
+const SCALE: u8 = (usize::BITS - RECEIVE.leading_zeros()).saturating_sub(16) as u8;
+/// A SYN is answered before it is known whether cTCP or a stream begins.
+const _: () = assert!(SCALE == WINDOW_SCALE.bits());
+/// Where it believes to be, and its peer.
+const OURS: Ipv4Address = Ipv4Address::new(192, 0, 2, 1);
+const THEIRS: Ipv4Address = Ipv4Address::new(192, 0, 2, 2);
+/// A connection where nothing comes is asked whether it is still there,
+const KEEPALIVE: Span = Span::from_secs(60);
+/// and is over after so long.
+const SILENCE: Span = Span::from_secs(300);
+/// RFC 5681 section 3.2.
+const DUPLICATES: usize = 3;
+/// Where [`TcpHeader`] has its sequence number, acknowledgment and checksum.
+const SEQ_AT: std::ops::Range<usize> = 4..8;
+const ACK_AT: std::ops::Range<usize> = 8..12;
+const SUM_AT: std::ops::Range<usize> = 16..18;
+
+/// What our SYN says along this path to one that said `theirs`: no option that did not come.
+pub fn our_offer(path: &Path, theirs: &SynOffer) -> SynOffer {
+    SynOffer { mss: theirs.mss.map(|_| segment_size(path)), scale: theirs.scale.map(|_| SCALE), sack: theirs.sack }
+}
+
+/// Where packets lie on their way in and out of smoltcp. One for all connections.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+}
+
+/// One connection's TCP.
+pub(super) struct Stack {
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    socket: SocketHandle,
+    /// Octets of data that a segment of ours may have, the IP header of smoltcp's beside them.
+    mtu: usize,
+    /// Ours on the wire, less smoltcp's.
+    shift: u32,
+    /// The next octet of the peer's that smoltcp has not given us.
+    expected: Seq,
+    /// The highest acknowledgment of the peer's.
+    acknowledged: Seq,
+    /// Whether smoltcp was told of the hole there.
+    told: bool,
+    /// Behind all that was said,
+    said: Seq,
+    /// and behind all that was written.
+    written: Seq,
+}
+
+impl Stack {
+    /// A connection that is there: our next octet is `ours`, the peer's is `theirs`.
+    pub(super) fn accept(
+        now: Instant,
+        path: &Path,
+        offer: Offer,
+        ours: Seq,
+        theirs: Seq,
+        scratch: &mut Scratch,
+    ) -> Option<Self> {
+        let mut stack = Self::new(now, path, ours, theirs);
+        stack.socket().listen(path.local.port()).ok()?;
+        let syn = TcpHeader {
+            source_port: path.peer.port(),
+            destination_port: path.local.port(),
+            seq: theirs.minus_one(),
+            ack: Seq::default(),
+            flags: TcpFlags::SYN,
+            window: u16::MAX,
+            len: TCP_HEADER,
+            mss: None,
+            scale: None,
+        };
+        let (options, len) = offer.syn().options();
+        let mut octets = [&syn.octets()[..], &options[..len]].concat();
+        octets[12] = (((TCP_HEADER + len) / 4) << 4) as u8;
+        stack.give(now, &octets, scratch);
+        stack.take(now, scratch).then_some(())?;
+        let answer = TcpHeader::parse(scratch.segment())?;
+        scratch.outgoing.clear();
+        stack.shift = ours.minus_one().get().wrapping_sub(answer.seq.get());
+        Some(stack)
+    }
+
+    /// A connection that we begin: the first segment that [`Stack::speak`] has is its SYN, with the number `first`.
+    pub(super) fn dial(now: Instant, path: &Path, first: Seq, scratch: &mut Scratch) -> Option<Self> {
+        let mut stack = Self::new(now, path, first.plus(1), Seq::default());
+        let Self { interface, sockets, socket, .. } = &mut stack;
+        let socket = sockets.get_mut::<Socket>(*socket);
+        let there = (IpAddress::Ipv4(THEIRS), path.peer.port());
+        socket.connect(interface.context(), there, path.local.port()).ok()?;
+        stack.take(now, scratch).then_some(())?;
+        let syn = TcpHeader::parse(scratch.segment())?;
+        stack.shift = first.get().wrapping_sub(syn.seq.get());
+        Some(stack)
+    }
+
+    fn new(now: Instant, path: &Path, ours: Seq, theirs: Seq) -> Self {
+        let mtu = IPV4_HEADER + TCP_HEADER + usize::from(segment_size(path));
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = u64::from(ours.get());
+        let mut scratch = Scratch::default();
+        let mut interface = Interface::new(config, &mut Wire { mtu, scratch: &mut scratch }, moment(now));
+        interface.update_ip_addrs(|addresses| {
+            // There is room for one.
+            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(OURS), 24));
+        });
+        let buffer = |octets| SocketBuffer::new(vec![0; octets]);
+        let mut socket = Socket::new(buffer(RECEIVE), buffer(SEND));
+        // Frames are small and somebody waits for them.
+        socket.set_nagle_enabled(false);
+        socket.set_congestion_control(CongestionControl::Cubic);
+        socket.set_keep_alive(Some(KEEPALIVE));
+        socket.set_timeout(Some(SILENCE));
+        let mut sockets = SocketSet::new(Vec::with_capacity(1));
+        let socket = sockets.add(socket);
+        Self {
+            interface,
+            sockets,
+            socket,
+            mtu,
+            shift: 0,
+            expected: theirs,
+            acknowledged: ours,
+            told: false,
+            said: ours,
+            written: ours,
+        }
+    }
+
+    /// A segment of the peer's: TCP header and data, its checksum looked at. What smoltcp says to it at once goes to `say`.
+    pub(super) fn segment(&mut self, now: Instant, segment: &[u8], scratch: &mut Scratch, say: impl FnMut(&[u8])) {
+        let begins = self.state() == State::SynSent;
+        self.give(now, segment, scratch);
+        if begins && self.state() == State::Established {
+            self.expected = TcpHeader::parse(segment).map_or(self.expected, |header| header.seq.plus(1));
+        }
+        if let Some(header) = TcpHeader::parse(segment)
+            && header.flags.has(TcpFlags::ACK)
+        {
+            self.next_hole(now, &header, segment, scratch);
+        }
+        self.say(scratch, say);
+    }
+
+    /// smoltcp repeats one segment for three duplicates, and else waits for a second: it does not look at what a peer says to have of the
+    /// rest. Three duplicates say the same in the way that it understands, where an acknowledgment goes on to another hole with more
+    /// than two segments behind it (RFC 6675 section 4, IsLost), or so little is under way that there will not be three and all of it
+    /// has come but one segment (RFC 5827 section 3.1).
+    fn next_hole(&mut self, now: Instant, header: &TcpHeader, segment: &[u8], scratch: &mut Scratch) {
+        let goes_on = header.ack.is_after(self.acknowledged);
+        if goes_on {
+            self.acknowledged = header.ack;
+            self.told = false;
+        }
+        if self.told || header.ack != self.acknowledged || header.ack.is_after(self.said) {
+            return;
+        }
+        let (come, size) = (selectively(header.ack, segment), self.segment_room());
+        let under_way = self.said.octets_since(header.ack);
+        let little = come > 0 && under_way <= 4 * size && under_way.saturating_sub(come) <= size;
+        if !little && !(goes_on && come > 2 * size) {
+            return;
+        }
+        self.told = true;
+        let bare =
+            TcpHeader { flags: TcpFlags::ACK, seq: self.expected, len: TCP_HEADER, mss: None, scale: None, ..*header };
+        for _ in 0..DUPLICATES {
+            self.give(now, &bare.octets(), scratch);
+        }
+    }
+
+    /// Data of the peer's, in order, each octet once.
+    pub(super) fn read<E>(&mut self, mut deliver: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        loop {
+            let read = self.socket().recv(|octets| (octets.len(), (octets.len(), deliver(octets))));
+            match read {
+                Ok((0, _)) | Err(_) => return Ok(()),
+                Ok((len, delivered)) => {
+                    self.expected = self.expected.plus(len);
+                    delivered?;
+                }
+            }
+        }
+    }
+
+    /// Puts a frame behind what is to be sent, if there is room for all of it.
+    pub(super) fn write(&mut self, parts: [&[u8]; 2]) -> bool {
+        let len = parts[0].len() + parts[1].len();
+        let socket = self.socket();
+        if !socket.may_send() || socket.send_capacity() - socket.send_queue() < len {
+            return false;
+        }
+        for part in parts {
+            // There is room.
+            let _ = socket.send_slice(part);
+        }
+        self.written = self.written.plus(len);
+        true
+    }
+
+    /// Octets that were written and never sent.
+    pub(super) const fn unsent(&self) -> usize {
+        self.written.octets_since(self.said)
+    }
+
+    /// One segment that is due, if there is one.
+    pub(super) fn speak(&mut self, now: Instant, scratch: &mut Scratch, say: impl FnMut(&[u8])) -> bool {
+        let any = self.take(now, scratch);
+        self.say(scratch, say);
+        any
+    }
+
+    /// When there is something to do, if anything.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Instant> {
+        let moment = self.interface.poll_at(moment(now), &self.sockets)?;
+        Some(Instant::from_nanos(u64::try_from(moment.total_micros()).unwrap_or_default().saturating_mul(1000)))
+    }
+
+    /// The next octet of the peer's.
+    pub(super) const fn expected(&self) -> Seq {
+        self.expected
+    }
+
+    /// Behind all that was said.
+    pub(super) const fn said(&self) -> Seq {
+        self.said
+    }
+
+    /// Octets of data that a segment may have at most.
+    pub(super) const fn segment_room(&self) -> usize {
+        self.mtu - IPV4_HEADER - TCP_HEADER
+    }
+
+    /// The window, as a header has it.
+    pub(super) const fn window(&self) -> u16 {
+        (RECEIVE >> SCALE) as u16
+    }
+
+    /// Where the connection is between its first and its last segment.
+    pub(super) fn state(&mut self) -> State {
+        self.socket().state()
+    }
+
+    /// Nothing more will be written: a FIN goes behind all that was.
+    pub(super) fn close(&mut self) {
+        self.socket().close();
+    }
+
+    /// A reset is the next thing that is said.
+    pub(super) fn abort(&mut self) {
+        self.socket().abort();
+    }
+
+    fn socket(&mut self) -> &mut Socket<'static> {
+        self.sockets.get_mut(self.socket)
+    }
+
+    /// Hands smoltcp a segment; its answer may lie in `scratch` then.
+    fn give(&mut self, now: Instant, segment: &[u8], scratch: &mut Scratch) {
+        let Ok(len) = u16::try_from(IPV4_HEADER + segment.len()) else { return };
+        let packet = &mut scratch.incoming;
+        packet.clear();
+        packet.extend([0x45, 0]);
+        packet.extend(len.to_be_bytes());
+        packet.extend([0, 0, 0x40, 0, 64, TCP, 0, 0]);
+        packet.extend(THEIRS.octets());
+        packet.extend(OURS.octets());
+        packet.extend(segment);
+        let segment = &mut packet[IPV4_HEADER..];
+        let ack = word(segment, ACK_AT);
+        put_word(segment, ACK_AT, ack.wrapping_sub(self.shift));
+        self.interface.poll_ingress_single(moment(now), &mut Wire { mtu: self.mtu, scratch }, &mut self.sockets);
+        scratch.incoming.clear();
+    }
+
+    /// Asks smoltcp for a segment; whether there is one in `scratch` now.
+    fn take(&mut self, now: Instant, scratch: &mut Scratch) -> bool {
+        let wire = &mut Wire { mtu: self.mtu, scratch };
+        match self.interface.poll_egress(moment(now), wire, &mut self.sockets) {
+            PollResult::SocketStateChanged => !scratch.outgoing.is_empty(),
+            PollResult::None => false,
+        }
+    }
+
+    /// What smoltcp has said, as the peer knows the connection.
+    pub(super) fn say(&mut self, scratch: &mut Scratch, mut say: impl FnMut(&[u8])) {
+        let shift = self.shift;
+        let Some(segment) = scratch.outgoing.get_mut(IPV4_HEADER..).filter(|segment| segment.len() >= TCP_HEADER)
+        else {
+            return;
+        };
+        let seq = word(segment, SEQ_AT);
+        put_word(segment, SEQ_AT, seq.wrapping_add(shift));
+        segment[SUM_AT].fill(0);
+        if let Some(header) = TcpHeader::parse(segment) {
+            let data = segment.len() - header.len;
+            let flags = usize::from(header.flags.has(TcpFlags::FIN)) + usize::from(header.flags.has(TcpFlags::SYN));
+            self.said = self.said.later(header.seq.plus(data + flags));
+            if data == 0 && header.flags == TcpFlags::ACK {
+                // RFC 9293 section 3.10.7.4: an acknowledgment has the next number. smoltcp goes back with it when it repeats; where
+                // both ends do, each would take the other's for an old one, and both would repeat without end.
+                put_word(segment, SEQ_AT, self.said.get());
+            }
+            say(segment);
+        }
+        scratch.outgoing.clear();
+    }
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack").field("expected", &self.expected).field("said", &self.said).finish_non_exhaustive()
+    }
+}
+
+impl Scratch {
+    fn segment(&self) -> &[u8] {
+        self.outgoing.get(IPV4_HEADER..).unwrap_or_default()
+    }
+}
+
+/// Microseconds are all that smoltcp knows.
+fn moment(now: Instant) -> Moment {
+    Moment::from_micros(i64::try_from(now.as_nanos() / 1000).unwrap_or(i64::MAX))
+}
+
+fn word(segment: &[u8], at: std::ops::Range<usize>) -> u32 {
+    segment.get(at).and_then(|octets| octets.try_into().ok()).map_or(0, u32::from_be_bytes)
+}
+
+fn put_word(segment: &mut [u8], at: std::ops::Range<usize>, word: u32) {
+    if let Some(octets) = segment.get_mut(at) {
+        octets.copy_from_slice(&word.to_be_bytes());
+    }
+}
+
+/// What smoltcp takes for a network: one packet in, one packet out.
+struct Wire<'a> {
+    mtu: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl Device for Wire<'_> {
+    type RxToken<'b>
+        = Incoming<'b>
+    where
+        Self: 'b;
+    type TxToken<'b>
+        = Outgoing<'b>
+    where
+        Self: 'b;
+
+    fn receive(&mut self, _: Moment) -> Option<(Incoming<'_>, Outgoing<'_>)> {
+        let Scratch { incoming, outgoing } = &mut *self.scratch;
+        (!incoming.is_empty()).then_some((Incoming(incoming), Outgoing(outgoing)))
+    }
+
+    fn transmit(&mut self, _: Moment) -> Option<Outgoing<'_>> {
+        let outgoing = &mut self.scratch.outgoing;
+        outgoing.is_empty().then_some(Outgoing(outgoing))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = self.mtu;
+        // They are looked at before, and put in behind.
+        capabilities.checksum = ChecksumCapabilities::ignored();
+        capabilities
+    }
+}
+
+struct Incoming<'a>(&'a [u8]);
+
+impl RxToken for Incoming<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, take: F) -> R {
+        take(self.0)
+    }
+}
+
+struct Outgoing<'a>(&'a mut Vec<u8>);
+
+impl TxToken for Outgoing<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, fill: F) -> R {
+        self.0.clear();
+        self.0.resize(len, 0);
+        fill(self.0)
+    }
+}

@@ -1,0 +1,159 @@
+//! What a SYN says of its sender's TCP (RFC 9293 section 3.2, RFC 7323 section 2.2, RFC 2018 section 2).
+
+use super::tcp::{Seq, TCP_HEADER};
+
+const END_OF_OPTIONS: u8 = 0;
+const NO_OPERATION: u8 = 1;
+const MAXIMUM_SEGMENT_SIZE: u8 = 2;
+const WINDOW_SCALE: u8 = 3;
+const SACK_PERMITTED: u8 = 4;
+const SACK: u8 = 5;
+/// RFC 7323 section 2.3.
+const MOST_SCALE: u8 = 14;
+
+/// Whether selective acknowledgments are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sack {
+    /// Yes.
+    Permitted,
+    /// No.
+    Unknown,
+}
+
+/// What a SYN offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SynOffer {
+    /// Octets of data that a segment to its sender may have.
+    pub mss: Option<u16>,
+    /// By how many bits its sender's windows are to be shifted.
+    pub scale: Option<u8>,
+    /// Whether it may be told of holes.
+    pub sack: Sack,
+}
+
+/// Octets of all options that an answer can have.
+pub const MAX_OFFER: usize = 12;
+
+impl SynOffer {
+    /// Of a SYN whose header is sound. A broken option ends the list.
+    pub fn read(syn: &[u8]) -> Self {
+        let mut offer = Self { mss: None, scale: None, sack: Sack::Unknown };
+        let len = syn.get(12).map_or(0, |octet| usize::from(octet >> 4) * 4);
+        let mut options = syn.get(TCP_HEADER..len).unwrap_or_default();
+        loop {
+            options = match options {
+                [] | [END_OF_OPTIONS, ..] => return offer,
+                [NO_OPERATION, rest @ ..] => rest,
+                [kind, len @ 2..=u8::MAX, ..] => {
+                    let Some((option, rest)) = options.split_at_checked(usize::from(*len)) else { return offer };
+                    match (*kind, &option[2..]) {
+                        (MAXIMUM_SEGMENT_SIZE, [high, low]) => offer.mss = Some(u16::from_be_bytes([*high, *low])),
+                        (WINDOW_SCALE, [scale]) => offer.scale = Some((*scale).min(MOST_SCALE)),
+                        (SACK_PERMITTED, []) => offer.sack = Sack::Permitted,
+                        (_, _) => {}
+                    }
+                    rest
+                }
+                [_, ..] => return offer,
+            };
+        }
+    }
+
+    /// As options, and how many octets of them there are: a multiple of four.
+    pub fn options(&self) -> ([u8; MAX_OFFER], usize) {
+        let mut options = [NO_OPERATION; MAX_OFFER];
+        let mut len = 0;
+        let mut put = |option: &[u8]| {
+            options[len..len + option.len()].copy_from_slice(option);
+            len += option.len().next_multiple_of(4);
+        };
+        if let Some(mss) = self.mss {
+            let [high, low] = mss.to_be_bytes();
+            put(&[MAXIMUM_SEGMENT_SIZE, 4, high, low]);
+        }
+        if let Some(scale) = self.scale {
+            put(&[WINDOW_SCALE, 3, scale]);
+        }
+        match self.sack {
+            Sack::Permitted => put(&[SACK_PERMITTED, 2]),
+            Sack::Unknown => {}
+        }
+        (options, len)
+    }
+}
+
+/// Octets behind `acknowledged` that a segment says to have come all the same (RFC 2018 section 3).
+pub fn selectively(acknowledged: Seq, segment: &[u8]) -> usize {
+    let len = segment.get(12).map_or(0, |octet| usize::from(octet >> 4) * 4);
+    let mut options = segment.get(TCP_HEADER..len).unwrap_or_default();
+    loop {
+        options = match options {
+            [NO_OPERATION, rest @ ..] => rest,
+            [SACK, len, ..] => {
+                let blocks = options.get(2..usize::from(*len)).unwrap_or_default();
+                let edge =
+                    |octets: &[u8]| octets.try_into().map_or(acknowledged, |edge| Seq::new(u32::from_be_bytes(edge)));
+                let octets = |block: &[u8]| match edge(&block[..4]).is_after(acknowledged) {
+                    true => edge(&block[4..]).octets_since(edge(&block[..4])),
+                    false => 0,
+                };
+                return blocks.chunks_exact(8).map(octets).sum();
+            }
+            [END_OF_OPTIONS, ..] | [_] | [] => return 0,
+            [_, len @ 2..=u8::MAX, ..] => options.get(usize::from(*len)..).unwrap_or_default(),
+            [_, _, ..] => return 0,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bolero::check;
+
+    fn syn(options: &[u8]) -> Vec<u8> {
+        let mut syn = vec![0; TCP_HEADER];
+        syn[12] = (((TCP_HEADER + options.len()) / 4) << 4) as u8;
+        syn.extend(options);
+        syn
+    }
+
+    #[test]
+    fn what_is_offered_is_read_back() {
+        for mss in [None, Some(1460)] {
+            for scale in [None, Some(0), Some(7)] {
+                for sack in [Sack::Permitted, Sack::Unknown] {
+                    let offer = SynOffer { mss, scale, sack };
+                    let (options, len) = offer.options();
+                    assert_eq!(SynOffer::read(&syn(&options[..len])), offer);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_offer_is_found_as_linux_writes_it() {
+        let linux = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 10];
+        let offer = SynOffer { mss: Some(1460), scale: Some(10), sack: Sack::Permitted };
+        assert_eq!(SynOffer::read(&syn(&linux)), offer);
+    }
+
+    #[test]
+    fn what_has_come_behind_a_hole_is_counted_and_what_was_acknowledged_is_not() {
+        let edges = |edges: &[u32]| edges.iter().flat_map(|edge| edge.to_be_bytes()).collect::<Vec<_>>();
+        let blocks = edges(&[5, 10, u32::MAX - 100, u32::MAX - 50, 200, 260]);
+        let options = [&[1, 1, SACK, 26][..], &blocks].concat();
+        assert_eq!(selectively(Seq::new(u32::MAX - 200), &syn(&options)), 5 + 50 + 60);
+        assert_eq!(selectively(Seq::new(100), &syn(&options)), 60);
+        assert_eq!(selectively(Seq::new(100), &syn(&[1, 1, SACK, 2])), 0);
+        assert_eq!(selectively(Seq::new(100), &syn(&[2, 4, 5, 0xb4])), 0);
+    }
+
+    #[test]
+    fn any_options_are_an_offer() {
+        check!().for_each(|octets: &[u8]| {
+            assert!(SynOffer::read(octets).scale.is_none_or(|scale| scale <= MOST_SCALE));
+            selectively(Seq::new(7), octets);
+        });
+    }
+}

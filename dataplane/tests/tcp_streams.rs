@@ -1,0 +1,494 @@
+//! Streams (RFC 9329): IKE and ESP in real TCP, between a headend's carrier and a client's, over a line that loses, doubles, delays
+//! and re-cuts; and what strangers can do to them. Virtual time, seeded chance, no socket.
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
+
+mod line;
+
+use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Inside, Part, Taken};
+use adit_dataplane::contract::{DropReason, Path, TunnelKey, WorkerId};
+use adit_dataplane::time::Instant;
+use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
+use adit_dataplane::wire::tcp_offer::{Sack, SynOffer};
+use bolero::check;
+use line::{Line, Said, World, ike, path};
+use std::time::Duration;
+
+const TUNNEL: TunnelKey = TunnelKey { worker: WorkerId(0), slot: 4 };
+/// Close to where sequence numbers begin again.
+const CLIENT: Seq = Seq::new(u32::MAX - 3);
+
+/// A headend, and a peer whose segments the test writes itself.
+struct Headend {
+    carrier: Carrier,
+    now: Instant,
+    said: Said,
+    path: Path,
+    first: Seq,
+    next: Seq,
+    ack: Seq,
+}
+
+impl Headend {
+    fn new(config: CtcpConfig) -> Self {
+        let carrier = Carrier::new(WorkerId(0), config, [3; 24]);
+        let now = Instant::ZERO + Duration::from_secs(1000);
+        Self {
+            carrier,
+            now,
+            said: Said::default(),
+            path: path(40_001),
+            first: CLIENT,
+            next: CLIENT,
+            ack: Seq::default(),
+        }
+    }
+
+    fn give(&mut self, seq: Seq, flags: TcpFlags, data: &[u8]) -> Taken {
+        self.give_with(seq, flags, &[], data)
+    }
+
+    fn give_with(&mut self, seq: Seq, flags: TcpFlags, options: &[u8], data: &[u8]) -> Taken {
+        let header = TcpHeader {
+            source_port: self.path.peer.port(),
+            destination_port: self.path.local.port(),
+            seq,
+            ack: self.ack,
+            flags,
+            window: u16::MAX,
+            len: TCP_HEADER,
+            mss: None,
+            scale: None,
+        };
+        let mut segment = [&header.octets()[..], options, data].concat();
+        segment[12] = (((TCP_HEADER + options.len()) / 4) << 4) as u8;
+        let taken = self.carrier.arrive(self.now, &self.path, &segment, &mut self.said);
+        self.carrier.poll(self.now, &mut self.said);
+        taken
+    }
+
+    /// As Linux begins.
+    fn syn(&mut self) -> SynOffer {
+        let offer = SynOffer { mss: Some(1460), scale: Some(7), sack: Sack::Permitted };
+        let (options, len) = offer.options();
+        assert_eq!(
+            self.give_with(self.first, TcpFlags::SYN, &options[..len], &[]),
+            Taken::Nothing(DropReason::Handshake)
+        );
+        let answer = self.said.segments.pop().unwrap();
+        let header = TcpHeader::parse(&answer).unwrap();
+        assert_eq!((header.flags, header.ack), (TcpFlags::SYN.with(TcpFlags::ACK), self.first.plus(1)));
+        (self.next, self.ack) = (self.first.plus(1), header.seq.plus(1));
+        SynOffer::read(&answer)
+    }
+
+    fn data(&mut self, data: &[u8]) -> Taken {
+        let taken = self.give(self.next, TcpFlags::ACK, data);
+        self.next = self.next.plus(data.len());
+        taken
+    }
+
+    fn later(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(due) = self.carrier.deadline().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.carrier.poll(self.now, &mut self.said);
+        }
+        self.now = until;
+    }
+
+    fn flags(&mut self) -> Vec<TcpFlags> {
+        let said = std::mem::take(&mut self.said.segments);
+        said.iter().map(|segment| TcpHeader::parse(segment).unwrap().flags).collect()
+    }
+
+    /// With a connection.
+    fn with(config: CtcpConfig) -> Self {
+        let mut headend = Self::new(config);
+        headend.syn();
+        assert_eq!(headend.data(b"IKETCP"), Taken::Octets);
+        headend.later(Duration::from_millis(100));
+        headend.said.segments.clear();
+        headend
+    }
+}
+
+fn framed(inside: &[u8]) -> Vec<u8> {
+    [&((inside.len() + 2) as u16).to_be_bytes()[..], inside].concat()
+}
+
+#[test]
+fn everything_arrives_once_and_in_order_whatever_the_line_does() {
+    for seed in 1..=100 {
+        let mut world = World::new(Line { loss: 50, double: 20, late: 50, cut: 200 }, seed);
+        world.exchange(Duration::from_secs(20), 5);
+        world.quiet(Duration::from_secs(300));
+        for end in &world.ends {
+            assert_eq!(end.given_way, 0, "{seed}: so little fits every queue");
+        }
+        world.assert_all_arrived(seed);
+    }
+}
+
+#[test]
+fn a_line_that_is_good_takes_no_longer_than_the_line() {
+    let mut world = World::new(Line::GOOD, 1);
+    world.exchange(Duration::from_secs(10), 500);
+    world.quiet(Duration::from_millis(300));
+    world.assert_all_arrived(1);
+}
+
+/// In virtual time, so the numbers are always the same. Without a word to smoltcp of the holes that a peer names it is 402 000 and 51 000.
+#[test]
+fn losses_cost_what_congestion_control_wants_and_not_a_second_each() {
+    for (loss, least) in [(0, 1_390_000), (10, 410_000), (50, 60_000)] {
+        let mut world = World::new(Line { loss, ..Line::GOOD }, 3);
+        world.flood(Duration::from_secs(60));
+        let octets = world.arrived(1) / 60;
+        assert!(octets > least, "{octets} octets a second with {loss} of a thousand lost");
+    }
+}
+
+#[test]
+fn numbers_wrap_both_ways_in_the_middle_of_a_transfer() {
+    let mut world = World::about_to_wrap(Line { loss: 5, ..Line::GOOD });
+    world.exchange(Duration::from_secs(20), 50);
+    world.quiet(Duration::from_secs(120));
+    world.assert_all_arrived(0);
+    for end in &world.ends {
+        let [first, last] = end.numbers.unwrap();
+        assert!(first > last, "from {first} to {last}");
+    }
+}
+
+#[test]
+fn a_connection_is_offered_what_real_tcp_needs_and_keeps_nothing_until_its_prefix() {
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    let offer = headend.syn();
+    assert_eq!((offer.mss, offer.sack), (Some(1460), Sack::Permitted));
+    assert!(offer.scale.is_some());
+    assert_eq!(headend.give(headend.next, TcpFlags::ACK, &[]), Taken::Nothing(DropReason::Handshake));
+    headend.later(Duration::from_secs(20));
+    assert!(headend.carrier.is_empty(), "the third segment alone is not remembered");
+    assert_eq!(headend.data(b"IKETCP"), Taken::Octets);
+    assert_eq!(headend.carrier.len(), 1);
+}
+
+#[test]
+fn prefix_and_frames_may_come_octet_by_octet() {
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    headend.syn();
+    let message = ike(100);
+    let stream =
+        [&b"IKETCP"[..], &framed(&[&[0; 4], &message[..]].concat()), &framed(&[0xff]), &framed(&[7; 90])].concat();
+    for octet in stream {
+        assert_eq!(headend.data(&[octet]), Taken::Octets);
+    }
+    assert_eq!(headend.said.streamed, [[&[0; 4], &message[..]].concat(), vec![0xff], vec![7; 90]]);
+}
+
+#[test]
+fn what_comes_in_the_wrong_order_is_put_in_order_and_acknowledged() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let (first, second) = (framed(&[1; 80]), framed(&[2; 80]));
+    let begins = headend.next;
+    headend.give(begins.plus(first.len()), TcpFlags::ACK, &second);
+    assert!(headend.said.streamed.is_empty());
+    let hole = TcpHeader::parse(&headend.said.segments.pop().unwrap()).unwrap();
+    assert_eq!(hole.ack, begins);
+    assert!(hole.has_options(), "it is told of the hole (RFC 2018)");
+    headend.give(begins, TcpFlags::ACK, &first);
+    assert_eq!(headend.said.streamed, [vec![1; 80], vec![2; 80]]);
+    let whole = TcpHeader::parse(&headend.said.segments.pop().unwrap()).unwrap();
+    assert_eq!(whole.ack, begins.plus(first.len() + second.len()));
+}
+
+#[test]
+fn a_wrong_prefix_begins_nothing_and_one_that_goes_wrong_is_reset() {
+    for wrong in [&b"GET / HTTP/1.1\r\n"[..], &[0x16, 3, 1, 2, 0], b"IKETCQ", &[0; 40]] {
+        let mut headend = Headend::new(CtcpConfig::DEFAULT);
+        headend.syn();
+        assert_eq!(headend.data(wrong), Taken::Nothing(DropReason::Handshake));
+        assert!(headend.carrier.is_empty() && headend.said.segments.is_empty());
+    }
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    headend.syn();
+    headend.data(b"IKE");
+    headend.flags();
+    assert_eq!(headend.data(b"v2 is what I am"), Taken::Nothing(DropReason::BrokenStream));
+    assert!(headend.carrier.is_empty());
+    assert!(headend.flags().last().unwrap().has(TcpFlags::RST));
+}
+
+#[test]
+fn a_length_that_cannot_be_ends_the_connection() {
+    for bad in [&[0, 0][..], &[0, 1], &[0xff, 0xff, 1, 2, 3, 4], &[0x50, 0, 0, 0, 0, 0]] {
+        let mut headend = Headend::with(CtcpConfig::DEFAULT);
+        assert_eq!(headend.data(bad), Taken::Nothing(DropReason::BrokenStream), "{bad:x?}");
+        assert!(headend.carrier.is_empty());
+        let last = headend.said.segments.last().and_then(|segment| TcpHeader::parse(segment)).unwrap();
+        assert!(last.flags.has(TcpFlags::RST), "{bad:x?}");
+        assert_eq!(last.seq, headend.ack, "where the peer expects it");
+    }
+}
+
+#[test]
+fn a_blind_reset_is_asked_for_again_and_counts_only_where_it_is_exact() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    for off in [1, 1000, 60_000] {
+        let taken = headend.give(headend.next.plus(off), TcpFlags::RST, &[]);
+        assert_eq!(taken, Taken::Nothing(DropReason::OutOfWindow));
+    }
+    assert_eq!(headend.flags(), [TcpFlags::ACK], "once a second (RFC 5961 section 7)");
+    headend.give(headend.next.plus(1 << 20), TcpFlags::RST, &[]);
+    assert_eq!((headend.carrier.len(), headend.flags()), (1, vec![]));
+    assert_eq!(headend.give(headend.next, TcpFlags::RST, &[]), Taken::Nothing(DropReason::ConnectionEnded));
+    assert!(headend.carrier.is_empty());
+}
+
+#[test]
+fn data_that_no_window_allows_changes_nothing() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let frame = framed(&[1; 80]);
+    for off in [262_144 - 40, 1 << 20, 1 << 31, (1_usize << 32) - 262_144] {
+        headend.give(headend.next.plus(off), TcpFlags::ACK, &frame);
+    }
+    let sane = headend.ack;
+    headend.ack = sane.plus(1 << 20);
+    assert_eq!(headend.give(headend.next, TcpFlags::ACK, &frame), Taken::Nothing(DropReason::OutOfWindow));
+    headend.ack = sane;
+    assert!(headend.said.streamed.is_empty());
+    headend.data(&frame);
+    assert_eq!(headend.said.streamed, [vec![1; 80]]);
+}
+
+#[test]
+fn a_fin_is_answered_behind_what_ike_has_still_to_say() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let (now, along) = (headend.now, headend.path);
+    headend.carrier.stream(now, &along, Inside::Ike, &ike(60), &mut headend.said).unwrap();
+    headend.give(headend.next, TcpFlags::FIN.with(TcpFlags::ACK), &[]);
+    let said: Vec<TcpHeader> = headend.said.segments.iter().map(|segment| TcpHeader::parse(segment).unwrap()).collect();
+    assert!(said.iter().any(|header| header.flags.has(TcpFlags::FIN)), "{said:?}");
+    let data: usize = headend.said.segments.iter().map(|segment| segment.len() - TCP_HEADER).sum();
+    assert_eq!(data, 2 + 4 + 60);
+    headend.ack = headend.ack.plus(data + 1);
+    headend.next = headend.next.plus(1);
+    headend.give(headend.next, TcpFlags::ACK, &[]);
+    assert!(headend.carrier.is_empty());
+}
+
+#[test]
+fn a_connection_that_nobody_vouches_for_is_reset_after_a_minute_and_a_proven_one_stays() {
+    for vouched in [false, true] {
+        let mut headend = Headend::with(CtcpConfig::DEFAULT);
+        if vouched {
+            headend.carrier.vouch(&headend.path.clone(), TUNNEL);
+        }
+        headend.later(Duration::from_secs(61));
+        assert_eq!(headend.carrier.len(), usize::from(vouched));
+        assert_eq!(headend.flags().iter().any(|flags| flags.has(TcpFlags::RST)), !vouched);
+    }
+}
+
+#[test]
+fn a_session_that_is_over_ends_its_connection_after_its_goodbyes_unless_another_has_it() {
+    for again in [false, true] {
+        let mut headend = Headend::with(CtcpConfig::DEFAULT);
+        let (now, along) = (headend.now, headend.path);
+        headend.carrier.vouch(&along, TUNNEL);
+        headend.carrier.end_of(now, &along, TUNNEL, &mut headend.said);
+        headend.carrier.stream(now, &along, Inside::Ike, &ike(60), &mut headend.said).unwrap();
+        headend.carrier.poll(now, &mut headend.said);
+        assert!(headend.said.segments.last().unwrap().ends_with(&ike(60)[40..]), "a goodbye still goes");
+        assert!(headend.flags().iter().all(|flags| !flags.has(TcpFlags::FIN)));
+        if again {
+            headend.carrier.vouch(&along, TunnelKey { slot: 5, ..TUNNEL });
+        }
+        headend.ack = headend.ack.plus(2 + 4 + 60);
+        headend.give(headend.next, TcpFlags::ACK, &[]);
+        headend.later(Duration::from_secs(11));
+        assert_eq!(headend.flags().iter().any(|flags| flags.has(TcpFlags::FIN)), !again);
+        headend.later(Duration::from_secs(11));
+        assert_eq!(headend.flags().iter().any(|flags| flags.has(TcpFlags::RST)), !again, "if it is not taken");
+        assert_eq!(headend.carrier.len(), usize::from(again));
+    }
+}
+
+#[test]
+fn a_peer_that_reads_nothing_costs_the_oldest_esp_and_never_ike() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let (now, along) = (headend.now, headend.path);
+    for number in 0..1000_u32 {
+        let packet = [&number.to_be_bytes()[..], &[9; 996]].concat();
+        headend.carrier.stream(now, &along, Inside::Esp, &packet, &mut headend.said).unwrap();
+        if number % 100 == 0 {
+            headend
+                .carrier
+                .stream(now, &along, Inside::Ike, &ike(60 + number as usize / 100), &mut headend.said)
+                .unwrap();
+        }
+        headend.carrier.poll(now, &mut headend.said);
+    }
+    let gone = headend.carrier.take_given_way();
+    assert!((700..1000).contains(&gone), "{gone} gave way");
+    // Now it reads: it acknowledges all that comes.
+    let mut stream = Vec::new();
+    for _ in 0..2000 {
+        for segment in std::mem::take(&mut headend.said.segments) {
+            let header = TcpHeader::parse(&segment).unwrap();
+            if header.seq == headend.ack {
+                stream.extend(&segment[header.len..]);
+                headend.ack = headend.ack.plus(segment.len() - header.len);
+            }
+        }
+        headend.give(headend.next, TcpFlags::ACK, &[]);
+        headend.later(Duration::from_millis(10));
+    }
+    let frames = line::frames(&stream);
+    let messages = frames.iter().filter(|frame| frame.starts_with(&[0; 4]) && frame.len() < 100);
+    assert_eq!(messages.count(), 10, "all of IKE");
+    let esp: Vec<u32> = frames
+        .iter()
+        .filter(|frame| frame.len() == 1000)
+        .map(|frame| u32::from_be_bytes(*frame.first_chunk().unwrap()))
+        .collect();
+    assert_eq!(esp.len() as u64 + gone, 1000, "whole frames, and each missing one was counted");
+    assert!(esp.is_sorted() && esp.last() == Some(&999), "the newest is there");
+}
+
+#[test]
+fn unproven_connections_are_limited_in_all_and_by_source() {
+    let config = CtcpConfig { unproven: 100, unproven_per_source: 3, ..CtcpConfig::DEFAULT };
+    let mut headend = Headend::new(config);
+    for port in 1..=5 {
+        headend.path = path(40_000 + port);
+        headend.syn();
+        let taken = headend.data(b"IKETCP");
+        let refused = Taken::Nothing(DropReason::TooManyConnections);
+        assert_eq!(taken, if port <= 3 { Taken::Octets } else { refused }, "{port}");
+    }
+    assert_eq!(headend.carrier.len(), 3);
+}
+
+#[test]
+fn a_port_for_streams_alone_begins_no_ctcp() {
+    for (alone, begins) in [(None, 1), (Some(10_000), 0)] {
+        let mut headend = Headend::new(CtcpConfig { streams_alone: alone, ..CtcpConfig::DEFAULT });
+        headend.syn();
+        let message = [&[1, 0xf4, 1, 0xf4, 0, 108, 0, 0][..], &line::first_message(100)].concat();
+        headend.data(&message);
+        assert_eq!(headend.carrier.len(), begins);
+    }
+}
+
+#[test]
+fn a_client_that_has_forgotten_its_connection_gets_another_on_the_same_port() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    headend.data(&[0, 90]);
+    headend.first = CLIENT.plus(1 << 30);
+    headend.syn();
+    assert_eq!(headend.carrier.len(), 1, "a SYN alone changes nothing");
+    assert_eq!(headend.data(b"IKETCP"), Taken::Octets);
+    headend.data(&framed(&[5; 40]));
+    assert_eq!(headend.said.streamed, [vec![5; 40]]);
+    assert_eq!(headend.carrier.len(), 1);
+}
+
+#[test]
+fn whoever_guesses_cookies_takes_nobodys_place() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    headend.first = CLIENT.plus(1 << 30);
+    headend.syn();
+    let right = headend.ack;
+    for guess in 1..=256 {
+        headend.ack = right.plus(guess << 9);
+        assert_eq!(headend.give(headend.next, TcpFlags::ACK, b"IKETCP"), Taken::Nothing(DropReason::OutOfWindow));
+    }
+    headend.ack = right;
+    let late = headend.give(headend.next, TcpFlags::ACK, b"IKETCP");
+    assert_eq!(late, Taken::Nothing(DropReason::OutOfWindow), "not even with the right one");
+    headend.later(Duration::from_secs(61));
+    headend.syn();
+    assert_eq!(headend.data(b"IKETCP"), Taken::Octets, "a minute later its owner may");
+}
+
+#[test]
+fn a_dial_that_nobody_answers_repeats_its_syn_and_gives_up() {
+    let config = CtcpConfig { part: Part::Dials, ..CtcpConfig::DEFAULT };
+    let mut client = Headend::new(config);
+    let (now, along) = (client.now, client.path);
+    client.carrier.stream(now, &along, Inside::Ike, &ike(60), &mut client.said).unwrap();
+    client.later(Duration::from_secs(400));
+    let syns: Vec<TcpHeader> = client.said.segments.iter().map(|segment| TcpHeader::parse(segment).unwrap()).collect();
+    assert!(syns.len() > 5 && syns.iter().filter(|syn| syn.flags == TcpFlags::SYN).all(|syn| syn.seq == syns[0].seq));
+    assert!(client.carrier.is_empty());
+}
+
+#[test]
+fn a_client_that_goes_says_what_it_has_to_say_and_a_fin() {
+    let config = CtcpConfig { part: Part::Dials, ..CtcpConfig::DEFAULT };
+    let mut client = Headend::new(config);
+    let (now, along) = (client.now, client.path);
+    client.carrier.stream(now, &along, Inside::Ike, &ike(60), &mut client.said).unwrap();
+    let syn = TcpHeader::parse(&client.said.segments.pop().unwrap()).unwrap();
+    client.ack = syn.seq.plus(1);
+    client.give(CLIENT, TcpFlags::SYN.with(TcpFlags::ACK), &[]);
+    let first = client.said.segments.iter().find(|segment| segment.len() > TCP_HEADER + 6).unwrap();
+    assert_eq!(first[TCP_HEADER..], [&b"IKETCP"[..], &framed(&[&[0; 4], &ike(60)[..]].concat())].concat());
+    client.said.segments.clear();
+    client.carrier.stream(now, &along, Inside::Ike, &ike(61), &mut client.said).unwrap();
+    client.carrier.hang_up(now, &mut client.said);
+    let last = client.said.segments.last().unwrap();
+    assert!(last.ends_with(&ike(61)) && TcpHeader::parse(last).unwrap().flags.has(TcpFlags::FIN));
+    assert!(client.carrier.is_empty());
+}
+
+#[test]
+fn esp_begins_no_connection() {
+    for part in [Part::Answers, Part::Dials] {
+        let mut end = Headend::new(CtcpConfig { part, ..CtcpConfig::DEFAULT });
+        let (now, along) = (end.now, end.path);
+        let refused = end.carrier.stream(now, &along, Inside::Esp, &[7; 90], &mut end.said);
+        assert_eq!(refused, Err(DropReason::NoConnection));
+    }
+}
+
+/// Any segments on a stream: nothing panics, memory stays bounded, and whoever is answered more than he sent has a connection.
+#[test]
+fn any_segments_on_a_stream_do_no_harm() {
+    check!().with_type::<Vec<(i32, i32, u8, u16, Vec<u8>, u16)>>().for_each(|segments| {
+        let mut headend = Headend::with(CtcpConfig::DEFAULT);
+        headend.carrier.vouch(&headend.path.clone(), TUNNEL);
+        let (now, along) = (headend.now, headend.path);
+        let _ = headend.carrier.stream(now, &along, Inside::Esp, &[7; 3000], &mut headend.said);
+        let (next, ack) = (headend.next, headend.ack);
+        for (seq, acknowledged, flags, window, data, pause) in segments {
+            // Most are near what is expected: what is far away is refused early.
+            let near = |number: i32| if number % 4 == 0 { number } else { number % 70_000 };
+            let header = TcpHeader {
+                source_port: along.peer.port(),
+                destination_port: along.local.port(),
+                seq: next.plus(near(*seq) as u32 as usize),
+                ack: ack.plus(near(*acknowledged) as u32 as usize),
+                flags: [TcpFlags::ACK, TcpFlags::FIN, TcpFlags::RST, TcpFlags::SYN, TcpFlags::PSH]
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(bit, _)| (flags ^ 1) >> bit & 1 == 1)
+                    .fold(TcpFlags::default(), |all, (_, flag)| all.with(flag)),
+                window: *window,
+                len: TCP_HEADER,
+                mss: None,
+                scale: None,
+            };
+            let mut segment = [&header.octets()[..], data].concat();
+            if flags & 0x40 != 0 {
+                segment[12] = (5 + (flags & 7)) << 4;
+            }
+            headend.carrier.arrive(headend.now, &along, &segment, &mut headend.said);
+            headend.carrier.poll(headend.now, &mut headend.said);
+            headend.later(Duration::from_millis(u64::from(*pause)));
+            assert!(headend.carrier.memory() <= 1 << 20);
+            headend.said.segments.clear();
+        }
+    });
+}
