@@ -171,7 +171,7 @@ rig_up() {
 capture() {
   mkdir -p "$RIG_DIR"
   # shellcheck disable=SC2016 # the inner shell tells its own pid
-  in_ns r sh -c 'echo $$ >"$0"; exec "$@"' "$RIG_DIR/tcpdump.pid" tcpdump -ni wan -U -s "${SNAPLEN:-200}" -w - 'udp or icmp or icmp6 or ip proto 50 or ip6 proto 50 or tcp port 10000' 2>"$RIG_DIR/tcpdump.out" |
+  in_ns r sh -c 'echo $$ >"$0"; exec "$@"' "$RIG_DIR/tcpdump.pid" tcpdump -ni wan -U -s "${SNAPLEN:-200}" -w - 'udp or icmp or icmp6 or ip proto 50 or ip6 proto 50 or tcp port 10000 or tcp port 4500' 2>"$RIG_DIR/tcpdump.out" |
     head -c 20000000 >"$RIG_DIR/wan.pcap" &
   until_true 10 grep -q 'listening on' "$RIG_DIR/tcpdump.out"
 }
