@@ -59,6 +59,14 @@ impl SynOffer {
         }
     }
 
+    /// Selective acknowledgments, where windows are scaled as well: real TCP offers both.
+    pub const fn sack_of_real_tcp(&self) -> Sack {
+        match self.scale {
+            Some(_) => self.sack,
+            None => Sack::Unknown,
+        }
+    }
+
     /// As options, and how many octets of them there are: a multiple of four.
     pub fn options(&self) -> ([u8; MAX_OFFER], usize) {
         let mut options = [NO_OPERATION; MAX_OFFER];

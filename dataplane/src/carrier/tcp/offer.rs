@@ -32,7 +32,7 @@ impl Offer {
     /// Of a SYN with these options.
     pub fn of(syn: &SynOffer) -> Self {
         let size = SIZES.iter().rposition(|size| syn.mss.is_some_and(|mss| *size <= mss)).unwrap_or_default();
-        Self { options: SynOptions::Some, size: size as u8, scale: syn.scale, sack: syn.sack }
+        Self { options: SynOptions::Some, size: size as u8, scale: syn.scale, sack: syn.sack_of_real_tcp() }
     }
 
     /// What a SYN with this would have said, if segments to that peer have that much room.
