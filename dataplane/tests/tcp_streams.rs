@@ -358,7 +358,7 @@ fn a_peer_that_reads_nothing_costs_the_oldest_esp_and_never_ike() {
 
 #[test]
 fn unproven_connections_are_limited_in_all_and_by_source() {
-    let config = CtcpConfig { unproven: 100, unproven_per_source: 3, ..CtcpConfig::DEFAULT };
+    let config = CtcpConfig { unproven: 800, unproven_per_source: 3, ..CtcpConfig::DEFAULT };
     let mut headend = Headend::new(config);
     for port in 1..=5 {
         headend.path = path(40_000 + port);
@@ -368,6 +368,23 @@ fn unproven_connections_are_limited_in_all_and_by_source() {
         assert_eq!(taken, if port <= 3 { Taken::Octets } else { refused }, "{port}");
     }
     assert_eq!(headend.carrier.len(), 3);
+}
+
+/// Each holds the room for what is under way.
+#[test]
+fn streams_of_nobody_leave_room_for_ctcp() {
+    let mut headend = Headend::new(CtcpConfig { unproven: 64, unproven_per_source: 64, ..CtcpConfig::DEFAULT });
+    for port in 1..=9 {
+        headend.path = path(40_000 + port);
+        headend.syn();
+        headend.data(b"IKETCP");
+    }
+    assert_eq!(headend.carrier.len(), 8);
+    headend.path = path(40_010);
+    headend.syn();
+    let message = [&[1, 0xf4, 1, 0xf4, 0, 108, 0, 0][..], &line::first_message(100)].concat();
+    headend.data(&message);
+    assert_eq!(headend.carrier.len(), 9);
 }
 
 #[test]

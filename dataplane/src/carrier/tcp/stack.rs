@@ -42,7 +42,11 @@ const SUM_AT: std::ops::Range<usize> = 16..18;
 
 /// What our SYN says along this path to one that said `theirs`: no option that did not come.
 pub fn our_offer(path: &Path, theirs: &SynOffer) -> SynOffer {
-    SynOffer { mss: theirs.mss.map(|_| segment_size(path)), scale: theirs.scale.map(|_| SCALE), sack: theirs.sack_of_real_tcp() }
+    SynOffer {
+        mss: theirs.mss.map(|_| segment_size(path)),
+        scale: theirs.scale.map(|_| SCALE),
+        sack: theirs.sack_of_real_tcp(),
+    }
 }
 
 /// Where packets lie on their way in and out of smoltcp. One for all connections.

@@ -15,6 +15,10 @@ use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader};
 use crate::wire::tcp_offer::{MAX_OFFER, SynOffer};
 use std::time::Duration;
 
+/// A stream has room for what is under way from its first octet on, hundreds of times what a cTCP flow takes then. Who only begins streams must
+/// not take all of the memory, or nobody could log in by cTCP.
+const STREAM: usize = 8;
+
 impl Carrier {
     /// Nothing is remembered: the answer's number is a cookie. A connection that is there already stays: whoever has forgotten it
     /// comes back with the cookie, and only its owner can.
@@ -82,7 +86,7 @@ impl Carrier {
         let from_there = self.unproven.get(&source).copied().unwrap_or_default();
         let config = self.config;
         if self.by_path.len() >= config.flows
-            || self.unproven_in_all >= config.unproven
+            || self.unproven_in_all >= if streams { config.unproven / STREAM } else { config.unproven }
             || from_there >= config.unproven_per_source
             || self.memory >= config.memory
         {
