@@ -37,7 +37,7 @@ fn by(call: &Call, way: Transport) -> Call {
             let ends = ["198.51.100.9:40001", "198.51.100.2:10000"].map(|end| end.parse().unwrap());
             Call { carriage: Carriage::Ctcp, path: Path { local: ends[0], peer: ends[1] }, ..call }
         }
-        Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Esp => call,
+        Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Esp | Transport::Tcp => call,
     }
 }
 
@@ -87,7 +87,9 @@ fn a_session_goes_every_other_way_with_its_ike_and_back_and_stays_the_same() {
             let other = by(&call, way);
             let along = match way {
                 Transport::Ctcp => other.path,
-                Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Esp => other.natt,
+                Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Esp | Transport::Tcp => {
+                    other.natt
+                }
             };
             let sent = line.sent;
             line.at(CALLER, |engine, now| engine.go_by(now, id, &other));

@@ -188,7 +188,7 @@ impl Stack {
         let (come, size) = (selectively(header.ack, segment), self.segment_room());
         let under_way = self.said.octets_since(header.ack);
         let little = come > 0 && under_way <= 4 * size && under_way.saturating_sub(come) <= size;
-        if !little && !(goes_on && come > 2 * size) {
+        if !(little || goes_on && come > 2 * size) {
             return;
         }
         self.told = true;
