@@ -9,6 +9,7 @@ mod departure;
 mod gather;
 mod holder;
 mod inner;
+mod inner_pair;
 mod inner_steer;
 pub mod memory;
 mod message;
@@ -25,6 +26,7 @@ mod uring;
 mod vnet;
 mod waker;
 
+pub use inner_pair::{InnerEnd, WorkerEnd, inner_pair};
 pub use open::{Backend, DoorSeed, IoConfig, Lack, OpenError, OpenReport, TunConfig, open};
 pub use tun::give_address;
 

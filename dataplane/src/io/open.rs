@@ -1,6 +1,7 @@
 //! Opening the doors: everything that needs privileges or can be refused happens here, once, before the workers
 //! start, and what is refused is said in words.
 
+use super::inner_pair::WorkerEnd;
 use super::system_calls::SystemCallDoor;
 use super::udp::{self, OuterSocket};
 use super::uring::{self, UringDoor};
@@ -125,6 +126,12 @@ impl DoorSeed {
                 Err((_, seed)) => Ok(Box::new(SystemCallDoor::new(*seed))),
             },
         }
+    }
+
+    /// With this end inside instead of a TUN's queue. It goes by system calls: to io_uring a write that finds no room is one that waits.
+    #[must_use]
+    pub fn with_inner(self, end: WorkerEnd) -> Self {
+        Self { tun: Some(end.into()), kinds: JoinKinds::default(), backend: Backend::SystemCalls, ..self }
     }
 
     /// Wakes the door that this becomes.
