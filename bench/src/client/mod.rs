@@ -19,7 +19,7 @@ use adit_control::config::error::SecretFileError;
 use adit_control::ike::identity::IdTextError;
 use adit_control::pki::PemError;
 use adit_control::runtime::daemon::{DaemonError, run_errand};
-use adit_control::runtime::errand::Errand;
+use adit_control::runtime::errand::{Errand, InnerSide};
 use adit_control::runtime::privileges::keep_memory_private;
 use race::Race;
 use std::io;
@@ -121,6 +121,6 @@ fn run(args: &ClientArgs) -> Result<Ended, ClientError> {
     let ctcp = calls.first().map(|call| call.v1.ctcp).unwrap_or_default();
     let (race, switch) = (Race::new(calls.clone(), args.next_after), Switch::new(calls, args.switch_after));
     let (watcher, outcome) = Watcher::new(&args.tun, args.route.clone(), race, switch);
-    run_errand(config, Errand { ctcp, drive: watcher.into_drive() })?;
+    run_errand(config, Errand { ctcp, inner: InnerSide::Interface, drive: watcher.into_drive() })?;
     Ok(outcome.ended())
 }

@@ -3,7 +3,7 @@
 use super::aaa_thread::AaaThread;
 use super::api_thread::ApiThread;
 use super::dataplane::{self, StartError, Started};
-use super::errand::Errand;
+use super::errand::{Drive, Errand, InnerSide};
 use super::ike_thread::IkeThread;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::{self, Wish};
@@ -79,16 +79,20 @@ pub fn run_errand(config: Config, errand: Errand) -> Result<(), DaemonError> {
 
 fn open_and_serve(config: Config, errand: Option<Errand>) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
-    for lack in privileges::lacking(&config.listen) {
+    let (inner, errand) = match errand {
+        Some(Errand { ctcp, inner, drive }) => (inner, Some((ctcp, drive))),
+        None => (InnerSide::Interface, None),
+    };
+    for lack in privileges::lacking(&config.listen, &inner) {
         tracing::warn!("this process lacks {lack}; run aditd as root, or by its systemd unit");
     }
     // Signals first: from here on every way out is an orderly one.
     let wishes = signals::listen().map_err(system("listening for signals"))?;
     // The socket before the doors: a second daemon is told so, before it finds the ports in use.
     let socket = ApiSocket::bind(&config.api.socket)?;
-    let dials = errand.as_ref().map(|errand| errand.ctcp);
-    let started = dataplane::start(&config, dials, &mut OsRandom)?;
-    serve(config, started, socket, wishes, errand)
+    let (dials, drive) = errand.unzip();
+    let started = dataplane::start(&config, dials, inner, &mut OsRandom)?;
+    serve(config, started, socket, wishes, drive)
 }
 
 /// Runs the control plane over a dataplane at work, whoever made it.
@@ -97,7 +101,7 @@ pub(super) fn serve(
     started: Started,
     socket: ApiSocket,
     wishes: Receiver<Wish>,
-    errand: Option<Errand>,
+    errand: Option<Drive>,
 ) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
     let Started { dataplane, threads, io, lacks } = started;
@@ -117,7 +121,6 @@ pub(super) fn serve(
     let outbox = Outbox::new(dataplane.workers.len());
     let survey = Survey::new(u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX));
     let started = clock::now();
-    let errand = errand.map(|errand| errand.drive);
     let ike = IkeThread {
         engine,
         dataplane,

@@ -1,5 +1,6 @@
 //! Opens the doors and starts the workers.
 
+use super::errand::InnerSide;
 use crate::config::checked::{Config, Ctcp, CtcpMode, IoBackend};
 use crate::ike::engine::CtcpManner;
 use crate::lease::headend_address;
@@ -46,11 +47,22 @@ pub enum StartError {
 pub(super) fn start(
     config: &Config,
     dials: Option<CtcpManner>,
+    inner: InnerSide,
     random: &mut dyn SecretRandom,
 ) -> Result<Started, StartError> {
     let spi_layout = SpiLayout::new(ClusterSlot(0), random);
-    let (seeds, report) = open(&io_config(config), config.workers.cores.len(), &spi_layout)?;
-    let doors = seeds.into_iter().map(|seed| move || seed.open()).collect();
+    let (io, mut inner) = match inner {
+        InnerSide::Interface => (io_config(config), None),
+        InnerSide::Memory(end) => {
+            (IoConfig { tun: None, backend: Backend::SystemCalls, ..io_config(config) }, Some(end))
+        }
+    };
+    let (seeds, report) = open(&io, config.workers.cores.len(), &spi_layout)?;
+    let seeds = seeds.into_iter().map(|seed| match inner.take() {
+        Some(end) => seed.with_inner(end),
+        None => seed,
+    });
+    let doors = seeds.map(|seed| move || seed.open()).collect();
     let workers = DataplaneConfig { ctcp: ctcp(config, dials, random), ..workers_config(config) };
     let (dataplane, threads) =
         start_workers(&workers, spi_layout, Routes::new(random), doors).map_err(StartError::Workers)?;

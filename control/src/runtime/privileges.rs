@@ -1,5 +1,6 @@
 //! What the process may do, and what nobody may do to it.
 
+use super::errand::InnerSide;
 use crate::config::checked::{Listen, NativeEsp};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
@@ -15,11 +16,11 @@ pub fn keep_memory_private() -> io::Result<()> {
     Ok(())
 }
 
-/// The privileges that a headend needs that listens like this and that this process lacks, by name.
-pub(super) fn lacking(listen: &Listen) -> Vec<&'static str> {
+/// The privileges that one needs who listens like this, with this inside, and that this process lacks, by name.
+pub(super) fn lacking(listen: &Listen, inner: &InnerSide) -> Vec<&'static str> {
     let Ok(sets) = capabilities(None) else { return Vec::new() };
     let mut lacking = Vec::new();
-    if !sets.effective.contains(CapabilitySet::NET_ADMIN) {
+    if matches!(inner, InnerSide::Interface) && !sets.effective.contains(CapabilitySet::NET_ADMIN) {
         lacking.push("CAP_NET_ADMIN (for the TUN interface)");
     }
     let ports = [Some(listen.ike_port), Some(listen.natt_port), listen.cisco_udp_port];
