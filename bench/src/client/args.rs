@@ -1,8 +1,11 @@
 //! The command line.
 
 use super::ClientError;
+use super::load::datagram;
 use adit_dataplane::contract::IpNet;
 use clap::{Args, ValueEnum};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,9 +71,14 @@ pub(crate) struct ClientArgs {
     /// In cTCP: repeat nothing and acknowledge nothing but with data, as Cisco's clients
     #[arg(long)]
     pub(super) legacy: bool,
-    /// Interface to make
-    #[arg(long, value_name = "NAME", default_value = "adit-c0")]
-    pub(super) tun: String,
+    /// Where inner packets come from and go to
+    #[arg(long, value_enum, default_value_t = Inner::Tun)]
+    pub(super) inner: Inner,
+    #[command(flatten)]
+    pub(super) load: LoadArgs,
+    /// Interface to make; adit-c0 without
+    #[arg(long, value_name = "NAME")]
+    pub(super) tun: Option<String>,
     /// Octets of the largest inner packet
     #[arg(long, value_name = "OCTETS", default_value_t = 1400, value_parser = clap::value_parser!(u16).range(576..=9000))]
     pub(super) mtu: u16,
@@ -96,6 +104,44 @@ pub(crate) struct ClientArgs {
     /// What is logged, to standard error
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub(super) log: String,
+}
+
+/// What is sent where nobody else sends.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LoadArgs {
+    /// With `--inner load`: who is sent UDP datagrams and echoes them; port 7 without one
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = target)]
+    pub(super) load_to: Option<SocketAddr>,
+    /// With `--inner load`: packets a second; 100 without
+    #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) load_rate: Option<u32>,
+    /// With `--inner load`: octets in each datagram, without headers; 512 without
+    #[arg(long, value_name = "OCTETS", value_parser = clap::value_parser!(u16).range(i64::from(datagram::LEAST)..=9000))]
+    pub(super) load_size: Option<u16>,
+    /// With `--inner load`: for how long; 10 without
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(super) load_seconds: Option<u32>,
+}
+
+/// Where inner packets come from and go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Inner {
+    /// An interface
+    Tun,
+    /// This process: it sends datagrams to `--load-to`, counts what comes back, says so in a line of JSON, and logs out
+    Load,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) to: SocketAddr,
+    /// Packets a second.
+    pub(super) rate: NonZero<u32>,
+    /// Of each payload.
+    pub(super) octets: u16,
+    /// All together.
+    pub(super) packets: u64,
 }
 
 /// Version of IKE.
@@ -169,6 +215,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
+/// With the port of the echo protocol (RFC 862) where none is named.
+fn target(text: &str) -> Result<SocketAddr, String> {
+    const ECHO: u16 = 7;
+    let bare = text.parse::<IpAddr>().map(|address| SocketAddr::new(address, ECHO));
+    bare.or_else(|_| text.parse()).map_err(|_| "not ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT".to_owned())
+}
+
 /// How our end of a cTCP connection behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Behaviour {
@@ -199,9 +252,48 @@ impl ClientArgs {
         if self.group.is_none() && self.id.is_none() {
             return Err(ClientError::NoIdentity);
         }
+        self.load()?;
         match (self.ike, &self.user) {
             (Version::V1, None) => Err(ClientError::NoUser),
             (Version::V1, Some(_)) | (Version::V2, _) => Ok(()),
+        }
+    }
+
+    /// What is sent, if it is not an interface's to say.
+    pub(super) fn load(&self) -> Result<Option<Load>, ClientError> {
+        let LoadArgs { load_to, load_rate, load_size, load_seconds } = self.load;
+        if self.inner == Inner::Tun {
+            let given = [
+                ("--load-to", load_to.is_some()),
+                ("--load-rate", load_rate.is_some()),
+                ("--load-size", load_size.is_some()),
+                ("--load-seconds", load_seconds.is_some()),
+            ];
+            return match given.into_iter().find(|(_, given)| *given) {
+                Some((option, _)) => Err(ClientError::NoLoad { option }),
+                None => Ok(None),
+            };
+        }
+        let of_interface = [("--tun", self.tun.is_some()), ("--route", !self.route.is_empty())];
+        if let Some((option, _)) = of_interface.into_iter().find(|(_, given)| *given) {
+            return Err(ClientError::NoInterface { option });
+        }
+        let to = load_to.ok_or(ClientError::NoTarget)?;
+        let octets = load_size.unwrap_or(512);
+        let len = usize::from(octets) + datagram::headers(to.ip());
+        if len > usize::from(self.mtu) {
+            return Err(ClientError::LoadSize { octets, len, mtu: self.mtu });
+        }
+        let rate = load_rate.and_then(NonZero::new).unwrap_or(const { NonZero::new(100).unwrap() });
+        let packets = u64::from(rate.get()) * u64::from(load_seconds.unwrap_or(10));
+        Ok(Some(Load { to, rate, octets, packets }))
+    }
+
+    /// Of the interface. Without one it is what `aditctl status` shows in its place.
+    pub(super) fn tun(&self) -> &str {
+        match self.inner {
+            Inner::Tun => self.tun.as_deref().unwrap_or("adit-c0"),
+            Inner::Load => "memory",
         }
     }
 

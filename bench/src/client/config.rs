@@ -110,7 +110,7 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
         cisco = if ways.contains(&Way::CiscoUdp) { CISCO_UDP_PORT } else { 0 },
         native = ways.contains(&Way::Esp),
         ctcp = ends.ctcp_port.into_iter().collect::<Vec<_>>(),
-        tun = text(&args.tun),
+        tun = text(args.tun()),
         mtu = args.mtu,
         socket = text(&args.socket.to_string_lossy()),
         ike_rekey = rekey(args.ike_rekey, "over_time = \"10m\"\n"),

@@ -1,11 +1,12 @@
-//! A client of our own, by IKEv1 as Cisco's are or by IKEv2: it logs in, makes an interface, carries packets until it is told to leave, and logs
-//! out.
+//! A client of our own, by IKEv1 as Cisco's are or by IKEv2: it logs in, makes an interface or a load of its own, carries packets
+//! until it is told to leave, and logs out.
 //!
 //! All of it is the headend's machinery (engine, worker, doors) with one call in it, so what is learnt here holds there.
 
 mod args;
 mod config;
 mod file;
+mod load;
 mod race;
 mod secrets;
 mod switch;
@@ -21,12 +22,13 @@ use adit_control::pki::PemError;
 use adit_control::runtime::daemon::{DaemonError, run_errand};
 use adit_control::runtime::errand::{Errand, InnerSide};
 use adit_control::runtime::privileges::keep_memory_private;
+use load::Loader;
 use race::Race;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use switch::Switch;
-use watch::{Ended, Watcher};
+use watch::{Ended, Inside, Watcher};
 
 /// Why there is no client. The text says what to do about it, and never shows a secret.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,16 @@ pub(crate) enum ClientError {
     CiscoUdpAlone,
     #[error("--user: IKEv1 needs one")]
     NoUser,
+    #[error("{option}: it belongs to --inner load")]
+    NoLoad { option: &'static str },
+    #[error("{option}: --inner load makes no interface")]
+    NoInterface { option: &'static str },
+    #[error("--inner load: who echoes must be said, by --load-to ADDRESS[:PORT]")]
+    NoTarget,
+    #[error("--load-size {octets}: with headers {len} octets, more than --mtu {mtu}")]
+    LoadSize { octets: u16, len: usize, mtu: u16 },
+    #[error("--inner load: {0}")]
+    Load(io::Error),
     #[error("{0}")]
     Config(#[from] ConfigErrors),
     #[error("no free TCP port: {0}")]
@@ -78,6 +90,10 @@ impl ClientError {
                 | Self::NoUser
                 | Self::CiscoUdpAlone
                 | Self::OtherVersion { .. }
+                | Self::NoLoad { .. }
+                | Self::NoInterface { .. }
+                | Self::NoTarget
+                | Self::LoadSize { .. }
         );
         if command_line { 2 } else { 1 }
     }
@@ -120,7 +136,18 @@ fn run(args: &ClientArgs) -> Result<Ended, ClientError> {
     let calls = config::calls(args, &ends, secrets)?;
     let ctcp = calls.first().map(|call| call.v1.ctcp).unwrap_or_default();
     let (race, switch) = (Race::new(calls.clone(), args.next_after), Switch::new(calls, args.switch_after));
-    let (watcher, outcome) = Watcher::new(&args.tun, args.route.clone(), race, switch);
-    run_errand(config, Errand { ctcp, inner: InnerSide::Interface, drive: watcher.into_drive() })?;
+    let (inner, inside, loader) = match args.load()? {
+        None => {
+            let inside = Inside::Interface { tun: args.tun().to_owned(), routes: args.route.clone() };
+            (InnerSide::Interface, inside, None)
+        }
+        Some(load) => {
+            let (worker, remote, loader) = load::start(load).map_err(ClientError::Load)?;
+            (InnerSide::Memory(worker), Inside::Load(remote), Some(loader))
+        }
+    };
+    let (watcher, outcome) = Watcher::new(inside, race, switch);
+    run_errand(config, Errand { ctcp, inner, drive: watcher.into_drive() })?;
+    loader.map_or(Ok(()), Loader::join).map_err(ClientError::Load)?;
     Ok(outcome.ended())
 }

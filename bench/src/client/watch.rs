@@ -1,5 +1,6 @@
 //! What becomes of the session: the interface when it is up, a line of JSON, and how it ended.
 
+use super::load::Remote;
 use super::race::{Race, Standing};
 use super::switch::Switch;
 use adit_control::ike::engine::{Engine, Given};
@@ -24,7 +25,7 @@ pub(super) enum Ended {
     Lost,
     /// It could not even be begun.
     CannotCall(String),
-    /// It was, and its interface could not be set up.
+    /// It was, and its inner side could not be set up.
     NoInterface(String),
 }
 
@@ -85,9 +86,16 @@ impl About {
     }
 }
 
+/// What is inside.
+pub(super) enum Inside {
+    /// This interface, which carries `routes`, or what the headend says.
+    Interface { tun: String, routes: Vec<IpNet> },
+    /// A load, and when it is over so is the session.
+    Load(Remote),
+}
+
 pub(super) struct Watcher {
-    tun: String,
-    routes: Vec<IpNet>,
+    inside: Inside,
     outcome: Arc<Mutex<Ended>>,
     race: Race,
     switch: Switch,
@@ -101,7 +109,8 @@ struct Line<'a> {
     /// The first of them.
     address: Option<IpAddr>,
     addresses: &'a [IpAddr],
-    tun: &'a str,
+    /// `None` with a load, as there are no routes then.
+    tun: Option<&'a str>,
     routes: &'a [IpNet],
     transport: &'a str,
     local: SocketAddr,
@@ -115,10 +124,10 @@ struct Line<'a> {
 }
 
 impl Watcher {
-    /// For a session through this interface, which carries `routes`, or what the headend says.
-    pub(super) fn new(tun: &str, routes: Vec<IpNet>, race: Race, switch: Switch) -> (Self, Outcome) {
+    /// For a session with this inside.
+    pub(super) fn new(inside: Inside, race: Race, switch: Switch) -> (Self, Outcome) {
         let outcome = Arc::new(Mutex::new(Ended::NoLogin));
-        let watcher = Self { tun: tun.to_owned(), routes, outcome: Arc::clone(&outcome), race, switch, session: None };
+        let watcher = Self { inside, outcome: Arc::clone(&outcome), race, switch, session: None };
         (watcher, Outcome(outcome))
     }
 
@@ -150,7 +159,10 @@ impl Watcher {
             return self.now(Ended::Lost, Going::Over);
         }
         self.switch.look(now, engine, session);
-        Going::On
+        match &self.inside {
+            Inside::Load(load) if load.is_over() => Going::Over,
+            Inside::Load(_) | Inside::Interface { .. } => Going::On,
+        }
     }
 
     fn now(&self, how: Ended, going: Going) -> Going {
@@ -160,32 +172,28 @@ impl Watcher {
 
     fn up(&mut self, now: Instant, engine: &Engine, session: SessionId) -> Result<(), String> {
         let told = About::us(engine, session).ok_or("the headend gave no address")?;
-        if self.routes.is_empty() {
-            self.routes = told.networks.iter().filter(|network| network.prefix_len() > 0).copied().collect();
-        }
-        if self.routes.is_empty() {
-            eprintln!(
-                "adit-bench client: the headend wants everything in the tunnel; nothing is, for that would change this \
-                 host's own route: name networks by --route"
-            );
-        }
-        for address in &told.addresses {
-            let same_family = |route: &&IpNet| route.addr().is_ipv4() == address.is_ipv4();
-            let routes: Vec<IpNet> = self.routes.iter().filter(same_family).copied().collect();
-            give_address(&self.tun, *address, &routes)
-                .map_err(|error| format!("interface {}: giving it address and routes: {error}", self.tun))?;
+        if let Inside::Interface { tun, routes } = &mut self.inside {
+            set_up(tun, routes, &told)?;
         }
         let (sessions, sas) = (engine.sessions(now), engine.sas(now));
         let (Some(view), Some(sa)) = (sessions.first(), sas.first()) else { return Ok(()) };
-        self.say(&told, view, sa).map_err(|error| format!("writing to standard output: {error}"))
+        self.say(&told, view, sa).map_err(|error| format!("writing to standard output: {error}"))?;
+        match &self.inside {
+            Inside::Load(load) => load.begin(&told.addresses),
+            Inside::Interface { .. } => Ok(()),
+        }
     }
 
     fn say(&self, told: &About, view: &SessionView, sa: &SaView) -> io::Result<()> {
+        let (tun, routes) = match &self.inside {
+            Inside::Interface { tun, routes } => (Some(&**tun), &**routes),
+            Inside::Load(_) => (None, &[][..]),
+        };
         let line = Line {
             address: told.addresses.first().copied(),
             addresses: &told.addresses,
-            tun: &self.tun,
-            routes: &self.routes,
+            tun,
+            routes,
             transport: &view.transport,
             local: view.local,
             headend: view.peer,
@@ -201,6 +209,26 @@ impl Watcher {
         io::Write::write_all(&mut out, b"\n")?;
         io::Write::flush(&mut out)
     }
+}
+
+/// Gives the interface its addresses and routes.
+fn set_up(tun: &str, routes: &mut Vec<IpNet>, told: &About) -> Result<(), String> {
+    if routes.is_empty() {
+        *routes = told.networks.iter().filter(|network| network.prefix_len() > 0).copied().collect();
+    }
+    if routes.is_empty() {
+        eprintln!(
+            "adit-bench client: the headend wants everything in the tunnel; nothing is, for that would change this \
+             host's own route: name networks by --route"
+        );
+    }
+    for address in &told.addresses {
+        let same_family = |route: &&IpNet| route.addr().is_ipv4() == address.is_ipv4();
+        let routes: Vec<IpNet> = routes.iter().filter(same_family).copied().collect();
+        give_address(tun, *address, &routes)
+            .map_err(|error| format!("interface {tun}: giving it address and routes: {error}"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
