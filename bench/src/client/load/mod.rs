@@ -110,7 +110,7 @@ fn measure(stream: &Stream, load: Load, end: InnerEnd, stop: &Receiver<Stream>) 
         let ear = Builder::new()
             .name("load echoes".to_owned())
             .spawn_scoped(scope, || receive(stream, load.packets, ear, &progress))?;
-        let sent = send(stream, load, end, &progress, stop);
+        let sent = send(stream, load, &end, &progress, stop);
         // Whatever happened: the other thread must end, too.
         let linger = match (&sent, stop.try_recv()) {
             (Ok(_), Err(TryRecvError::Empty)) => LINGER.as_nanos() as u64,
@@ -122,7 +122,7 @@ fn measure(stream: &Stream, load: Load, end: InnerEnd, stop: &Receiver<Stream>) 
     })
 }
 
-fn send(stream: &Stream, load: Load, end: InnerEnd, progress: &Progress, stop: &Receiver<Stream>) -> io::Result<Sent> {
+fn send(stream: &Stream, load: Load, end: &InnerEnd, progress: &Progress, stop: &Receiver<Stream>) -> io::Result<Sent> {
     let due = |number: u64| number * 1_000_000_000 / u64::from(load.rate.get());
     let mut packet = Vec::new();
     let mut number = 0;
