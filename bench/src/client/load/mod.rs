@@ -36,7 +36,7 @@ pub(super) fn start(load: Load) -> io::Result<(WorkerEnd, Remote, Loader)> {
     let (end_of_it, ended) = mpsc::channel();
     let thread = Builder::new().name("load".to_owned()).spawn(move || {
         let result = match begins.recv() {
-            Ok(stream) => run(&stream, load, end, &begins),
+            Ok(stream) => run(&stream, load, &end, &begins),
             Err(mpsc::RecvError) => Ok(()),
         };
         drop::<Sender<()>>(end_of_it);
@@ -75,7 +75,7 @@ impl Loader {
     }
 }
 
-fn run(stream: &Stream, load: Load, end: InnerEnd, stop: &Receiver<Stream>) -> io::Result<()> {
+fn run(stream: &Stream, load: Load, end: &InnerEnd, stop: &Receiver<Stream>) -> io::Result<()> {
     say(&measure(stream, load, end, stop)?)
 }
 
@@ -103,14 +103,14 @@ impl Progress {
 }
 
 /// Sends, and receives on a thread of its own, until all is back, or late, or `stop` has lost its other end.
-fn measure(stream: &Stream, load: Load, end: InnerEnd, stop: &Receiver<Stream>) -> io::Result<Report> {
+fn measure(stream: &Stream, load: Load, end: &InnerEnd, stop: &Receiver<Stream>) -> io::Result<Report> {
     let progress = Progress { start: quanta::Instant::now(), sent: AtomicU64::new(0), until: AtomicU64::new(u64::MAX) };
     let ear = end.share()?;
     std::thread::scope(|scope| {
         let ear = Builder::new()
             .name("load echoes".to_owned())
             .spawn_scoped(scope, || receive(stream, load.packets, ear, &progress))?;
-        let sent = send(stream, load, &end, &progress, stop);
+        let sent = send(stream, load, end, &progress, stop);
         // Whatever happened: the other thread must end, too.
         let linger = match (&sent, stop.try_recv()) {
             (Ok(_), Err(TryRecvError::Empty)) => LINGER.as_nanos() as u64,
@@ -205,7 +205,7 @@ mod tests {
         let (_stop, stop) = mpsc::channel();
         let echo = std::thread::spawn(move || echo(worker, 50));
         let stream = Stream::new(&ours(), load(50).to).unwrap();
-        let report = serde_json::to_value(measure(&stream, load(50), end, &stop).unwrap()).unwrap();
+        let report = serde_json::to_value(measure(&stream, load(50), &end, &stop).unwrap()).unwrap();
         echo.join().unwrap();
         assert_eq!((report["sent"].as_u64(), report["received"].as_u64()), (Some(50), Some(50)), "{report}");
         assert_eq!((report["lost_percent"].as_f64(), report["foreign"].as_u64()), (Some(0.0), Some(0)), "{report}");
@@ -217,7 +217,7 @@ mod tests {
         let (_stop, stop) = mpsc::channel();
         let echo = std::thread::spawn(move || echo(worker, 30));
         let stream = Stream::new(&ours(), load(40).to).unwrap();
-        let report = serde_json::to_value(measure(&stream, load(40), end, &stop).unwrap()).unwrap();
+        let report = serde_json::to_value(measure(&stream, load(40), &end, &stop).unwrap()).unwrap();
         echo.join().unwrap();
         assert_eq!(report["received"].as_u64(), Some(30), "{report}");
         let sent = report["sent"].as_u64().unwrap();
