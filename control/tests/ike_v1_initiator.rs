@@ -6,7 +6,7 @@ mod peer;
 use adit_control::aaa::{Challenge, ChallengeState, Proof, Rejection, Verdict, Why};
 use adit_control::config::checked::*;
 use adit_control::ike::counters::Ignored;
-use adit_control::ike::engine::{CannotCall, Contact, Engine, Mode};
+use adit_control::ike::engine::{CannotCall, Carriage, Contact, Engine, Mode};
 use adit_control::ike::v1::wire::*;
 use adit_control::lease::{Ask, Want};
 use adit_control::session::SessionState;
@@ -394,6 +394,8 @@ fn what_cannot_be_called_says_why() {
     assert_eq!(engine.connect(line.now, with(|call| call.connection = 7)), Err(CannotCall::NoSuchConnection));
     let v6_only = with(|call| call.want = Want { v4: Ask::Nothing, v6: Ask::Any });
     assert_eq!(engine.connect(line.now, v6_only), Err(CannotCall::NoAddressWanted));
+    let by_tcp = with(|call| call.carriage = Carriage::Tcp);
+    assert_eq!(engine.connect(line.now, by_tcp), Err(CannotCall::OnlyIkev2));
     line.assert_nothing_left();
     let id = line.login(with(|_| {}));
     assert_eq!(line.ends[CALLER].engine.connect(line.now, with(|_| {})), Err(CannotCall::Full));

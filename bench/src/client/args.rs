@@ -174,6 +174,8 @@ pub(super) enum Transport {
     CiscoUdp,
     /// Cisco's IPsec over TCP
     Ctcp,
+    /// IKE and ESP in real TCP (RFC 9329)
+    Tcp,
 }
 
 impl Version {
@@ -192,6 +194,7 @@ pub(super) enum Way {
     NatT,
     CiscoUdp,
     Ctcp,
+    Tcp,
 }
 
 impl Way {
@@ -202,6 +205,7 @@ impl Way {
             Self::NatT => "nat-t",
             Self::CiscoUdp => "cisco-udp",
             Self::Ctcp => "ctcp",
+            Self::Tcp => "tcp",
         }
     }
 }
@@ -233,7 +237,11 @@ impl ClientArgs {
     /// What only the other version of IKE knows is no option here, and what this one needs is there.
     pub(super) fn check(&self) -> Result<(), ClientError> {
         let given = match self.ike {
-            Version::V1 => [("--ike-rekey", self.ike_rekey.is_some())].to_vec(),
+            Version::V1 => [
+                ("--ike-rekey", self.ike_rekey.is_some()),
+                ("--transport tcp", self.transport.contains(&Transport::Tcp)),
+            ]
+            .to_vec(),
             Version::V2 => [
                 ("--user", self.user.is_some()),
                 ("--password-file", self.password_file.is_some()),
@@ -319,6 +327,7 @@ impl ClientArgs {
                 Transport::NatT => &[Way::NatT],
                 Transport::CiscoUdp => &[Way::CiscoUdp],
                 Transport::Ctcp => &[Way::Ctcp],
+                Transport::Tcp => &[Way::Tcp],
             };
             for way in these {
                 if !ways.contains(way) {
@@ -333,7 +342,13 @@ impl ClientArgs {
     pub(super) fn first_port(&self, way: Way) -> u16 {
         match way {
             Way::Ctcp => self.port.unwrap_or(10_000),
-            Way::Esp | Way::NatT | Way::CiscoUdp if self.ways().contains(&Way::Ctcp) => IKE_PORT,
+            Way::Tcp if self.ways().contains(&Way::Ctcp) => 4500,
+            Way::Tcp => self.port.unwrap_or(4500),
+            Way::Esp | Way::NatT | Way::CiscoUdp
+                if self.ways().iter().any(|way| matches!(way, Way::Ctcp | Way::Tcp)) =>
+            {
+                IKE_PORT
+            }
             Way::Esp | Way::NatT | Way::CiscoUdp => self.port.unwrap_or(IKE_PORT),
         }
     }

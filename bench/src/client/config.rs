@@ -19,11 +19,12 @@ const CISCO_UDP_PORT: u16 = 10_000;
 const IKE_V1: &str = "aes256-aes128-sha256-sha1-modp2048";
 const ESP_V1: &str = "aes256-aes128-sha256-sha1";
 
-/// Both ends' addresses, and our port for cTCP.
+/// Both ends' addresses, and our ports for cTCP and for RFC 9329.
 pub(super) struct Ends {
     server: IpAddr,
     local: IpAddr,
     ctcp_port: Option<u16>,
+    tcp_port: Option<u16>,
 }
 
 /// Asks the resolver and the routes.
@@ -42,11 +43,11 @@ pub(super) fn ends(args: &ClientArgs) -> Result<Ends, ClientError> {
     let Some((server, local)) = reached else {
         return Err(nowhere.unwrap_or_else(|| ClientError::NoAddress(server.to_owned())));
     };
-    let ctcp_port = match args.ways().contains(&Way::Ctcp) {
-        true => Some(free_port(local).map_err(ClientError::NoPort)?),
-        false => None,
+    let port_for = |way| match args.ways().contains(&way) {
+        true => free_port(local).map(Some).map_err(ClientError::NoPort),
+        false => Ok(None),
     };
-    Ok(Ends { server, local, ctcp_port })
+    Ok(Ends { server, local, ctcp_port: port_for(Way::Ctcp)?, tcp_port: port_for(Way::Tcp)? })
 }
 
 /// The address that packets to `server` have.
@@ -98,7 +99,7 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
     let config = format!(
         "[node]\nidentity = \"keyid:client\"\n\
          [listen]\naddresses = [\"{local}\"]\nike_port = {IKE_PORT}\nnatt_port = {NATT_PORT}\n\
-         cisco_udp_port = {cisco}\nnative_esp = {native}\nctcp_ports = {ctcp:?}\ntcp_port = 0\n\
+         cisco_udp_port = {cisco}\nnative_esp = {native}\nctcp_ports = {ctcp:?}\ntcp_port = {tcp}\n\
          [workers]\ncount = 1\n\
          [tun]\nname = {tun}\nmtu = {mtu}\n\
          [log]\nlevel = \"warn\"\n\
@@ -110,6 +111,7 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
         cisco = if ways.contains(&Way::CiscoUdp) { CISCO_UDP_PORT } else { 0 },
         native = ways.contains(&Way::Esp),
         ctcp = ends.ctcp_port.into_iter().collect::<Vec<_>>(),
+        tcp = ends.tcp_port.unwrap_or_default(),
         tun = text(args.tun()),
         mtu = args.mtu,
         socket = text(&args.socket.to_string_lossy()),
@@ -191,12 +193,14 @@ pub(super) fn calls(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<
         connection,
         path: match way {
             Way::Ctcp => path(ends.ctcp_port.unwrap_or_default(), args.first_port(way)),
+            Way::Tcp => path(ends.tcp_port.unwrap_or_default(), args.first_port(way)),
             Way::Esp | Way::NatT | Way::CiscoUdp => path(IKE_PORT, args.first_port(way)),
         },
         carriage: match way {
             Way::Esp | Way::NatT => Carriage::Detected,
             Way::CiscoUdp => Carriage::CiscoUdp,
             Way::Ctcp => Carriage::Ctcp,
+            Way::Tcp => Carriage::Tcp,
         },
         ..anyway.clone()
     };
@@ -242,7 +246,8 @@ pub(super) mod tests {
 
     fn made_all(args: &ClientArgs) -> (Config, Vec<Call>) {
         let ctcp_port = args.ways().contains(&Way::Ctcp).then_some(40_001);
-        let ends = Ends { server: [198, 51, 100, 2].into(), local: [10, 99, 1, 2].into(), ctcp_port };
+        let tcp_port = args.ways().contains(&Way::Tcp).then_some(40_002);
+        let ends = Ends { server: [198, 51, 100, 2].into(), local: [10, 99, 1, 2].into(), ctcp_port, tcp_port };
         let secrets =
             Secrets { group: SecretBytes::from(&b"s3cret"[..]), password: Some(SecretBytes::from(&b"pa55"[..])) };
         let config = config(args, &ends, &secrets).unwrap();
@@ -325,6 +330,14 @@ pub(super) mod tests {
         assert_eq!(calls.iter().map(|call| call.connection).collect::<Vec<_>>(), [0, 1]);
         let args = parsed_v2(&["--id", "a@b", "--transport", "ctcp,nat-t,ctcp,esp"]).unwrap();
         assert_eq!(args.ways(), [Way::Ctcp, Way::NatT, Way::Esp]);
+        let args = parsed_v2(&["--id", "a@b", "--transport", "tcp,nat-t,ctcp", "--port", "443"]).unwrap();
+        args.check().unwrap();
+        let (config, calls) = made_all(&args);
+        let every_way = [(40_002, 4500, Carriage::Tcp), (500, 500, Carriage::Detected), (40_001, 443, Carriage::Ctcp)];
+        assert_eq!(ports(&calls), every_way);
+        assert_eq!(config.listen.tcp_port, Some(40_002));
+        let args = parsed(&["--group", "staff", "--transport", "tcp"]).unwrap();
+        assert!(matches!(args.check(), Err(ClientError::OtherVersion { version: 1, .. })), "IKEv2 alone");
         let args = parsed(&["--group", "a", "--transport", "nat-t,cisco-udp"]).unwrap();
         assert!(matches!(args.check(), Err(ClientError::CiscoUdpAlone)));
         assert!(parsed(&["--group", "a", "--next-after", "0"]).is_err());

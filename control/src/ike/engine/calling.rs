@@ -26,6 +26,9 @@ pub enum CannotCall {
     /// Cisco's IPsec over UDP is announced by IKEv1's mode config.
     #[error("Cisco's IPsec over UDP knows IKEv1 alone")]
     OnlyIkev1,
+    /// RFC 9329 is about IKEv2.
+    #[error("IKE in real TCP knows IKEv2 alone")]
+    OnlyIkev2,
 }
 
 impl Engine {
@@ -51,6 +54,9 @@ impl Engine {
                 self.settle_call(now, Called::Waits(Box::new(calling)));
             }
             Some(Login::V1(_)) => {
+                if call.carriage == Carriage::Tcp {
+                    return Err(CannotCall::OnlyIkev2);
+                }
                 if call.want.v4 == Ask::Nothing {
                     return Err(CannotCall::NoAddressWanted);
                 }

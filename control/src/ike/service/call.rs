@@ -63,6 +63,8 @@ pub enum Carriage {
     CiscoUdp,
     /// cTCP: IKE and ESP in one connection, along the call's path.
     Ctcp,
+    /// RFC 9329: likewise, in real TCP. By IKEv2 alone.
+    Tcp,
 }
 
 /// What our end of a cTCP connection is like.
@@ -102,6 +104,7 @@ impl Carriage {
         match self {
             Self::Detected | Self::CiscoUdp => IkeFraming::Bare,
             Self::Ctcp => IkeFraming::Ctcp,
+            Self::Tcp => IkeFraming::Tcp,
         }
     }
 }

@@ -29,6 +29,10 @@ impl Way {
                 let esp = EspPath::new(Transport::Ctcp, call.path);
                 Some(Self { esp, ike: call.path, framing: IkeFraming::Ctcp })
             }
+            Carriage::Tcp => {
+                let esp = EspPath::new(Transport::Tcp, call.path);
+                Some(Self { esp, ike: call.path, framing: IkeFraming::Tcp })
+            }
         }
     }
 

@@ -328,7 +328,9 @@ impl Started {
     pub(super) fn onward(&self, node: &Node, traversal: &Traversal) -> Result<(Path, IkeFraming), Wrong> {
         match self.call.carriage {
             Carriage::Detected => {}
-            carriage @ (Carriage::CiscoUdp | Carriage::Ctcp) => return Ok((self.call.path, carriage.framing())),
+            carriage @ (Carriage::CiscoUdp | Carriage::Ctcp | Carriage::Tcp) => {
+                return Ok((self.call.path, carriage.framing()));
+            }
         }
         match (traversal.wraps(self.carried(node)), traversal.version) {
             (true, Some(version)) if version.floats() => Ok((self.call.natt, IkeFraming::NonEspMarker)),
@@ -367,7 +369,7 @@ fn vendor_ids(node: &Node, call: &Call) -> impl Iterator<Item = Payload> + use<>
     let traversals = announced(node, call).map(Vendor::NatTraversal);
     let repeats = match (call.carriage, call.v1.ctcp) {
         (Carriage::Ctcp, CtcpManner::Ours) => Some(Vendor::Repeats),
-        (Carriage::Ctcp, CtcpManner::Legacy) | (Carriage::Detected | Carriage::CiscoUdp, _) => None,
+        (Carriage::Ctcp, CtcpManner::Legacy) | (Carriage::Detected | Carriage::CiscoUdp | Carriage::Tcp, _) => None,
     };
     let vendors = [Vendor::Xauth, Vendor::Unity, Vendor::Dpd, Vendor::Fragmentation];
     let vendors = vendors.into_iter().chain(repeats).chain(traversals);

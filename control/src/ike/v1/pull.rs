@@ -93,7 +93,7 @@ fn first_path(node: &Node, session: &Established, carried: Transports) -> Option
     let peer = &session.peer;
     let called = session.called.as_ref()?;
     match called.call.carriage {
-        Carriage::Detected | Carriage::Ctcp => esp_path(node, session, carried, CiscoUdp::NotAsked),
+        Carriage::Detected | Carriage::Ctcp | Carriage::Tcp => esp_path(node, session, carried, CiscoUdp::NotAsked),
         Carriage::CiscoUdp => {
             let ours = node.config.listen.cisco_udp_port.filter(|_| carried.contains(Transport::CiscoUdp))?;
             let theirs = called.told.as_ref()?.cisco_udp_port?;

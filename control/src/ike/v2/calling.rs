@@ -252,7 +252,8 @@ impl Calling {
         };
         let detected = match self.call.carriage {
             Carriage::Detected | Carriage::CiscoUdp => detect(incoming, datagram.path),
-            Carriage::Ctcp => Some(Nat::OF_WHO_IS_CALLED),
+            // RFC 9329 section 7.5: what is detected decides nothing.
+            Carriage::Ctcp | Carriage::Tcp => Some(Nat::OF_WHO_IS_CALLED),
         };
         let Some(nat) = detected else {
             let failed = CallFailed::new(Cause::NoUdpEncapsulation, "no NAT_DETECTION");
@@ -300,6 +301,6 @@ fn shown(node: &Node, call: &Call) -> SocketAddr {
 const fn onward(call: &Call) -> (Path, IkeFraming) {
     match call.carriage {
         Carriage::Detected => (call.natt, IkeFraming::NonEspMarker),
-        Carriage::CiscoUdp | Carriage::Ctcp => (call.path, call.carriage.framing()),
+        Carriage::CiscoUdp | Carriage::Ctcp | Carriage::Tcp => (call.path, call.carriage.framing()),
     }
 }

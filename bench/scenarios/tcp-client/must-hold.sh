@@ -1,0 +1,50 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+. "$(dirname "$0")/../boxes.sh"
+
+topology_up 1 none
+headend_start "$ADIT_SCENARIO/aditd.toml"
+
+# carries WHO MEGABYTES: what a session has to.
+carries() {
+  hold "$1: by TCP, at both ends" answers "tcp tcp" eval 'echo "$(adit_client_told c1 .transport) $(transport)"'
+  hold "$1: the inner server answers" reaches c1 "$SERVER4"
+  hold "$1: $2 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" "$2"
+  hold "$1: $2 MB arrive unchanged from server to client" transfers s c1 "$(adit_client_told c1 .address)" "$2"
+}
+# goes WHO: it logs out, and nothing is left.
+goes() {
+  hold "$1: the client logs out" adit_client_stop c1
+  hold "$1: nothing is left" within 15 nothing_left
+}
+
+for port in 4500 10000; do
+  hold "port $port: the client logs in" adit_client c1 --ike 2 --id alice@rig --transport tcp --port $port
+  carries "port $port" 10
+  goes "port $port"
+done
+
+for leg in client-box headend-box; do lose $leg 1; done
+hold "1 % lost: the client logs in" adit_client c1 --ike 2 --id alice@rig --transport tcp --port 10000
+carries "1 % lost" 2
+for leg in client-box headend-box; do
+  hold "1 % lost: segments were lost on $leg" test "$(lost $leg)" -gt 5
+  lose $leg 0
+done
+goes "1 % lost"
+
+box haproxy
+hold "HAProxy: the client logs in" adit_client c1 --ike 2 --id alice@rig --transport tcp --port 10000
+carries "HAProxy" 5
+hold "HAProxy: it had one connection" answers 1 proxied
+goes "HAProxy"
+box router
+
+hold "by TCP first: the client logs in" adit_client c1 --ike 2 --id alice@rig --transport tcp,nat-t --switch-after 3
+carries "by TCP first" 1
+in_ns r nft "table inet rig_wall { chain forward { type filter hook forward priority filter; meta l4proto tcp drop; }; }"
+hold "TCP is dropped: the session goes on by NAT-T" within 15 reaches c1 "$SERVER4"
+hold "TCP is dropped: the headend has followed" answers nat-t transport
+hold "TCP is dropped: it is the session of before" answers "1 sessions, 1 SAs" service
+goes "TCP is dropped"
+hold "the headend ends as it should" headend_stop
