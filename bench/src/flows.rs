@@ -108,7 +108,8 @@ impl Outlet for Said {
         self.segments += 1;
     }
 
-    fn octets(&mut self, _: &Path, _: &[u8]) {
+    fn octets(&mut self, _: &Path, segment: &[u8]) {
+        self.answer = TcpHeader::parse(segment);
         self.segments += 1;
     }
 

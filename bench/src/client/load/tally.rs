@@ -59,11 +59,15 @@ pub(super) struct Sent {
     pub(super) within: Duration,
 }
 
+/// Nanoseconds of the longest round trip that is told from longer ones: an hour. A histogram without a limit does not grow for what it
+/// clamps.
+const MOST: u64 = 3_600_000_000_000;
+
 impl Tally {
     /// # Errors
     /// Never: the precision is one that there is.
     pub(super) fn new() -> Result<Self, hdrhistogram::CreationError> {
-        let round_trips = Histogram::new(3)?;
+        let round_trips = Histogram::new_with_max(MOST, 3)?;
         Ok(Self { seen: Vec::new(), received: 0, again: 0, foreign: 0, round_trips, last: 0 })
     }
 
