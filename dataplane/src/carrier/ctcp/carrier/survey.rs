@@ -7,7 +7,7 @@ use crate::carrier::ctcp::diagnosis::diagnose;
 use crate::carrier::ctcp::flow::Flow;
 use crate::carrier::ctcp::slot::{Slot, Talk};
 use crate::carrier::ctcp::stall::Stalling;
-use crate::contract::{FlowId, FlowPage, FlowReport, Path, TunnelKey, WorkerId};
+use crate::contract::{Evidence, FlowId, FlowPage, FlowReport, Path, Stall, TunnelKey, WorkerId};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Slot {
         // One that is over may begin again.
         if stalling != self.told {
             self.told = stalling;
-            stalls.extend(stalling.map(|stalling| (stalling, self.report(now, worker, flow))));
+            stalls.extend(stalling.map(|stalling| (stalling, self.report(now, worker, flow).if_stalled())));
         }
         flow.stalling_due(self.told, after)
     }
@@ -97,5 +97,17 @@ impl Slot {
             evidence,
             diagnosis: diagnose(&evidence),
         }
+    }
+}
+
+impl FlowReport {
+    /// What would follow if the suspicion is right: who asks the peer hears whether it is.
+    fn if_stalled(mut self) -> Self {
+        if let Some(stall) = self.evidence.stall {
+            let evidence =
+                Evidence { stall: Some(Stall { advances: stall.advances.max(1), ..stall }), ..self.evidence };
+            self.diagnosis = diagnose(&evidence);
+        }
+        self
     }
 }
