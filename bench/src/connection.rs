@@ -119,17 +119,7 @@ const fn first(slot: u32) -> Seq {
 
 fn segment(path: &Path, seq: Seq, ack: Seq, flags: TcpFlags, payload: &[u8]) -> Vec<u8> {
     let (source_port, destination_port) = (path.local.port(), path.peer.port());
-    let header = TcpHeader {
-        source_port,
-        destination_port,
-        seq,
-        ack,
-        flags,
-        window: u16::MAX,
-        len: TCP_HEADER,
-        mss: None,
-        scale: None,
-    };
+    let header = TcpHeader { source_port, destination_port, seq, ack, flags, window: u16::MAX, len: TCP_HEADER };
     written(path, &header, payload)
 }
 

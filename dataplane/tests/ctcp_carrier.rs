@@ -5,7 +5,8 @@ use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Frame, Inside, Outlet, 
 use adit_dataplane::contract::{DropReason, Path, TunnelKey, WorkerId};
 use adit_dataplane::packet::PacketBuf;
 use adit_dataplane::time::Instant;
-use adit_dataplane::wire::tcp::{Seq, Shift, TCP_HEADER, TcpFlags, TcpHeader, tcp_checksum};
+use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, tcp_checksum};
+use adit_dataplane::wire::tcp_offer::{Sack, SynOffer};
 use std::time::Duration;
 
 const CLIENT: Seq = Seq::new(u32::MAX - 100);
@@ -16,6 +17,8 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 struct Said {
     segments: Vec<(Path, TcpHeader, Vec<u8>)>,
     frames: Vec<(Inside, Vec<u8>)>,
+    /// What SYNs of ours had.
+    offers: Vec<SynOffer>,
 }
 
 impl Outlet for Said {
@@ -26,6 +29,7 @@ impl Outlet for Said {
     fn octets(&mut self, path: &Path, segment: &[u8]) {
         let header = TcpHeader::parse(segment).unwrap();
         self.segments.push((*path, header, segment[header.len..].to_vec()));
+        self.offers.push(SynOffer::read(segment));
     }
 
     fn frame(&mut self, _: &Path, inside: Inside, octets: &[u8]) {
@@ -56,8 +60,6 @@ fn from(path: &Path, seq: Seq, ack: Seq, flags: TcpFlags, payload: &[u8]) -> Vec
         flags,
         window: u16::MAX,
         len: TCP_HEADER,
-        mss: None,
-        scale: None,
     };
     [&header.octets()[..], payload].concat()
 }
@@ -246,9 +248,8 @@ fn who_says_how_large_its_segments_and_windows_may_be_is_told_the_same_of_ours()
     for (path, size) in [(path(40001), 1460), (v6, 1440)] {
         for (mss, scale) in [(None, None), (Some(536), None), (None, Some(7)), (Some(536), Some(0))] {
             let syn = TcpHeader::parse(&from(&path, CLIENT, Seq::new(0), TcpFlags::SYN, &[])).unwrap();
-            let syn = syn.with_options(mss, scale.map(Shift::new));
-            world.arrive(&path, syn.octets_with_options().as_ref());
-            let (_, answer, _) = world.said.segments.pop().unwrap();
+            world.arrive(&path, SynOffer { mss, scale, sack: Sack::Unknown }.behind(&syn).as_ref());
+            let answer = world.said.offers.pop().unwrap();
             assert_eq!((answer.mss, answer.scale.is_some()), (mss.map(|_| size), scale.is_some()));
         }
     }
@@ -256,8 +257,8 @@ fn who_says_how_large_its_segments_and_windows_may_be_is_told_the_same_of_ours()
     let mut syn = from(&path(40001), CLIENT, Seq::new(0), TcpFlags::SYN, &[4, 2, 1, 1]);
     syn[12] = 6 << 4;
     world.arrive(&path(40001), &syn);
-    let (_, answer, _) = world.said.segments.pop().unwrap();
-    assert_eq!((answer.len, answer.mss, answer.scale), (TCP_HEADER, None, None));
+    let ((_, answer, _), offer) = (world.said.segments.pop().unwrap(), world.said.offers.pop().unwrap());
+    assert_eq!((answer.len, offer.mss, offer.scale), (TCP_HEADER, None, None));
 }
 
 /// A megabyte a second on a line of a tenth of a second: more than an unscaled window holds.
@@ -268,7 +269,7 @@ fn who_scales_windows_gets_as_much_as_its_window_and_our_ring_hold_and_others_64
         let mut world = World::new(CtcpConfig::DEFAULT);
         let path = path(40001);
         let syn = TcpHeader::parse(&from(&path, CLIENT, Seq::new(0), TcpFlags::SYN, &[])).unwrap();
-        world.arrive(&path, syn.with_options(Some(1460), scale.map(Shift::new)).octets_with_options().as_ref());
+        world.arrive(&path, SynOffer { mss: Some(1460), scale, sack: Sack::Unknown }.behind(&syn).as_ref());
         let ack = world.said.segments.pop().unwrap().1.seq.plus(1);
         let mut first = from(&path, CLIENT.plus(1), ack, TcpFlags::ACK, &first_ike(300));
         first[14..16].copy_from_slice(&window.to_be_bytes());

@@ -44,8 +44,6 @@ impl Trace {
             flags: TcpFlags::ACK,
             window: u16::MAX,
             len: TCP_HEADER,
-            mss: None,
-            scale: None,
         }
     }
 

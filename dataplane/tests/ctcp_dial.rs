@@ -6,6 +6,7 @@ use adit_dataplane::contract::{DropReason, Path, WorkerId};
 use adit_dataplane::packet::PacketBuf;
 use adit_dataplane::time::Instant;
 use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader, tcp_checksum};
+use adit_dataplane::wire::tcp_offer::SynOffer;
 use std::time::Duration;
 
 #[derive(Default)]
@@ -112,9 +113,10 @@ fn a_message_calls_for_a_syn_and_follows_when_that_is_answered() {
 fn a_syn_has_the_options_of_those_who_repeat_or_none() {
     for (mode, len, mss) in [(Mode::Adaptive, 28, Some(1460)), (Mode::Legacy, 20, None)] {
         let [mut client, _] = End::pair(mode);
-        let syn = TcpHeader::parse(&client.dress(Inside::Ike, &message(300)).unwrap()).unwrap();
+        let octets = client.dress(Inside::Ike, &message(300)).unwrap();
+        let (syn, offer) = (TcpHeader::parse(&octets).unwrap(), SynOffer::read(&octets));
         assert_eq!((syn.flags, syn.ack, syn.window), (TcpFlags::SYN, Seq::new(0), 65535));
-        assert_eq!((syn.len, syn.mss, syn.scale.is_some()), (len, mss, mode == Mode::Adaptive));
+        assert_eq!((syn.len, offer.mss, offer.scale.is_some()), (len, mss, mode == Mode::Adaptive));
     }
 }
 
@@ -170,8 +172,6 @@ fn a_refused_dial_is_forgotten_and_the_next_message_begins_another() {
         ack: syn.seq.plus(1),
         flags: TcpFlags::RST.with(TcpFlags::ACK),
         len: TCP_HEADER,
-        mss: None,
-        scale: None,
         ..syn
     };
     assert_eq!(client.arrive(&refusal.octets()), Taken::Nothing(DropReason::ConnectionEnded));

@@ -56,8 +56,6 @@ impl Headend {
             flags,
             window: u16::MAX,
             len: TCP_HEADER,
-            mss: None,
-            scale: None,
         };
         let mut segment = [&header.octets()[..], options, data].concat();
         segment[12] = (((TCP_HEADER + options.len()) / 4) << 4) as u8;
@@ -494,8 +492,6 @@ fn any_segments_on_a_stream_do_no_harm() {
                     .fold(TcpFlags::default(), |all, (_, flag)| all.with(flag)),
                 window: *window,
                 len: TCP_HEADER,
-                mss: None,
-                scale: None,
             };
             let mut segment = [&header.octets()[..], data].concat();
             if flags & 0x40 != 0 {

@@ -11,15 +11,6 @@ pub const TCP_HEADER: usize = 20;
 /// Octets of the longest header: its length is counted in 4-octet words by four bits.
 pub const MAX_TCP_HEADER: usize = 60;
 
-const END_OF_OPTIONS: u8 = 0;
-const NO_OPERATION: u8 = 1;
-const MAXIMUM_SEGMENT_SIZE: u8 = 2;
-const WINDOW_SCALE: u8 = 3;
-/// Octets of the options that we send: a maximum segment size,
-const MSS_OPTION: usize = 4;
-/// and a window scale behind one octet of padding.
-const SCALE_OPTION: usize = 4;
-
 /// A place in a stream; the numbers wrap (RFC 9293 section 3.4), so there is "after", but no order of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Seq(u32);
@@ -135,7 +126,7 @@ impl Shift {
     }
 }
 
-/// A header whose length and options are sound.
+/// A header whose length is sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpHeader {
     /// Of the sender.
@@ -152,23 +143,19 @@ pub struct TcpHeader {
     pub window: u16,
     /// Octets with options.
     pub len: usize,
-    /// What the maximum segment size option says, if it is there.
-    pub mss: Option<u16>,
-    /// What the window scale option says, likewise. It means something beside SYN alone.
-    pub scale: Option<Shift>,
 }
 
 impl TcpHeader {
-    /// `None` if there is less than a header, or if it has a length that cannot be. Broken options count as none: what they
-    /// would ask for is only ever a courtesy.
+    /// `None` if there is less than a header, or if it has a length that cannot be. What options say is for [`SynOffer`] to read.
+    ///
+    /// [`SynOffer`]: super::tcp_offer::SynOffer
     #[inline]
     pub fn parse(segment: &[u8]) -> Option<Self> {
         let header = segment.first_chunk::<TCP_HEADER>()?;
         let len = usize::from(header[12] >> 4) * 4;
-        let options = segment.get(TCP_HEADER..len)?;
+        segment.get(TCP_HEADER..len)?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let long = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        let (mss, scale) = if options.is_empty() { (None, None) } else { known(options) };
         Some(Self {
             source_port: word(0),
             destination_port: word(2),
@@ -177,8 +164,6 @@ impl TcpHeader {
             flags: TcpFlags(header[13]),
             window: word(14),
             len,
-            mss,
-            scale,
         })
     }
 
@@ -199,74 +184,6 @@ impl TcpHeader {
         header[13] = self.flags.octet();
         header[14..16].copy_from_slice(&self.window.to_be_bytes());
         header
-    }
-}
-
-/// A header with its options, as it goes on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WithOptions {
-    octets: [u8; TCP_HEADER + MSS_OPTION + SCALE_OPTION],
-    len: usize,
-}
-
-impl WithOptions {
-    fn push(&mut self, option: [u8; 4]) {
-        self.octets[self.len..self.len + option.len()].copy_from_slice(&option);
-        self.len += option.len();
-    }
-}
-
-impl AsRef<[u8]> for WithOptions {
-    fn as_ref(&self) -> &[u8] {
-        &self.octets[..self.len]
-    }
-}
-
-impl TcpHeader {
-    /// This header with these options, and no others.
-    #[must_use]
-    pub const fn with_options(self, mss: Option<u16>, scale: Option<Shift>) -> Self {
-        let of_mss = if mss.is_some() { MSS_OPTION } else { 0 };
-        let of_scale = if scale.is_some() { SCALE_OPTION } else { 0 };
-        Self { len: TCP_HEADER + of_mss + of_scale, mss, scale, ..self }
-    }
-
-    /// A header with the options that it has names for, its checksum still zero.
-    pub fn octets_with_options(&self) -> WithOptions {
-        let mut all = WithOptions { octets: [0; TCP_HEADER + MSS_OPTION + SCALE_OPTION], len: TCP_HEADER };
-        all.octets[..TCP_HEADER].copy_from_slice(&self.octets());
-        if let Some([high, low]) = self.mss.map(u16::to_be_bytes) {
-            all.push([MAXIMUM_SEGMENT_SIZE, MSS_OPTION as u8, high, low]);
-        }
-        if let Some(scale) = self.scale {
-            all.push([NO_OPERATION, WINDOW_SCALE, 3, scale.bits()]);
-        }
-        all.octets[12] = ((all.len / 4) << 4) as u8;
-        all
-    }
-}
-
-/// The maximum segment size (RFC 9293 section 3.2) and the window scale (RFC 7323 section 2.2) among these options.
-fn known(mut options: &[u8]) -> (Option<u16>, Option<Shift>) {
-    let (mut mss, mut scale) = (None, None);
-    loop {
-        options = match options {
-            [] | [END_OF_OPTIONS, ..] => return (mss, scale),
-            [NO_OPERATION, rest @ ..] => rest,
-            [MAXIMUM_SEGMENT_SIZE, 4, high, low, rest @ ..] => {
-                mss = mss.or(Some(u16::from_be_bytes([*high, *low])));
-                rest
-            }
-            [WINDOW_SCALE, 3, bits, rest @ ..] => {
-                scale = scale.or(Some(Shift::new(*bits)));
-                rest
-            }
-            [_, len @ 2..=u8::MAX, ..] => match options.get(usize::from(*len)..) {
-                Some(rest) => rest,
-                None => return (mss, scale),
-            },
-            [_, ..] => return (mss, scale),
-        };
     }
 }
 
@@ -339,40 +256,8 @@ mod tests {
             flags: TcpFlags::SYN.with(TcpFlags::ACK),
             window: 65535,
             len: TCP_HEADER,
-            mss: None,
-            scale: None,
         };
         assert_eq!(TcpHeader::parse(&header.octets()), Some(header));
-        assert_eq!(header.octets_with_options().as_ref(), header.octets());
-        for (mss, scale, len) in [(Some(1460), None, 24), (None, Some(Shift(7)), 24), (Some(536), Some(Shift(0)), 28)] {
-            let longer = header.with_options(mss, scale);
-            assert_eq!((longer.len, longer.mss, longer.scale), (len, mss, scale));
-            assert_eq!(TcpHeader::parse(longer.octets_with_options().as_ref()), Some(longer));
-        }
-    }
-
-    #[test]
-    fn the_options_that_matter_are_found_among_others_and_broken_ones_are_none() {
-        let both = |options: &[u8]| {
-            let mut segment = vec![0; TCP_HEADER];
-            segment[12] = (((TCP_HEADER + options.len()) / 4) << 4) as u8;
-            segment.extend(options);
-            TcpHeader::parse(&segment).map(|header| (header.mss, header.scale.map(Shift::bits)))
-        };
-        let with = |options: &[u8]| both(options).map(|(mss, _)| mss);
-        assert_eq!(with(&[2, 4, 0x05, 0xb4]), Some(Some(1460)));
-        assert_eq!(with(&[1, 3, 3, 7, 2, 4, 0x02, 0x18]), Some(Some(536)));
-        assert_eq!(with(&[0, 0, 0, 0, 2, 4, 5, 0xb4]), Some(None));
-        assert_eq!(with(&[8, 0, 0, 0]), Some(None), "an option of no length ends nowhere");
-        assert_eq!(with(&[8, 99, 0, 0]), Some(None));
-        assert_eq!(with(&[2, 3, 0, 0]), Some(None));
-        // As Linux has it: a maximum segment size, selective acknowledgments, timestamps, and a scale behind a no-operation.
-        let mut linux = vec![2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
-        assert_eq!(both(&linux), Some((Some(1460), Some(7))));
-        linux[19] = 200;
-        assert_eq!(both(&linux), Some((Some(1460), Some(14))), "RFC 7323 section 2.3");
-        assert_eq!(both(&[3, 3, 7, 0, 3, 3, 9, 0]), Some((None, Some(7))), "the list ends behind the first");
-        assert_eq!(both(&[3, 4, 7, 0]), Some((None, None)));
     }
 
     #[test]
@@ -396,8 +281,6 @@ mod tests {
             flags: TcpFlags::SYN,
             window: 65535,
             len: TCP_HEADER,
-            mss: None,
-            scale: None,
         };
         let mut segment = header.octets();
         put_tcp_checksum(&path, &mut segment);

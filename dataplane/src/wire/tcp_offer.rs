@@ -1,6 +1,6 @@
 //! What a SYN says of its sender's TCP (RFC 9293 section 3.2, RFC 7323 section 2.2, RFC 2018 section 2).
 
-use super::tcp::{Seq, TCP_HEADER};
+use super::tcp::{Seq, Shift, TCP_HEADER, TcpHeader};
 
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
@@ -8,8 +8,6 @@ const MAXIMUM_SEGMENT_SIZE: u8 = 2;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
-/// RFC 7323 section 2.3.
-const MOST_SCALE: u8 = 14;
 
 /// Whether selective acknowledgments are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +46,7 @@ impl SynOffer {
                     let Some((option, rest)) = options.split_at_checked(usize::from(*len)) else { return offer };
                     match (*kind, &option[2..]) {
                         (MAXIMUM_SEGMENT_SIZE, [high, low]) => offer.mss = Some(u16::from_be_bytes([*high, *low])),
-                        (WINDOW_SCALE, [scale]) => offer.scale = Some((*scale).min(MOST_SCALE)),
+                        (WINDOW_SCALE, [scale]) => offer.scale = Some(Shift::new(*scale).bits()),
                         (SACK_PERMITTED, []) => offer.sack = Sack::Permitted,
                         (_, _) => {}
                     }
@@ -65,6 +63,17 @@ impl SynOffer {
             Some(_) => self.sack,
             None => Sack::Unknown,
         }
+    }
+
+    /// As what stands behind `header`.
+    pub fn behind(&self, header: &TcpHeader) -> Offering {
+        let (options, len) = self.options();
+        let mut offering = Offering { octets: [0; TCP_HEADER + MAX_OFFER], len: TCP_HEADER + len };
+        let (first, rest) = offering.octets.split_at_mut(TCP_HEADER);
+        first.copy_from_slice(&header.octets());
+        first[12] = ((offering.len / 4) << 4) as u8;
+        rest.copy_from_slice(&options);
+        offering
     }
 
     /// As options, and how many octets of them there are: a multiple of four.
@@ -87,6 +96,19 @@ impl SynOffer {
             Sack::Unknown => {}
         }
         (options, len)
+    }
+}
+
+/// A SYN with its options, its checksum still zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offering {
+    octets: [u8; TCP_HEADER + MAX_OFFER],
+    len: usize,
+}
+
+impl AsRef<[u8]> for Offering {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets[..self.len]
     }
 }
 
@@ -127,6 +149,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_behind_a_header_is_read_back_and_leaves_it_as_it_was() {
+        let header = TcpHeader::parse(&syn(&[])).unwrap();
+        for (mss, scale, len) in
+            [(None, None, 20), (Some(1460), None, 24), (None, Some(7), 24), (Some(536), Some(0), 28)]
+        {
+            let offer = SynOffer { mss, scale, sack: Sack::Unknown };
+            let octets = offer.behind(&header);
+            assert_eq!(SynOffer::read(octets.as_ref()), offer);
+            assert_eq!(TcpHeader::parse(octets.as_ref()), Some(TcpHeader { len, ..header }));
+            assert_eq!(octets.as_ref().len(), len);
+        }
+    }
+
+    #[test]
+    fn the_options_that_matter_are_found_among_others_and_broken_ones_are_none() {
+        let both = |options: &[u8]| {
+            let offer = SynOffer::read(&syn(options));
+            (offer.mss, offer.scale)
+        };
+        let with = |options: &[u8]| both(options).0;
+        assert_eq!(with(&[2, 4, 0x05, 0xb4]), Some(1460));
+        assert_eq!(with(&[1, 3, 3, 7, 2, 4, 0x02, 0x18]), Some(536));
+        assert_eq!(with(&[0, 0, 0, 0, 2, 4, 5, 0xb4]), None);
+        assert_eq!(with(&[8, 0, 0, 0]), None, "an option of no length ends nowhere");
+        assert_eq!(with(&[8, 99, 0, 0]), None);
+        assert_eq!(with(&[2, 3, 0, 0]), None);
+        // As Linux has it: a maximum segment size, selective acknowledgments, timestamps, and a scale behind a no-operation.
+        let mut linux = vec![2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
+        assert_eq!(both(&linux), (Some(1460), Some(7)));
+        linux[19] = 200;
+        assert_eq!(both(&linux), (Some(1460), Some(14)), "RFC 7323 section 2.3");
+        assert_eq!(both(&[3, 3, 7, 0, 3, 3, 9, 0]), (None, Some(7)), "the list ends behind the first");
+        assert_eq!(both(&[3, 4, 7, 0]), (None, None));
+    }
+
+    #[test]
     fn what_is_offered_is_read_back() {
         for mss in [None, Some(1460)] {
             for scale in [None, Some(0), Some(7)] {
@@ -160,7 +218,7 @@ mod tests {
     #[test]
     fn any_options_are_an_offer() {
         check!().for_each(|octets: &[u8]| {
-            assert!(SynOffer::read(octets).scale.is_none_or(|scale| scale <= MOST_SCALE));
+            assert!(SynOffer::read(octets).scale.is_none_or(|scale| scale <= Shift::MOST.bits()));
             selectively(Seq::new(7), octets);
         });
     }

@@ -194,8 +194,7 @@ impl Writer<'_> {
 
 impl Outlet for Writer<'_> {
     fn segment(&mut self, path: &Path, header: &TcpHeader, [first, second]: [&[u8]; 2]) {
-        let octets = header.octets_with_options();
-        let Some(mut packet) = self.write([octets.as_ref(), first, second]) else { return };
+        let Some(mut packet) = self.write([&header.octets(), first, second]) else { return };
         put_tcp_checksum(path, packet.bytes_mut());
         packet.meta = Meta { channel: Channel::Ctcp, path: Some(*path), ..Meta::default() };
         self.replies.push(packet);

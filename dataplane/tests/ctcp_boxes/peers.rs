@@ -171,7 +171,5 @@ fn cisco(path: &Path, seq: Seq, ack: Seq) -> TcpHeader {
         flags: TcpFlags::ACK,
         window: u16::MAX,
         len: TCP_HEADER,
-        mss: None,
-        scale: None,
     }
 }

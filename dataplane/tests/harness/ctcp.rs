@@ -43,8 +43,6 @@ impl CtcpPeer {
             flags,
             window: u16::MAX,
             len: TCP_HEADER,
-            mss: None,
-            scale: None,
         };
         self.next = self.next.plus(payload.len() + usize::from(flags.has(TcpFlags::SYN)));
         let mut segment = [&header.octets()[..], payload].concat();

@@ -176,7 +176,7 @@ impl Carrier {
                 Part::Answers => self.syn(now, path, segment, outlet),
                 Part::Dials => match self.streams_at(path) {
                     Some(index) => self.carry(now, index, path, &header, segment, outlet),
-                    None => self.answer(now, path, &header, outlet),
+                    None => self.answer(now, path, &header, segment, outlet),
                 },
             };
         }

@@ -9,6 +9,7 @@ use crate::carrier::tcp::Offer;
 use crate::contract::Path;
 use crate::time::Instant;
 use crate::wire::tcp::{Seq, Shift, TcpHeader};
+use crate::wire::tcp_offer::SynOffer;
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
@@ -36,10 +37,10 @@ pub struct SynFacts {
 }
 
 impl SynFacts {
-    /// Of this one.
-    pub fn of(syn: &TcpHeader) -> Self {
+    /// Of this one, with what it offers.
+    pub fn of(syn: &TcpHeader, offer: &SynOffer) -> Self {
         let options = if syn.has_options() { SynOptions::Some } else { SynOptions::None };
-        Self { options, scale: syn.scale }
+        Self { options, scale: offer.scale.map(Shift::new) }
     }
 }
 
@@ -102,7 +103,7 @@ fn period(now: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::tcp_offer::{Sack, SynOffer};
+    use crate::wire::tcp_offer::Sack;
 
     fn path() -> Path {
         Path { local: "192.0.2.1:10000".parse().unwrap(), peer: "198.51.100.7:40001".parse().unwrap() }

@@ -457,7 +457,5 @@ pub(super) const fn header(path: &Path, seq: Seq, ack: Seq, flags: TcpFlags) -> 
         flags,
         window: WINDOW,
         len: TCP_HEADER,
-        mss: None,
-        scale: None,
     }
 }

@@ -97,13 +97,8 @@ impl Stack {
             flags: TcpFlags::SYN,
             window: u16::MAX,
             len: TCP_HEADER,
-            mss: None,
-            scale: None,
         };
-        let (options, len) = offer.syn().options();
-        let mut octets = [&syn.octets()[..], &options[..len]].concat();
-        octets[12] = (((TCP_HEADER + len) / 4) << 4) as u8;
-        stack.give(now, &octets, scratch);
+        stack.give(now, offer.syn().behind(&syn).as_ref(), scratch);
         stack.take(now, scratch).then_some(())?;
         let answer = TcpHeader::parse(scratch.segment())?;
         scratch.outgoing.clear();
@@ -192,8 +187,7 @@ impl Stack {
             return;
         }
         self.told = true;
-        let bare =
-            TcpHeader { flags: TcpFlags::ACK, seq: self.expected, len: TCP_HEADER, mss: None, scale: None, ..*header };
+        let bare = TcpHeader { flags: TcpFlags::ACK, seq: self.expected, len: TCP_HEADER, ..*header };
         for _ in 0..DUPLICATES {
             self.give(now, &bare.octets(), scratch);
         }

@@ -172,8 +172,6 @@ impl Stream {
                 flags: TcpFlags::ACK,
                 window: self.stack.window(),
                 len: TCP_HEADER,
-                mss: None,
-                scale: None,
             };
             outside.segment(path, &challenge.octets());
         }

@@ -11,8 +11,8 @@ use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::time::Instant;
 use crate::wire::source::Source;
-use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader};
-use crate::wire::tcp_offer::{MAX_OFFER, SynOffer};
+use crate::wire::tcp::{TcpFlags, TcpHeader};
+use crate::wire::tcp_offer::SynOffer;
 use std::time::Duration;
 
 /// A stream has room for what is under way from its first octet on, hundreds of times what a cTCP flow takes then. Who only begins streams must
@@ -27,17 +27,13 @@ impl Carrier {
         if asked.flags != TcpFlags::SYN {
             return Taken::Nothing(DropReason::Malformed);
         }
-        let offer = if asked.has_options() { Offer::of(&SynOffer::read(syn)) } else { Offer::NONE };
+        let offered = SynOffer::read(syn);
+        let offer = if asked.has_options() { Offer::of(&offered) } else { Offer::NONE };
         let ours = self.cookies.bake(now, path, offer);
         let answer = header(path, ours, asked.seq.plus(1), TcpFlags::SYN.with(TcpFlags::ACK));
         // Real TCP that is told nothing cuts into pieces of 536 octets (RFC 9293 section 3.7.1), and keeps within 64 KiB. Cisco's says
         // nothing and hears nothing. No option comes back that did not come, so the answer is never longer.
-        let (options, len) = our_offer(path, &SynOffer::read(syn)).options();
-        let mut octets = [0; TCP_HEADER + MAX_OFFER];
-        octets[..TCP_HEADER].copy_from_slice(&answer.octets());
-        octets[12] = (((TCP_HEADER + len) / 4) << 4) as u8;
-        octets[TCP_HEADER..TCP_HEADER + len].copy_from_slice(&options[..len]);
-        outlet.octets(path, &octets[..TCP_HEADER + len]);
+        outlet.octets(path, our_offer(path, &offered).behind(&answer).as_ref());
         Taken::Nothing(DropReason::Handshake)
     }
 

@@ -19,6 +19,7 @@ use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
 use crate::wire::tcp::{Seq, TcpFlags, TcpHeader, put_tcp_checksum};
+use crate::wire::tcp_offer::{Sack, SynOffer};
 
 /// Connections that are being begun, at most; the oldest gives way.
 const MOST: usize = 16;
@@ -76,19 +77,27 @@ impl Carrier {
         }
         let number = self.dials.begin(path, self.cookies.first_number(now, path), packet.bytes());
         let syn = header(path, number, Seq::default(), TcpFlags::SYN);
-        let syn = match self.config.mode {
+        let (mss, scale) = match self.config.mode {
             // Whoever says it takes part in TCP, and repeats.
-            Mode::Adaptive => syn.with_options(Some(segment_size(path)), Some(SCALE)),
-            Mode::Stateless | Mode::Legacy => syn,
+            Mode::Adaptive => (Some(segment_size(path)), Some(SCALE.bits())),
+            Mode::Stateless | Mode::Legacy => (None, None),
         };
+        let offer = SynOffer { mss, scale, sack: Sack::Unknown };
         packet.truncate(0).ok_or(DropReason::NoBuffer)?;
-        put(packet, syn.octets_with_options().as_ref())?;
+        put(packet, offer.behind(&syn).as_ref())?;
         put_tcp_checksum(path, packet.bytes_mut());
         Ok(())
     }
 
     /// A SYN from where we dial to.
-    pub(super) fn answer(&mut self, now: Instant, path: &Path, syn: &TcpHeader, outlet: &mut impl Outlet) -> Taken {
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        syn: &TcpHeader,
+        segment: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Taken {
         if syn.flags != TcpFlags::SYN.with(TcpFlags::ACK) {
             return Taken::Nothing(DropReason::Malformed);
         }
@@ -96,7 +105,14 @@ impl Carrier {
             return self.answered_already(now, path, outlet);
         };
         let (ours, theirs) = (dial.syn.plus(1), syn.seq.plus(1));
-        let mut flow = Flow::new(now, self.config.mode, SynFacts::of(syn), ours, theirs, self.config.limits);
+        let mut flow = Flow::new(
+            now,
+            self.config.mode,
+            SynFacts::of(syn, &SynOffer::read(segment)),
+            ours,
+            theirs,
+            self.config.limits,
+        );
         outlet.segment(path, &flow.acknowledge(now, path), [&[], &[]]);
         let frame = [&dial.waiting[..], &trailer(Inside::Ike)].concat();
         if let Ok(header) = flow.dress(now, path, frame.len()) {
