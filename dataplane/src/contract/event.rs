@@ -14,6 +14,13 @@ pub struct Path {
     pub peer: SocketAddr,
 }
 
+impl Path {
+    /// Whether both lead from the same address of ours to the same address of the peer's, whatever the ports.
+    pub fn is_between_the_hosts_of(self, other: Self) -> bool {
+        self.local.ip() == other.local.ip() && self.peer.ip() == other.peer.ip()
+    }
+}
+
 /// How IKE stands in the datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IkeFraming {

@@ -142,7 +142,7 @@ impl EspPath {
 
     /// Whether both lead from the same address of ours to the same address of the peer's, whatever the ports.
     pub fn is_between_the_hosts_of(self, other: Self) -> bool {
-        self.path.local.ip() == other.path.local.ip() && self.path.peer.ip() == other.path.peer.ip()
+        self.path.is_between_the_hosts_of(other.path)
     }
 }
 

@@ -38,4 +38,4 @@ pub(crate) use role::Role;
 pub(crate) use stalled::warn_of_stall;
 pub(crate) use tunnel::{FORMER, LeaseFate, Traffic, Tunnel, Wanted};
 pub(crate) use views::{IkeShown, connecting, sas, view};
-pub(crate) use way::{Way, is_between_the_same_hosts};
+pub(crate) use way::Way;

@@ -1,10 +1,10 @@
 //! Who is at the other end of a session.
 
 use super::arrivals::Arrival;
-use super::nat::Nat;
+use super::nat::{Behind, Nat};
 use crate::ike::wire::Id;
 use crate::session::SessionId;
-use adit_dataplane::contract::{IkeFraming, Path, WorkerId};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, WorkerId};
 use adit_dataplane::time::Instant;
 
 /// Who the peer is and where; stays the same through rekeys, and to the end.
@@ -30,6 +30,18 @@ impl Peer {
         match self.origin {
             Origin::Came(_) => true,
             Origin::Called => false,
+        }
+    }
+
+    /// Whether IKE may follow it to where this comes from, as far as NAT detection and who has begun go.
+    pub(crate) fn may_move_to(&self, datagram: &IkeDatagram) -> bool {
+        match self.nat.peer {
+            // Whom we have called answers to where we are, whatever transport that is.
+            Behind::Nat => self.has_come() || datagram.framing == self.framing,
+            // As ESP does (`Following::SameHosts`): to another transport but not to another host.
+            Behind::Nothing => {
+                self.has_come() && datagram.framing != self.framing && datagram.path.is_between_the_hosts_of(self.path)
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::role::Role;
 use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{
-    Command, EspPath, Following, IkeFraming, Lane, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
+    Command, EspPath, Following, IkeFraming, Lane, Move, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
 };
 use adit_dataplane::time::Instant;
 use std::time::Duration;
@@ -88,6 +88,16 @@ impl Tunnel {
             wanted: Vec::new(),
             empty_since: None,
             gone: Traffic::default(),
+        }
+    }
+
+    /// Its packets are to go there from now on; the worker has the last word ([`Tunnel::moved`]).
+    pub(crate) fn go(&mut self, node: &mut Node, to: EspPath) {
+        let from = std::mem::replace(&mut self.path, to);
+        if from != to {
+            node.keep_connection(self.key, to);
+            let order = Move { tunnel: self.key, from, to };
+            node.installer.command(self.key.worker, Command::MoveTunnel(Box::new(order)));
         }
     }
 

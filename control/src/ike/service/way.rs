@@ -1,7 +1,7 @@
 //! The way that a session goes: its IKE's, and its ESP's.
 
 use super::{Call, Carriage, Node, Peer, Tunnel};
-use adit_dataplane::contract::{Command, EspPath, IkeFraming, Move, Path, Transport};
+use adit_dataplane::contract::{EspPath, IkeFraming, Path, Transport};
 
 /// Both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,18 +39,8 @@ impl Way {
     /// A session goes it from now on.
     pub(crate) fn take(self, node: &mut Node, peer: &mut Peer, tunnel: &mut Tunnel) {
         (peer.path, peer.framing) = (self.ike, self.framing);
-        let from = std::mem::replace(&mut tunnel.path, self.esp);
-        tracing::info!(was = %from.transport(), transport = %self.esp.transport(), to = %self.ike.peer, "going another way");
-        if from != self.esp {
-            node.keep_connection(tunnel.key, self.esp);
-            let order = Move { tunnel: tunnel.key, from, to: self.esp };
-            node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
-        }
+        let (was, transport) = (tunnel.path.transport(), self.esp.transport());
+        tracing::info!(%was, %transport, to = %self.ike.peer, "going another way");
+        tunnel.go(node, self.esp);
     }
-}
-
-/// Whether IKE may follow a peer that has not been found behind a NAT to where it speaks from: as ESP does (`Following::SameHosts`), to
-/// another transport but not to another host.
-pub(crate) fn is_between_the_same_hosts(one: Path, other: Path) -> bool {
-    one.local.ip() == other.local.ip() && one.peer.ip() == other.peer.ip()
 }

@@ -2,10 +2,8 @@
 
 use super::established::{Established, Service};
 use super::rekey;
-use crate::ike::service::{Behind, Node, is_between_the_same_hosts};
-use adit_dataplane::contract::{
-    Command, Direction, EspPath, IkeDatagram, IkeFraming, Move, Path, Reached, Spi, TunnelKey,
-};
+use crate::ike::service::Node;
+use adit_dataplane::contract::{Direction, EspPath, IkeDatagram, IkeFraming, Path, Reached, Spi, TunnelKey};
 use adit_dataplane::time::Instant;
 
 impl Established {
@@ -13,17 +11,7 @@ impl Established {
     pub(super) fn fresh(&mut self, now: Instant, node: &mut Node, datagram: &IkeDatagram) {
         self.peer.heard = now;
         self.dpd.heard();
-        let may_move = match self.peer.nat.peer {
-            // Whom we have called answers to where we are, whatever transport that is.
-            Behind::Nat => self.peer.has_come() || datagram.framing == self.peer.framing,
-            // Another transport.
-            Behind::Nothing => {
-                self.peer.has_come()
-                    && datagram.framing != self.peer.framing
-                    && is_between_the_same_hosts(datagram.path, self.peer.path)
-            }
-        };
-        let may_move = may_move
+        let may_move = self.peer.may_move_to(datagram)
             && match (self.peer.framing, datagram.framing) {
                 (IkeFraming::Bare, _) | (_, IkeFraming::NonEspMarker | IkeFraming::Ctcp | IkeFraming::Tcp) => true,
                 (IkeFraming::NonEspMarker | IkeFraming::Ctcp | IkeFraming::Tcp, IkeFraming::Bare) => false,
@@ -44,12 +32,7 @@ impl Established {
         self.peer.path = to;
         let Service::Tunnel(tunnel) = &mut self.service else { return };
         let Some(to) = tunnel.path.beside(to, self.peer.framing) else { return };
-        let from = std::mem::replace(&mut tunnel.path, to);
-        if from != to {
-            node.keep_connection(tunnel.key, to);
-            let order = Move { tunnel: tunnel.key, from, to };
-            node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
-        }
+        tunnel.go(node, to);
     }
 
     /// The peer has used one of our SAs for the first time.

@@ -1,8 +1,8 @@
 //! What the dataplane tells of a session, and where the peer is.
 
 use super::established::{Established, Service};
-use crate::ike::service::{Behind, Node, is_between_the_same_hosts};
-use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Move, Spi, TunnelKey};
+use crate::ike::service::Node;
+use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming, Spi, TunnelKey};
 use adit_dataplane::time::Instant;
 
 impl Established {
@@ -10,19 +10,10 @@ impl Established {
     /// cTCP connection. Any other may take another transport from the same host. Called for messages inside the window only, for those
     /// cannot be replayed.
     pub(super) fn follow(&mut self, node: &mut Node, datagram: &IkeDatagram) {
-        let may_move = match self.peer.nat.peer {
-            // Whom we have called answers to where we are, whatever transport that is.
-            Behind::Nat => self.peer.has_come() || datagram.framing == self.peer.framing,
-            Behind::Nothing => {
-                self.peer.has_come()
-                    && datagram.framing != self.peer.framing
-                    && is_between_the_same_hosts(datagram.path, self.peer.path)
-            }
-        };
         // RFC 9329 section 6.1: who comes by TCP is in the connection where its newest message came, whatever NAT detection found.
         let connects =
             self.peer.has_come() && (self.peer.framing, datagram.framing) == (IkeFraming::Tcp, IkeFraming::Tcp);
-        let may_move = (may_move || connects)
+        let may_move = (self.peer.may_move_to(datagram) || connects)
             && match datagram.framing {
                 IkeFraming::NonEspMarker | IkeFraming::Ctcp | IkeFraming::Tcp => true,
                 IkeFraming::Bare => false,
@@ -37,12 +28,7 @@ impl Established {
         self.ask_there(node);
         let Service::Tunnel(tunnel) = &mut self.service else { return };
         let Some(to) = tunnel.path.beside(datagram.path, datagram.framing) else { return };
-        let from = std::mem::replace(&mut tunnel.path, to);
-        if from != to {
-            node.keep_connection(tunnel.key, to);
-            let order = Move { tunnel: tunnel.key, from, to };
-            node.installer.command(tunnel.key.worker, Command::MoveTunnel(Box::new(order)));
-        }
+        tunnel.go(node, to);
     }
 
     /// The worker says where packets go now. It has the last word: what it reports last is where they go, whether
