@@ -153,6 +153,7 @@ run_stall() {
   "${stall[@]}" --box in-order --leg client-box,headend-box --loss 0.5 --direction both --seconds 14 || code=1
   "${stall[@]}" --box in-order --leg client-box,headend-box --loss 2 --mode adaptive --direction up,down --seconds 12 || code=1
   "${stall[@]}" --box haproxy --leg client-box,headend-box --loss 0.5 --mode adaptive --direction both --seconds 12 || code=1
+  "${stall[@]}" --box haproxy --loss 0 --mode adaptive --client legacy --direction down --seconds 12 || code=1
   "${stall[@]}" --box conntrack,synproxy --loss 0 --mode adaptive --direction up,down --seconds 10 || code=1
   return "$code"
 }

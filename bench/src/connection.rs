@@ -66,7 +66,7 @@ impl Connection {
         message.resize(400, 7);
         let payload = [&ike_in_udp(message.len())[..], &message, &trailer(Inside::Ike)].concat();
         let header = flow.dress(Instant::ZERO, &path, payload.len()).map_err(|_| Void("no room for IKE"))?;
-        flow.dressed(Instant::ZERO, &payload);
+        flow.dressed(Instant::ZERO, Inside::Ike, &payload);
         let first = written(&path, &header, &payload);
         Ok((Self { path, flow }, first))
     }
@@ -85,7 +85,7 @@ impl Connection {
         packet.extend_back(TRAILER_LEN).ok_or(SMALL)?.copy_from_slice(&trailer(Inside::Esp));
         let len = packet.len();
         let header = self.flow.dress(now, &self.path, len).map_err(|_| Void("more in flight than a window"))?;
-        self.flow.dressed(now, packet.bytes());
+        self.flow.dressed(now, Inside::Esp, packet.bytes());
         packet.extend_front(TCP_HEADER).ok_or(SMALL)?.copy_from_slice(&header.octets());
         put_tcp_checksum(&self.path, packet.bytes_mut());
         packet.meta = Meta {

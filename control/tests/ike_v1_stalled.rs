@@ -111,6 +111,36 @@ fn an_answer_to_either_question_ends_the_suspicion() {
     }
 }
 
+/// A proxy takes what we send, and keeps it, or cuts it into what a Cisco client cannot read.
+#[test]
+fn who_is_heard_but_does_not_answer_while_it_is_sent_to_gets_nothing_and_is_ended() {
+    let mut stalled = Stalled::new();
+    let sent = stalled.says(Stalling::Unanswered);
+    let number = stalled.asks(&sent);
+    for question in 2..=4 {
+        // It asks, too, for it hears nothing: a question is no answer.
+        let own = stalled.sa.inform(70 + question, dpd(NotifyKind::RUThere, stalled.sa.cookies, 1000 + question));
+        assert_eq!(stalled.world.deliver(&stalled.alice.later(own)).len(), 1);
+        assert!(stalled.world.pass(Duration::from_millis(700)).is_empty(), "{question}");
+        let sent = stalled.world.pass(Duration::from_millis(60));
+        assert_eq!(stalled.asks(&sent), number, "the same question again");
+    }
+    let sent = stalled.world.pass(Duration::from_secs(1));
+    let [goodbye] = &sent[..] else { panic!("one delete") };
+    assert!(matches!(&stalled.sa.informed(&goodbye.bytes)[..], [Payload::Delete(Delete::Isakmp(_))]));
+    assert_eq!(stalled.world.dataplane.ended, [(stalled.path, stalled.tunnel)]);
+    stalled.world.assert_nothing_left();
+    let mut stalled = Stalled::new();
+    let sent = stalled.says(Stalling::Unanswered);
+    let number = stalled.asks(&sent);
+    stalled.world.pass(Duration::from_millis(2900));
+    let answer = stalled.sa.inform(77, dpd(NotifyKind::RUThereAck, stalled.sa.cookies, number));
+    stalled.world.deliver(&stalled.alice.later(answer));
+    assert!(stalled.world.pass(Duration::from_secs(8)).is_empty() && stalled.is_up());
+    let sent = stalled.says(Stalling::Unanswered);
+    assert_eq!(stalled.asks(&sent), number + 1, "it goes on, and so does the asking");
+}
+
 /// Its network may be gone for longer than that; it goes on where it stood.
 #[test]
 fn our_own_client_is_not_asked_because_its_esp_has_stopped() {
@@ -119,7 +149,9 @@ fn our_own_client_is_not_asked_because_its_esp_has_stopped() {
     alice.vendors.push(Vendor::Repeats);
     alice.connect(&mut world);
     let (tunnel, path) = (*world.dataplane.tunnel().0, alice.on_500(vec![]).path);
-    assert!(world.event(tunnel.worker, report(tunnel, path, Stalling::Silent)).is_empty());
+    for quiet in [Stalling::Silent, Stalling::Unanswered] {
+        assert!(world.event(tunnel.worker, report(tunnel, path, quiet)).is_empty());
+    }
     assert_eq!(world.event(tunnel.worker, report(tunnel, path, Stalling::Suspected)).len(), 1);
 }
 

@@ -59,7 +59,7 @@ impl Trace {
     fn arrives(&mut self, seq: Seq, payload: &[u8]) {
         let header = self.header(seq);
         self.flow.segment(self.now, &header, payload);
-        self.flow.frames(self.now, |_, _| ());
+        self.flow.frames(|_, _| ());
     }
 
     /// It comes in order.
@@ -97,7 +97,7 @@ impl Trace {
     /// A segment of ours, acknowledged so much later.
     fn sends(&mut self, millis: u64) {
         let header = self.flow.dress(self.now, &self.path, 100).unwrap();
-        self.flow.dressed(self.now, &[5; 100]);
+        self.flow.dressed(self.now, Inside::Esp, &[5; 100]);
         self.ack = header.seq.plus(100);
         self.millis(millis);
         self.says();
@@ -297,7 +297,9 @@ fn any_segments_are_counted_and_diagnosed() {
                     trace.next = seq;
                     trace.says();
                 }
-                _ if trace.flow.dress(trace.now, &trace.path, 50).is_ok() => trace.flow.dressed(trace.now, &[1; 50]),
+                _ if trace.flow.dress(trace.now, &trace.path, 50).is_ok() => {
+                    trace.flow.dressed(trace.now, Inside::Esp, &[1; 50])
+                }
                 _ => trace.is_lost(),
             }
             let mut evidence = trace.flow.evidence(trace.now);

@@ -122,6 +122,11 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
     let (mut config, _about_the_stand_ins) = read("command line", &config, &around)?;
     config.workers.cores = vec![None];
     config.pools.clear();
+    match args.behaviour() {
+        Behaviour::Ours => {}
+        // Cisco's asks only whether the headend lives, and much later.
+        Behaviour::Legacy => config.ctcp.stall_after = None,
+    }
     for connection in &mut config.connections {
         connection.pools.clear();
         connection.remote_ids = vec![pattern(args.server_id())?];

@@ -183,8 +183,8 @@ pub(super) enum Aim {
 
 impl Measured {
     /// `stateless` is there to be compared with: where nobody repeats what a box waits for, it must die, or the box proves nothing.
-    /// What a client in Cisco's manner alone could repair must end soon and in good order; what it alone could put together again
-    /// is measured and has no aim.
+    /// What a client in Cisco's manner alone could repair must end soon and in good order, and so must what it gets nothing of because it alone
+    /// could put it together again; where some arrives that is measured and has no aim.
     pub(super) fn aim(&self) -> Aim {
         let passed = |reached| if reached { Aim::Reached } else { Aim::Missed };
         let repaired = self.client == Client::Repaired;
@@ -205,7 +205,10 @@ impl Measured {
             Mode::Adaptive if hole_up => {
                 passed(self.dead_at_s.is_none_or(|dead| within(self.ended_cleanly_s, dead, END)))
             }
-            Mode::Adaptive if cuts && self.direction != Direction::Up => Aim::None,
+            Mode::Adaptive if cuts && self.direction == Direction::Down => {
+                passed(self.dead_at_s.is_none_or(|dead| within(self.ended_at_headend_s, dead, END)))
+            }
+            Mode::Adaptive if cuts && self.direction == Direction::Both => Aim::None,
             Mode::Adaptive => passed(self.dead_at_s.is_none() && self.at_least(99.0 - self.loss_percent)),
         }
     }

@@ -57,8 +57,10 @@ fn a_cell_reaches_its_aim_or_not() {
         (r#"{"loss_leg": "headend-box", "delivered_up": 98.0, "dead_at_s": null}"#, Aim::Missed),
         (r#"{"box": "router", "loss_percent": 2.0, "delivered_up": 97.1, "dead_at_s": null}"#, Aim::Reached),
         (r#"{"box": "router", "delivered_up": 99.9}"#, Aim::Missed),
+        (r#"{"box": "haproxy", "loss_leg": "none", "direction": "down", "ended_at_headend_s": 12.9}"#, Aim::Reached),
+        (r#"{"box": "haproxy", "loss_leg": "none", "direction": "down"}"#, Aim::Missed),
         // Nobody's.
-        (r#"{"box": "haproxy", "loss_leg": "none", "direction": "down", "delivered_up": null}"#, Aim::None),
+        (r#"{"box": "haproxy", "loss_leg": "none"}"#, Aim::None),
         (r#"{"mode": "stateless", "client": "repaired"}"#, Aim::None),
         (r#"{"mode": "stateless", "box": "router"}"#, Aim::None),
         // The control: it must die.

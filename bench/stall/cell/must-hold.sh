@@ -39,7 +39,7 @@ begin=$EPOCHREALTIME
 [ "$STALL_DIRECTION" = up ] || send_to s "$address"
 ended=null ended_at_headend=null
 for ((i = 0; i < STALL_SECONDS * 10; i++)); do
-  if [ "$ended_at_headend" = null ] && grep -q 'logout.*cause="stalled"' "$RIG_DIR/h/aditd.log"; then ended_at_headend=$(since "$begin"); fi
+  if [ "$ended_at_headend" = null ] && grep -Eq 'logout.*cause="(stalled|unheard)"' "$RIG_DIR/h/aditd.log"; then ended_at_headend=$(since "$begin"); fi
   if [ "$ended" = null ] && ! kill -0 "$(cat "$RIG_DIR/c1/client.pid")" 2>/dev/null; then ended=$(since "$begin"); fi
   sleep 0.1
 done

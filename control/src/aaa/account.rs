@@ -127,7 +127,7 @@ impl From<Cause> for Terminated {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::PeerDeleted => Self::UserRequest,
-            Cause::PeerDead | Cause::Stalled => Self::LostCarrier,
+            Cause::PeerDead | Cause::Stalled | Cause::Unheard => Self::LostCarrier,
             Cause::InitialContact | Cause::TakenOver => Self::Preempted,
             Cause::IdleTimeout => Self::IdleTimeout,
             Cause::SessionTimeout => Self::SessionTimeout,

@@ -157,8 +157,8 @@ impl FlowView {
         let state = match (flow.stalling, flow.tunnel) {
             (Some(Stalling::Certain), _) => "stalled",
             (Some(Stalling::Suspected), _) => "suspected",
-            (Some(Stalling::Silent) | None, Some(_)) => "up",
-            (Some(Stalling::Silent) | None, None) => "login",
+            (Some(Stalling::Silent | Stalling::Unanswered) | None, Some(_)) => "up",
+            (Some(Stalling::Silent | Stalling::Unanswered) | None, None) => "login",
         };
         let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (session, identity) =

@@ -66,6 +66,7 @@ causes! {
     TakenOver "taken_over" "another login of the same user's has taken the session over",
     AddressLost "address_lost" "the headend has another inner address for us than the one that we had",
     Stalled "stalled" "nothing of the client's came by its cTCP connection any more, and only the client could send it again",
+    Unheard "unheard" "the client was heard, but got nothing of what was sent to it by its cTCP connection: a proxy keeps or cuts it",
     Childless "childless" "the session was without a child SA for too long",
     Expired "expired" "nobody replaced the IKE SA before its time was over",
     InvalidSyntax "invalid_syntax" "the client sent an authenticated message that cannot be read",

@@ -86,7 +86,7 @@ impl End {
             }
             Talk::Ours(flow) => {
                 let header = flow.dress(now, &self.path, payload.len()).ok()?;
-                flow.dressed(now, &payload);
+                flow.dressed(now, Inside::Esp, &payload);
                 header
             }
         };
@@ -107,10 +107,10 @@ impl End {
             Talk::Ours(flow) => match flow.segment(now, &segment.header, &segment.payload) {
                 Arrived::Whole(frame) => {
                     delivered.push(segment.payload[frame.at].to_vec());
-                    flow.frames(now, |_, octets| delivered.push(octets.to_vec()));
+                    flow.frames(|_, octets| delivered.push(octets.to_vec()));
                 }
                 Arrived::Unbelieved(frame) => delivered.push(segment.payload[frame.at].to_vec()),
-                Arrived::Piece => flow.frames(now, |_, octets| delivered.push(octets.to_vec())),
+                Arrived::Piece => flow.frames(|_, octets| delivered.push(octets.to_vec())),
                 Arrived::Nothing | Arrived::Elsewhere => {}
                 Arrived::Over(ended) => panic!("{ended:?}"),
             },

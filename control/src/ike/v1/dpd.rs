@@ -135,6 +135,7 @@ impl Established {
 
     /// The peer lives, says an answer with this number.
     pub(super) fn dpd_answered(&mut self, number: u32) -> Freshness {
+        self.answers_suspicion(number);
         self.dpd.answered_with(number)
     }
 }

@@ -31,7 +31,7 @@ impl Established {
             node.forget_ike_spi(again.spi());
         }
         let fate = match cause {
-            Cause::Stalled => {
+            Cause::Stalled | Cause::Unheard => {
                 LeaseFate::Held { known_by: lease_identity(self), until: now + node.config.ctcp.hold_lease }
             }
             _goes => LeaseFate::GivenBack,

@@ -9,6 +9,10 @@
 //! suspicion ── asked ── a quarter of stall_after ── asked again ── another quarter ──▶ it ends
 //!          └── the worker is certain, and nothing was heard ────────────────────────▶ it ends
 //! ```
+//!
+//! A client may be heard and get nothing: a proxy takes what we send, and keeps it or cuts it into what the client cannot read. So
+//! who is sent to and sends no ESP itself has to answer just what it is asked. It is asked four times, because a proxy that cuts may let
+//! some through.
 
 use super::dpd;
 use super::established::{Established, Service, Verdict};
@@ -24,26 +28,37 @@ pub(super) struct Suspicion {
     since: Instant,
     /// The whole of it.
     after: Duration,
-    asked: Asked,
+    /// What ends it.
+    refuted: Refuted,
+    /// How often the client was asked,
+    asked: u32,
+    /// and with what, if it can be.
+    number: Option<u32>,
     /// What the worker said last.
     flow: FlowReport,
 }
 
-/// How often the client was asked.
+/// What says that it is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Once,
-    Twice,
+enum Refuted {
+    /// Whatever comes from the client.
+    ByAnything,
+    /// What shows that the client gets what we send: its answer, or its ESP.
+    ByAnswer,
 }
 
 impl Suspicion {
+    /// How often the client is asked at most.
+    fn questions(&self) -> u32 {
+        match self.refuted {
+            Refuted::ByAnything => 2,
+            Refuted::ByAnswer => 4,
+        }
+    }
+
     /// When the client is asked again, or has not answered.
     fn due(&self) -> Instant {
-        let parts = match self.asked {
-            Asked::Once => 4,
-            Asked::Twice => 2,
-        };
-        self.since + self.after / parts
+        self.since + self.after / 2 * self.asked / self.questions()
     }
 }
 
@@ -58,8 +73,8 @@ impl Established {
         let mut flow = stalled.flow;
         match stalled.stalling {
             // It repeats what a proxy waits for, however long the line was down.
-            Stalling::Silent if self.sa.client.is(Vendor::Repeats) => return Verdict::Stay,
-            Stalling::Silent => {
+            Stalling::Silent | Stalling::Unanswered if self.sa.client.is(Vendor::Repeats) => return Verdict::Stay,
+            Stalling::Silent | Stalling::Unanswered => {
                 // Whose SYN has options and who repeats nothing has a proxy before it.
                 flow.diagnosis.path = PathClass::Splitter;
                 flow.diagnosis.finding = Finding::Stalled;
@@ -72,19 +87,33 @@ impl Established {
                 suspicion.flow = flow;
                 self.end_stalled(now, node)
             }
-            (Some(suspicion), Stalling::Silent | Stalling::Suspected) => {
+            (Some(suspicion), Stalling::Silent | Stalling::Unanswered | Stalling::Suspected) => {
                 suspicion.flow = flow;
                 Verdict::Stay
             }
             (None, Stalling::Silent | Stalling::Suspected | Stalling::Certain) => {
-                node.counters.stalls_suspected += 1;
                 tracing::debug!(flow = %flow.id, "nothing of the client's comes by its connection; asking whether it lives");
-                let after = node.config.ctcp.stall_after.unwrap_or(Duration::MAX);
-                self.suspicion = Some(Box::new(Suspicion { since: now, after, asked: Asked::Once, flow }));
-                self.probe(now, node);
+                self.suspect(now, node, flow, Refuted::ByAnything);
+                Verdict::Stay
+            }
+            (None, Stalling::Unanswered) => {
+                tracing::debug!(flow = %flow.id, "the client is sent to and says nothing; asking whether anything arrives");
+                self.suspect(now, node, flow, Refuted::ByAnswer);
                 Verdict::Stay
             }
         }
+    }
+
+    fn suspect(&mut self, now: Instant, node: &mut Node, flow: FlowReport, refuted: Refuted) {
+        node.counters.stalls_suspected += 1;
+        self.probe(now, node);
+        let (after, number) = (node.config.ctcp.stall_after.unwrap_or(Duration::MAX), self.dpd.asking());
+        self.suspicion = Some(Box::new(Suspicion { since: now, after, refuted, asked: 1, number, flow }));
+    }
+
+    /// The client has answered a question with this number.
+    pub(super) fn answers_suspicion(&mut self, number: u32) {
+        self.suspicion.take_if(|suspicion| suspicion.number == Some(number));
     }
 
     /// When [`Established::look_for_answer`] has something to do. Who cannot be asked is believed to be there until the worker is certain.
@@ -99,31 +128,42 @@ impl Established {
             return Verdict::Stay;
         }
         self.forget_suspicion();
-        match self.suspicion.as_mut().map(|suspicion| std::mem::replace(&mut suspicion.asked, Asked::Twice)) {
-            None => Verdict::Stay,
-            Some(Asked::Once) => {
-                if let Some(number) = self.dpd.asking() {
-                    let question = dpd::payload(NotifyKind::RUThere, self.sa.cookies(), number);
-                    self.inform(now, node, question);
-                }
-                Verdict::Stay
-            }
-            Some(Asked::Twice) => self.end_stalled(now, node),
+        let Some(suspicion) = &mut self.suspicion else { return Verdict::Stay };
+        if suspicion.asked >= suspicion.questions() {
+            return self.end_stalled(now, node);
         }
+        suspicion.asked += 1;
+        if let Some(number) = suspicion.number {
+            let question = dpd::payload(NotifyKind::RUThere, self.sa.cookies(), number);
+            self.inform(now, node, question);
+        }
+        Verdict::Stay
     }
 
-    /// Whoever was heard since is there.
+    /// Who was heard since, in the way that matters.
     fn forget_suspicion(&mut self) {
-        let heard = self.heard();
-        if let Some(suspicion) = self.suspicion.take_if(|suspicion| heard >= suspicion.since) {
+        let (heard, used) = (self.heard(), self.used());
+        let refutes = |suspicion: &Suspicion| match suspicion.refuted {
+            Refuted::ByAnything => heard,
+            Refuted::ByAnswer => used,
+        };
+        if let Some(suspicion) = self.suspicion.take_if(|suspicion| refutes(suspicion) >= suspicion.since) {
             tracing::debug!(flow = %suspicion.flow.id, "the client was heard after all");
         }
     }
 
     fn end_stalled(&mut self, now: Instant, node: &mut Node) -> Verdict {
-        let Some(suspicion) = self.suspicion.take() else { return Verdict::Stay };
+        let Some(mut suspicion) = self.suspicion.take() else { return Verdict::Stay };
+        let cause = match self.heard() >= suspicion.since {
+            // It says that it is there, and not what it was asked.
+            true => {
+                suspicion.flow.diagnosis.finding = Finding::Cut;
+                Cause::Unheard
+            }
+            false => Cause::Stalled,
+        };
         node.counters.stalls_ended += 1;
         warn_of_stall(now, node, &self.peer.identity, &suspicion.flow);
-        self.close(node, Cause::Stalled)
+        self.close(node, cause)
     }
 }

@@ -214,7 +214,7 @@ impl Established {
     }
 
     /// When the client last sent an inner packet; its login if it never did.
-    fn used(&self) -> Instant {
+    pub(super) fn used(&self) -> Instant {
         match &self.service {
             Service::Tunnel(tunnel) => self.peer.login.max(tunnel.last_received()),
             Service::Nothing { .. } => self.peer.login,

@@ -353,7 +353,7 @@ impl Established {
         let before =
             std::mem::replace(&mut self.service, Service::Childless { since: now, traffic: Traffic::default() });
         let fate = match cause {
-            Cause::Stalled => {
+            Cause::Stalled | Cause::Unheard => {
                 let until = now + node.config.ctcp.hold_lease;
                 LeaseFate::Held { known_by: self.peer.identity.clone(), until }
             }

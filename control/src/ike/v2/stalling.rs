@@ -21,7 +21,7 @@ impl Established {
         }
         let suspected = match stalled.stalling {
             // Who speaks IKEv2 here repeats what a proxy waits for, however long the line was down.
-            Stalling::Silent => return Verdict::Stay,
+            Stalling::Silent | Stalling::Unanswered => return Verdict::Stay,
             Stalling::Suspected => None,
             Stalling::Certain => self.suspected.take(),
         };

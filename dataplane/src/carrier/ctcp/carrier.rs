@@ -207,7 +207,7 @@ impl Carrier {
         flow.bound(room);
         packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
         let header = flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
-        flow.dressed(now, packet.bytes());
+        flow.dressed(now, inside, packet.bytes());
         packet.extend_front(TCP_HEADER).ok_or(DropReason::NoBuffer)?.copy_from_slice(&header.octets());
         put_tcp_checksum(path, packet.bytes_mut());
         self.settle(now, index);
@@ -295,7 +295,7 @@ impl Carrier {
         let Talk::Ctcp(flow) = &mut slot.talk else { return self.feed(now, index, path, header, segment, outlet) };
         flow.bound(room);
         let arrived = flow.segment(now, header, segment.get(header.len..).unwrap_or_default());
-        flow.frames(now, |inside, octets| outlet.frame(path, inside, octets));
+        flow.frames(|inside, octets| outlet.frame(path, inside, octets));
         let taken = match arrived {
             Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(frame.behind(header.len)),
             Arrived::Piece => Taken::Nothing(DropReason::Reframed),

@@ -173,12 +173,12 @@ impl Flow {
     }
 
     /// All frames that pieces have completed.
-    pub fn frames(&mut self, now: Instant, mut deliver: impl FnMut(Inside, &[u8])) {
+    pub fn frames(&mut self, mut deliver: impl FnMut(Inside, &[u8])) {
         let Self { stream, esp, stall, .. } = self;
         stream.frames(|inside, octets| {
             if inside == Inside::Esp {
                 esp.take(octets, Begins::Here);
-                stall.esp(now);
+                stall.esp();
             }
             deliver(inside, octets);
         });
@@ -197,9 +197,9 @@ impl Flow {
     }
 
     /// That segment's payload, now that it is on its way.
-    pub fn dressed(&mut self, now: Instant, payload: &[u8]) {
+    pub fn dressed(&mut self, now: Instant, inside: Inside, payload: &[u8]) {
         self.send.sent(now, payload);
-        self.stall.sent(self.send.next());
+        self.stall.sent(self.send.next(), inside);
     }
 
     /// What there is to say without data: an acknowledgment, and what is to be sent again. `say` gets each segment's header
@@ -351,7 +351,7 @@ impl Flow {
     }
 
     /// What a segment with data says of the path.
-    fn note(&mut self, now: Instant, begins: Begins, holes: u64, payload: &[u8], frame: Option<&Frame>) {
+    fn note(&mut self, begins: Begins, holes: u64, payload: &[u8], frame: Option<&Frame>) {
         self.counted.segments += 1;
         self.counted.octets += payload.len() as u64;
         let Some(frame) = frame else {
@@ -361,7 +361,7 @@ impl Flow {
         if frame.inside == Inside::Ike {
             return;
         }
-        self.stall.esp(now);
+        self.stall.esp();
         match (self.esp.take(&payload[frame.at.clone()], begins), self.receive.holes > holes) {
             (Gap::Some, true) => self.counted.holes_in_esp += 1,
             (Gap::None, true) => self.counted.holes_not_in_esp += 1,
@@ -387,7 +387,7 @@ impl Flow {
             true => Begins::Here,
             false => Begins::Perhaps,
         };
-        self.note(now, begins, holes, payload, frame.as_ref());
+        self.note(begins, holes, payload, frame.as_ref());
         let arrived = match frame {
             Some(frame) => {
                 // The end of a longer one looks like a whole frame, too. Where that is possible it is taken as both: of the

@@ -9,9 +9,13 @@
 //! Behind a proxy the peer's segments without data end at the proxy, and all that shows is that ESP has stopped. An idle peer looks
 //! the same. So that is told once each time, for control to ask.
 //!
+//! A proxy acknowledges what we send, too, whether or not the peer gets it, and gets it as it was sent. So where we send ESP and
+//! nothing comes back, control is to ask as well, and again for as long as that goes on.
+//!
 //! That the last packet was lost looks the same while the peer sends no other. So said once it is a suspicion; control asks the
 //! peer inside IKE, and it is certain when the peer has gone on since then, with its answer for one, and still nothing came.
 
+use super::trailer::Inside;
 use crate::contract::Stall;
 use crate::time::Instant;
 use crate::wire::tcp::Seq;
@@ -27,6 +31,8 @@ const FURTHEST: i32 = 1 << 30;
 pub enum Stalling {
     /// ESP has stopped for half of the time, where a proxy would hide that the peer goes on.
     Silent,
+    /// We have sent ESP, and for half of the time nothing at all has come, where a proxy would hide that ours does not arrive.
+    Unanswered,
     /// Half of the time has passed.
     Suspected,
     /// All of it has.
@@ -40,8 +46,8 @@ pub(super) struct StallWatch {
     next_end: usize,
     /// When data came last,
     data_at: Instant,
-    /// and ESP.
-    esp_at: Option<Instant>,
+    /// and with what.
+    last: Last,
     hidden: Hidden,
     said: Option<Said>,
 }
@@ -51,6 +57,17 @@ pub(super) struct StallWatch {
 pub(super) enum Hidden {
     Perhaps,
     No,
+}
+
+/// What came last, and what has left since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// IKE.
+    Ike,
+    /// ESP.
+    Esp,
+    /// We have sent ESP since.
+    OurEsp,
 }
 
 /// The peer is further than what has come.
@@ -66,12 +83,16 @@ struct Said {
 impl StallWatch {
     /// Our first octet is `ours`.
     pub(super) const fn new(now: Instant, ours: Seq, hidden: Hidden) -> Self {
-        Self { ends: [ours; ENDS], next_end: 0, data_at: now, esp_at: None, hidden, said: None }
+        Self { ends: [ours; ENDS], next_end: 0, data_at: now, last: Last::Ike, hidden, said: None }
     }
 
     /// A segment of ours ended here.
     #[inline]
-    pub(super) const fn sent(&mut self, end: Seq) {
+    pub(super) const fn sent(&mut self, end: Seq, inside: Inside) {
+        match inside {
+            Inside::Esp => self.last = Last::OurEsp,
+            Inside::Ike => {}
+        }
         self.ends[self.next_end] = end;
         self.next_end = (self.next_end + 1) % ENDS;
     }
@@ -85,13 +106,14 @@ impl StallWatch {
     #[inline]
     pub(super) const fn data(&mut self, now: Instant) {
         self.data_at = now;
+        self.last = Last::Ike;
         self.said = None;
     }
 
-    /// ESP has come.
+    /// That data was ESP.
     #[inline]
-    pub(super) const fn esp(&mut self, now: Instant) {
-        self.esp_at = Some(now);
+    pub(super) const fn esp(&mut self) {
+        self.last = Last::Esp;
     }
 
     /// A segment without data has come, behind `highest`, where all that has come ends. Its acknowledgment is the end of a
@@ -122,33 +144,40 @@ impl StallWatch {
 
     /// What is to be told by now, if a stall has to last `after`.
     pub(super) fn verdict(&self, now: Instant, after: Duration) -> Option<Stalling> {
-        let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
-        let silent = passed(self.silent(after)).then_some(Stalling::Silent);
-        let Some((suspected, certain)) = self.times(after) else { return silent };
-        match (now >= suspected, passed(certain)) {
+        let hidden = self.hidden(after).filter(|(_, at)| now >= *at).map(|(stalling, _)| stalling);
+        let Some((suspected, certain)) = self.times(after) else { return hidden };
+        match (now >= suspected, certain.is_some_and(|at| now >= at)) {
             (_, true) => Some(Stalling::Certain),
             (true, false) => Some(Stalling::Suspected),
-            (false, false) => silent,
+            (false, false) => hidden,
         }
     }
 
     /// When [`StallWatch::verdict`] changes next.
     pub(super) fn due(&self, told: Option<Stalling>, after: Duration) -> Option<Instant> {
         let (suspected, certain) = self.times(after).unzip();
+        let hidden = self.hidden(after);
         match told {
-            None => [suspected, self.silent(after)].into_iter().flatten().min(),
-            Some(Stalling::Silent) => suspected,
+            None => [suspected, hidden.map(|(_, at)| at)].into_iter().flatten().min(),
+            Some(Stalling::Silent | Stalling::Unanswered) => {
+                // The first of our packets after the peer has fallen silent makes the one the other.
+                let other = hidden.filter(|(stalling, _)| Some(*stalling) != told).map(|(_, at)| at);
+                [suspected, other].into_iter().flatten().min()
+            }
             Some(Stalling::Suspected) => certain.flatten(),
             Some(Stalling::Certain) => None,
         }
     }
 
-    /// Half of the time passes without ESP.
-    fn silent(&self, after: Duration) -> Option<Instant> {
-        match self.hidden {
-            Hidden::Perhaps => self.esp_at.map(|at| at + after / 2),
-            Hidden::No => None,
-        }
+    /// What a proxy may hide, and when half of the time has passed.
+    fn hidden(&self, after: Duration) -> Option<(Stalling, Instant)> {
+        let stalling = match (self.hidden, self.last) {
+            // IKE alone stops when it is done.
+            (Hidden::No, Last::Ike | Last::Esp | Last::OurEsp) | (Hidden::Perhaps, Last::Ike) => return None,
+            (Hidden::Perhaps, Last::Esp) => Stalling::Silent,
+            (Hidden::Perhaps, Last::OurEsp) => Stalling::Unanswered,
+        };
+        Some((stalling, self.data_at + after / 2))
     }
 
     /// Half of the time passes without data, then the other half, of which a quarter at least after the peer has said so first;
@@ -202,18 +231,44 @@ mod tests {
             (None, None),
             "IKE alone stops when it is done"
         );
-        watch.esp(at(2));
+        let esp = |watch: &mut StallWatch, second| {
+            watch.data(at(second));
+            watch.esp();
+        };
+        esp(&mut watch, 2);
         assert_eq!((watch.verdict(at(6), AFTER), watch.due(None, AFTER)), (None, Some(at(7))));
         assert_eq!(watch.verdict(at(7), AFTER), Some(Stalling::Silent));
         assert_eq!(watch.due(Some(Stalling::Silent), AFTER), None);
         // An answer inside IKE is no ESP, and nothing new to ask for.
         watch.data(at(8));
-        assert_eq!(watch.verdict(at(9), AFTER), Some(Stalling::Silent));
-        watch.esp(at(10));
+        assert_eq!((watch.verdict(at(99), AFTER), watch.due(None, AFTER)), (None, None));
+        esp(&mut watch, 10);
         assert_eq!((watch.verdict(at(14), AFTER), watch.due(None, AFTER)), (None, Some(at(15))));
         let mut in_the_open = self::watch();
-        in_the_open.esp(at(2));
+        esp(&mut in_the_open, 2);
+        in_the_open.sent(Seq::new(9), Inside::Esp);
         assert_eq!((in_the_open.verdict(at(99), AFTER), in_the_open.due(None, AFTER)), (None, None));
+    }
+
+    #[test]
+    fn while_what_we_send_is_not_answered_that_is_told_again_and_again() {
+        let mut watch = StallWatch::new(at(0), Seq::new(0), Hidden::Perhaps);
+        watch.sent(Seq::new(9), Inside::Ike);
+        assert_eq!((watch.verdict(at(99), AFTER), watch.due(None, AFTER)), (None, None), "a question is no traffic");
+        for second in [0, 10, 20] {
+            watch.data(at(second));
+            watch.sent(Seq::new(9), Inside::Esp);
+            assert_eq!((watch.verdict(at(second + 4), AFTER), watch.due(None, AFTER)), (None, Some(at(second + 5))));
+            assert_eq!(watch.verdict(at(second + 5), AFTER), Some(Stalling::Unanswered));
+            assert_eq!(watch.due(Some(Stalling::Unanswered), AFTER), None);
+        }
+        // Who falls silent first and is sent to then is asked once for each.
+        watch.data(at(30));
+        watch.esp();
+        assert_eq!(watch.verdict(at(35), AFTER), Some(Stalling::Silent));
+        watch.sent(Seq::new(9), Inside::Esp);
+        assert_eq!(watch.due(Some(Stalling::Silent), AFTER), Some(at(35)));
+        assert_eq!(watch.verdict(at(36), AFTER), Some(Stalling::Unanswered));
     }
 
     #[test]

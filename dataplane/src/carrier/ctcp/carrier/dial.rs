@@ -116,7 +116,7 @@ impl Carrier {
         outlet.segment(path, &flow.acknowledge(now, path), [&[], &[]]);
         let frame = [&dial.waiting[..], &trailer(Inside::Ike)].concat();
         if let Ok(header) = flow.dress(now, path, frame.len()) {
-            flow.dressed(now, &frame);
+            flow.dressed(now, Inside::Ike, &frame);
             outlet.segment(path, &header, [&frame, &[]]);
         }
         if let Some(older) = self.at(path) {
