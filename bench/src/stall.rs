@@ -42,6 +42,9 @@ pub(crate) struct StallArgs {
     /// How many cells run at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
+    /// Measure what missed its aim once more, alone, when all others are done; what reaches it only then is named
+    #[arg(long)]
+    again: bool,
     /// One JSON object per cell and line instead of a table
     #[arg(long)]
     json: bool,
@@ -87,6 +90,7 @@ fn run(args: &StallArgs) -> Result<ExitCode, StallError> {
         name: "*".to_owned(),
         place: Place { scenarios: args.place.clone() },
         jobs: args.jobs,
+        again: args.again,
         keep_logs: args.keep_logs.clone(),
         binaries: args.binaries.clone(),
         headend: Headend::Adit,
@@ -98,35 +102,73 @@ fn run(args: &StallArgs) -> Result<ExitCode, StallError> {
     let results = tempfile::tempdir().map_err(StallError::Folder)?;
     let cells = cells(args);
     let total = cells.len();
-    let waiting = Mutex::new(cells.into_iter().enumerate().collect::<VecDeque<_>>());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..args.jobs {
-            scope.spawn(|| {
-                while let Some((number, cell)) = waiting.lock().ok().and_then(|mut waiting| waiting.pop_front()) {
-                    if stop.asked() {
-                        break;
-                    }
-                    let out = results.path().join(number.to_string());
-                    let outcome = rig.run(&of_cell(&scenario, &cell, args, &out), &stop);
-                    let measured = measured(&outcome.verdict, &out);
-                    match &measured {
-                        Err(why) => eprintln!("{cell}: not measured: {why}"),
-                        Ok(measured) => eprintln!("{} of {total}: {cell}: {:?}", number + 1, measured.aim()),
-                    }
-                    if let Ok(mut done) = done.lock() {
-                        done.push((number, cell, measured));
-                    }
-                }
-            });
+    let place = Workplace { args, rig: &rig, scenario: &scenario, results: results.path(), stop: &stop };
+    let mut done = place.measure(cells.into_iter().enumerate().collect(), args.jobs, total);
+    if args.again {
+        let (missed, mut kept): (Vec<_>, Vec<_>) =
+            done.into_iter().partition(|(.., measured)| is_missed(measured) && !stop.asked());
+        let again = place.measure(missed.iter().map(|(number, cell, _)| (*number, *cell)).collect(), 1, total);
+        for (number, cell, measured) in &again {
+            let before = missed.iter().find(|(other, ..)| other == number).map(|(.., measured)| measured);
+            if let (Some(before), false) = (before, is_missed(measured)) {
+                let before = before.as_ref().map_or_else(Clone::clone, |before| before.row().join(" "));
+                eprintln!("unsteady {cell}: {before}");
+            }
         }
-    });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.extend(again);
+        done = kept;
+    }
     done.sort_by_key(|(number, ..)| *number);
     let measured: Vec<Measured> = done.iter().filter_map(|(_, _, measured)| measured.clone().ok()).collect();
     report(args, &measured)?;
     let all = measured.len() == total && measured.iter().all(|cell| cell.aim() != Aim::Missed);
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A cell's place in the table, and what came of it, or why it could not be measured.
+type Done = (usize, Cell, Result<Measured, String>);
+
+fn is_missed(measured: &Result<Measured, String>) -> bool {
+    measured.as_ref().is_ok_and(|cell| cell.aim() == Aim::Missed) || measured.is_err()
+}
+
+/// What measuring needs.
+struct Workplace<'a> {
+    args: &'a StallArgs,
+    rig: &'a Rig,
+    scenario: &'a Scenario,
+    results: &'a std::path::Path,
+    stop: &'a Stop,
+}
+
+impl Workplace<'_> {
+    /// Measures these, `jobs` at a time, until it is to stop.
+    fn measure(&self, cells: VecDeque<(usize, Cell)>, jobs: u8, total: usize) -> Vec<Done> {
+        let waiting = Mutex::new(cells);
+        let done = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..jobs {
+                scope.spawn(|| {
+                    while let Some((number, cell)) = waiting.lock().ok().and_then(|mut waiting| waiting.pop_front()) {
+                        if self.stop.asked() {
+                            break;
+                        }
+                        let out = self.results.join(number.to_string());
+                        let outcome = self.rig.run(&of_cell(self.scenario, &cell, self.args, &out), self.stop);
+                        let measured = measured(&outcome.verdict, &out);
+                        match &measured {
+                            Err(why) => eprintln!("{cell}: not measured: {why}"),
+                            Ok(measured) => eprintln!("{} of {total}: {cell}: {:?}", number + 1, measured.aim()),
+                        }
+                        if let Ok(mut done) = done.lock() {
+                            done.push((number, cell, measured));
+                        }
+                    }
+                });
+            }
+        });
+        done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 /// Every combination that was asked for, without loss first.

@@ -49,6 +49,9 @@ pub(crate) struct RunArguments {
     /// How many run at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) jobs: u8,
+    /// Run what failed once more, alone, when all others have ended; what holds only then is named
+    #[arg(long)]
+    pub(crate) again: bool,
     /// Where the logs and captures of failed ones go
     #[arg(long, value_name = "DIR", default_value = ".logs/scenarios")]
     pub(crate) keep_logs: PathBuf,
@@ -116,14 +119,25 @@ fn run_all(arguments: &RunArguments) -> Result<ExitCode, ScenarioError> {
     let stop = Stop::on_signals().map_err(ScenarioError::Signals)?;
     let report = Report::new(in_ci());
     let (alone, together): (Vec<_>, Vec<_>) = scenarios.into_iter().partition(|scenario| scenario.exclusive);
-    share_out(together, arguments.jobs, &rig, &stop, &report);
-    share_out(alone, 1, &rig, &stop, &report);
+    let first = if arguments.again { Try::First } else { Try::Last };
+    let mut failed = share_out(together, arguments.jobs, first, &rig, &stop, &report);
+    failed.extend(share_out(alone, 1, first, &rig, &stop, &report));
+    share_out(failed, 1, Try::Last, &rig, &stop, &report);
     Ok(report.close())
 }
 
-/// Runs the scenarios, `jobs` at a time. After a stop, those that have not begun count as skipped.
-fn share_out(scenarios: Vec<Scenario>, jobs: u8, rig: &Rig, stop: &Stop, report: &Report) {
+/// Whether what fails gets another chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Try {
+    First,
+    Last,
+}
+
+/// Runs the scenarios, `jobs` at a time, and returns those that are to be run again. After a stop, those that have not begun count as
+/// skipped.
+fn share_out(scenarios: Vec<Scenario>, jobs: u8, which: Try, rig: &Rig, stop: &Stop, report: &Report) -> Vec<Scenario> {
     let waiting = Mutex::new(VecDeque::from(scenarios));
+    let again = Mutex::new(Vec::new());
     let next = || waiting.lock().ok().and_then(|mut waiting| waiting.pop_front());
     std::thread::scope(|scope| {
         for _ in 0..jobs {
@@ -134,11 +148,18 @@ fn share_out(scenarios: Vec<Scenario>, jobs: u8, rig: &Rig, stop: &Stop, report:
                         continue;
                     }
                     let outcome = rig.run(&scenario, stop);
-                    report.add(&scenario.name, &outcome.verdict, Some(&outcome));
+                    match (&outcome.verdict, which, again.lock()) {
+                        (Verdict::Failed(reason), Try::First, Ok(mut again)) if !stop.asked() => {
+                            report.unsteady(&scenario.name, reason, &outcome);
+                            again.push(scenario);
+                        }
+                        _counts => report.add(&scenario.name, &outcome.verdict, Some(&outcome)),
+                    }
                 }
             });
         }
     });
+    again.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// In CI, what cannot run has failed.
