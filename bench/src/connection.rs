@@ -74,7 +74,8 @@ impl Connection {
     /// Likewise, the segment with which a stream (RFC 9329) begins: its prefix, and a frame with an IKE message.
     pub(crate) fn stream(headend: Path, slot: u32, answer: &TcpHeader) -> Vec<u8> {
         let path = Path { local: headend.peer, peer: headend.local };
-        let frame = [&[0x01, 0x96][..], &[0; 4], &[7; 400]].concat();
+        let message = [&[0xc0; 8][..], &[0; 8], &[33, 0x20, 34, 8, 0, 0, 0, 0, 0, 0, 1, 0x90], &[7; 372]].concat();
+        let frame = [&[0x01, 0x96][..], &[0; 4], &message].concat();
         let payload = [&PREFIX[..], &frame].concat();
         segment(&path, first(slot).plus(1), answer.seq.plus(1), TcpFlags::ACK, &payload)
     }

@@ -145,7 +145,7 @@ fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
             false => Connection::open(path, slot, &answer)?.1,
         };
         carrier.arrive(now, &path, &first, &mut said);
-        carrier.vouch(&path, TunnelKey { worker: WorkerId(0), slot });
+        carrier.vouch(now, &path, TunnelKey { worker: WorkerId(0), slot });
     }
     let login_clocks = (clock.raw() - before) as f64 / f64::from(args.flows);
     if carrier.len() != most {

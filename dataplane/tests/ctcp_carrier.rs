@@ -297,7 +297,7 @@ fn who_has_forgotten_its_connection_gets_another_and_a_stranger_with_a_syn_gets_
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);
     let old = world.connect(&path);
-    world.carrier.vouch(&path, TUNNEL);
+    world.carrier.vouch(world.now, &path, TUNNEL);
     // A minute and a half later the cookies are others.
     world.pass(Duration::from_secs(90));
     world.said.segments.clear();
@@ -320,7 +320,7 @@ fn nobody_vouches_so_it_ends_after_a_minute_and_who_is_vouched_for_stays() {
     let (stays, goes) = (path(40001), path(40002));
     world.connect(&stays);
     world.connect(&goes);
-    world.carrier.vouch(&stays, TUNNEL);
+    world.carrier.vouch(world.now, &stays, TUNNEL);
     world.pass(Duration::from_secs(59));
     assert_eq!(world.carrier.len(), 2);
     world.said.segments.clear();
@@ -337,7 +337,7 @@ fn a_peer_that_says_nothing_for_ten_minutes_is_gone() {
     let (silent, alive) = (path(40001), path(40002));
     world.connect(&silent);
     let ack = world.connect(&alive);
-    [silent, alive].iter().for_each(|path| world.carrier.vouch(path, TUNNEL));
+    [silent, alive].iter().for_each(|path| world.carrier.vouch(world.now, path, TUNNEL));
     for _ in 0..100 {
         world.pass(Duration::from_secs(6));
         world.arrive(&alive, &from(&alive, CLIENT.plus(325), ack, TcpFlags::ACK, &[]));
@@ -354,7 +354,7 @@ fn a_quiet_connection_says_every_five_seconds_that_it_is_there() {
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);
     world.connect(&path);
-    world.carrier.vouch(&path, TUNNEL);
+    world.carrier.vouch(world.now, &path, TUNNEL);
     world.pass(Duration::from_millis(50));
     assert_eq!(world.said.segments.len(), 1, "the acknowledgment of the first message");
     world.pass(10 * KEEPALIVE);
@@ -392,7 +392,7 @@ fn connections_are_limited_in_all_from_one_source_and_by_their_memory() {
     };
     assert_eq!((1..=5).filter(|port| attempt(&mut world, path(*port))).count(), 3, "from one source");
     assert_eq!((1..=5).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 2, "unproven in all");
-    (1..=3).for_each(|port| world.carrier.vouch(&path(port), TUNNEL));
+    (1..=3).for_each(|port| world.carrier.vouch(world.now, &path(port), TUNNEL));
     assert_eq!((6..=9).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 1, "flows in all");
     assert_eq!(world.carrier.len(), 6);
 }
@@ -402,7 +402,7 @@ fn a_blind_reset_fin_or_data_out_of_place_ends_and_moves_nothing() {
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);
     let ack = world.connect(&path);
-    world.carrier.vouch(&path, TUNNEL);
+    world.carrier.vouch(world.now, &path, TUNNEL);
     let next = CLIENT.plus(325);
     let far = next.plus(1 << 24);
     for (seq, said, flags) in [
@@ -430,7 +430,7 @@ fn a_reset_elsewhere_in_the_window_is_asked_for_again_once_a_second_and_one_outs
     let mut world = World::new(CtcpConfig::DEFAULT);
     let path = path(40001);
     let ack = world.connect(&path);
-    world.carrier.vouch(&path, TUNNEL);
+    world.carrier.vouch(world.now, &path, TUNNEL);
     world.pass(Duration::from_millis(50));
     world.said.segments.clear();
     let next = CLIENT.plus(325);
@@ -469,7 +469,7 @@ fn all_connections_together_hold_no_more_than_they_may() {
     let mut world = World::new(limited);
     let paths: Vec<_> = (40_001..40_020).map(path).collect();
     let acks: Vec<_> = paths.iter().map(|path| world.connect(path)).collect();
-    paths.iter().for_each(|path| world.carrier.vouch(path, TUNNEL));
+    paths.iter().for_each(|path| world.carrier.vouch(world.now, path, TUNNEL));
     // Each sends what nobody acknowledges, and gets pieces whose beginnings never come.
     for round in 0..40 {
         for (path, ack) in paths.iter().zip(&acks) {

@@ -76,8 +76,8 @@ impl Ctcp {
     }
 
     /// The connection is somebody's.
-    pub(super) fn vouch(&mut self, path: &Path, tunnel: TunnelKey) {
-        self.carrier.vouch(path, tunnel);
+    pub(super) fn vouch(&mut self, now: Instant, path: &Path, tunnel: TunnelKey) {
+        self.carrier.vouch(now, path, tunnel);
     }
 
     /// It is that session's no longer; the reset goes to `replies`, behind what control wanted sent before.

@@ -71,7 +71,7 @@ impl<D: Door> Worker<D> {
                 }
                 Command::KeepConnection { path, tunnel } => {
                     if let Some(ctcp) = ctcp {
-                        ctcp.vouch(&path, tunnel);
+                        ctcp.vouch(now, &path, tunnel);
                     }
                     Ok(())
                 }

@@ -114,7 +114,8 @@ pub fn framed(inside: &[u8]) -> Vec<u8> {
 pub fn first_message() -> Vec<u8> {
     let mut message = vec![0xc0; 8];
     message.extend([0; 8]);
-    message.extend([1, 0x10, 4, 0]);
+    message.extend([1, 0x10, 4, 0, 0, 0, 0, 0]);
+    message.extend(400_u32.to_be_bytes());
     message.resize(400, 7);
     message
 }

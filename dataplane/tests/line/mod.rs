@@ -48,8 +48,15 @@ pub(crate) fn ike(len: usize) -> Vec<u8> {
 /// The first of an exchange, in main mode.
 pub(crate) fn first_message(len: usize) -> Vec<u8> {
     let mut message = [vec![0xc0; 8], vec![0; 8], vec![1, 0x10, 2, 0]].concat();
+    message.extend([0; 4]);
+    message.extend((len as u32).to_be_bytes());
     message.resize(len, 7);
     message
+}
+
+/// A message in its frame.
+pub(crate) fn framed_ike(message: &[u8]) -> Vec<u8> {
+    [&((message.len() + 6) as u16).to_be_bytes()[..], &[0; 4], message].concat()
 }
 
 /// What stands in these frames.
@@ -141,12 +148,12 @@ impl World {
         };
         let ends = [end(Part::Dials, back, secrets[0]), end(Part::Answers, along, secrets[1])];
         let mut world = Self { line, chance: seed, now: START, ends, agenda: BTreeMap::new(), count: 0 };
-        world.send(0, Inside::Ike, &ike(300));
+        world.send(0, Inside::Ike, &first_message(300));
         // Loss may take its time over this.
         world.quiet(Duration::from_secs(30));
         assert_eq!(world.ends[1].arrived.len(), 1, "seed {seed}");
         let key = TunnelKey { worker: WorkerId(0), slot: 1 };
-        world.ends[1].carrier.vouch(&along, key);
+        world.ends[1].carrier.vouch(world.now, &along, key);
         world
     }
 

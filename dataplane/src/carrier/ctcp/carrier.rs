@@ -7,8 +7,8 @@
 //! Flow ─ a session vouches for it ──▶ proven
 //!      ─ nobody does in time ──▶ RST
 //! ```
-//! A client's begins as `dial` has it. What begins with RFC 9329's prefix is a stream, as `streams` has it: behind the same door and
-//! in the same books, but with a TCP of its own.
+//! A client's begins as `dial` has it. What begins with RFC 9329's prefix becomes a stream, as `streams` has it: behind the same door
+//! and in the same books, but with a TCP of its own as soon as IKE has come by it.
 
 mod beginning;
 mod dial;
@@ -124,6 +124,8 @@ pub struct Carrier {
     by_path: HashMap<Key, u32, FixedState>,
     unproven: HashMap<Source, usize, FixedState>,
     unproven_in_all: usize,
+    /// Of those, streams that have all that they need.
+    unproven_streams: usize,
     agenda: BinaryHeap<Reverse<(Instant, u32)>>,
     /// Who has something to say at once.
     urgent: Vec<u32>,
@@ -155,6 +157,7 @@ impl Carrier {
             by_path: HashMap::with_hasher(hasher.clone()),
             unproven: HashMap::with_hasher(hasher),
             unproven_in_all: 0,
+            unproven_streams: 0,
             agenda: BinaryHeap::new(),
             urgent: Vec::new(),
             memory: 0,
@@ -215,15 +218,16 @@ impl Carrier {
     }
 
     /// The connection is the session's that has this tunnel. It does not end for the one before.
-    pub fn vouch(&mut self, path: &Path, tunnel: TunnelKey) {
-        if let Some(index) = self.at(path) {
-            self.prove(index);
-            if let Some(slot) = self.slot(index) {
-                (slot.tunnel, slot.ends_at) = (Some(tunnel), None);
-                if let Talk::Stream(stream) = &mut slot.talk {
-                    stream.stay();
-                }
-            }
+    pub fn vouch(&mut self, now: Instant, path: &Path, tunnel: TunnelKey) {
+        let Some(index) = self.at(path) else { return };
+        self.prove(index);
+        if let Some(slot) = self.slot(index) {
+            (slot.tunnel, slot.ends_at) = (Some(tunnel), None);
+        }
+        self.begin_stream(now, index);
+        match self.slot(index).map(|slot| &mut slot.talk) {
+            Some(Talk::Stream(stream)) => stream.stay(),
+            Some(Talk::Ctcp(_) | Talk::Begins(_)) | None => {}
         }
     }
 
@@ -233,6 +237,7 @@ impl Carrier {
         let Self { slots, scratch, .. } = self;
         match slots.get_mut(index as usize).and_then(Option::as_deref_mut).map(|slot| &mut slot.talk) {
             Some(Talk::Ctcp(flow)) => outlet.segment(path, &flow.end(now, path), [&[], &[]]),
+            Some(Talk::Begins(begins)) => begins.abort(path, &mut Around(outlet)),
             Some(Talk::Stream(stream)) => stream.abort(now, path, scratch, &mut Around(outlet)),
             None => {}
         }
@@ -292,7 +297,11 @@ impl Carrier {
     ) -> Taken {
         let room = self.room();
         let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
-        let Talk::Ctcp(flow) = &mut slot.talk else { return self.feed(now, index, path, header, segment, outlet) };
+        let flow = match &mut slot.talk {
+            Talk::Ctcp(flow) => flow,
+            Talk::Begins(_) => return self.introduce(now, index, path, header, segment, outlet),
+            Talk::Stream(_) => return self.feed(now, index, path, header, segment, outlet),
+        };
         flow.bound(room);
         let arrived = flow.segment(now, header, segment.get(header.len..).unwrap_or_default());
         flow.frames(|inside, octets| outlet.frame(path, inside, octets));
@@ -327,6 +336,7 @@ impl Carrier {
         }
         match &mut slot.talk {
             Talk::Ctcp(flow) => flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload)),
+            Talk::Begins(_) => {}
             Talk::Stream(_) => self.speak(now, index, &path, outlet),
         }
         let Some(due) = self.note(now, index) else { return };
@@ -373,7 +383,9 @@ impl Carrier {
             return;
         }
         let source = Source::of(slot.path.peer.ip());
+        let streams = usize::from(matches!(slot.talk, Talk::Stream(_)));
         self.unproven_in_all -= 1;
+        self.unproven_streams -= streams;
         if let Some(count) = self.unproven.get_mut(&source) {
             *count -= 1;
             if *count == 0 {

@@ -131,13 +131,22 @@ pub fn whole(payload: &[u8]) -> Option<Frame> {
     }
 }
 
-/// Whether these are the first octets of a UDP header and of an IKE message that a client may begin a connection with: the first
-/// of either version, with an initiator's SPI and no responder's, or one of an exchange under an IKE SA that there may be
-/// (RFC 2408 section 3.1, RFC 7296 section 3.1).
+/// Whether these are the first octets of a UDP header and of an IKE message that a client may begin a connection with.
 pub(super) fn is_ike_header(payload: &[u8]) -> bool {
-    let Some(octets) = payload.first_chunk::<{ UDP_HEADER + IKE_HEADER_LEN }>() else { return false };
-    let (udp, ike) = octets.split_at(UDP_HEADER);
-    let (initiator, rest) = ike.split_at(8);
+    payload.starts_with(&IKE_SOURCE_PORT) && payload.get(UDP_HEADER..).is_some_and(begins_ike)
+}
+
+/// Whether this is an IKE message that a client may begin a connection with, as long as it says.
+pub(in crate::carrier) fn is_ike_message(message: &[u8]) -> bool {
+    let said = message.get(IKE_LENGTH_AT..).and_then(<[u8]>::first_chunk);
+    begins_ike(message) && said.is_some_and(|said| u32::from_be_bytes(*said) as usize == message.len())
+}
+
+/// The first message of either version, with an initiator's SPI and no responder's, or one of an exchange under an IKE SA that there
+/// may be (RFC 2408 section 3.1, RFC 7296 section 3.1).
+fn begins_ike(octets: &[u8]) -> bool {
+    let Some(header) = octets.first_chunk::<IKE_HEADER_LEN>() else { return false };
+    let (initiator, rest) = header.split_at(8);
     let (responder, rest) = rest.split_at(8);
     let known = match (rest[1], rest[2], responder == [0; 8]) {
         // Main mode, aggressive mode, IKE_SA_INIT.
@@ -146,7 +155,7 @@ pub(super) fn is_ike_header(payload: &[u8]) -> bool {
         (0x10, 2 | 4 | 5 | 6 | 32, false) | (0x20, 34..=37, false) => true,
         (_, _, true | false) => false,
     };
-    udp.starts_with(&IKE_SOURCE_PORT) && initiator != [0; 8] && known
+    initiator != [0; 8] && known
 }
 
 #[cfg(test)]

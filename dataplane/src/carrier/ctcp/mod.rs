@@ -46,6 +46,7 @@ pub use cookie::{Cookies, SynFacts, SynOptions};
 pub use diagnosis::diagnose;
 pub use flow::{Arrived, Ended, Flow, Limits};
 pub(in crate::carrier) use flow::{SCALE, segment_size};
+pub(in crate::carrier) use frame::is_ike_message;
 pub use frame::{Frame, ike_in_udp, whole};
 pub use receive::{Due, Mode, Receive};
 pub use ring::Ring;

@@ -2,7 +2,7 @@
 
 use super::flow::Flow;
 use super::stall::Stalling;
-use crate::carrier::tcp::Stream;
+use crate::carrier::tcp::{Beginning, Stream};
 use crate::contract::{Path, TunnelKey};
 use crate::time::Instant;
 use crate::wire::tcp::TcpHeader;
@@ -44,6 +44,8 @@ impl Key {
 pub(super) enum Talk {
     /// cTCP.
     Ctcp(Flow),
+    /// RFC 9329, as far as its prefix says.
+    Begins(Beginning),
     /// RFC 9329.
     Stream(Box<Stream>),
 }
@@ -96,6 +98,7 @@ impl Slot {
     pub(super) fn remember(&mut self) -> usize {
         self.memory = match &self.talk {
             Talk::Ctcp(flow) => flow.memory(),
+            Talk::Begins(begins) => begins.memory(),
             Talk::Stream(stream) => stream.memory(),
         };
         self.memory
@@ -112,6 +115,7 @@ impl Slot {
     pub(super) fn heard_at(&self) -> Instant {
         match &self.talk {
             Talk::Ctcp(flow) => flow.heard_at(),
+            Talk::Begins(begins) => begins.heard_at(),
             Talk::Stream(stream) => stream.heard_at(),
         }
     }
@@ -120,6 +124,7 @@ impl Slot {
     pub(super) fn believes(&self, segment: &TcpHeader) -> bool {
         match &self.talk {
             Talk::Ctcp(flow) => flow.believes(segment.ack),
+            Talk::Begins(begins) => begins.believes(segment),
             Talk::Stream(stream) => stream.believes(segment),
         }
     }
@@ -136,6 +141,8 @@ impl Slot {
     fn deadline(&self) -> Instant {
         match &self.talk {
             Talk::Ctcp(flow) => flow.deadline(),
+            // It speaks when it is spoken to.
+            Talk::Begins(_) => Instant::from_nanos(u64::MAX),
             Talk::Stream(stream) => stream.deadline(),
         }
     }

@@ -6,6 +6,10 @@ use crate::wire::esp::{MAX_IKE_LEN, MAX_UDP_PAYLOAD, NON_ESP_MARKER};
 pub const PREFIX: &[u8; 6] = b"IKETCP";
 /// Octets of a length. It counts itself.
 pub const LENGTH: usize = 2;
+/// Octets of the longest frame with an IKE message in it.
+const MOST_IKE: usize = LENGTH + NON_ESP_MARKER.len() + MAX_IKE_LEN;
+/// Octets that whoever has begun the connection may need to show that IKE is what it wants.
+pub(super) const INTRODUCTION: usize = PREFIX.len() + MOST_IKE;
 /// Pieces are kept in that much at least, so that nothing is allocated for ordinary packets again and again.
 const USUAL: usize = 4096;
 
@@ -20,7 +24,7 @@ pub fn begins_stream(payload: &[u8]) -> bool {
 pub enum Begins {
     /// The prefix: the peer has begun the connection.
     Prefix,
-    /// A frame.
+    /// A frame: the peer has answered.
     Frame,
 }
 
@@ -30,6 +34,9 @@ pub enum BrokenStream {
     /// It does not begin as it must.
     #[error("it does not begin with IKETCP")]
     NoPrefix,
+    /// What comes first is neither IKE nor ESP.
+    #[error("what it begins with is neither IKE nor ESP")]
+    Garbage,
     /// A length of 0 or 1.
     #[error("a frame is shorter than its own length")]
     Short,
@@ -45,16 +52,24 @@ pub struct Frames {
     prefix: &'static [u8],
     /// The beginning of a frame whose end has not come.
     held: Vec<u8>,
+    /// Octets of the longest frame.
+    most: usize,
 }
 
 impl Frames {
     /// Nothing has come.
     pub fn new(begins: Begins) -> Self {
-        let prefix: &[u8] = match begins {
-            Begins::Prefix => PREFIX,
-            Begins::Frame => &[],
+        let (prefix, most): (&[u8], _) = match begins {
+            Begins::Prefix => (PREFIX, MOST_IKE),
+            Begins::Frame => (&[], LENGTH + MAX_UDP_PAYLOAD),
         };
-        Self { prefix, held: Vec::new() }
+        Self { prefix, held: Vec::new(), most }
+    }
+
+    /// Whoever speaks means it: frames may be as long as any.
+    #[must_use]
+    pub fn of_any_length(self) -> Self {
+        Self { most: LENGTH + MAX_UDP_PAYLOAD, ..self }
     }
 
     /// The next octets of the stream. `deliver` gets what is behind each length.
@@ -63,19 +78,19 @@ impl Frames {
         self.prefix = self.prefix.strip_prefix(first).ok_or(BrokenStream::NoPrefix)?;
         while !rest.is_empty() {
             if self.held.is_empty()
-                && let Some(len) = frame_len(rest)?
+                && let Some(len) = frame_len(rest, self.most)?
                 && let Some((frame, behind)) = rest.split_at_checked(len)
             {
                 deliver(&frame[LENGTH..]);
                 rest = behind;
                 continue;
             }
-            let whole = frame_len(&self.held)?;
+            let whole = frame_len(&self.held, self.most)?;
             let missing = whole.unwrap_or(LENGTH) - self.held.len();
             let (next, behind) = rest.split_at(rest.len().min(missing));
             self.held.extend_from_slice(next);
             rest = behind;
-            if frame_len(&self.held)? == Some(self.held.len()) {
+            if frame_len(&self.held, self.most)? == Some(self.held.len()) {
                 deliver(&self.held[LENGTH..]);
                 self.held.clear();
                 self.held.shrink_to(USUAL);
@@ -91,12 +106,12 @@ impl Frames {
 }
 
 /// Octets of the frame that begins here, its length included, as soon as that is known.
-fn frame_len(octets: &[u8]) -> Result<Option<usize>, BrokenStream> {
+fn frame_len(octets: &[u8], most: usize) -> Result<Option<usize>, BrokenStream> {
     let Some((length, behind)) = octets.split_first_chunk::<LENGTH>() else { return Ok(None) };
     let len = usize::from(u16::from_be_bytes(*length));
     let most = match behind.starts_with(&NON_ESP_MARKER) {
-        true => LENGTH + NON_ESP_MARKER.len() + MAX_IKE_LEN,
-        false => LENGTH + MAX_UDP_PAYLOAD,
+        true => MOST_IKE,
+        false => most,
     };
     match len {
         ..LENGTH => Err(BrokenStream::Short),
@@ -120,7 +135,10 @@ mod tests {
     }
 
     fn all(pieces: &[&[u8]]) -> Result<Vec<Vec<u8>>, BrokenStream> {
-        let mut frames = Frames::new(Begins::Prefix);
+        all_of(Frames::new(Begins::Prefix).of_any_length(), pieces)
+    }
+
+    fn all_of(mut frames: Frames, pieces: &[&[u8]]) -> Result<Vec<Vec<u8>>, BrokenStream> {
         let mut out = Vec::new();
         for piece in pieces {
             frames.take(piece, |octets| out.push(octets.to_vec()))?;
@@ -172,6 +190,9 @@ mod tests {
         assert_eq!(all(&[PREFIX, &ike(MAX_IKE_LEN + 1)]), Err(BrokenStream::Long));
         assert_eq!(all(&[PREFIX, &[0xff, 0xe5]]), Ok(vec![]));
         assert_eq!(all(&[PREFIX, &[0xff, 0xe6]]), Err(BrokenStream::Long));
+        let first = |octets: &[u8]| all_of(Frames::new(Begins::Prefix), &[PREFIX, octets]);
+        assert_eq!(first(&[0x40, 6]), Ok(vec![]), "nobody has to show more than an IKE message");
+        assert_eq!(first(&[0x40, 7]), Err(BrokenStream::Long));
     }
 
     #[test]

@@ -10,17 +10,20 @@
 //! | file | knows |
 //! |---|---|
 //! | `offer` | what a cookie remembers of a SYN |
+//! | `beginning` | a connection until IKE has come by it |
 //! | `frames` | where frames begin and end |
 //! | `queue` | what waits to be sent, and what gives way |
 //! | `stack` | smoltcp, one for each connection |
 //! | `stream` | all of one connection |
 
+mod beginning;
 mod frames;
 mod offer;
 mod queue;
 mod stack;
 mod stream;
 
+pub use beginning::{Began, Beginning, Goodbye};
 pub use frames::{Begins, BrokenStream, Frames, LENGTH as FRAME_LENGTH, PREFIX, begins_stream};
 pub use offer::Offer;
 pub use queue::{Queue, QueueFull};

@@ -1,6 +1,6 @@
 //! What is to be remembered of a SYN without remembering it: nine bits of our cookie.
 
-use crate::carrier::ctcp::{SynFacts, SynOptions};
+use crate::carrier::ctcp::{SCALE, SynFacts, SynOptions};
 use crate::wire::tcp::Shift;
 use crate::wire::tcp_offer::{Sack, SynOffer};
 
@@ -43,6 +43,12 @@ impl Offer {
     /// What cTCP has to know of it.
     pub fn facts(self) -> SynFacts {
         SynFacts { options: self.options, scale: self.scale.map(Shift::new) }
+    }
+
+    /// A window of so many octets, as our header has it after such a SYN.
+    pub(super) fn window(self, octets: usize) -> u16 {
+        let shift = self.scale.map_or(0, |_| SCALE.bits());
+        u16::try_from(octets >> shift).unwrap_or(u16::MAX)
     }
 
     /// As a cookie has it: its lowest bit says whether there were options, the others are the cookie's own if not.

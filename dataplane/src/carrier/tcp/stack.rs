@@ -78,13 +78,13 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// A connection that is there: our next octet is `ours`, the peer's is `theirs`.
+    /// A connection that is there: our next octet is `ours`, the peer's is `theirs`, and `window` is the last that it said.
     pub(super) fn accept(
         now: Instant,
         path: &Path,
         offer: Offer,
-        ours: Seq,
-        theirs: Seq,
+        [ours, theirs]: [Seq; 2],
+        window: u16,
         scratch: &mut Scratch,
     ) -> Option<Self> {
         let mut stack = Self::new(now, path, ours, theirs);
@@ -103,6 +103,10 @@ impl Stack {
         let answer = TcpHeader::parse(scratch.segment())?;
         scratch.outgoing.clear();
         stack.shift = ours.minus_one().get().wrapping_sub(answer.seq.get());
+        // The third of the handshake, which has come long since.
+        let third = TcpHeader { flags: TcpFlags::ACK, seq: theirs, ack: ours, window, ..syn };
+        stack.give(now, &third.octets(), scratch);
+        scratch.outgoing.clear();
         Some(stack)
     }
 

@@ -1,7 +1,7 @@
 //! One connection, from its first octet of data on.
 
+use super::beginning::Beginning;
 use super::frames::{Begins, BrokenStream, Frames, PREFIX};
-use super::offer::Offer;
 use super::queue::{Queue, QueueFull};
 use super::stack::{RECEIVE, SEND, Scratch, Stack};
 use crate::contract::Path;
@@ -51,6 +51,15 @@ enum Ending {
     By(Instant),
 }
 
+/// What smoltcp does not know to be unsaid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unsaid {
+    /// Nothing.
+    Nothing,
+    /// That all has come which came before there was a stream, and how much more may.
+    Acknowledgment,
+}
+
 /// A connection with a peer.
 #[derive(Debug)]
 pub struct Stream {
@@ -61,21 +70,19 @@ pub struct Stream {
     given_way: u64,
     heard_at: Instant,
     challenged: Option<Instant>,
+    unsaid: Unsaid,
     ending: Ending,
     due: Instant,
 }
 
 impl Stream {
-    /// One that is there: our next octet is `ours`, the peer's is `theirs`.
-    pub fn accept(
-        now: Instant,
-        path: &Path,
-        offer: Offer,
-        ours: Seq,
-        theirs: Seq,
-        scratch: &mut Scratch,
-    ) -> Option<Self> {
-        Some(Self::new(now, Stack::accept(now, path, offer, ours, theirs, scratch)?, Begins::Prefix))
+    /// One that has begun. Of its beginning nothing is left.
+    pub fn accept(now: Instant, path: &Path, begun: &mut Beginning, scratch: &mut Scratch) -> Option<Self> {
+        let Beginning { offer, ours, expected, frames, window, .. } = begun;
+        let stack = Stack::accept(now, path, *offer, [*ours, *expected], *window, scratch)?;
+        let frames = std::mem::replace(frames, Frames::new(Begins::Frame));
+        let stream = Self::new(now, stack, frames.of_any_length());
+        Some(Self { unsaid: Unsaid::Acknowledgment, ..stream })
     }
 
     /// One that we begin, with a SYN that has the number `first`.
@@ -88,19 +95,20 @@ impl Stream {
     ) -> Option<Self> {
         let mut stack = Stack::dial(now, path, first, scratch)?;
         stack.say(scratch, |segment| outside.segment(path, segment));
-        let mut stream = Self::new(now, stack, Begins::Frame);
+        let mut stream = Self::new(now, stack, Frames::new(Begins::Frame));
         stream.queue.begin(PREFIX);
         Some(stream)
     }
 
-    fn new(now: Instant, stack: Stack, begins: Begins) -> Self {
+    fn new(now: Instant, stack: Stack, frames: Frames) -> Self {
         Self {
             stack,
-            frames: Frames::new(begins),
+            frames,
             queue: Queue::new(QUEUE),
             given_way: 0,
             heard_at: now,
             challenged: None,
+            unsaid: Unsaid::Nothing,
             ending: Ending::No,
             due: now,
         }
@@ -164,18 +172,23 @@ impl Stream {
         let in_window = (0..RECEIVE as i32).contains(&begins);
         if in_window && self.challenged.is_none_or(|last| now.since(last) >= CHALLENGES) {
             self.challenged = Some(now);
-            let challenge = TcpHeader {
-                source_port: path.local.port(),
-                destination_port: path.peer.port(),
-                seq: self.stack.said(),
-                ack: self.stack.expected(),
-                flags: TcpFlags::ACK,
-                window: self.stack.window(),
-                len: TCP_HEADER,
-            };
-            outside.segment(path, &challenge.octets());
+            self.acknowledge(path, outside);
         }
         Fed::Elsewhere
+    }
+
+    fn acknowledge(&mut self, path: &Path, outside: &mut impl Outside) {
+        self.unsaid = Unsaid::Nothing;
+        let acknowledgment = TcpHeader {
+            source_port: path.local.port(),
+            destination_port: path.peer.port(),
+            seq: self.stack.said(),
+            ack: self.stack.expected(),
+            flags: TcpFlags::ACK,
+            window: self.stack.window(),
+            len: TCP_HEADER,
+        };
+        outside.segment(path, &acknowledgment.octets());
     }
 
     /// An IKE message is to go.
@@ -198,6 +211,9 @@ impl Stream {
     /// Says what is to be said by now. What waits goes to smoltcp only when it can leave, so that it is still here to give way as long
     /// as it cannot; and as whole frames, so that none is ever cut.
     pub fn speak(&mut self, now: Instant, path: &Path, scratch: &mut Scratch, outside: &mut impl Outside) {
+        if self.unsaid == Unsaid::Acknowledgment {
+            self.acknowledge(path, outside);
+        }
         match self.ending {
             Ending::At(end) if now >= end => self.finish(now),
             Ending::By(end) if now >= end => self.stack.abort(),

@@ -6,7 +6,7 @@ use crate::carrier::ctcp::carrier::Taken;
 use crate::carrier::ctcp::flow::{Flow, header};
 use crate::carrier::ctcp::frame::is_ike_header;
 use crate::carrier::ctcp::slot::{Slot, Talk};
-use crate::carrier::tcp::{Offer, Stream, begins_stream, our_offer};
+use crate::carrier::tcp::{Beginning, Offer, begins_stream, our_offer};
 use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::time::Instant;
@@ -14,10 +14,6 @@ use crate::wire::source::Source;
 use crate::wire::tcp::{TcpFlags, TcpHeader};
 use crate::wire::tcp_offer::SynOffer;
 use std::time::Duration;
-
-/// A stream has room for what is under way from its first octet on, hundreds of times what a cTCP flow takes then. Who only begins streams must
-/// not take all of the memory, or nobody could log in by cTCP.
-const STREAM: usize = 8;
 
 impl Carrier {
     /// Nothing is remembered: the answer's number is a cookie. A connection that is there already stays: whoever has forgotten it
@@ -82,7 +78,7 @@ impl Carrier {
         let from_there = self.unproven.get(&source).copied().unwrap_or_default();
         let config = self.config;
         if self.by_path.len() >= config.flows
-            || self.unproven_in_all >= if streams { config.unproven / STREAM } else { config.unproven }
+            || self.unproven_in_all >= config.unproven
             || from_there >= config.unproven_per_source
             || self.memory >= config.memory
         {
@@ -92,10 +88,7 @@ impl Carrier {
             self.forget(older);
         }
         let talk = match streams {
-            true => match Stream::accept(now, path, offer, segment.ack, segment.seq, &mut self.scratch) {
-                Some(stream) => Talk::Stream(Box::new(stream)),
-                None => return Taken::Nothing(DropReason::Malformed),
-            },
+            true => Talk::Begins(Beginning::new(now, offer, segment.ack, segment.seq)),
             false => Talk::Ctcp(Flow::new(now, config.mode, offer.facts(), segment.ack, segment.seq, config.limits)),
         };
         *self.unproven.entry(source).or_default() += 1;

@@ -1,13 +1,17 @@
 //! Connections that are streams (RFC 9329).
 
 use super::{Carrier, Outlet, Part, Taken};
-use crate::carrier::ctcp::Inside;
 use crate::carrier::ctcp::slot::{Slot, Talk};
-use crate::carrier::tcp::{Fed, Outside, QueueFull, Stream};
+use crate::carrier::ctcp::{Inside, Room};
+use crate::carrier::tcp::{Began, Fed, Goodbye, Outside, QueueFull, Stream};
 use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::time::Instant;
 use crate::wire::tcp::TcpHeader;
+
+/// A stream has room for what is under way from its first octet on, hundreds of times what a cTCP flow takes then. Who only begins streams
+/// must not take all of the memory, or nobody could log in by cTCP.
+const STREAM: usize = 8;
 
 /// What a stream says goes where all that a carrier has to say goes.
 pub(super) struct Around<'a, O>(pub(super) &'a mut O);
@@ -62,6 +66,60 @@ impl Carrier {
         let index = self.at(path)?;
         let slot = self.slots.get(index as usize)?.as_deref()?;
         matches!(slot.talk, Talk::Stream(_)).then_some(index)
+    }
+
+    /// A segment of a connection that may become a stream.
+    pub(super) fn introduce(
+        &mut self,
+        now: Instant,
+        index: u32,
+        path: &Path,
+        header: &TcpHeader,
+        segment: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Taken {
+        let many = self.unproven_streams >= self.config.unproven / STREAM;
+        let room = if many { Room::None } else { self.room() };
+        let Some(Slot { talk: Talk::Begins(begins), .. }) = self.slot(index) else {
+            return Taken::Nothing(DropReason::NoConnection);
+        };
+        let data = segment.get(header.len..).unwrap_or_default();
+        let refused = match begins.segment(now, path, header, data, room, &mut Around(outlet)) {
+            Began::Waits => None,
+            Began::Speaks => {
+                self.begin_stream(now, index);
+                None
+            }
+            Began::Elsewhere => return Taken::Nothing(DropReason::OutOfWindow),
+            Began::Over(Goodbye::Reset) => {
+                self.forget(index);
+                return Taken::Nothing(DropReason::ConnectionEnded);
+            }
+            Began::Over(Goodbye::Finished) => Some(DropReason::ConnectionEnded),
+            Began::Refused => Some(DropReason::TooManyConnections),
+            Began::Broken(_) => Some(DropReason::BrokenStream),
+        };
+        match refused {
+            Some(reason) => {
+                self.end(now, path, outlet);
+                Taken::Nothing(reason)
+            }
+            None => {
+                self.settle(now, index);
+                Taken::Octets
+            }
+        }
+    }
+
+    /// What has begun becomes a stream, if it is not one yet.
+    pub(super) fn begin_stream(&mut self, now: Instant, index: u32) {
+        let Self { slots, scratch, unproven_streams, .. } = self;
+        let Some(slot) = slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let Talk::Begins(begins) = &mut slot.talk else { return };
+        let Some(stream) = Stream::accept(now, &slot.path, begins, scratch) else { return };
+        slot.talk = Talk::Stream(Box::new(stream));
+        *unproven_streams += usize::from(slot.unproven_since.is_some());
+        self.settle(now, index);
     }
 
     /// A segment of a stream.

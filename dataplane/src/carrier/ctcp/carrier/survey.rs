@@ -40,6 +40,8 @@ impl Carrier {
         let Some(index) = self.at(path) else { return };
         let Some(slot) = self.slot(index).filter(|slot| slot.tunnel == Some(tunnel)) else { return };
         match &mut slot.talk {
+            // No session has it.
+            Talk::Begins(_) => return,
             Talk::Stream(stream) => stream.leave(now),
             Talk::Ctcp(flow) => match flow.syn_options() {
                 SynOptions::None => return self.end(now, path, outlet),
