@@ -5,15 +5,16 @@ use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::Sources;
 use adit_control::api::views::{IkeView, StatusView};
-use adit_control::ctcp::{ClearView, FlowView};
+use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
 use adit_control::runtime::api_thread::ApiThread;
 use adit_control::runtime::clock;
 use adit_control::session::{SaView, SessionId, SessionState, SessionView};
 use adit_dataplane::contract::{
-    Diagnosis, DownEvidence, DropReason, Evidence, Finding, FlowId, FlowReport, Leg, Loss, Path as OuterPath,
-    PathClass, PeerClass, Percent, Stall, Stalling, SynOptions, TunnelKey, UpEvidence, WorkerCounters, WorkerId,
+    Amount, Diagnosis, DownEvidence, DropReason, Evidence, Finding, FlowId, FlowReport, Leg, Loss, Path as OuterPath,
+    PathClass, PeerClass, Percent, Stall, Stalling, StreamEvidence, StreamReport, StreamState, SynOptions, TunnelKey,
+    UpEvidence, WorkerCounters, WorkerId,
 };
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -71,9 +72,10 @@ fn serving() -> Daemon {
         Question::Sessions(answer) => drop(answer.send(vec![session(), connecting()])),
         Question::Sas(answer) => drop(answer.send(vec![sa()])),
         Question::Ike(answer) => drop(answer.send(ike())),
-        Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false)])),
+        Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false), stream()])),
         Question::ClearFlows(which, answer) => {
-            let cleared = [flow_report(true), flow_report(false)].iter().filter(|flow| which.means(flow)).count();
+            let cleared = [flow_report(true).id, flow_report(false).id, stream_report().id];
+            let cleared = cleared.iter().filter(|id| which.means(**id)).count();
             let _gone = answer.send(ClearView { cleared });
         }
     })
@@ -371,8 +373,35 @@ fn flow_report(stalled: bool) -> FlowReport {
     }
 }
 
-fn flow(stalled: bool) -> FlowView {
-    FlowView::new(&flow_report(stalled), Some((SessionId(7), "alice".to_owned())).filter(|_| stalled))
+fn flow(stalled: bool) -> ConnectionView {
+    let session = Some((SessionId(7), "alice".to_owned())).filter(|_| stalled);
+    ConnectionView::Ctcp(Box::new(FlowView::new(&flow_report(stalled), session)))
+}
+
+fn stream_report() -> StreamReport {
+    StreamReport {
+        id: FlowId { worker: WorkerId(0), number: 2 },
+        path: OuterPath { local: "192.0.2.1:4500".parse().unwrap(), peer: "203.0.113.77:40003".parse().unwrap() },
+        tunnel: Some(TunnelKey { worker: WorkerId(0), slot: 3 }),
+        state: StreamState::Open,
+        age: Duration::from_secs(60),
+        silent: Duration::from_secs(1),
+        evidence: StreamEvidence {
+            came: Amount { segments: 1200, octets: 1_500_000 },
+            went: Amount { segments: 2000, octets: 2_500_000 },
+            resent: 30,
+            rtt: Some(Duration::from_micros(12_500)),
+            least_rtt: Some(Duration::from_micros(11_000)),
+            in_flight: 4096,
+            queued: 65_536,
+            queue_most: 131_072,
+            given_way: 17,
+        },
+    }
+}
+
+fn stream() -> ConnectionView {
+    ConnectionView::Tcp(Box::new(StreamView::new(&stream_report(), Some((SessionId(8), "bob".to_owned())))))
 }
 
 #[test]
@@ -401,17 +430,43 @@ fn ctcp_connections_are_a_table_and_each_has_its_detail_with_the_remedy() {
     assert_eq!(out(&daemon.ctl(&["ctcp", "203.0.113.9"])).matches("finding    ").count(), 2, "both are from there");
     let unknown = daemon.ctl(&["ctcp", "c9-9"]);
     assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(1), 0));
-    let json: Vec<FlowView> = serde_json::from_str(&out(&daemon.ctl(&["ctcp", "--json"]))).unwrap();
-    assert_eq!(json, [flow(true), flow(false)]);
-    let json: Vec<FlowView> = serde_json::from_str(&out(&daemon.ctl(&["ctcp", "c0-1", "--json"]))).unwrap();
+    let json: Vec<ConnectionView> = serde_json::from_str(&out(&daemon.ctl(&["ctcp", "--json"]))).unwrap();
+    assert_eq!(json, [flow(true), flow(false), stream()]);
+    let json: Vec<ConnectionView> = serde_json::from_str(&out(&daemon.ctl(&["ctcp", "c0-1", "--json"]))).unwrap();
     assert_eq!(json, [flow(false)]);
+}
+
+#[test]
+fn connections_in_real_tcp_are_among_them_and_have_their_own_detail() {
+    let daemon = serving();
+    let table = out(&daemon.ctl(&["ctcp"]));
+    for text in ["c0-2", "203.0.113.77", "40003->4500", "bob", "RFC 9329", "1.5%", "12.5ms", "50%"] {
+        assert!(table.contains(text), "{text} in\n{table}");
+    }
+    let detail = out(&daemon.ctl(&["ctcp", "203.0.113.77"]));
+    assert_eq!(
+        detail,
+        "connection c0-2, up, since 1m00s\n\
+         peer       203.0.113.77:40003 to 192.0.2.1:4500, heard 1s ago\n\
+         session    s8 bob\n\
+         kind       real TCP (RFC 9329)\n\
+         rtt        12.5ms, least 11.0ms\n\
+         in flight  4.0 KiB\n\
+         queue      64.0 KiB of 128.0 KiB, 17 ESP packets had to give way\n\
+         received   1.2k segments, 1.4 MiB\n\
+         sent       2.0k segments, 2.4 MiB; 30 sent again (1.5%)\n"
+    );
+    let json: Vec<serde_json::Value> = serde_json::from_str(&out(&daemon.ctl(&["ctcp", "--json"]))).unwrap();
+    let kinds: Vec<_> = json.iter().map(|view| view["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["ctcp", "ctcp", "tcp"]);
+    assert_eq!((&json[2]["given_way"], &json[2]["down"]["resent"]), (&17.into(), &30.into()));
 }
 
 #[test]
 fn a_connection_or_all_of_them_are_cleared_by_name() {
     let daemon = serving();
     assert_eq!(out(&daemon.ctl(&["ctcp", "clear", "c0-1"])), "1 connections are ended\n");
-    assert_eq!(out(&daemon.ctl(&["ctcp", "clear", "all", "--json"])), "{\"cleared\":2}\n");
+    assert_eq!(out(&daemon.ctl(&["ctcp", "clear", "all", "--json"])), "{\"cleared\":3}\n");
     for (name, words) in [("c0-5", "there is no such connection"), ("s7", "looks like"), ("../v1/status", "looks like")]
     {
         let refused = daemon.ctl(&["ctcp", "clear", name]);

@@ -5,7 +5,7 @@
 mod line;
 
 use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Inside, Part, Taken};
-use adit_dataplane::contract::{DropReason, Path, TunnelKey, WorkerId};
+use adit_dataplane::contract::{Amount, DropReason, FlowPage, Path, StreamReport, StreamState, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
 use adit_dataplane::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
 use adit_dataplane::wire::tcp_offer::{Sack, SynOffer};
@@ -532,6 +532,73 @@ fn a_connection_that_says_nothing_may_end_and_only_its_peer_ends_it() {
         let taken = headend.give(headend.next.plus(seq), flags, &[]);
         let reason = if ends { DropReason::ConnectionEnded } else { DropReason::OutOfWindow };
         assert_eq!((taken, headend.carrier.is_empty()), (Taken::Nothing(reason), ends));
+    }
+}
+
+/// What control is told of the only connection.
+fn told(headend: &Headend) -> StreamReport {
+    let mut page = FlowPage::new(0);
+    headend.carrier.tell(headend.now, &mut page);
+    assert_eq!((page.flows.len(), page.streams.len(), page.next), (0, 1, None));
+    page.streams[0]
+}
+
+#[test]
+fn control_is_told_how_a_stream_fares_from_its_prefix_to_its_end() {
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    headend.syn();
+    let all = introduction();
+    headend.data(&all[..10]);
+    headend.later(Duration::from_secs(3));
+    let first = told(&headend);
+    assert_eq!((first.path, first.tunnel, first.state), (headend.path, None, StreamState::Begins));
+    assert_eq!((first.age, first.silent), (Duration::from_secs(3), Duration::from_secs(3)));
+    assert_eq!(first.evidence.came, Amount { segments: 1, octets: 10 });
+
+    headend.data(&all[10..]);
+    let begun = told(&headend);
+    assert_eq!((begun.id, begun.state, begun.silent), (first.id, StreamState::Open, Duration::ZERO));
+    assert_eq!(begun.evidence.came, Amount { segments: 2, octets: all.len() as u64 });
+    headend.carrier.vouch(headend.now, &headend.path, TUNNEL);
+    assert_eq!(told(&headend).tunnel, Some(TUNNEL));
+
+    let (now, along) = (headend.now, headend.path);
+    headend.carrier.stream(now, &along, Inside::Esp, &[7; 90], &mut headend.said).unwrap();
+    assert_eq!((told(&headend).evidence.queued, told(&headend).evidence.in_flight), (92, 0));
+    headend.later(Duration::from_millis(40));
+    let went = told(&headend).evidence;
+    assert_eq!((went.went, went.in_flight, went.queued, went.rtt), (Amount { segments: 1, octets: 92 }, 92, 0, None));
+    headend.ack = headend.ack.plus(92);
+    headend.give(headend.next, TcpFlags::ACK, &[]);
+    let (there, forty) = (told(&headend).evidence, Some(Duration::from_millis(40)));
+    assert_eq!((there.in_flight, there.rtt, there.least_rtt, there.resent), (0, forty, forty, 0));
+
+    for _ in 0..1000 {
+        let now = headend.now;
+        headend.carrier.stream(now, &along, Inside::Esp, &[7; 1000], &mut headend.said).unwrap();
+    }
+    headend.later(Duration::from_secs(5));
+    let full = told(&headend).evidence;
+    assert!(full.queued > full.queue_most / 2 && full.given_way > 700 && full.resent > 0, "{full:?}");
+    assert_eq!(headend.carrier.take_given_way(), full.given_way, "each is counted there, too");
+
+    headend.carrier.end_of(headend.now, &along, TUNNEL, &mut headend.said);
+    headend.later(Duration::from_secs(11));
+    assert_eq!(told(&headend).state, StreamState::Ends);
+}
+
+#[test]
+fn an_operator_ends_the_stream_that_is_meant() {
+    for all in [&b"IKETCP"[..], &introduction()] {
+        let mut headend = Headend::new(CtcpConfig::DEFAULT);
+        headend.syn();
+        headend.data(all);
+        let (now, along, number) = (headend.now, headend.path, told(&headend).id.number);
+        headend.flags();
+        headend.carrier.clear(now, &along, number + 1, &mut headend.said);
+        assert_eq!((headend.carrier.len(), headend.flags()), (1, vec![]));
+        headend.carrier.clear(now, &along, number, &mut headend.said);
+        assert!(headend.carrier.is_empty() && headend.flags()[0].has(TcpFlags::RST));
     }
 }
 

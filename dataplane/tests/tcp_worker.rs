@@ -4,7 +4,9 @@
 
 mod harness;
 
-use adit_dataplane::contract::{Command, EspPath, Event, IkeDatagram, IkeFraming, Transport, WorkerId};
+use adit_dataplane::contract::{
+    Command, EspPath, Event, FlowPage, IkeDatagram, IkeFraming, Transport, TunnelKey, WorkerId,
+};
 use adit_dataplane::io::memory::Departed;
 use adit_dataplane::packet::Channel;
 use adit_dataplane::wire::tcp::{TcpFlags, TcpHeader, tcp_checksum};
@@ -102,4 +104,39 @@ fn what_control_says_into_a_stream_that_is_not_there_is_counted() {
     assert!(world.departed().is_empty());
     let dropped = world.all_dropped().into_iter().map(|(reason, _)| reason.name()).collect::<Vec<_>>();
     assert_eq!(dropped, ["no_connection"]);
+}
+
+#[test]
+fn control_is_told_of_streams_on_the_pages_of_all_connections() {
+    let mut world = world(1);
+    for at in 0..50 {
+        let mut peer = CtcpPeer::on(0, 1);
+        peer.path.peer.set_port(40_000 + at);
+        let tunnel = TunnelKey { worker: WorkerId(0), slot: 7 };
+        match at % 2 {
+            0 => world.login(0, &mut peer),
+            _ => world.stream_login(0, &mut peer),
+        };
+        world.command(WorkerId(0), Command::KeepConnection { path: peer.path, tunnel });
+    }
+    let mut peer = CtcpPeer::on(0, 1);
+    for at in 50..100 {
+        peer.path.peer.set_port(40_000 + at);
+        let mut peer = CtcpPeer { path: peer.path, ..CtcpPeer::on(0, 1) };
+        world.stream_login(0, &mut peer);
+        world.command(
+            WorkerId(0),
+            Command::KeepConnection { path: peer.path, tunnel: TunnelKey { worker: WorkerId(0), slot: 8 } },
+        );
+    }
+    let mut next = Some(0);
+    let mut pages = Vec::new();
+    while let Some(from) = next {
+        world.command(WorkerId(0), Command::TellFlows(Box::new(FlowPage::new(from))));
+        world.settle();
+        let [Event::Flows(page)] = &world.events()[..] else { panic!("a page") };
+        pages.push((page.flows.len(), page.streams.len()));
+        next = page.next;
+    }
+    assert_eq!(pages, [(25, 39), (0, 36)]);
 }

@@ -71,7 +71,7 @@ hold "a quiet connection is none that has stalled" answers "up null" eval 'of_fl
 hold "and its session stays" reaches c1 "$SERVER4"
 hold "the operator ends the connection" answers "1 connections are ended" ctl ctcp clear "$(of_flow .id)"
 hold "it is reset where the client expects it" within 5 says "$RIG_DIR/relay.log" "reset where it is expected"
-hold "no connection is left" answers "no cTCP connections" ctl ctcp
+hold "no connection is left" answers "no TCP connections" ctl ctcp
 hold "its session is there for the client to come back to" answers "1 sessions, 1 SAs" service
 relay_stop
 vpnc_kill c1 || true

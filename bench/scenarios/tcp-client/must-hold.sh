@@ -12,6 +12,8 @@ carries() {
   hold "$1: $2 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" "$2"
   hold "$1: $2 MB arrive unchanged from server to client" transfers s c1 "$(adit_client_told c1 .address)" "$2"
 }
+# shown: what aditctl has to say of connections: kind, state and whose.
+shown() { ctl ctcp --json | jq -r '.[] | "\(.kind) \(.state) \(.identity) \(.local)"'; }
 # goes WHO: it logs out, and nothing is left.
 goes() {
   hold "$1: the client logs out" adit_client_stop c1
@@ -21,12 +23,15 @@ goes() {
 for port in 4500 10000; do
   hold "port $port: the client logs in" adit_client c1 --ike 2 --id alice@rig --transport tcp --port $port
   carries "port $port" 10
+  hold "port $port: aditctl shows the connection" answers "tcp up alice@rig $HEADEND4:$port" shown
+  hold "port $port: with 10 MB each way" test "$(ctl ctcp --json | jq '[.[0].up.octets, .[0].down.octets] | min')" -gt 10000000
   goes "port $port"
 done
 
 for leg in client-box headend-box; do lose $leg 1; done
 hold "1 % lost: the client logs in" adit_client c1 --ike 2 --id alice@rig --transport tcp --port 10000
 carries "1 % lost" 2
+hold "1 % lost: aditctl shows what was sent again" test "$(ctl ctcp --json | jq '.[0].down.resent')" -gt 5
 for leg in client-box headend-box; do
   hold "1 % lost: segments were lost on $leg" test "$(lost $leg)" -gt 5
   lose $leg 0

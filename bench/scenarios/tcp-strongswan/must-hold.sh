@@ -71,6 +71,10 @@ for port in 4500 10000; do
   pings=$(pings_end c1)
   echo "port $port: pings onto another connection: $pings" | tee -a "$RIG_DIR/speeds"
   hold "port $port: it is the same session" answers "1 sessions, 1 SAs" service
+  hold "port $port: the operator ends the connection" answers '{"cleared":1}' ctl ctcp clear "$(ctl ctcp --json | jq -r '.[] | select(.kind == "tcp") | .id')" --json
+  hold "port $port: the relay hears of it" within 5 says "$RIG_DIR/relay.log" "closed by the headend"
+  hold "port $port: a third connection takes the session over" within 5 reaches c1 "$SERVER4"
+  hold "port $port: it is still the same session" answers "1 sessions, 1 SAs" service
   hold_logout
   tcp_relay_stop
 done

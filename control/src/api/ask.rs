@@ -1,6 +1,6 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
-use crate::ctcp::{ClearView, FlowView, Which};
+use crate::ctcp::{ClearView, ConnectionView, Which};
 use crate::session::{SaView, SessionView};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
@@ -24,8 +24,8 @@ pub enum Question {
     Sas(oneshot::Sender<Vec<SaView>>),
     /// What the IKE engine holds and did.
     Ike(oneshot::Sender<IkeView>),
-    /// All cTCP connections; the workers are asked.
-    Flows(oneshot::Sender<Vec<FlowView>>),
+    /// All connections by cTCP and in real TCP; the workers are asked.
+    Flows(oneshot::Sender<Vec<ConnectionView>>),
     /// These are to end.
     ClearFlows(Which, oneshot::Sender<ClearView>),
 }

@@ -4,7 +4,7 @@ use super::ask::{Asker, NoAnswer, Question};
 use super::views::{DropView, ErrorView, IkeView, StatusView, WorkerView, drops};
 use crate::aaa::desk::DeskView;
 use crate::aaa::window::Window;
-use crate::ctcp::{ClearView, FlowView, Which};
+use crate::ctcp::{ClearView, ConnectionView, Which};
 use crate::session::{SaView, SessionView};
 use adit_dataplane::contract::{NoFlowId, WorkerCounters};
 use axum::Router;
@@ -58,7 +58,7 @@ async fn ike(State(sources): State<Sources>) -> Result<Json<IkeView>, NoAnswer> 
     sources.asker.ask(Question::Ike).await.map(Json)
 }
 
-async fn flows(State(sources): State<Sources>) -> Result<Json<Vec<FlowView>>, NoAnswer> {
+async fn flows(State(sources): State<Sources>) -> Result<Json<Vec<ConnectionView>>, NoAnswer> {
     sources.asker.ask(Question::Flows).await.map(Json)
 }
 

@@ -1,13 +1,17 @@
-//! `aditctl ctcp`: connections as a table, one in all detail, and their end.
+//! `aditctl ctcp`: connections by cTCP and in real TCP as a table, one in all detail, and their end.
 
 use super::client::{self, AskError};
 use super::tables::{finish, table};
 use super::units::{count, octets, time};
-use crate::ctcp::{ClearView, FlowView, LossView};
+use crate::ctcp::{ClearView, ConnectionView, FlowView, LossView, StreamView};
 use clap::{Args, Subcommand};
 use hyper::Method;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
+
+/// In the place of what is found out of a client and its path by cTCP.
+const REAL_TCP: &str = "tcp\nRFC 9329";
 
 /// What is wanted of them.
 #[derive(Debug, Clone, Args)]
@@ -41,11 +45,11 @@ impl Ctcp {
 fn show(socket: &Path, name: Option<&str>, json: bool, width: u16) -> Result<String, AskError> {
     let body = client::ask(socket, Method::GET, "/v1/ctcp")?;
     let strange = |error: serde_json::Error| client::strange(socket, &error);
-    let mut views: Vec<FlowView> = serde_json::from_slice(&body).map_err(strange)?;
+    let mut views: Vec<ConnectionView> = serde_json::from_slice(&body).map_err(strange)?;
     if let Some(name) = name {
         views.retain(|view| view.is_called(name));
         if views.is_empty() {
-            return Err(AskError::Refused(format!("no cTCP connection is called {name}, or comes from there")));
+            return Err(AskError::Refused(format!("no TCP connection is called {name}, or comes from there")));
         }
     }
     if json {
@@ -68,30 +72,97 @@ fn clear(socket: &Path, flow: &str, json: bool) -> Result<String, AskError> {
 }
 
 /// As `show crypto ctcp` has it, and what has been found out.
-fn flows(views: &[FlowView], width: u16) -> String {
+fn flows(views: &[ConnectionView], width: u16) -> String {
     if views.is_empty() {
-        return "no cTCP connections\n".to_owned();
+        return "no TCP connections\n".to_owned();
     }
     let headers = ["id", "peer", "session", "state", "client\npath", "loss up\ndown", "rtt", "ring", "stalled"];
     let mut table = table(width, &headers, 6);
     for view in views {
-        let ring = format!("{}%", (view.ring * 100).checked_div(view.ring_most).unwrap_or_default());
-        table.add_row([
-            view.id.clone(),
-            format!("{}\n{}->{}", view.peer.ip(), view.peer.port(), view.local.port()),
-            format!("{}\n{}", or_dash(&view.session), view.identity).trim_end().to_owned(),
-            view.state.clone(),
-            format!("{}\n{}", view.client, view.path),
-            format!("{}\n{}", share(view.loss_up.as_ref()), share(view.loss_down.as_ref())),
-            view.rtt_us.map_or_else(|| "-".to_owned(), millis),
-            ring,
-            view.stalled_seconds.map_or_else(|| "-".to_owned(), time),
-        ]);
+        table.add_row(match view {
+            ConnectionView::Ctcp(view) => [
+                view.id.clone(),
+                ports(view.peer, view.local),
+                owner(&view.session, &view.identity),
+                view.state.clone(),
+                format!("{}\n{}", view.client, view.path),
+                format!("{}\n{}", share(view.loss_up.as_ref()), share(view.loss_down.as_ref())),
+                millis_or_dash(view.rtt_us),
+                full(view.ring, view.ring_most),
+                view.stalled_seconds.map_or_else(|| "-".to_owned(), time),
+            ],
+            ConnectionView::Tcp(view) => [
+                view.id.clone(),
+                ports(view.peer, view.local),
+                owner(&view.session, &view.identity),
+                view.state.clone(),
+                REAL_TCP.to_owned(),
+                format!("-\n{}", percent(view.down.resent, view.down.segments)),
+                millis_or_dash(view.rtt_us),
+                full(view.queued, view.queue_most),
+                "-".to_owned(),
+            ],
+        });
     }
     finish(&table)
 }
 
-fn detail(view: &FlowView) -> String {
+fn ports(peer: SocketAddr, local: SocketAddr) -> String {
+    format!("{}\n{}->{}", peer.ip(), peer.port(), local.port())
+}
+
+fn owner(session: &str, identity: &str) -> String {
+    format!("{}\n{identity}", or_dash(session)).trim_end().to_owned()
+}
+
+fn full(octets: usize, most: usize) -> String {
+    format!("{}%", (octets * 100).checked_div(most).unwrap_or_default())
+}
+
+fn detail(view: &ConnectionView) -> String {
+    match view {
+        ConnectionView::Ctcp(view) => flow(view),
+        ConnectionView::Tcp(view) => stream(view),
+    }
+}
+
+fn stream(view: &StreamView) -> String {
+    let StreamView { up, down, .. } = view;
+    let lines = [
+        ("connection", format!("{}, {}, since {}", view.id, view.state, time(view.age_seconds))),
+        ("peer", format!("{} to {}, heard {} ago", view.peer, view.local, time(view.silent_seconds))),
+        ("session", format!("{} {}", or_dash(&view.session), view.identity).trim_end().to_owned()),
+        ("kind", "real TCP (RFC 9329)".to_owned()),
+        ("rtt", format!("{}, least {}", millis_or_dash(view.rtt_us), millis_or_dash(view.least_rtt_us))),
+        ("in flight", octets(view.in_flight as u64)),
+        (
+            "queue",
+            format!(
+                "{} of {}, {} ESP packets had to give way",
+                octets(view.queued as u64),
+                octets(view.queue_most as u64),
+                count(view.given_way)
+            ),
+        ),
+        ("received", format!("{} segments, {}", count(up.segments), octets(up.octets))),
+        (
+            "sent",
+            format!(
+                "{} segments, {}; {} sent again ({})",
+                count(down.segments),
+                octets(down.octets),
+                count(down.resent),
+                percent(down.resent, down.segments)
+            ),
+        ),
+    ];
+    lines.into_iter().fold(String::new(), |mut text, (name, value)| {
+        let _infallible = writeln!(text, "{name:<10} {value}");
+        text
+    })
+}
+
+fn flow(view: &FlowView) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
         let _infallible = writeln!(text, "{name:<10} {value}");
@@ -104,8 +175,7 @@ fn detail(view: &FlowView) -> String {
     line("path", format!("{} ({} % sure)", view.path, view.path_sure));
     line("loss up", lost(view.loss_up.as_ref()));
     line("loss down", lost(view.loss_down.as_ref()));
-    let least = view.least_rtt_us.map_or_else(|| "-".to_owned(), millis);
-    line("rtt", format!("{}, least {least}", view.rtt_us.map_or_else(|| "-".to_owned(), millis)));
+    line("rtt", format!("{}, least {}", millis_or_dash(view.rtt_us), millis_or_dash(view.least_rtt_us)));
     line("ring", format!("{} of {} kept", octets(view.ring as u64), octets(view.ring_most as u64)));
     line("in flight", octets(view.in_flight as u64));
     line(
@@ -179,9 +249,16 @@ fn millis(micros: u64) -> String {
     format!("{}.{}ms", micros / 1000, micros / 100 % 10)
 }
 
+fn millis_or_dash(micros: Option<u64>) -> String {
+    micros.map_or_else(|| "-".to_owned(), millis)
+}
+
 fn share(loss: Option<&LossView>) -> String {
-    let Some(LossView { lost, of, .. }) = loss else { return "-".to_owned() };
-    let tenths = (u128::from(*lost) * 1000).checked_div(u128::from(*of)).unwrap_or_default();
+    loss.map_or_else(|| "-".to_owned(), |LossView { lost, of, .. }| percent(*lost, *of))
+}
+
+fn percent(some: u64, of: u64) -> String {
+    let tenths = (u128::from(some) * 1000).checked_div(u128::from(of)).unwrap_or_default();
     format!("{}.{}%", tenths / 10, tenths % 10)
 }
 

@@ -1,9 +1,11 @@
-//! What an operator is told of cTCP connections.
+//! What an operator is told of connections by cTCP and in real TCP.
 
 mod remedy;
+mod stream_view;
 mod survey;
 mod view;
 
 pub use remedy::{Remedy, Step, remedy};
+pub use stream_view::{ConnectionView, StreamDownView, StreamUpView, StreamView};
 pub use survey::{Survey, Surveyed, Which};
 pub use view::{ClearView, DownView, FlowView, LossView, RemedyView, UpView};

@@ -1,7 +1,7 @@
 //! Asks all workers for their connections, page by page. One survey at a time: who asks while one runs gets the next one's
 //! answer, together with all who ask until it begins.
 
-use adit_dataplane::contract::{Command, FlowId, FlowPage, FlowReport, WorkerId};
+use adit_dataplane::contract::{Command, FlowId, FlowPage, FlowReport, StreamReport, WorkerId};
 
 /// Which connections somebody means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +14,10 @@ pub enum Which {
 
 impl Which {
     /// Whether this is one of them.
-    pub fn means(self, flow: &FlowReport) -> bool {
+    pub fn means(self, connection: FlowId) -> bool {
         match self {
             Self::All => true,
-            Self::One(id) => flow.id == id,
+            Self::One(id) => connection == id,
         }
     }
 }
@@ -35,14 +35,17 @@ struct Running<A> {
     /// Workers that have not given their last page.
     unfinished: usize,
     flows: Vec<FlowReport>,
+    streams: Vec<StreamReport>,
     asked_by: Vec<A>,
 }
 
 /// All connections, and who has asked for them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Surveyed<A> {
-    /// In the order of their names.
+    /// By cTCP, in the order of their names.
     pub flows: Vec<FlowReport>,
+    /// In real TCP, in that order, too.
+    pub streams: Vec<StreamReport>,
     /// Whoever wanted them.
     pub asked_by: Vec<A>,
 }
@@ -66,6 +69,7 @@ impl<A> Survey<A> {
     pub fn page(&mut self, worker: WorkerId, page: FlowPage) -> (Vec<(WorkerId, Command)>, Option<Surveyed<A>>) {
         let Some(running) = &mut self.running else { return (Vec::new(), None) };
         running.flows.extend(page.flows);
+        running.streams.extend(page.streams);
         if let Some(from) = page.next {
             return (vec![(worker, Command::TellFlows(Box::new(FlowPage::new(from))))], None);
         }
@@ -74,9 +78,10 @@ impl<A> Survey<A> {
             return (Vec::new(), None);
         }
         let done = self.running.take().map(|running| {
-            let mut flows = running.flows;
+            let Running { mut flows, mut streams, asked_by, .. } = running;
             flows.sort_by_key(|flow| flow.id);
-            Surveyed { flows, asked_by: running.asked_by }
+            streams.sort_by_key(|stream| stream.id);
+            Surveyed { flows, streams, asked_by }
         });
         let more = if self.next.is_empty() { Vec::new() } else { self.begin() };
         (more, done)
@@ -84,7 +89,8 @@ impl<A> Survey<A> {
 
     fn begin(&mut self) -> Vec<(WorkerId, Command)> {
         let asked_by = std::mem::take(&mut self.next);
-        self.running = Some(Running { unfinished: usize::from(self.workers), flows: Vec::new(), asked_by });
+        self.running =
+            Some(Running { unfinished: usize::from(self.workers), flows: Vec::new(), streams: Vec::new(), asked_by });
         (0..self.workers).map(|worker| (WorkerId(worker), Command::TellFlows(Box::new(FlowPage::new(0))))).collect()
     }
 }
@@ -93,7 +99,8 @@ impl<A> Survey<A> {
 pub(crate) mod tests {
     use super::*;
     use adit_dataplane::contract::{
-        Diagnosis, DownEvidence, Evidence, Finding, Path, PathClass, PeerClass, Percent, SynOptions, UpEvidence,
+        Diagnosis, DownEvidence, Evidence, Finding, Path, PathClass, PeerClass, Percent, StreamEvidence, StreamState,
+        SynOptions, UpEvidence,
     };
     use std::time::Duration;
 
@@ -123,6 +130,18 @@ pub(crate) mod tests {
         }
     }
 
+    fn stream(worker: u8, number: u64) -> StreamReport {
+        StreamReport {
+            id: FlowId { worker: WorkerId(worker), number },
+            path: Path { local: "192.0.2.1:4500".parse().unwrap(), peer: "198.51.100.7:40001".parse().unwrap() },
+            tunnel: None,
+            state: StreamState::Open,
+            age: Duration::from_secs(9),
+            silent: Duration::from_secs(1),
+            evidence: StreamEvidence::default(),
+        }
+    }
+
     fn asked(commands: &[(WorkerId, Command)]) -> Vec<(u8, u32)> {
         let asked = commands.iter().map(|(worker, command)| match command {
             Command::TellFlows(page) => (worker.0, page.from),
@@ -132,7 +151,7 @@ pub(crate) mod tests {
     }
 
     fn page(next: Option<u32>, flows: Vec<FlowReport>) -> FlowPage {
-        FlowPage { from: 0, next, flows }
+        FlowPage { from: 0, next, flows, streams: vec![stream(0, 9)] }
     }
 
     #[test]
@@ -144,18 +163,18 @@ pub(crate) mod tests {
         assert!(survey.ask("b").is_empty() && survey.ask("c").is_empty(), "they wait for the next");
         assert!(survey.page(WorkerId(1), page(None, vec![flow(1, 70)])).1.is_none());
         let (more, done) = survey.page(WorkerId(0), page(None, vec![flow(0, 3)]));
-        let surveyed = |flows, asked_by| Some(Surveyed { flows, asked_by });
-        assert_eq!(done, surveyed(vec![flow(0, 3), flow(1, 0), flow(1, 70)], vec!["a"]));
+        let surveyed = |flows, pages, asked_by| Some(Surveyed { flows, streams: vec![stream(0, 9); pages], asked_by });
+        assert_eq!(done, surveyed(vec![flow(0, 3), flow(1, 0), flow(1, 70)], 3, vec!["a"]));
         assert_eq!(asked(&more), [(0, 0), (1, 0)]);
         survey.page(WorkerId(0), page(None, vec![]));
         let (more, done) = survey.page(WorkerId(1), page(None, vec![]));
-        assert_eq!((asked(&more), done), (vec![], surveyed(vec![], vec!["b", "c"])));
+        assert_eq!((asked(&more), done), (vec![], surveyed(vec![], 2, vec!["b", "c"])));
         assert!(survey.page(WorkerId(1), page(None, vec![])).1.is_none(), "nobody has asked");
     }
 
     #[test]
     fn one_or_all_are_meant() {
-        assert!(Which::All.means(&flow(0, 1)) && Which::One(flow(0, 1).id).means(&flow(0, 1)));
-        assert!(!Which::One(flow(1, 1).id).means(&flow(0, 1)) && !Which::One(flow(0, 2).id).means(&flow(0, 1)));
+        assert!(Which::All.means(flow(0, 1).id) && Which::One(flow(0, 1).id).means(flow(0, 1).id));
+        assert!(!Which::One(flow(1, 1).id).means(flow(0, 1).id) && !Which::One(flow(0, 2).id).means(flow(0, 1).id));
     }
 }

@@ -6,8 +6,9 @@ use crate::session::SessionId;
 use adit_dataplane::contract::{FlowReport, Loss, Stalling};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::time::Duration;
 
-/// `GET /v1/ctcp`: one of these for each connection.
+/// A connection by cTCP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowView {
     /// `c0-7`: worker and number.
@@ -160,7 +161,6 @@ impl FlowView {
             (Some(Stalling::Silent | Stalling::Unanswered) | None, Some(_)) => "up",
             (Some(Stalling::Silent | Stalling::Unanswered) | None, None) => "login",
         };
-        let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (session, identity) =
             session.map_or_else(Default::default, |(session, identity)| (session.to_string(), identity));
         Self {
@@ -216,11 +216,11 @@ impl FlowView {
             remedy: RemedyView::new(&remedy(told, flow.path.local)),
         }
     }
+}
 
-    /// Whether somebody who says this means it: its name, its peer's address, or that with the port.
-    pub fn is_called(&self, name: &str) -> bool {
-        self.id == name || self.peer.to_string() == name || self.peer.ip().to_string() == name
-    }
+/// As the API has it.
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl LossView {

@@ -1,16 +1,17 @@
-//! Questions about cTCP connections on their way through the IKE thread: to all workers and back.
+//! Questions about connections by cTCP and in real TCP on their way through the IKE thread: to all workers and back.
 
 use super::clock;
 use super::ike_thread::IkeThread;
 use super::outbox::WorkerGone;
-use crate::ctcp::{ClearView, FlowView, Surveyed, Which};
-use adit_dataplane::contract::{Command, FlowPage, FlowReport, WorkerId};
+use crate::ctcp::{ClearView, ConnectionView, FlowView, StreamView, Surveyed, Which};
+use crate::session::SessionId;
+use adit_dataplane::contract::{Command, FlowId, FlowPage, Path, TunnelKey, WorkerId};
 use tokio::sync::oneshot;
 
 /// Who waits for a survey of all connections, and what for.
 #[derive(Debug)]
 pub(super) enum FlowQuestion {
-    Show(oneshot::Sender<Vec<FlowView>>),
+    Show(oneshot::Sender<Vec<ConnectionView>>),
     Clear(Which, oneshot::Sender<ClearView>),
 }
 
@@ -25,20 +26,34 @@ impl IkeThread {
     pub(super) fn take_flows(&mut self, worker: WorkerId, page: FlowPage) -> Result<(), WorkerGone> {
         let (more, done) = self.survey.page(worker, page);
         self.send_all(more)?;
-        let Some(Surveyed { flows, asked_by }) = done else { return Ok(()) };
+        let Some(Surveyed { flows, streams, asked_by }) = done else { return Ok(()) };
+        let names = || {
+            let flows = flows.iter().map(|flow| (flow.id, flow.path));
+            flows.chain(streams.iter().map(|stream| (stream.id, stream.path)))
+        };
         for question in asked_by {
             // Who asked may have gone in the meantime.
             match question {
-                FlowQuestion::Show(answer) => drop(answer.send(self.flow_views(&flows))),
+                FlowQuestion::Show(answer) => {
+                    let flows = flows.iter().map(|flow| {
+                        let view = FlowView::new(flow, self.owner(flow.tunnel));
+                        (flow.id, ConnectionView::Ctcp(Box::new(view)))
+                    });
+                    let streams = streams.iter().map(|stream| {
+                        (stream.id, ConnectionView::Tcp(Box::new(StreamView::new(stream, self.owner(stream.tunnel)))))
+                    });
+                    let mut views: Vec<_> = flows.chain(streams).collect();
+                    views.sort_by_key(|(id, _)| *id);
+                    drop(answer.send(views.into_iter().map(|(_, view)| view).collect()));
+                }
                 FlowQuestion::Clear(which, answer) => {
-                    let meant: Vec<_> = flows.iter().filter(|flow| which.means(flow)).collect();
-                    let clear = |flow: &&FlowReport| {
-                        let (path, number) = (flow.path, flow.id.number);
-                        (flow.id.worker, Command::ClearConnection { path, number })
+                    let meant: Vec<_> = names().filter(|(id, _)| which.means(*id)).collect();
+                    let clear = |(id, path): &(FlowId, Path)| {
+                        (id.worker, Command::ClearConnection { path: *path, number: id.number })
                     };
                     self.send_all(meant.iter().map(clear).collect())?;
                     if !meant.is_empty() {
-                        tracing::info!(connections = meant.len(), "cTCP connections are ended as the operator wants");
+                        tracing::info!(connections = meant.len(), "TCP connections are ended as the operator wants");
                     }
                     let _gone = answer.send(ClearView { cleared: meant.len() });
                 }
@@ -47,12 +62,8 @@ impl IkeThread {
         Ok(())
     }
 
-    fn flow_views(&self, flows: &[FlowReport]) -> Vec<FlowView> {
-        let view = |flow: &FlowReport| {
-            let session = flow.tunnel.and_then(|tunnel| self.engine.owner_of(tunnel));
-            FlowView::new(flow, session)
-        };
-        flows.iter().map(view).collect()
+    fn owner(&self, tunnel: Option<TunnelKey>) -> Option<(SessionId, String)> {
+        tunnel.and_then(|tunnel| self.engine.owner_of(tunnel))
     }
 
     fn send_all(&mut self, commands: Vec<(WorkerId, Command)>) -> Result<(), WorkerGone> {

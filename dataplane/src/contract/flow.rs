@@ -1,4 +1,4 @@
-//! What a worker knows of a cTCP connection, copied for control, and what that says of peer and path.
+//! What a worker knows of connections by cTCP and in real TCP, copied for control, and what that says of peer and path.
 
 use super::{Path, TunnelKey, WorkerId};
 use std::fmt;
@@ -43,8 +43,10 @@ pub struct FlowPage {
     pub from: u32,
     /// Where the next page begins, if there is more.
     pub next: Option<u32>,
-    /// Connections.
+    /// Connections by cTCP,
     pub flows: Vec<FlowReport>,
+    /// and in real TCP.
+    pub streams: Vec<StreamReport>,
 }
 
 impl FlowPage {
@@ -53,12 +55,13 @@ impl FlowPage {
 
     /// An empty one.
     pub fn new(from: u32) -> Self {
-        Self { from, next: None, flows: Vec::with_capacity(Self::FLOWS) }
+        let (flows, streams) = (Vec::with_capacity(Self::FLOWS), Vec::with_capacity(Self::FLOWS));
+        Self { from, next: None, flows, streams }
     }
 
     /// Whether there is no room left.
     pub fn is_full(&self) -> bool {
-        self.flows.len() >= Self::FLOWS
+        self.flows.len() + self.streams.len() >= Self::FLOWS
     }
 }
 
@@ -73,7 +76,69 @@ pub struct StalledFlow {
     pub flow: FlowReport,
 }
 
-/// All that is told of one connection.
+/// How far a connection in real TCP is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamState {
+    /// No IKE message has come by it.
+    Begins,
+    /// It carries IKE and ESP.
+    Open,
+    /// One end has said that it will say no more, or will soon.
+    Ends,
+}
+
+/// All that is told of one connection in real TCP (RFC 9329).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamReport {
+    /// Its name.
+    pub id: FlowId,
+    /// Between whom.
+    pub path: Path,
+    /// Whose session vouches for it, if one does.
+    pub tunnel: Option<TunnelKey>,
+    /// How far it is.
+    pub state: StreamState,
+    /// Since it began.
+    pub age: Duration,
+    /// Since anything came from the peer.
+    pub silent: Duration,
+    /// What was counted.
+    pub evidence: StreamEvidence,
+}
+
+/// What a connection in real TCP has shown so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StreamEvidence {
+    /// From the peer: segments with data, however often they came, and the octets of its stream.
+    pub came: Amount,
+    /// To the peer: segments with data and their octets, each counted once.
+    pub went: Amount,
+    /// Segments that were sent again.
+    pub resent: u64,
+    /// The way there and back, smoothed; `None` before it was measured.
+    pub rtt: Option<Duration>,
+    /// The least that was measured.
+    pub least_rtt: Option<Duration>,
+    /// Octets that nobody has acknowledged.
+    pub in_flight: usize,
+    /// Octets that wait to be sent,
+    pub queued: usize,
+    /// of ESP so many at most.
+    pub queue_most: usize,
+    /// ESP packets that had to give way to newer ones.
+    pub given_way: u64,
+}
+
+/// Segments and octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amount {
+    /// So many segments,
+    pub segments: u64,
+    /// so many octets.
+    pub octets: u64,
+}
+
+/// All that is told of one connection by cTCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowReport {
     /// Its name.

@@ -18,8 +18,9 @@ pub use command::{
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired, Wayward};
 pub use flow::{
-    Diagnosis, DownEvidence, Evidence, Finding, FlowId, FlowPage, FlowReport, Leg, Loss, NoFlowId, PathClass,
-    PeerClass, Percent, Stall, StalledFlow, Stalling, SynOptions, UpEvidence,
+    Amount, Diagnosis, DownEvidence, Evidence, Finding, FlowId, FlowPage, FlowReport, Leg, Loss, NoFlowId, PathClass,
+    PeerClass, Percent, Stall, StalledFlow, Stalling, StreamEvidence, StreamReport, StreamState, SynOptions,
+    UpEvidence,
 };
 pub use inner::InnerLayout;
 pub use lifetime::{Direction, Lifetime, Limits, Reached};

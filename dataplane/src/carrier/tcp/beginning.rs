@@ -12,7 +12,7 @@ use super::frames::{Begins, BrokenStream, Frames, INTRODUCTION};
 use super::offer::Offer;
 use super::stream::Outside;
 use crate::carrier::ctcp::{Room, is_ike_message};
-use crate::contract::Path;
+use crate::contract::{Amount, Path, StreamEvidence};
 use crate::time::Instant;
 use crate::wire::esp::{HEADER_LEN, KEEPALIVE, NON_ESP_MARKER};
 use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
@@ -53,6 +53,7 @@ pub struct Beginning {
     pub(super) frames: Frames,
     /// What the peer's last segment had as its window.
     pub(super) window: u16,
+    pub(super) came: Amount,
     /// Octets that are still taken.
     room: usize,
     heard_at: Instant,
@@ -62,7 +63,16 @@ impl Beginning {
     /// Our next octet is `ours`, the peer's is `theirs`.
     pub fn new(now: Instant, offer: Offer, ours: Seq, theirs: Seq) -> Self {
         let frames = Frames::new(Begins::Prefix);
-        Self { offer, ours, expected: theirs, frames, window: 0, room: INTRODUCTION, heard_at: now }
+        Self {
+            offer,
+            ours,
+            expected: theirs,
+            frames,
+            window: 0,
+            came: Amount::default(),
+            room: INTRODUCTION,
+            heard_at: now,
+        }
     }
 
     /// A segment of the peer's, its checksum good. `room` says whether there would be any for a stream.
@@ -91,6 +101,8 @@ impl Beginning {
         let fresh = fresh.get(..self.room).unwrap_or(fresh);
         self.room -= fresh.len();
         self.expected = self.expected.plus(fresh.len());
+        self.came.segments += u64::from(!data.is_empty());
+        self.came.octets += fresh.len() as u64;
         let mut began = Began::Waits;
         let taken = self.frames.take(fresh, |octets| {
             began = match (began, First::of(octets)) {
@@ -122,6 +134,11 @@ impl Beginning {
     pub const fn believes(&self, segment: &TcpHeader) -> bool {
         let begins = segment.seq.distance(self.expected);
         segment.ack.distance(self.ours) == 0 && begins.unsigned_abs() as usize <= u16::MAX as usize
+    }
+
+    /// All that was counted.
+    pub fn evidence(&self) -> StreamEvidence {
+        StreamEvidence { came: self.came, ..StreamEvidence::default() }
     }
 
     /// When anything of the peer's came last.

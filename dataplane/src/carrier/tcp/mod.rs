@@ -13,6 +13,7 @@
 //! | `beginning` | a connection until IKE has come by it |
 //! | `frames` | where frames begin and end |
 //! | `queue` | what waits to be sent, and what gives way |
+//! | `round_trip` | how long an acknowledgment takes |
 //! | `stack` | smoltcp, one for each connection |
 //! | `stream` | all of one connection |
 
@@ -20,6 +21,7 @@ mod beginning;
 mod frames;
 mod offer;
 mod queue;
+mod round_trip;
 mod stack;
 mod stream;
 

@@ -104,6 +104,11 @@ impl Queue {
         self.ike.is_empty() && self.esp.is_empty()
     }
 
+    /// Octets that wait.
+    pub fn octets(&self) -> usize {
+        self.ike_octets + self.esp.len()
+    }
+
     /// Octets of memory.
     pub fn memory(&self) -> usize {
         self.ike_octets + self.esp.capacity()

@@ -6,8 +6,9 @@
 //! checksums are ours.
 
 use super::offer::Offer;
+use super::round_trip::RoundTrip;
 use crate::carrier::ctcp::{SCALE as WINDOW_SCALE, segment_size};
-use crate::contract::Path;
+use crate::contract::{Amount, Path, StreamEvidence};
 use crate::time::Instant;
 use crate::wire::ip::{IPV4_HEADER, TCP};
 use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
@@ -75,6 +76,9 @@ pub(super) struct Stack {
     said: Seq,
     /// and behind all that was written.
     written: Seq,
+    went: Amount,
+    resent: u64,
+    trip: RoundTrip,
 }
 
 impl Stack {
@@ -153,6 +157,9 @@ impl Stack {
             told: false,
             said: ours,
             written: ours,
+            went: Amount::default(),
+            resent: 0,
+            trip: RoundTrip::default(),
         }
     }
 
@@ -166,9 +173,10 @@ impl Stack {
         if let Some(header) = TcpHeader::parse(segment)
             && header.flags.has(TcpFlags::ACK)
         {
+            self.trip.acknowledged(now, header.ack);
             self.next_hole(now, &header, segment, scratch);
         }
-        self.say(scratch, say);
+        self.say(now, scratch, say);
     }
 
     /// smoltcp repeats one segment for three duplicates, and else waits for a second: it does not look at what a peer says to have of the
@@ -234,7 +242,7 @@ impl Stack {
     /// One segment that is due, if there is one.
     pub(super) fn speak(&mut self, now: Instant, scratch: &mut Scratch, say: impl FnMut(&[u8])) -> bool {
         let any = self.take(now, scratch);
-        self.say(scratch, say);
+        self.say(now, scratch, say);
         any
     }
 
@@ -265,8 +273,35 @@ impl Stack {
     }
 
     /// Where the connection is between its first and its last segment.
-    pub(super) fn state(&mut self) -> State {
-        self.socket().state()
+    pub(super) fn state(&self) -> State {
+        self.sockets.get::<Socket>(self.socket).state()
+    }
+
+    /// All that was counted.
+    pub(super) fn evidence(&self) -> StreamEvidence {
+        StreamEvidence {
+            went: self.went,
+            resent: self.resent,
+            rtt: self.trip.smoothed(),
+            least_rtt: self.trip.least(),
+            in_flight: self.said.octets_since(self.acknowledged),
+            ..StreamEvidence::default()
+        }
+    }
+
+    /// Data that ends here goes.
+    fn note(&mut self, now: Instant, end: Seq) {
+        match end.octets_since(self.said) {
+            0 => {
+                self.resent += 1;
+                self.trip.repeated();
+            }
+            octets => {
+                self.went.segments += 1;
+                self.went.octets += octets as u64;
+                self.trip.sent(now, end);
+            }
+        }
     }
 
     /// Nothing more will be written: a FIN goes behind all that was.
@@ -311,7 +346,7 @@ impl Stack {
     }
 
     /// What smoltcp has said, as the peer knows the connection.
-    pub(super) fn say(&mut self, scratch: &mut Scratch, mut say: impl FnMut(&[u8])) {
+    pub(super) fn say(&mut self, now: Instant, scratch: &mut Scratch, mut say: impl FnMut(&[u8])) {
         let shift = self.shift;
         let Some(segment) = scratch.outgoing.get_mut(IPV4_HEADER..).filter(|segment| segment.len() >= TCP_HEADER)
         else {
@@ -323,7 +358,11 @@ impl Stack {
         if let Some(header) = TcpHeader::parse(segment) {
             let data = segment.len() - header.len;
             let flags = usize::from(header.flags.has(TcpFlags::FIN)) + usize::from(header.flags.has(TcpFlags::SYN));
-            self.said = self.said.later(header.seq.plus(data + flags));
+            let end = header.seq.plus(data + flags);
+            if data > 0 {
+                self.note(now, end);
+            }
+            self.said = self.said.later(end);
             if data == 0 && header.flags == TcpFlags::ACK {
                 // RFC 9293 section 3.10.7.4: an acknowledgment has the next number. smoltcp goes back with it when it repeats; where
                 // both ends do, each would take the other's for an old one, and both would repeat without end.

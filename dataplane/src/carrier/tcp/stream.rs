@@ -4,7 +4,7 @@ use super::beginning::Beginning;
 use super::frames::{Begins, BrokenStream, Frames, PREFIX};
 use super::queue::{Queue, QueueFull};
 use super::stack::{RECEIVE, SEND, Scratch, Stack};
-use crate::contract::Path;
+use crate::contract::{Amount, Path, StreamEvidence, StreamState};
 use crate::time::Instant;
 use crate::wire::tcp::{Seq, TCP_HEADER, TcpFlags, TcpHeader};
 use smoltcp::socket::tcp::State;
@@ -66,8 +66,11 @@ pub struct Stream {
     stack: Stack,
     frames: Frames,
     queue: Queue,
-    /// ESP that had to give way since somebody asked.
+    came: Amount,
+    /// ESP that had to give way,
     given_way: u64,
+    /// and what of it was asked for.
+    given_way_told: u64,
     heard_at: Instant,
     challenged: Option<Instant>,
     unsaid: Unsaid,
@@ -78,11 +81,11 @@ pub struct Stream {
 impl Stream {
     /// One that has begun. Of its beginning nothing is left.
     pub fn accept(now: Instant, path: &Path, begun: &mut Beginning, scratch: &mut Scratch) -> Option<Self> {
-        let Beginning { offer, ours, expected, frames, window, .. } = begun;
+        let Beginning { offer, ours, expected, frames, window, came, .. } = begun;
         let stack = Stack::accept(now, path, *offer, [*ours, *expected], *window, scratch)?;
         let frames = std::mem::replace(frames, Frames::new(Begins::Frame));
         let stream = Self::new(now, stack, frames.of_any_length());
-        Some(Self { unsaid: Unsaid::Acknowledgment, ..stream })
+        Some(Self { unsaid: Unsaid::Acknowledgment, came: *came, ..stream })
     }
 
     /// One that we begin, with a SYN that has the number `first`.
@@ -94,7 +97,7 @@ impl Stream {
         outside: &mut impl Outside,
     ) -> Option<Self> {
         let mut stack = Stack::dial(now, path, first, scratch)?;
-        stack.say(scratch, |segment| outside.segment(path, segment));
+        stack.say(now, scratch, |segment| outside.segment(path, segment));
         let mut stream = Self::new(now, stack, Frames::new(Begins::Frame));
         stream.queue.begin(PREFIX);
         Some(stream)
@@ -105,7 +108,9 @@ impl Stream {
             stack,
             frames,
             queue: Queue::new(QUEUE),
+            came: Amount::default(),
             given_way: 0,
+            given_way_told: 0,
             heard_at: now,
             challenged: None,
             unsaid: Unsaid::Nothing,
@@ -137,8 +142,12 @@ impl Stream {
         }
         self.due = Instant::ZERO;
         self.stack.segment(now, segment, scratch, |segment| outside.segment(path, segment));
-        let Self { stack, frames, .. } = self;
-        let read = stack.read(|octets| frames.take(octets, |octets| outside.frame(path, octets)));
+        self.came.segments += u64::from(plausible && segment.len() > header.len);
+        let Self { stack, frames, came, .. } = self;
+        let read = stack.read(|octets| {
+            came.octets += octets.len() as u64;
+            frames.take(octets, |octets| outside.frame(path, octets))
+        });
         if let Err(broken) = read {
             self.stack.abort();
             return Fed::Broken(broken);
@@ -272,7 +281,7 @@ impl Stream {
     }
 
     /// Whether nothing will be said any more, or only what a peer that has missed the end would hear anyway.
-    pub fn is_over(&mut self) -> bool {
+    pub fn is_over(&self) -> bool {
         match self.stack.state() {
             State::Closed | State::TimeWait => true,
             State::Listen
@@ -306,7 +315,29 @@ impl Stream {
 
     /// How many ESP packets had to give way since this was asked last.
     pub const fn take_given_way(&mut self) -> u64 {
-        std::mem::replace(&mut self.given_way, 0)
+        self.given_way - std::mem::replace(&mut self.given_way_told, self.given_way)
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> StreamState {
+        match (self.stack.state(), self.ending) {
+            (State::Listen | State::SynSent | State::SynReceived, _) => StreamState::Begins,
+            (State::Established, Ending::No | Ending::At(_)) => StreamState::Open,
+            (State::Established, Ending::By(_)) => StreamState::Ends,
+            (State::Closed | State::FinWait1 | State::FinWait2, _) => StreamState::Ends,
+            (State::CloseWait | State::Closing | State::LastAck | State::TimeWait, _) => StreamState::Ends,
+        }
+    }
+
+    /// All that was counted.
+    pub fn evidence(&self) -> StreamEvidence {
+        StreamEvidence {
+            came: self.came,
+            queued: self.queue.octets() + self.stack.unsent(),
+            queue_most: QUEUE,
+            given_way: self.given_way,
+            ..self.stack.evidence()
+        }
     }
 
     /// Octets of memory beside the stream itself.

@@ -7,7 +7,9 @@ use crate::carrier::ctcp::diagnosis::diagnose;
 use crate::carrier::ctcp::flow::Flow;
 use crate::carrier::ctcp::slot::{Slot, Talk};
 use crate::carrier::ctcp::stall::Stalling;
-use crate::contract::{Evidence, FlowId, FlowPage, FlowReport, Path, Stall, TunnelKey, WorkerId};
+use crate::contract::{
+    Evidence, FlowId, FlowPage, FlowReport, Path, Stall, StreamEvidence, StreamReport, StreamState, TunnelKey, WorkerId,
+};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ const MOMENT: Duration = Duration::from_millis(500);
 const PLACES: usize = 4096;
 
 impl Carrier {
-    /// Fills a page with connections by cTCP, from where it says that it begins.
+    /// Fills a page with connections, from where it says that it begins.
     pub fn tell(&self, now: Instant, page: &mut FlowPage) {
         let first = page.from as usize;
         for (place, slot) in self.slots.iter().enumerate().skip(first) {
@@ -25,10 +27,17 @@ impl Carrier {
                 page.next = u32::try_from(place).ok();
                 return;
             }
-            if let Some(slot) = slot
-                && let Talk::Ctcp(flow) = &slot.talk
-            {
-                page.flows.push(slot.report(now, self.worker, flow));
+            let Some(slot) = slot else { continue };
+            match &slot.talk {
+                Talk::Ctcp(flow) => page.flows.push(slot.report(now, self.worker, flow)),
+                Talk::Begins(begins) => {
+                    let (state, evidence) = (StreamState::Begins, begins.evidence());
+                    page.streams.push(slot.report_stream(now, self.worker, state, evidence));
+                }
+                Talk::Stream(stream) => {
+                    let (state, evidence) = (stream.state(), stream.evidence());
+                    page.streams.push(slot.report_stream(now, self.worker, state, evidence));
+                }
             }
         }
         page.next = None;
@@ -85,6 +94,24 @@ impl Slot {
             stalls.extend(stalling.map(|stalling| (stalling, self.report(now, worker, flow).if_stalled())));
         }
         flow.stalling_due(self.told, after)
+    }
+
+    fn report_stream(
+        &self,
+        now: Instant,
+        worker: WorkerId,
+        state: StreamState,
+        evidence: StreamEvidence,
+    ) -> StreamReport {
+        StreamReport {
+            id: FlowId { worker, number: self.number },
+            path: self.path,
+            tunnel: self.tunnel,
+            state,
+            age: now.since(self.since),
+            silent: now.since(self.heard_at()),
+            evidence,
+        }
     }
 
     fn report(&self, now: Instant, worker: WorkerId, flow: &Flow) -> FlowReport {
