@@ -112,8 +112,18 @@ impl AsRef<[u8]> for Offering {
     }
 }
 
-/// Octets behind `acknowledged` that a segment says to have come all the same (RFC 2018 section 3).
-pub fn selectively(acknowledged: Seq, segment: &[u8]) -> usize {
+/// What a peer has of what lies behind a hole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selected {
+    /// So many octets,
+    pub octets: usize,
+    /// up to here.
+    pub highest: Seq,
+}
+
+/// What a segment says to have come behind `acknowledged` all the same (RFC 2018 section 3).
+pub fn selectively(acknowledged: Seq, segment: &[u8]) -> Selected {
+    let nothing = Selected { octets: 0, highest: acknowledged };
     let len = segment.get(12).map_or(0, |octet| usize::from(octet >> 4) * 4);
     let mut options = segment.get(TCP_HEADER..len).unwrap_or_default();
     loop {
@@ -123,15 +133,20 @@ pub fn selectively(acknowledged: Seq, segment: &[u8]) -> usize {
                 let blocks = options.get(2..usize::from(*len)).unwrap_or_default();
                 let edge =
                     |octets: &[u8]| octets.try_into().map_or(acknowledged, |edge| Seq::new(u32::from_be_bytes(edge)));
-                let octets = |block: &[u8]| match edge(&block[..4]).is_after(acknowledged) {
-                    true => edge(&block[4..]).octets_since(edge(&block[..4])),
-                    false => 0,
-                };
-                return blocks.chunks_exact(8).map(octets).sum();
+                return blocks.chunks_exact(8).fold(nothing, |all, block| {
+                    let [begins, ends] = [edge(&block[..4]), edge(&block[4..])];
+                    match begins.is_after(acknowledged) {
+                        true => Selected {
+                            octets: all.octets + ends.octets_since(begins),
+                            highest: all.highest.later(ends),
+                        },
+                        false => all,
+                    }
+                });
             }
-            [END_OF_OPTIONS, ..] | [_] | [] => return 0,
+            [END_OF_OPTIONS, ..] | [_] | [] => return nothing,
             [_, len @ 2..=u8::MAX, ..] => options.get(usize::from(*len)..).unwrap_or_default(),
-            [_, _, ..] => return 0,
+            [_, _, ..] => return nothing,
         };
     }
 }
@@ -209,10 +224,10 @@ mod tests {
         let edges = |edges: &[u32]| edges.iter().flat_map(|edge| edge.to_be_bytes()).collect::<Vec<_>>();
         let blocks = edges(&[5, 10, u32::MAX - 100, u32::MAX - 50, 200, 260]);
         let options = [&[1, 1, SACK, 26][..], &blocks].concat();
-        assert_eq!(selectively(Seq::new(u32::MAX - 200), &syn(&options)), 5 + 50 + 60);
-        assert_eq!(selectively(Seq::new(100), &syn(&options)), 60);
-        assert_eq!(selectively(Seq::new(100), &syn(&[1, 1, SACK, 2])), 0);
-        assert_eq!(selectively(Seq::new(100), &syn(&[2, 4, 5, 0xb4])), 0);
+        assert_eq!(selectively(Seq::new(u32::MAX - 200), &syn(&options)).octets, 5 + 50 + 60);
+        assert_eq!(selectively(Seq::new(100), &syn(&options)).octets, 60);
+        assert_eq!(selectively(Seq::new(100), &syn(&[1, 1, SACK, 2])).octets, 0);
+        assert_eq!(selectively(Seq::new(100), &syn(&[2, 4, 5, 0xb4])).octets, 0);
     }
 
     #[test]

@@ -77,10 +77,12 @@ pub(crate) struct Line {
     pub(crate) double: u64,
     pub(crate) late: u64,
     pub(crate) cut: u64,
+    /// One way.
+    pub(crate) delay: Duration,
 }
 
 impl Line {
-    pub(crate) const GOOD: Self = Self { loss: 0, double: 0, late: 0, cut: 0 };
+    pub(crate) const GOOD: Self = Self { loss: 0, double: 0, late: 0, cut: 0, delay: Duration::from_millis(20) };
 }
 
 pub(crate) struct End {
@@ -104,7 +106,6 @@ pub(crate) struct World {
 }
 
 const START: Instant = Instant::from_nanos(1_000_000_000_000);
-const DELAY: Duration = Duration::from_millis(20);
 
 impl World {
     /// A client and a headend; the client has said the first word.
@@ -170,9 +171,9 @@ impl World {
         }
     }
 
-    pub(crate) fn flood(&mut self, time: Duration) {
+    pub(crate) fn flood(&mut self, from: usize, time: Duration) {
         for _ in 0..time.as_millis() {
-            self.send(0, Inside::Esp, &[7; 1400]);
+            self.send(from, Inside::Esp, &[7; 1400]);
             self.quiet(Duration::from_millis(1));
         }
     }
@@ -251,7 +252,7 @@ impl World {
                     continue;
                 }
                 let late = if self.happens(self.line.late) { self.random() % 100 } else { 0 };
-                let at = self.now + DELAY + Duration::from_millis(late);
+                let at = self.now + self.line.delay + Duration::from_millis(late);
                 self.count += 1;
                 self.agenda.insert((at, self.count), (1 - from, piece.clone()));
             }

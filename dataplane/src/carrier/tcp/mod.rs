@@ -12,6 +12,7 @@
 //! | `offer` | what a cookie remembers of a SYN |
 //! | `beginning` | a connection until IKE has come by it |
 //! | `frames` | where frames begin and end |
+//! | `losses` | what of ours has to go again |
 //! | `queue` | what waits to be sent, and what gives way |
 //! | `round_trip` | how long an acknowledgment takes |
 //! | `stack` | smoltcp, one for each connection |
@@ -19,6 +20,7 @@
 
 mod beginning;
 mod frames;
+mod losses;
 mod offer;
 mod queue;
 mod round_trip;

@@ -44,6 +44,12 @@ impl RoundTrip {
         });
     }
 
+    /// An answer that takes longer has probably been lost on its way, or what it would have answered (RFC 6298 section 2, RFC 8985
+    /// section 7.2); `None` before it was measured.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.measured.map(|Measured { smoothed, variation, .. }| (smoothed + 4 * variation).max(2 * smoothed))
+    }
+
     /// Smoothed; `None` before it was measured.
     pub(super) fn smoothed(&self) -> Option<Duration> {
         self.measured.map(|measured| measured.smoothed)

@@ -5,6 +5,7 @@
 //! believes to be IPv4 between two addresses is only how segments come in and go out: the real header is the door's, and
 //! checksums are ours.
 
+use super::losses::{First, Losses, UnderWay};
 use super::offer::Offer;
 use super::round_trip::RoundTrip;
 use crate::carrier::ctcp::{SCALE as WINDOW_SCALE, segment_size};
@@ -64,14 +65,15 @@ pub(super) struct Stack {
     socket: SocketHandle,
     /// Octets of data that a segment of ours may have, the IP header of smoltcp's beside them.
     mtu: usize,
+    /// Ours and the peer's.
+    ports: [u16; 2],
     /// Ours on the wire, less smoltcp's.
     shift: u32,
     /// The next octet of the peer's that smoltcp has not given us.
     expected: Seq,
-    /// The highest acknowledgment of the peer's.
-    acknowledged: Seq,
-    /// Whether smoltcp was told of the hole there.
-    told: bool,
+    losses: Losses,
+    /// The window that the peer's last segment had.
+    window: u16,
     /// Behind all that was said,
     said: Seq,
     /// and behind all that was written.
@@ -107,6 +109,7 @@ impl Stack {
         let answer = TcpHeader::parse(scratch.segment())?;
         scratch.outgoing.clear();
         stack.shift = ours.minus_one().get().wrapping_sub(answer.seq.get());
+        stack.window = window;
         // The third of the handshake, which has come long since.
         let third = TcpHeader { flags: TcpFlags::ACK, seq: theirs, ack: ours, window, ..syn };
         stack.give(now, &third.octets(), scratch);
@@ -151,10 +154,11 @@ impl Stack {
             sockets,
             socket,
             mtu,
+            ports: [path.local.port(), path.peer.port()],
             shift: 0,
             expected: theirs,
-            acknowledged: ours,
-            told: false,
+            losses: Losses::new(now, ours),
+            window: 0,
             said: ours,
             written: ours,
             went: Amount::default(),
@@ -173,35 +177,39 @@ impl Stack {
         if let Some(header) = TcpHeader::parse(segment)
             && header.flags.has(TcpFlags::ACK)
         {
+            if !self.losses.acknowledged().is_after(header.ack) && !header.ack.is_after(self.said) {
+                self.window = header.window;
+            }
             self.trip.acknowledged(now, header.ack);
-            self.next_hole(now, &header, segment, scratch);
+            let selected = selectively(header.ack, segment);
+            if self.losses.heard(now, header.ack, selected, self.under_way()) == First::Lost {
+                self.repeat(now, scratch);
+            }
         }
         self.say(now, scratch, say);
     }
 
-    /// smoltcp repeats one segment for three duplicates, and else waits for a second: it does not look at what a peer says to have of the
-    /// rest. Three duplicates say the same in the way that it understands, where an acknowledgment goes on to another hole with more
-    /// than two segments behind it (RFC 6675 section 4, IsLost), or so little is under way that there will not be three and all of it
-    /// has come but one segment (RFC 5827 section 3.1).
-    fn next_hole(&mut self, now: Instant, header: &TcpHeader, segment: &[u8], scratch: &mut Scratch) {
-        let goes_on = header.ack.is_after(self.acknowledged);
-        if goes_on {
-            self.acknowledged = header.ack;
-            self.told = false;
-        }
-        if self.told || header.ack != self.acknowledged || header.ack.is_after(self.said) {
+    /// The first segment that is not acknowledged has to go again. smoltcp repeats it for three duplicates in a row, and else waits for a
+    /// second: it does not look at what a peer says to have of the rest, and forgets duplicates when data comes between them. So three
+    /// come from here, behind a change of the window and back, which makes it count anew. It repeats that segment alone, its
+    /// congestion control hears of the loss, and its clock begins again.
+    fn repeat(&mut self, now: Instant, scratch: &mut Scratch) {
+        // A FIN alone it would not repeat for that, and not later either.
+        if !self.written.is_after(self.losses.acknowledged()) {
             return;
         }
-        let (come, size) = (selectively(header.ack, segment), self.segment_room());
-        let under_way = self.said.octets_since(header.ack);
-        let little = come > 0 && under_way <= 4 * size && under_way.saturating_sub(come) <= size;
-        if !(little || goes_on && come > 2 * size) {
-            return;
-        }
-        self.told = true;
-        let bare = TcpHeader { flags: TcpFlags::ACK, seq: self.expected, len: TCP_HEADER, ..*header };
-        for _ in 0..DUPLICATES {
-            self.give(now, &bare.octets(), scratch);
+        let bare = TcpHeader {
+            source_port: self.ports[1],
+            destination_port: self.ports[0],
+            seq: self.expected,
+            ack: self.losses.acknowledged(),
+            flags: TcpFlags::ACK,
+            window: self.window,
+            len: TCP_HEADER,
+        };
+        let other = TcpHeader { window: bare.window ^ 1, ..bare };
+        for header in [other].into_iter().chain([bare; 1 + DUPLICATES]) {
+            self.give(now, &header.octets(), scratch);
         }
     }
 
@@ -241,6 +249,9 @@ impl Stack {
 
     /// One segment that is due, if there is one.
     pub(super) fn speak(&mut self, now: Instant, scratch: &mut Scratch, say: impl FnMut(&[u8])) -> bool {
+        if self.losses.wait(now, &self.trip, self.under_way()) == First::Lost {
+            self.repeat(now, scratch);
+        }
         let any = self.take(now, scratch);
         self.say(now, scratch, say);
         any
@@ -248,8 +259,10 @@ impl Stack {
 
     /// When there is something to do, if anything.
     pub(super) fn due(&mut self, now: Instant) -> Option<Instant> {
-        let moment = self.interface.poll_at(moment(now), &self.sockets)?;
-        Some(Instant::from_nanos(u64::try_from(moment.total_micros()).unwrap_or_default().saturating_mul(1000)))
+        let moment = self.interface.poll_at(moment(now), &self.sockets);
+        let nanos = |moment: Moment| u64::try_from(moment.total_micros()).unwrap_or_default().saturating_mul(1000);
+        let smoltcps = moment.map(|moment| Instant::from_nanos(nanos(moment)));
+        smoltcps.into_iter().chain(self.losses.due(&self.trip, self.under_way())).min()
     }
 
     /// The next octet of the peer's.
@@ -284,13 +297,18 @@ impl Stack {
             resent: self.resent,
             rtt: self.trip.smoothed(),
             least_rtt: self.trip.least(),
-            in_flight: self.said.octets_since(self.acknowledged),
+            in_flight: self.said.octets_since(self.losses.acknowledged()),
             ..StreamEvidence::default()
         }
     }
 
-    /// Data that ends here goes.
-    fn note(&mut self, now: Instant, end: Seq) {
+    const fn under_way(&self) -> UnderWay {
+        UnderWay { said: self.said, size: self.segment_room() }
+    }
+
+    /// Data goes.
+    fn note(&mut self, now: Instant, begins: Seq, end: Seq) {
+        self.losses.went(now, begins, self.under_way());
         match end.octets_since(self.said) {
             0 => {
                 self.resent += 1;
@@ -360,7 +378,7 @@ impl Stack {
             let flags = usize::from(header.flags.has(TcpFlags::FIN)) + usize::from(header.flags.has(TcpFlags::SYN));
             let end = header.seq.plus(data + flags);
             if data > 0 {
-                self.note(now, end);
+                self.note(now, header.seq, end);
             }
             self.said = self.said.later(end);
             if data == 0 && header.flags == TcpFlags::ACK {
