@@ -59,7 +59,7 @@ fn a_client_logs_in_and_gets_addresses_a_tunnel_and_routes() {
     let outbound = tunnel.sends_on();
     assert_eq!(outbound.spi, child.spi_in);
     assert_same_keys(&outbound.cipher, &child.opener());
-    assert_eq!(world.dataplane.log, ["Routes", "AddTunnel", "AddInbound", "SwitchOutbound"]);
+    assert_eq!(world.dataplane.log, ["Routes", "AddTunnel", "AddPair", "SwitchOutbound"]);
 
     let [session] = &world.engine.sessions(world.now)[..] else { panic!() };
     assert_eq!((session.state, session.identity.as_str()), (SessionState::Up, "alice@rig"));

@@ -45,14 +45,14 @@ fn a_rekeyed_child_is_made_before_the_old_one_breaks() {
     for pfs in [None, Some(KexGroup::X25519)] {
         let (mut world, mut alice, mut sa, old) = alice();
         let new = alice.rekey_child(&mut world, &mut sa, &old, pfs);
-        assert_eq!(world.dataplane.log, ["AddInbound"], "received on, not yet sent on");
+        assert_eq!(world.dataplane.log, ["AddPair"], "received on, not yet sent on");
         assert_same_keys(&new.sealer(), &world.dataplane.inbound(new.spi_out).cipher);
         assert!(world.dataplane.has_inbound(old.spi_out));
         assert_eq!(world.dataplane.tunnel().1.sends_on().spi, old.spi_in);
         assert_eq!(states(&world), ["active", "new"]);
 
         first_use(&mut world, &new);
-        assert_eq!(world.dataplane.log, ["AddInbound", "SwitchOutbound"]);
+        assert_eq!(world.dataplane.log, ["AddPair", "SwitchOutbound"]);
         let outbound = world.dataplane.tunnel().1.sends_on();
         assert_eq!(outbound.spi, new.spi_in);
         assert_same_keys(&outbound.cipher, &new.opener());
@@ -73,10 +73,25 @@ fn the_delete_of_the_old_child_switches_over_too() {
     let (mut world, mut alice, mut sa, old) = alice();
     let new = alice.rekey_child(&mut world, &mut sa, &old, None);
     alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(old.spi_in)]);
-    assert_eq!(world.dataplane.log, ["AddInbound", "SwitchOutbound"]);
+    assert_eq!(world.dataplane.log, ["AddPair", "SwitchOutbound"]);
     assert_eq!(world.dataplane.tunnel().1.sends_on().spi, new.spi_in);
     first_use(&mut world, &new);
-    assert_eq!(world.dataplane.log, ["AddInbound", "SwitchOutbound"], "once");
+    assert_eq!(world.dataplane.log, ["AddPair", "SwitchOutbound"], "once");
+}
+
+// A worker that has nothing to send on begins with a new one by itself: so it is told of what ends unused.
+#[test]
+fn a_new_child_that_is_deleted_unused_is_not_to_be_begun() {
+    let (mut world, mut alice, mut sa, old) = alice();
+    let new = alice.rekey_child(&mut world, &mut sa, &old, None);
+    alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(new.spi_in)]);
+    assert_eq!(world.dataplane.log, ["AddPair", "StopOutbound"]);
+    first_use(&mut world, &new);
+    assert_eq!(world.dataplane.log, ["AddPair", "StopOutbound"], "that was under way");
+    assert_eq!(world.dataplane.tunnel().1.sends_on().spi, old.spi_in);
+    alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(old.spi_in)]);
+    assert_eq!(world.dataplane.log, ["AddPair", "StopOutbound", "StopOutbound"], "there is nothing to send on");
+    assert_eq!(world.dataplane.outbound().count(), 0);
 }
 
 #[test]
@@ -294,7 +309,7 @@ fn the_delete_of_the_last_child_ends_service_and_then_the_session() {
     let (mut world, alice, mut sa, child) = alice();
     let answer = alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(child.spi_in)]);
     assert_eq!(answer, [delete_esp(child.spi_out)]);
-    assert_eq!(world.dataplane.log, ["DropOutbound"], "nothing is sent any more");
+    assert_eq!(world.dataplane.log, ["StopOutbound"], "nothing is sent any more");
     // Again, and for what never was: there is nothing to name.
     assert_eq!(alice.ask(&mut world, &mut sa, Exchange::Informational, &[delete_esp(child.spi_in)]), []);
     let sent = world.pass(Duration::from_secs(10));
@@ -574,14 +589,14 @@ fn a_child_sa_has_the_lifetime_that_the_configuration_says() {
     let hard = Limits { packets: Some(15), octets: Some(1500), time: at(150) };
     assert_eq!(inbound.lifetime, Lifetime { soft, hard });
     let outbound = tunnel.sends_on();
-    assert_eq!((outbound.lifetime, outbound.pair), (Lifetime { soft, hard }, *spi));
+    assert_eq!((outbound.lifetime, tunnel.pair_in(outbound.lane)), (Lifetime { soft, hard }, *spi));
     let (pair, worker) = (*spi, inbound.tunnel.worker);
     world.dataplane.log.clear();
     let mut reach = |reached| world.event(worker, Event::Lifetime { pair, direction: Direction::Inbound, reached });
     let [asked] = &reach(Reached::Soft)[..] else { panic!("one request") };
     assert_eq!(parse(&asked.bytes).unwrap().header.exchange, Exchange::CreateChildSa);
     assert!(reach(Reached::Hard).is_empty(), "one thing at a time");
-    assert_eq!(world.dataplane.log, ["DropOutbound"]);
+    assert_eq!(world.dataplane.log, ["StopOutbound"]);
     assert_eq!(world.engine.sessions(world.now).len(), 1);
 }
 

@@ -6,7 +6,7 @@ mod peer;
 use adit_control::aaa::Why;
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::v1::wire::*;
-use adit_dataplane::contract::{Event, IkeDatagram, Keepalive, KeepaliveForm};
+use adit_dataplane::contract::{Event, IkeDatagram, Keepalive, KeepaliveForm, Lane};
 use peer::World;
 use peer::v1::*;
 use std::net::Ipv4Addr;
@@ -270,7 +270,7 @@ fn the_new_sa_is_sent_on_at_once_to_vpnc_and_to_others_when_they_are_heard_or_af
     let (header, payloads) = asked(&mut world, &mut sa);
     let sent = alice.answer_quick(&mut world, &mut sa, &header, &payloads);
     assert_eq!(exchanges(&sent), [Exchange::QuickMode, Exchange::Informational], "HASH(3), and the old one's delete");
-    let now_on = world.dataplane.tunnel().1.sends_on().pair;
+    let now_on = world.dataplane.tunnel().1.pair_in(Lane::FIRST);
     assert_eq!(now_on, proposed(&payloads));
 
     let mut bob = ClientV1::new("bob", 3);
@@ -282,7 +282,7 @@ fn the_new_sa_is_sent_on_at_once_to_vpnc_and_to_others_when_they_are_heard_or_af
     assert_eq!(world.dataplane.tunnel().1.sends_on().spi, old.spi_in);
     assert!(world.dataplane.has_inbound(old.spi_out), "both are received on");
     assert!(world.pass(Duration::from_millis(1500)).is_empty());
-    assert_eq!(world.dataplane.tunnel().1.sends_on().pair, proposed(&payloads));
+    assert_eq!(world.dataplane.tunnel().1.pair_in(Lane::FIRST), proposed(&payloads));
     let sent = world.pass(Duration::from_secs(1));
     assert_eq!(exchanges(&sent), [Exchange::Informational], "a little later, for what is under way");
 }

@@ -186,8 +186,9 @@ const CASES: &[Case] = &[
     }),
     (DropReason::SelectorMismatch, "a source that the child SA does not cover, outbound", |world, _, bob| {
         let selectors = Arc::new(Selectors { local: vec![only(SERVER_V4.into())], remote: whole_world() });
-        let spec = adit_dataplane::contract::OutboundSpec { selectors, ..bob.outbound_spec() };
-        world.command(bob.tunnel.worker, Command::SwitchOutbound(Box::new(spec)));
+        let narrow = Client { selectors, tunnel: bob.tunnel, ..Client::new(bob.tunnel.worker.0, 31, gcm()) };
+        world.command(bob.tunnel.worker, narrow.add_pair());
+        world.command(bob.tunnel.worker, narrow.switch_outbound());
         world.inner(0, &v4([10, 20, 0, 2].into(), bob.v4, 60));
     }),
     (DropReason::NoRoute, "for nobody we know", |world, _, _| {
@@ -540,7 +541,8 @@ fn a_path_that_holds_no_esp_at_all_only_drops() {
     let client = Client::new(0, 1, gcm());
     let spec = TunnelSpec { outer_mtu: 0, ..client.tunnel_spec() };
     world.command(client.tunnel.worker, Command::AddTunnel(spec));
-    world.command(client.tunnel.worker, Command::SwitchOutbound(Box::new(client.outbound_spec())));
+    world.command(client.tunnel.worker, client.add_pair());
+    world.command(client.tunnel.worker, client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);
     world.inner(0, &v4(SERVER_V4, client.v4, 60));
     assert_eq!(world.all_dropped(), [(DropReason::TooBig, 1)]);

@@ -4,8 +4,8 @@ mod harness;
 
 use adit_crypto::esp_cipher::EspCipher;
 use adit_dataplane::contract::{
-    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, Keepalive, KeepaliveForm, Lane, Move,
-    OutboundSpec, Retired, Selectors, Spi, TunnelKey, WorkerId,
+    Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, Keepalive, KeepaliveForm, Lane, Move, PairSpec,
+    Retired, Selectors, Spi, TunnelKey, WorkerId,
 };
 use adit_dataplane::packet::Channel;
 use adit_dataplane::worker::{DataplaneConfig, Turn};
@@ -56,36 +56,171 @@ fn a_rekey_loses_nothing() {
     assert_eq!(told(world.events()), ["first use of inbound 1"]);
 
     // CREATE_CHILD_SA is under way: we can receive on the new SA, and still send on the old one.
-    world.command(WorkerId(0), Command::AddInbound(Box::new(new.inbound_spec())));
+    world.command(WorkerId(0), new.add_pair());
     assert_eq!(old.open(&world.inner(0, &down)[0].bytes).0, 1);
     assert_eq!(world.esp(0, old.path, &old.seal(2, &up)).len(), 1);
 
     // The peer uses it: now we do, too.
     assert_eq!(world.esp(0, old.path, &new.seal(1, &up)).len(), 1);
     assert_eq!(told(world.events()), ["first use of inbound 2"]);
-    world.command(WorkerId(0), Command::SwitchOutbound(Box::new(new.outbound_spec())));
+    world.command(WorkerId(0), new.switch_outbound());
     assert_eq!(new.open(&world.inner(0, &down)[0].bytes).0, 1);
-    assert_eq!(told(world.events()), [format!("outbound of 1 with {}", gcm())]);
+    assert_eq!(told(world.events()), Vec::<String>::new());
 
     // Stragglers of the old SA still arrive, until it is dropped.
     assert_eq!(world.esp(0, old.path, &old.seal(3, &up)).len(), 1);
-    world.command(WorkerId(0), Command::DropInbound { spi: old.spi });
+    world.command(WorkerId(0), Command::DropPair { spi: old.spi });
     assert_eq!(world.esp(0, old.path, &old.seal(4, &up)), []);
     let unknown = format!("unknown SPI {:#x} from {}", old.spi.get(), old.path.peer);
-    assert_eq!(told(world.events()), [format!("inbound 1 with {}", gcm()), unknown]);
+    let retired = [format!("inbound 1 with {}", gcm()), format!("outbound of 1 with {}", gcm())];
+    assert_eq!(told(world.events()), [&retired[..], &[unknown]].concat());
     assert_eq!(world.all_dropped(), [(DropReason::UnknownSpi, 1)]);
     assert_eq!(world.esp(0, old.path, &new.seal(2, &up)).len(), 1);
+}
+
+/// A tunnel whose only child SA nobody has used yet, in `lane`.
+fn unused(world: &mut World, lane: Lane) -> Client {
+    let client = Client::new(0, 1, gcm());
+    world.command(WorkerId(0), Command::AddTunnel(client.tunnel_spec()));
+    world.command(WorkerId(0), client.add_pair_in(lane));
+    world.add_route("10.30.0.1/32", client.tunnel);
+    world.settle();
+    client
+}
+
+/// What an inner packet for this client becomes: its number, if it was sent on this SA.
+fn sent_on(world: &mut World, client: &Client) -> Option<u32> {
+    let sent = world.inner(0, &v4(SERVER_V4, client.v4, 100));
+    sent.first().map(|sent| client.open(&sent.bytes).0)
+}
+
+#[test]
+fn the_answer_to_the_first_packet_leaves_although_control_has_said_nothing() {
+    for lane in [Lane::FIRST, Lane::all().last().unwrap()] {
+        let mut world = World::new(1);
+        let client = unused(&mut world, lane);
+        let up = v4(client.v4, SERVER_V4, 100);
+        assert_eq!(sent_on(&mut world, &client), None);
+        assert_eq!(world.all_dropped(), [(DropReason::NoOutboundSa, 1)]);
+        // Who has not proven to have the keys begins nothing.
+        let mut forged = client.seal(1, &up);
+        forged[30] ^= 1;
+        assert_eq!(world.esp(0, client.path, &forged), []);
+        assert_eq!(sent_on(&mut world, &client), None);
+        // Both are in one burst.
+        world.peers[0].push_outer(Channel::NatT, client.path, &client.seal(1, &up)).unwrap();
+        world.peers[0].push_inner(&v4(SERVER_V4, client.v4, 100)).unwrap();
+        world.turn(0);
+        let departed = world.departed();
+        assert_eq!(departed.len(), 2, "{:?}", world.all_dropped());
+        assert_eq!(client.open(&departed.iter().find(|sent| sent.path.is_some()).unwrap().bytes).0, 1);
+        assert_eq!(told(world.events()), ["first use of inbound 1"]);
+        // Control comes later, and says it more than once: the numbers go on.
+        for number in 2..5 {
+            world.command(WorkerId(0), client.switch_outbound());
+            assert_eq!(sent_on(&mut world, &client), Some(number));
+        }
+        assert_eq!(told(world.events()), Vec::<String>::new());
+        assert_eq!(world.dataplane.workers[0].counters.totals().commands_refused, 0);
+    }
+}
+
+#[test]
+fn the_owner_begins_to_answer_although_the_first_packet_came_to_another_worker() {
+    let mut world = World::new(2);
+    let client = unused(&mut world, Lane::FIRST);
+    assert_eq!(world.esp(1, client.path, &client.seal(1, &v4(client.v4, SERVER_V4, 100))).len(), 1);
+    let sent = world.inner(1, &v4(SERVER_V4, client.v4, 100));
+    assert_eq!(client.open(&sent[0].bytes).0, 1);
+}
+
+#[test]
+fn with_an_older_sa_in_the_lane_control_decides_what_is_sent_on() {
+    let mut world = World::new(1);
+    let old = world.connect(0, 1, gcm());
+    let new = next_child(&old, 2, 1);
+    let up = v4(old.v4, SERVER_V4, 100);
+    world.command(WorkerId(0), new.add_pair());
+    assert_eq!(world.esp(0, old.path, &new.seal(1, &up)).len(), 1);
+    assert_eq!(told(world.events()), ["first use of inbound 2"]);
+    assert_eq!((sent_on(&mut world, &old), sent_on(&mut world, &old)), (Some(1), Some(2)));
+    world.command(WorkerId(0), new.switch_outbound());
+    assert_eq!(sent_on(&mut world, &new), Some(1));
+    // Control may turn back: it hears of first uses later than they happen. No number is used twice.
+    world.command(WorkerId(0), old.switch_outbound());
+    assert_eq!(sent_on(&mut world, &old), Some(3));
+    world.command(WorkerId(0), new.switch_outbound());
+    assert_eq!(sent_on(&mut world, &new), Some(2));
+    let packets = |client: &Client| client.down_counters.totals().packets;
+    assert_eq!((packets(&old), packets(&new)), (3, 2));
+}
+
+#[test]
+fn what_control_has_stopped_is_not_sent_on_for_a_first_packet() {
+    let mut world = World::new(1);
+    let client = unused(&mut world, Lane::FIRST);
+    for _ in 0..2 {
+        world.command(WorkerId(0), Command::StopOutbound { spi: client.spi });
+    }
+    let up = v4(client.v4, SERVER_V4, 100);
+    assert_eq!(world.esp(0, client.path, &client.seal(1, &up)).len(), 1, "it is still received on");
+    assert_eq!(told(world.events()), ["first use of inbound 1"]);
+    assert_eq!(sent_on(&mut world, &client), None);
+    // One that was sent on and has given way does not come back by itself either.
+    let [one, other] = [2, 3].map(|slot| next_child(&client, slot, 0));
+    for child in [&one, &other] {
+        world.command(WorkerId(0), child.add_pair());
+        world.command(WorkerId(0), child.switch_outbound());
+    }
+    world.command(WorkerId(0), Command::StopOutbound { spi: other.spi });
+    assert_eq!(world.esp(0, client.path, &one.seal(1, &up)).len(), 1);
+    assert_eq!(sent_on(&mut world, &one), None);
+    // Control can still have it.
+    world.command(WorkerId(0), one.switch_outbound());
+    assert_eq!(sent_on(&mut world, &one), Some(1));
+    // What another sends on is nobody else's to stop.
+    world.command(WorkerId(0), Command::StopOutbound { spi: other.spi });
+    assert_eq!(sent_on(&mut world, &one), Some(2));
+    assert_eq!(world.dataplane.workers[0].counters.totals().commands_refused, 0);
+}
+
+#[test]
+fn a_dropped_child_sa_comes_home_with_both_halves_sent_on_or_not() {
+    let mut world = World::new(1);
+    let client = unused(&mut world, Lane::FIRST);
+    let retired = |slot| [format!("inbound {slot} with {}", gcm()), format!("outbound of 1 with {}", gcm())];
+    world.command(WorkerId(0), Command::DropPair { spi: client.spi });
+    world.settle();
+    assert_eq!(told(world.events()), retired(1));
+
+    let [one, other] = [2, 3].map(|slot| next_child(&client, slot, 0));
+    for child in [&one, &other] {
+        world.command(WorkerId(0), child.add_pair());
+        world.command(WorkerId(0), child.switch_outbound());
+    }
+    // One has given way to the other.
+    world.command(WorkerId(0), Command::DropPair { spi: one.spi });
+    world.settle();
+    assert_eq!(told(world.events()), retired(2));
+    assert_eq!(sent_on(&mut world, &other), Some(1));
+    world.command(WorkerId(0), Command::DropPair { spi: other.spi });
+    world.settle();
+    assert_eq!(told(world.events()), retired(3));
+    assert_eq!(sent_on(&mut world, &other), None);
+    world.command(WorkerId(0), Command::DropTunnel { tunnel: client.tunnel });
+    world.settle();
+    assert_eq!(told(world.events()), ["tunnel 1"]);
 }
 
 #[test]
 fn a_dropped_tunnel_comes_home_whole_and_last() {
     let mut world = World::new(1);
     let client = world.connect(0, 1, gcm());
-    world.command(WorkerId(0), Command::AddInbound(Box::new(next_child(&client, 2, 3).inbound_spec())));
+    world.command(WorkerId(0), next_child(&client, 2, 3).add_pair());
     world.command(WorkerId(0), Command::DropTunnel { tunnel: client.tunnel });
     world.settle();
-    let inbound = [format!("inbound 1 with {}", gcm()), format!("inbound 2 with {}", suites()[3])];
-    let expected = [&inbound[..], &[format!("outbound of 1 with {}", gcm()), "tunnel 1".to_owned()]].concat();
+    let halves = |slot, suite| [format!("inbound {slot} with {suite}"), format!("outbound of 1 with {suite}")];
+    let expected = [&halves(1, gcm())[..], &halves(2, suites()[3]), &["tunnel 1".to_owned()]].concat();
     assert_eq!(told(world.events()), expected);
     // Its slots are free for others.
     let again = world.connect(0, 1, gcm());
@@ -207,18 +342,23 @@ fn commands_that_do_not_fit_change_nothing_and_are_counted() {
     let nowhere = TunnelKey { worker: WorkerId(0), slot: 40 };
     let elsewhere = TunnelKey { worker: WorkerId(1), slot: 1 };
     let beyond = TunnelKey { worker: WorkerId(0), slot: u32::MAX };
-    let inbound = |tunnel, slot| InboundSpec { tunnel, ..next_child(&client, slot, 0).inbound_spec() };
+    let add = |tunnel, slot, spi| {
+        let child = next_child(&client, slot, 0);
+        let (inbound, outbound) = (InboundSpec { tunnel, spi, ..child.inbound_spec() }, child.outbound_spec());
+        Command::AddPair(Box::new(PairSpec { inbound, outbound }))
+    };
     let refused = vec![
         Command::AddTunnel(client.tunnel_spec()),
         Command::AddTunnel(adit_dataplane::contract::TunnelSpec { tunnel: beyond, ..client.tunnel_spec() }),
         Command::MoveTunnel(Box::new(Move { tunnel: nowhere, from: natt(path_v4(1)), to: natt(path_v4(2)) })),
-        Command::AddInbound(Box::new(inbound(nowhere, 5))),
-        Command::AddInbound(Box::new(inbound(client.tunnel, 1))),
-        Command::AddInbound(Box::new(InboundSpec { spi: spi(3, 5), ..inbound(client.tunnel, 5) })),
-        Command::SwitchOutbound(Box::new(OutboundSpec { tunnel: elsewhere, ..client.outbound_spec() })),
-        Command::DropInbound { spi: spi(0, 9) },
-        Command::DropOutbound { tunnel: client.tunnel, lane: Lane::all().nth(3).unwrap() },
-        Command::DropOutbound { tunnel: nowhere, lane: Lane::FIRST },
+        add(nowhere, 5, spi(0, 5)),
+        add(elsewhere, 5, spi(0, 5)),
+        add(client.tunnel, 1, client.spi),
+        add(client.tunnel, 5, spi(3, 5)),
+        Command::SwitchOutbound { spi: spi(0, 9) },
+        Command::SwitchOutbound { spi: spi(1, 1) },
+        Command::StopOutbound { spi: spi(0, 9) },
+        Command::DropPair { spi: spi(0, 9) },
         Command::DropTunnel { tunnel: nowhere },
     ];
     let n = refused.len() as u64;
@@ -230,7 +370,7 @@ fn commands_that_do_not_fit_change_nothing_and_are_counted() {
 
     // Four inbound SAs are allowed for each of eight lanes, one more is not.
     for slot in 10..42 {
-        world.command(WorkerId(0), Command::AddInbound(Box::new(inbound(client.tunnel, slot))));
+        world.command(WorkerId(0), add(client.tunnel, slot, spi(0, slot)));
     }
     world.settle();
     assert_eq!(world.dataplane.workers[0].counters.totals().commands_refused, n + 1);
@@ -242,41 +382,42 @@ fn commands_that_do_not_fit_change_nothing_and_are_counted() {
 #[test]
 fn a_packet_goes_into_the_first_lane_whose_selectors_allow_it() {
     let mut world = World::new(1);
-    let wide = world.connect(0, 1, gcm());
+    let session = world.connect(0, 1, gcm());
     let [first, second, third] = [Lane::FIRST, Lane::all().nth(1).unwrap(), Lane::all().nth(7).unwrap()];
     let [near, far] = [[10, 20, 0, 2], [10, 20, 0, 9]].map(std::net::Ipv4Addr::from);
     let child = |slot, from: &[std::net::Ipv4Addr]| {
-        let mut child = next_child(&wide, slot, 0);
+        let mut child = next_child(&session, slot, 0);
         let local = from.iter().map(|address| only((*address).into())).collect();
         child.selectors = Arc::new(Selectors { local, remote: whole_world() });
         child
     };
-    let (one, other) = (child(2, &[near]), child(3, &[far]));
-    let switch =
-        |child: &Client, lane| Command::SwitchOutbound(Box::new(OutboundSpec { lane, ..child.outbound_spec() }));
-    let sent_on =
-        |world: &mut World, from| world.inner(0, &v4(from, wide.v4, 100)).first().map(|sent| sent.bytes[..4].to_vec());
+    let (one, other, wide) = (child(2, &[near]), child(3, &[far]), child(4, &[near, far]));
+    let send_on = |world: &mut World, child: &Client, lane| {
+        world.command(WorkerId(0), child.add_pair_in(lane));
+        world.command(WorkerId(0), child.switch_outbound());
+        world.settle();
+    };
+    let sent_on = |world: &mut World, from| {
+        world.inner(0, &v4(from, session.v4, 100)).first().map(|sent| sent.bytes[..4].to_vec())
+    };
     let spi_of = |child: &Client| Some(child.own_spi.to_be_bytes().to_vec());
 
     // One SA takes what it allows; the rest is dropped.
-    world.command(WorkerId(0), switch(&one, first));
-    world.settle();
+    send_on(&mut world, &one, first);
     assert_eq!(sent_on(&mut world, near), spi_of(&one));
     assert_eq!(sent_on(&mut world, far), None);
     assert_eq!(world.all_dropped(), [(DropReason::SelectorMismatch, 1)]);
     // The lanes are tried in their order, not in the order in which they came.
-    world.command(WorkerId(0), switch(&wide, third));
-    world.settle();
+    send_on(&mut world, &wide, third);
     assert_eq!(sent_on(&mut world, far), spi_of(&wide));
-    world.command(WorkerId(0), switch(&other, second));
-    world.settle();
+    send_on(&mut world, &other, second);
     assert_eq!((sent_on(&mut world, near), sent_on(&mut world, far)), (spi_of(&one), spi_of(&other)));
     // A lane that ends leaves its packets to the next.
-    world.command(WorkerId(0), Command::DropOutbound { tunnel: wide.tunnel, lane: first });
+    world.command(WorkerId(0), Command::StopOutbound { spi: one.spi });
     world.settle();
     assert_eq!((sent_on(&mut world, near), sent_on(&mut world, far)), (spi_of(&wide), spi_of(&other)));
-    for lane in [second, third] {
-        world.command(WorkerId(0), Command::DropOutbound { tunnel: wide.tunnel, lane });
+    for child in [&other, &wide] {
+        world.command(WorkerId(0), Command::StopOutbound { spi: child.spi });
     }
     world.settle();
     assert_eq!(sent_on(&mut world, near), None);

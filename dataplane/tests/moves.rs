@@ -127,8 +127,8 @@ fn a_peer_without_a_nat_stays_where_ike_says() {
     let client = Client::new(0, 1, gcm());
     let spec = TunnelSpec { following: Following::CommandOnly, ..client.tunnel_spec() };
     world.command(WorkerId(0), Command::AddTunnel(spec));
-    world.command(WorkerId(0), Command::AddInbound(Box::new(client.inbound_spec())));
-    world.command(WorkerId(0), Command::SwitchOutbound(Box::new(client.outbound_spec())));
+    world.command(WorkerId(0), client.add_pair());
+    world.command(WorkerId(0), client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);
     assert_eq!(world.esp(0, path_v4(66), &client.seal(1, &up(&client))).len(), 1, "it is genuine all the same");
     assert_eq!(goes_to(&mut world, &client), Some(client.path));
@@ -164,7 +164,7 @@ fn a_late_packet_of_a_replaced_sa_does_not_undo_what_its_successor_proved() {
     let mut new = Client::new(0, 2, gcm());
     (new.tunnel, new.v4, new.selectors) = (old.tunnel, old.v4, old.selectors.clone());
     world.esp(0, old.path, &old.seal(1, &up(&old)));
-    world.command(WorkerId(0), Command::AddInbound(Box::new(new.inbound_spec())));
+    world.command(WorkerId(0), new.add_pair());
     world.settle();
     let to = port(&old, 40_000);
     world.esp(0, to, &new.seal(1, &up(&old)));
@@ -256,8 +256,8 @@ fn admitted(world: &mut World, transport: Transport, following: Following, trans
     let client = Client { transport, ..Client::new(0, 1, gcm()) };
     let spec = TunnelSpec { following, transports, ..client.tunnel_spec() };
     world.command(WorkerId(0), Command::AddTunnel(spec));
-    world.command(WorkerId(0), Command::AddInbound(Box::new(client.inbound_spec())));
-    world.command(WorkerId(0), Command::SwitchOutbound(Box::new(client.outbound_spec())));
+    world.command(WorkerId(0), client.add_pair());
+    world.command(WorkerId(0), client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);
     world.settle();
     client

@@ -2,7 +2,9 @@
 
 mod harness;
 
-use adit_dataplane::contract::{Command, DropReason, NextHop, Routes, Selectors, TunnelSpec};
+use adit_dataplane::contract::{
+    Command, DropReason, InboundSpec, Lane, NextHop, OutboundSpec, PairSpec, Routes, Selectors, TunnelSpec,
+};
 use adit_dataplane::packet::Channel;
 use harness::*;
 use std::sync::Arc;
@@ -15,8 +17,8 @@ fn what_a_client_sends_comes_out_inside_and_the_answer_reaches_it() {
             let mut client = Client::new(0, 3, suite);
             client.path = outer;
             world.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
-            world.command(client.tunnel.worker, Command::AddInbound(Box::new(client.inbound_spec())));
-            world.command(client.tunnel.worker, Command::SwitchOutbound(Box::new(client.outbound_spec())));
+            world.command(client.tunnel.worker, client.add_pair());
+            world.command(client.tunnel.worker, client.switch_outbound());
             world.add_route("10.30.0.3/32", client.tunnel);
             world.add_route("fd00::3/128", client.tunnel);
             let mut sequence = 0;
@@ -50,24 +52,16 @@ fn what_a_client_sends_comes_out_inside_and_the_answer_reaches_it() {
 fn two_workers_speak_to_each_other() {
     for suite in suites() {
         let (mut headend, mut branch) = (World::new(1), World::new(1));
-        let client = headend.connect(0, 5, suite);
+        let branch_spi = spi(0, 9);
+        let client = headend.admit(Client { own_spi: branch_spi.get(), ..Client::new(0, 5, suite) });
         // The branch is the same tunnel with everything turned round.
         let turned = Selectors { local: client.selectors.remote.clone(), remote: client.selectors.local.clone() };
         let turned = Arc::new(turned);
         let mut inbound = client.outbound_spec();
         let mut outbound = client.inbound_spec();
         (inbound.selectors, outbound.selectors) = (Arc::clone(&turned), turned);
-        let branch_spi = spi(0, 9);
-        headend.command(
-            client.tunnel.worker,
-            Command::SwitchOutbound(Box::new(adit_dataplane::contract::OutboundSpec {
-                spi: branch_spi.get(),
-                ..client.outbound_spec()
-            })),
-        );
-        headend.settle();
         branch.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
-        let inbound = adit_dataplane::contract::InboundSpec {
+        let inbound = InboundSpec {
             tunnel: client.tunnel,
             spi: branch_spi,
             cipher: inbound.cipher,
@@ -77,19 +71,17 @@ fn two_workers_speak_to_each_other() {
             selectors: inbound.selectors,
             counters: inbound.counters,
         };
-        let outbound = adit_dataplane::contract::OutboundSpec {
-            tunnel: client.tunnel,
-            lane: adit_dataplane::contract::Lane::FIRST,
+        let outbound = OutboundSpec {
+            lane: Lane::FIRST,
             spi: client.spi.get(),
-            pair: branch_spi,
             cipher: outbound.cipher,
             numbers: outbound.numbers,
             lifetime: outbound.lifetime,
             selectors: outbound.selectors,
             counters: outbound.counters,
         };
-        branch.command(client.tunnel.worker, Command::AddInbound(Box::new(inbound)));
-        branch.command(client.tunnel.worker, Command::SwitchOutbound(Box::new(outbound)));
+        branch.command(client.tunnel.worker, Command::AddPair(Box::new(PairSpec { inbound, outbound })));
+        branch.command(client.tunnel.worker, Command::SwitchOutbound { spi: branch_spi });
         branch.add_route("0.0.0.0/0", client.tunnel);
         branch.settle();
         // All leads into the tunnel but the branch's own address, or what comes out of it would go back.
@@ -224,7 +216,8 @@ fn who_sends_too_much_is_told_what_fits() {
     client.path = path_v6(1);
     let spec = TunnelSpec { outer_mtu: 1400, ..client.tunnel_spec() };
     world.command(client.tunnel.worker, Command::AddTunnel(spec));
-    world.command(client.tunnel.worker, Command::SwitchOutbound(Box::new(client.outbound_spec())));
+    world.command(client.tunnel.worker, client.add_pair());
+    world.command(client.tunnel.worker, client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);
     world.add_route("fd00::1/128", client.tunnel);
     world.settle();
@@ -267,7 +260,8 @@ fn a_sender_behind_another_tunnel_is_told_too() {
     let bob = Client::new(0, 2, gcm());
     let spec = TunnelSpec { outer_mtu: 1000, ..bob.tunnel_spec() };
     world.command(bob.tunnel.worker, Command::AddTunnel(spec));
-    world.command(bob.tunnel.worker, Command::SwitchOutbound(Box::new(bob.outbound_spec())));
+    world.command(bob.tunnel.worker, bob.add_pair());
+    world.command(bob.tunnel.worker, bob.switch_outbound());
     world.add_route("10.30.0.2/32", bob.tunnel);
     let mut big = v4(alice.v4, bob.v4, 1200);
     big[6] = 0x40;

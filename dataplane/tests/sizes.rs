@@ -36,8 +36,8 @@ fn connect_by(world: &mut World, suite: CipherSuite, path: EspPath, outer_mtu: u
     let client = Client { path: path.path(), transport: path.transport(), ..Client::new(0, 1, suite) };
     let spec = TunnelSpec { outer_mtu, ..client.tunnel_spec() };
     world.command(client.tunnel.worker, Command::AddTunnel(spec));
-    world.command(client.tunnel.worker, Command::AddInbound(Box::new(client.inbound_spec())));
-    world.command(client.tunnel.worker, Command::SwitchOutbound(Box::new(client.outbound_spec())));
+    world.command(client.tunnel.worker, client.add_pair());
+    world.command(client.tunnel.worker, client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);
     world.add_route("fd00::1/128", client.tunnel);
     world.settle();

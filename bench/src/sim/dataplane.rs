@@ -9,7 +9,7 @@ use adit_control::aaa::QuestionId;
 use adit_control::ike::engine::Output;
 use adit_dataplane::contract::*;
 use adit_dataplane::time::Instant;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -37,7 +37,12 @@ pub(crate) struct Tunnel {
     following: Following,
     transports: Transports,
     pub(crate) inbound: BTreeMap<Spi, Inbound>,
-    outbound: BTreeMap<Lane, Outbound>,
+    /// The other halves, by the same SPI.
+    outbound: BTreeMap<Spi, Outbound>,
+    /// Which of them are sent on.
+    lanes: BTreeMap<Lane, Spi>,
+    /// Those of which control has said whether they are to be sent on.
+    decided: BTreeSet<Spi>,
 }
 
 /// The path before the last move, and who moved: control, or a packet on this SA.
@@ -74,12 +79,19 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 impl Tunnel {
     /// The SPIs that packets leave with.
     pub(crate) fn sends_on(&self) -> impl Iterator<Item = u32> {
-        self.outbound.values().map(|outbound| outbound.spec.spi)
+        self.lanes.values().filter_map(|spi| self.outbound.get(spi)).map(|outbound| outbound.spec.spi)
     }
 
-    /// Whether packets leave in this lane.
-    pub(crate) fn has_lane(&self, lane: Lane) -> bool {
-        self.outbound.contains_key(&lane)
+    /// Whether packets leave in the lane of this child SA, on it or on another.
+    pub(crate) fn sends_in_lane_of(&self, spi: Spi) -> bool {
+        self.outbound.get(&spi).is_some_and(|outbound| self.lanes.contains_key(&outbound.spec.lane))
+    }
+
+    /// Packets leave on this one from now on.
+    fn send_on(&mut self, spi: Spi) {
+        if let Some(outbound) = self.outbound.get(&spi) {
+            self.lanes.insert(outbound.spec.lane, spi);
+        }
     }
 
     /// Packets go there from now on, unless what wants it may have been sent before the last move. `by` is the SA of a
@@ -109,17 +121,10 @@ impl Dataplane {
         match command {
             Command::AddTunnel(spec) => self.add_tunnel(&spec)?,
             Command::MoveTunnel(order) => self.move_tunnel(now, worker, &order)?,
-            Command::AddInbound(spec) => self.add_inbound(*spec)?,
-            Command::SwitchOutbound(spec) => {
-                let (key, lane) = (spec.tunnel, spec.lane);
-                let before = self.tunnel_mut(key)?.outbound.insert(lane, Outbound::new(*spec));
-                self.reports.extend(before.map(|old| (worker, retired_outbound(key, old))));
-            }
-            Command::DropOutbound { tunnel, lane } => {
-                let before = self.tunnel_mut(tunnel)?.outbound.remove(&lane);
-                self.reports.extend(before.map(|old| (worker, retired_outbound(tunnel, old))));
-            }
-            Command::DropInbound { spi } => self.drop_inbound(now, worker, spi)?,
+            Command::AddPair(spec) => self.add_pair(*spec)?,
+            Command::SwitchOutbound { spi } => self.decide(spi)?.send_on(spi),
+            Command::StopOutbound { spi } => self.decide(spi)?.lanes.retain(|_, sent_on| *sent_on != spi),
+            Command::DropPair { spi } => self.drop_pair(now, worker, spi)?,
             Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
             Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
             Command::SendKeepalive(keepalive) => return Ok(Errand::Keepalive(keepalive)),
@@ -141,8 +146,12 @@ impl Dataplane {
     pub(crate) fn seal(&mut self, now: Instant, key: TunnelKey) -> Vec<(EspPath, Esp)> {
         let Some(tunnel) = self.tunnels.get_mut(&key) else { return Vec::new() };
         let mut reports = Vec::new();
-        let sealed = tunnel.outbound.values_mut().filter_map(|outbound| outbound.seal(now, &mut reports));
-        let sealed = sealed.map(|esp| (tunnel.path, esp)).collect();
+        let mut sealed = Vec::new();
+        for spi in tunnel.lanes.values() {
+            let outbound = tunnel.outbound.get_mut(spi);
+            let esp = outbound.and_then(|outbound| outbound.seal(now, &mut reports));
+            sealed.extend(esp.map(|esp| (tunnel.path, esp)));
+        }
         self.reports.extend(reports.into_iter().map(|event| (key.worker, event)));
         sealed
     }
@@ -166,6 +175,9 @@ impl Dataplane {
             Opened::Duplicate => return Receipt::Duplicate,
             Opened::LifeOver => return Receipt::Late,
             Opened::First => {
+                if !tunnel.decided.contains(&spi) && !tunnel.sends_in_lane_of(spi) {
+                    tunnel.send_on(spi);
+                }
                 reports.push(Event::FirstUse { spi });
                 true
             }
@@ -200,8 +212,9 @@ impl Dataplane {
 
     /// The lane that packets with this SPI leave in.
     pub(crate) fn lane_of(&self, spi: u32) -> Option<Lane> {
-        let lanes = self.tunnels.values().flat_map(|tunnel| &tunnel.outbound);
-        lanes.into_iter().find(|(_, outbound)| outbound.spec.spi == spi).map(|(lane, _)| *lane)
+        let sends_on = |tunnel: &Tunnel, pair| tunnel.outbound.get(pair).is_some_and(|half| half.spec.spi == spi);
+        let mut tunnels = self.tunnels.values();
+        tunnels.find_map(|tunnel| tunnel.lanes.iter().find(|(_, pair)| sends_on(tunnel, pair)).map(|(lane, _)| *lane))
     }
 
     /// Routes that packets find.
@@ -252,6 +265,8 @@ impl Dataplane {
             transports: spec.transports,
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            decided: BTreeSet::new(),
         };
         match self.tunnels.insert(spec.tunnel, tunnel) {
             None => Ok(()),
@@ -267,10 +282,13 @@ impl Dataplane {
         Ok(())
     }
 
-    fn add_inbound(&mut self, spec: InboundSpec) -> Result<(), What> {
-        let (key, spi) = (spec.tunnel, spec.spi);
+    fn add_pair(&mut self, spec: PairSpec) -> Result<(), What> {
+        let PairSpec { inbound, outbound } = spec;
+        let (key, spi) = (inbound.tunnel, inbound.spi);
         let tunnel = self.tunnel_mut(key)?;
-        tunnel.inbound.insert(spi, Inbound::new(spec));
+        tunnel.inbound.insert(spi, Inbound::new(inbound));
+        tunnel.outbound.insert(spi, Outbound::new(outbound, spi));
+        tunnel.decided.remove(&spi);
         if tunnel.inbound.len() > MOST_INBOUND {
             return Err(What::TooManyInbound(key));
         }
@@ -281,14 +299,27 @@ impl Dataplane {
         }
     }
 
-    fn drop_inbound(&mut self, now: Instant, worker: WorkerId, spi: Spi) -> Result<(), What> {
+    /// The tunnel of a child SA that control has in its own hands from now on.
+    fn decide(&mut self, spi: Spi) -> Result<&mut Tunnel, What> {
+        let key = *self.by_spi.get(&spi).ok_or(What::NoSuchSa(spi))?;
+        let tunnel = self.tunnel_mut(key)?;
+        tunnel.decided.insert(spi);
+        Ok(tunnel)
+    }
+
+    fn drop_pair(&mut self, now: Instant, worker: WorkerId, spi: Spi) -> Result<(), What> {
         let key = self.by_spi.remove(&spi).ok_or(What::NoSuchSa(spi))?;
         let tunnel = self.tunnel_mut(key)?;
         let serial = tunnel.serial;
-        let inbound = tunnel.inbound.remove(&spi).ok_or(What::NoSuchSa(spi))?;
+        let lanes = tunnel.lanes.len();
+        tunnel.lanes.retain(|_, sent_on| *sent_on != spi);
+        let in_use = tunnel.lanes.len() < lanes;
+        let (inbound, outbound) = (tunnel.inbound.remove(&spi), tunnel.outbound.remove(&spi));
+        let inbound = inbound.ok_or(What::NoSuchSa(spi))?;
         self.were.insert(spi, (now, serial));
         self.reports.push_back((worker, retired_inbound(spi, inbound)));
-        Ok(())
+        self.reports.extend(outbound.map(|outbound| (worker, retired_outbound(key, outbound))));
+        if in_use { Err(What::DroppedInUse(spi)) } else { Ok(()) }
     }
 
     fn drop_tunnel(&mut self, now: Instant, worker: WorkerId, key: TunnelKey) -> Result<(), What> {

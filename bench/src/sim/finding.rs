@@ -22,6 +22,8 @@ pub(crate) enum What {
     NoSuchTunnel(TunnelKey),
     NoSuchSa(Spi),
     TooManyInbound(TunnelKey),
+    /// Control drops what it sends on: its lane is mute from there on.
+    DroppedInUse(Spi),
     // Packets.
     /// A packet came for a living tunnel on an SPI that was never installed.
     NeverInstalled {
@@ -68,6 +70,7 @@ impl fmt::Display for What {
             Self::NoSuchTunnel(key) => write!(f, "a command for a tunnel that is not there ({key:?})"),
             Self::NoSuchSa(spi) => write!(f, "a command for an SA that is not there ({spi})"),
             Self::TooManyInbound(key) => write!(f, "more inbound SAs than a tunnel has room for ({key:?})"),
+            Self::DroppedInUse(spi) => write!(f, "an SA is dropped that is sent on ({spi})"),
             Self::NeverInstalled { spi, sender } => {
                 write!(f, "{sender} sends on an SPI that was never installed ({spi:#010x})")
             }

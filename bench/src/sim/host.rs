@@ -56,7 +56,7 @@ impl Machine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Fault {
     /// A rekeyed SA is never dropped.
-    ForgetsDropInbound,
+    ForgetsDropPair,
     /// After a rekey it goes on sending on the old SA.
     ForgetsSwitchOutbound,
     /// The tunnel of a session that is over stays.
@@ -84,11 +84,11 @@ impl Host {
     pub(crate) fn passes(&self, output: &Output) -> bool {
         match (self.fault, output) {
             (Some(Fault::ForgetsRoutes), Output::Routes(_)) => false,
-            (Some(Fault::ForgetsDropInbound), Output::Command(_, Command::DropInbound { .. })) => false,
+            (Some(Fault::ForgetsDropPair), Output::Command(_, Command::DropPair { .. })) => false,
             (Some(Fault::ForgetsDropTunnel), Output::Command(_, Command::DropTunnel { .. })) => false,
-            (Some(Fault::ForgetsSwitchOutbound), Output::Command(_, Command::SwitchOutbound(spec))) => {
-                let tunnel = self.machine.as_ref().and_then(|machine| machine.dataplane.tunnels.get(&spec.tunnel));
-                tunnel.is_none_or(|tunnel| !tunnel.has_lane(spec.lane))
+            (Some(Fault::ForgetsSwitchOutbound), Output::Command(_, Command::SwitchOutbound { spi })) => {
+                let tunnel = self.machine.as_ref().and_then(|machine| machine.dataplane.tunnel_with(spi.get()));
+                tunnel.is_none_or(|tunnel| !tunnel.sends_in_lane_of(*spi))
             }
             (Some(_) | None, Output::Routes(_) | Output::Command(..) | Output::Ask(_) | Output::Account(_)) => true,
         }

@@ -18,6 +18,8 @@ pub(crate) struct Inbound {
 /// To send on.
 pub(crate) struct Outbound {
     pub(crate) spec: OutboundSpec,
+    /// Its other half.
+    pair: Spi,
     last: u32,
     wear: Wear,
 }
@@ -71,8 +73,8 @@ impl Inbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(spec: OutboundSpec) -> Self {
-        Self { spec, last: 0, wear: Wear::default() }
+    pub(crate) fn new(spec: OutboundSpec, pair: Spi) -> Self {
+        Self { spec, pair, last: 0, wear: Wear::default() }
     }
 
     /// A packet on it, unless its life is over; what its lifetime says to that is added to `reports`.
@@ -91,7 +93,7 @@ impl Outbound {
         sealed.extend(icv);
         spec.counters.charge(1, INNER_OCTETS as u64, now);
         let reached = self.wear.charge(&spec.lifetime, now);
-        reports.extend(reached.into_iter().map(|reached| told(spec.pair, Direction::Outbound, reached)));
+        reports.extend(reached.into_iter().map(|reached| told(self.pair, Direction::Outbound, reached)));
         Some(Esp { spi: spec.spi, sequence, iv, sealed })
     }
 }

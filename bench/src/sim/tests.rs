@@ -78,8 +78,8 @@ fn every_mistake_is_found(ikev1: Odds, faults: &[Fault]) {
     for fault in faults {
         let report = run(&Plan { fault: Some(*fault), ikev1, ..Plan::new(3, 40) }).unwrap();
         let tells = |what: &What| match fault {
-            Fault::ForgetsDropInbound => matches!(what, What::Unpaired(_)),
-            Fault::ForgetsSwitchOutbound => matches!(what, What::SentAfterDrop { .. }),
+            Fault::ForgetsDropPair => matches!(what, What::Unpaired(_)),
+            Fault::ForgetsSwitchOutbound => matches!(what, What::DroppedInUse(_)),
             // By IKEv1 the old SA is sent on for one way through the network only, which few packets hit.
             Fault::BreaksBeforeMake if ikev1 == Odds::ALWAYS => matches!(what, What::NoSuchSa(_)),
             Fault::BreaksBeforeMake => matches!(what, What::SentAfterDrop { .. }),

@@ -210,7 +210,9 @@ impl World {
                     continue;
                 }
                 let break_first = match (&output, host.fault) {
-                    (Output::Command(_, Command::AddInbound(spec)), Some(Fault::BreaksBeforeMake)) => Some(spec.tunnel),
+                    (Output::Command(_, Command::AddPair(spec)), Some(Fault::BreaksBeforeMake)) => {
+                        Some(spec.inbound.tunnel)
+                    }
                     _ => None,
                 };
                 let Some(machine) = host.machine.as_mut() else { return };

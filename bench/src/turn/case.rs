@@ -7,8 +7,8 @@ use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
-    ClusterSlot, Command, Dataplane, EspPath, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, Routes,
-    Selector, Selectors, SequenceNumbers, Spi, SpiLayout, Transport, Transports, TunnelKey, TunnelSpec, WorkerId,
+    ClusterSlot, Command, Dataplane, EspPath, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, PairSpec,
+    Routes, Selector, Selectors, SequenceNumbers, SpiLayout, Transport, Transports, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::esp::{IvSpace, OutboundSa};
 use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, NotTaken, pair};
@@ -110,12 +110,10 @@ impl Case {
             counters: Arc::default(),
         };
         let suite = self.what.suite;
-        let outbound = |spi: Spi, selectors| -> Result<OutboundSpec, TurnError> {
+        let outbound = |selectors| -> Result<OutboundSpec, TurnError> {
             Ok(OutboundSpec {
                 lane: Lane::FIRST,
-                tunnel,
                 spi: spi.get(),
-                pair: spi,
                 cipher: cipher(suite)?,
                 numbers: SequenceNumbers::Plain,
                 lifetime: Lifetime::default(),
@@ -123,7 +121,7 @@ impl Case {
                 counters: Arc::default(),
             })
         };
-        self.twins.push(OutboundSa::new(outbound(spi, there)?, IvSpace::new(0, WorkerId(1))));
+        self.twins.push(OutboundSa::new(outbound(there)?, spi, IvSpace::new(0, WorkerId(1))));
         let tunnel = TunnelSpec {
             tunnel,
             path: EspPath::new(self.what.by.transport(), self.what.by.path(slot)),
@@ -133,8 +131,8 @@ impl Case {
         };
         let commands = [
             Command::AddTunnel(tunnel),
-            Command::AddInbound(Box::new(inbound)),
-            Command::SwitchOutbound(Box::new(outbound(spi, here)?)),
+            Command::AddPair(Box::new(PairSpec { inbound, outbound: outbound(here)? })),
+            Command::SwitchOutbound { spi },
         ];
         let [handle] = &self.dataplane.workers[..] else { return Err(TurnError::Bench("one worker")) };
         for command in commands {

@@ -37,14 +37,28 @@ pub struct Tunnel {
     pub following: Following,
     pub transports: Transports,
     pub inbound: BTreeMap<Spi, InboundSpec>,
-    pub outbound: BTreeMap<Lane, OutboundSpec>,
+    /// The other halves, by the same SPI.
+    pub outbound: BTreeMap<Spi, OutboundSpec>,
+    /// Which of them are sent on.
+    pub lanes: BTreeMap<Lane, Spi>,
 }
 
 impl Tunnel {
     /// The first of what is sent on.
     #[track_caller]
     pub fn sends_on(&self) -> &OutboundSpec {
-        self.outbound.values().next().expect("something is sent on")
+        self.sent_on().next().expect("something is sent on")
+    }
+
+    /// All that is sent on.
+    pub fn sent_on(&self) -> impl Iterator<Item = &OutboundSpec> {
+        self.lanes.values().map(|pair| &self.outbound[pair])
+    }
+
+    /// What is sent on in this lane, by its inbound SPI.
+    #[track_caller]
+    pub fn pair_in(&self, lane: Lane) -> Spi {
+        *self.lanes.get(&lane).expect("something is sent on in the lane")
     }
 }
 
@@ -73,8 +87,8 @@ impl Dataplane {
                 self.log.push("AddTunnel");
                 assert_eq!(spec.tunnel.worker, worker);
                 let TunnelSpec { path, following, transports, .. } = spec;
-                let (inbound, outbound) = (BTreeMap::new(), BTreeMap::new());
-                let tunnel = Tunnel { path, following, transports, inbound, outbound };
+                let (inbound, outbound, lanes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+                let tunnel = Tunnel { path, following, transports, inbound, outbound, lanes };
                 assert!(self.tunnels.insert(spec.tunnel, tunnel).is_none(), "the slot is taken");
             }
             Command::MoveTunnel(order) => {
@@ -86,49 +100,44 @@ impl Dataplane {
                     self.reports.push_back((worker, Event::Moved { tunnel: key, path }));
                 }
             }
-            Command::AddInbound(spec) => {
-                self.log.push("AddInbound");
-                assert_eq!(spec.tunnel.worker, worker);
-                let tunnel = self.tunnels.get_mut(&spec.tunnel).expect("the tunnel is there");
-                let spi = spec.spi;
-                assert!(tunnel.inbound.insert(spi, *spec).is_none(), "the SPI is taken");
+            Command::AddPair(spec) => {
+                self.log.push("AddPair");
+                let PairSpec { inbound, outbound } = *spec;
+                assert_eq!(inbound.tunnel.worker, worker);
+                let tunnel = self.tunnels.get_mut(&inbound.tunnel).expect("the tunnel is there");
+                let spi = inbound.spi;
+                assert!(tunnel.inbound.insert(spi, inbound).is_none(), "the SPI is taken");
+                tunnel.outbound.insert(spi, outbound);
                 assert!(
                     tunnel.inbound.len() <= Lane::COUNT * Lane::INBOUND,
                     "no more inbound SAs than a tunnel may have"
                 );
                 self.added.push(spi);
             }
-            Command::SwitchOutbound(spec) => {
+            Command::SwitchOutbound { spi } => {
                 self.log.push("SwitchOutbound");
-                let key = spec.tunnel;
-                let tunnel = self.tunnels.get_mut(&key).expect("the tunnel is there");
-                if let Some(old) = tunnel.outbound.insert(spec.lane, *spec) {
-                    self.reports
-                        .push_back((worker, Event::Retired(Retired::Outbound { tunnel: key, cipher: old.cipher })));
-                }
+                let tunnel = self.tunnel_with(spi);
+                let lane = tunnel.outbound.get(&spi).expect("the SA is there").lane;
+                tunnel.lanes.insert(lane, spi);
             }
-            Command::DropOutbound { tunnel: key, lane } => {
-                self.log.push("DropOutbound");
-                let tunnel = self.tunnels.get_mut(&key).expect("the tunnel is there");
-                let old = tunnel.outbound.remove(&lane).expect("something was sent on in the lane");
-                let retired = Retired::Outbound { tunnel: key, cipher: old.cipher };
-                self.reports.push_back((worker, Event::Retired(retired)));
+            Command::StopOutbound { spi } => {
+                self.log.push("StopOutbound");
+                self.tunnel_with(spi).lanes.retain(|_, sent_on| *sent_on != spi);
             }
-            Command::DropInbound { spi } => {
-                self.log.push("DropInbound");
-                let spec = self.tunnels.values_mut().find_map(|tunnel| tunnel.inbound.remove(&spi));
-                let cipher = spec.expect("the SA is there").cipher;
-                self.reports.push_back((worker, Event::Retired(Retired::Inbound { spi, cipher })));
+            Command::DropPair { spi } => {
+                self.log.push("DropPair");
+                let tunnel = self.tunnel_with(spi);
+                let sent_on = tunnel.lanes.values().any(|sent_on| *sent_on == spi);
+                assert!(!sent_on, "nobody sends on what is dropped");
+                let halves = (tunnel.inbound.remove(&spi), tunnel.outbound.remove(&spi));
+                let (Some(inbound), Some(outbound)) = halves else { panic!("both halves are there") };
+                self.retire(worker, inbound, outbound);
             }
             Command::DropTunnel { tunnel: key } => {
                 self.log.push("DropTunnel");
                 let tunnel = self.tunnels.remove(&key).expect("the tunnel is there");
-                for (spi, spec) in tunnel.inbound {
-                    self.reports.push_back((worker, Event::Retired(Retired::Inbound { spi, cipher: spec.cipher })));
-                }
-                for spec in tunnel.outbound.into_values() {
-                    self.reports
-                        .push_back((worker, Event::Retired(Retired::Outbound { tunnel: key, cipher: spec.cipher })));
+                for (inbound, outbound) in tunnel.inbound.into_values().zip(tunnel.outbound.into_values()) {
+                    self.retire(worker, inbound, outbound);
                 }
                 self.reports.push_back((worker, Event::Retired(Retired::Tunnel { tunnel: key })));
             }
@@ -148,6 +157,19 @@ impl Dataplane {
         None
     }
 
+    #[track_caller]
+    fn tunnel_with(&mut self, spi: Spi) -> &mut Tunnel {
+        self.tunnels.values_mut().find(|tunnel| tunnel.inbound.contains_key(&spi)).expect("the SA is there")
+    }
+
+    fn retire(&mut self, worker: WorkerId, inbound: InboundSpec, outbound: OutboundSpec) {
+        let InboundSpec { tunnel, spi, cipher, .. } = inbound;
+        let outbound = Retired::Outbound { tunnel, cipher: outbound.cipher };
+        for half in [Retired::Inbound { spi, cipher }, outbound] {
+            self.reports.push_back((worker, Event::Retired(half)));
+        }
+    }
+
     /// The one tunnel there is.
     #[track_caller]
     pub fn tunnel(&self) -> (&TunnelKey, &Tunnel) {
@@ -164,7 +186,7 @@ impl Dataplane {
 
     /// All SAs that are sent on.
     pub fn outbound(&self) -> impl Iterator<Item = &OutboundSpec> {
-        self.tunnels.values().flat_map(|tunnel| tunnel.outbound.values())
+        self.tunnels.values().flat_map(Tunnel::sent_on)
     }
 
     /// Who has this SA.

@@ -165,9 +165,8 @@ impl Line {
     pub fn packet(&mut self, from: usize) {
         let to = 1 - from;
         let mut carried = 0;
-        let sending: Vec<(u32, adit_dataplane::contract::TunnelKey)> =
-            self.ends[from].dataplane.outbound().map(|sa| (sa.spi, sa.tunnel)).collect();
-        for (spi, _) in sending {
+        let sending: Vec<u32> = self.ends[from].dataplane.outbound().map(|sa| sa.spi).collect();
+        for spi in sending {
             let spi = Spi::new(spi).unwrap();
             assert!(self.ends[to].dataplane.has_inbound(spi.get()), "nobody receives on {spi}: {:#?}", self.ladder);
             carried += 1;

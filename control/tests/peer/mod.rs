@@ -16,7 +16,7 @@ use adit_control::ike::engine::Engine;
 use adit_control::ike::wire::Id;
 use adit_crypto::random::SeededRandom;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{ClusterSlot, Event, IkeDatagram, OutboundSpec, SpiLayout, WorkerId};
+use adit_dataplane::contract::{ClusterSlot, Event, IkeDatagram, SpiLayout, WorkerId};
 use adit_dataplane::time::Instant;
 use dataplane::Dataplane;
 use std::sync::Arc;
@@ -206,8 +206,8 @@ impl World {
         // The one in use, two that the peer and two that we are to delete, a rival, and the one being asked for.
         assert!(held.ike_sas <= 7 * held.sessions + held.half_open);
         for tunnel in tunnels.values() {
-            let paired = |sa: &OutboundSpec| tunnel.inbound.contains_key(&sa.pair);
-            assert!(tunnel.outbound.values().all(paired), "what is sent on has its other half");
+            let halves = tunnel.inbound.keys().eq(tunnel.outbound.keys());
+            assert!(halves && tunnel.lanes.values().all(|spi| tunnel.inbound.contains_key(spi)));
         }
     }
 

@@ -14,27 +14,31 @@ pub struct TunnelKey {
     pub slot: u32,
 }
 
-/// Rekey is make-before-break: `AddInbound` → the peer has it → `SwitchOutbound` → grace → `DropInbound`.
+/// Rekey is make-before-break: `AddPair` → the peer has it → `SwitchOutbound` → grace → `DropPair`.
 pub enum Command {
     /// A new tunnel without SAs.
     AddTunnel(TunnelSpec),
     /// The peer's address changed (the IKE SA proved it). The worker answers with [`super::Event::Moved`] if it
     /// obeys; if ESP has moved the tunnel meanwhile it does not, and has reported that move already.
     MoveTunnel(Box<Move>),
-    /// An SA to receive on. Up to [`Lane::INBOUND`] at a time for each lane of a tunnel.
-    AddInbound(Box<InboundSpec>),
-    /// The SA to send on from now; the one before it in its lane retires.
-    SwitchOutbound(Box<OutboundSpec>),
-    /// Send on nothing in this lane; what was sent on retires.
-    DropOutbound {
-        /// Which.
-        tunnel: TunnelKey,
-        /// Of its lanes.
-        lane: Lane,
+    /// A child SA, received on at once. Up to [`Lane::INBOUND`] at a time for each lane of a tunnel.
+    ///
+    /// If its lane sends on nothing when the peer's first packet comes on it, the worker sends on it from that packet
+    /// on: the answer must not wait for control. If the lane sends on another, control decides (RFC 7296 section 2.8).
+    AddPair(Box<PairSpec>),
+    /// Send on this child SA from now, if that is not so already. The one before it in its lane is still received on.
+    SwitchOutbound {
+        /// Its inbound SPI; names the worker too.
+        spi: Spi,
     },
-    /// Stop receiving on this SA; it comes back in [`super::Event::Retired`].
-    DropInbound {
-        /// Which; names the worker too.
+    /// Send on this child SA no longer, nor of the worker's own accord. Its lane sends on nothing if it sent on it.
+    StopOutbound {
+        /// Its inbound SPI; names the worker too.
+        spi: Spi,
+    },
+    /// Neither receive nor send on this child SA; both halves come back in [`super::Event::Retired`].
+    DropPair {
+        /// Its inbound SPI; names the worker too.
         spi: Spi,
     },
     /// The tunnel with all its SAs goes; they come back in [`super::Event::Retired`].
@@ -135,6 +139,15 @@ pub enum KeepaliveForm {
     CiscoMarked,
 }
 
+/// Both halves of a child SA. The worker owns their keys from here on and nobody else does: an SA that was set up twice
+/// would number its packets from one twice.
+pub struct PairSpec {
+    /// To receive on.
+    pub inbound: InboundSpec,
+    /// To send on.
+    pub outbound: OutboundSpec,
+}
+
 /// An SA to receive on.
 pub struct InboundSpec {
     /// The tunnel it belongs to.
@@ -175,14 +188,10 @@ impl Lane {
 
 /// An SA to send on.
 pub struct OutboundSpec {
-    /// The tunnel it belongs to.
-    pub tunnel: TunnelKey,
-    /// Which of its lanes.
+    /// Which of its tunnel's lanes.
     pub lane: Lane,
     /// The peer's.
     pub spi: u32,
-    /// The inbound SA of the same child SA: its name in [`super::Event::Lifetime`].
-    pub pair: Spi,
     /// Keys are already set up.
     pub cipher: EspCipher,
     /// How packets are numbered. Numbers are never used twice: whatever `lifetime` says, the soft limit comes at

@@ -58,16 +58,16 @@ pub struct IkeDatagram {
 
 /// State that a worker gave up. Dropping it on the control side wipes the keys there.
 pub enum Retired {
-    /// After `DropInbound`, or with its tunnel.
+    /// After `DropPair`, or with its tunnel.
     Inbound {
         /// Its slot may be used again.
         spi: Spi,
         /// Wiped on drop.
         cipher: EspCipher,
     },
-    /// After `SwitchOutbound` or `DropOutbound`, or with its tunnel.
+    /// Behind the inbound half of the same child SA.
     Outbound {
-        /// Which tunnel sent on it.
+        /// Whose it was.
         tunnel: TunnelKey,
         /// Wiped on drop.
         cipher: EspCipher,
@@ -94,7 +94,8 @@ pub struct Wayward {
 pub enum Event {
     /// An IKE message came in. Dropped with `control_busy` when the channel is full.
     Ike(IkeDatagram),
-    /// The first authenticated packet on an inbound SA: the peer has it.
+    /// The first authenticated packet on an inbound SA: the peer has it. If the lane sent on nothing, the worker sends on
+    /// its outbound half already.
     FirstUse {
         /// Which.
         spi: Spi,

@@ -13,7 +13,8 @@ mod transport;
 mod tunnel_rules;
 
 pub use command::{
-    Command, Following, InboundSpec, Keepalive, KeepaliveForm, Lane, Move, OutboundSpec, TunnelKey, TunnelSpec,
+    Command, Following, InboundSpec, Keepalive, KeepaliveForm, Lane, Move, OutboundSpec, PairSpec, TunnelKey,
+    TunnelSpec,
 };
 pub use counters::{SaCounters, SaTotals, WorkerCounters, WorkerTotals};
 pub use event::{Event, IkeDatagram, IkeFraming, Path, Retired, Wayward};

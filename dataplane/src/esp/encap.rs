@@ -59,9 +59,9 @@ impl IvSpace {
 }
 
 impl OutboundSa {
-    /// A fresh SA.
-    pub fn new(spec: OutboundSpec, iv_space: IvSpace) -> Self {
-        let OutboundSpec { tunnel: _, lane: _, spi, pair, cipher, numbers, lifetime, selectors, counters } = spec;
+    /// A fresh SA; `pair` is the inbound one of the same child SA.
+    pub fn new(spec: OutboundSpec, pair: Spi, iv_space: IvSpace) -> Self {
+        let OutboundSpec { lane: _, spi, cipher, numbers, lifetime, selectors, counters } = spec;
         let (geometry, filter) = (Geometry::of(cipher.suite()), Filter::new(&selectors));
         let (meter, news) = (Meter::new(lifetime, numbers), News::default());
         let (sequence, burst) = (0, (0, 0));
@@ -183,7 +183,7 @@ impl OutboundSa {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Lifetime, Selectors, TunnelKey};
+    use crate::contract::{Lifetime, Selectors};
     use crate::esp::Tiding;
     use adit_crypto::esp_cipher::Backend;
     use adit_crypto::suite::{CipherSuite, Encr, Integ};
@@ -191,17 +191,15 @@ mod tests {
     fn sa(suite: CipherSuite, numbers: SequenceNumbers) -> OutboundSa {
         let (encr, integ) = (vec![1; suite.encr().key_len()], vec![2; suite.integ_key_len()]);
         let spec = OutboundSpec {
-            tunnel: TunnelKey { worker: WorkerId(0), slot: 0 },
             lane: crate::contract::Lane::FIRST,
             spi: 0x1000,
-            pair: Spi::new(0x1000).unwrap(),
             numbers,
             lifetime: Lifetime::default(),
             cipher: EspCipher::new(Backend::Auto, suite, &encr, &integ).unwrap(),
             selectors: Arc::new(Selectors::default()),
             counters: Arc::default(),
         };
-        OutboundSa::new(spec, IvSpace::new(3, WorkerId(5)))
+        OutboundSa::new(spec, Spi::new(0x1000).unwrap(), IvSpace::new(3, WorkerId(5)))
     }
 
     fn packet(len: usize) -> PacketBuf {

@@ -2,17 +2,17 @@
 
 mod follow;
 mod outbound;
+mod pair;
 mod tunnel;
 
 pub use follow::Followed;
 pub use tunnel::Tunnel;
 
-use crate::contract::{
-    EspPath, InboundSpec, Lane, Move, OutboundSpec, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId,
-};
-use crate::esp::{InboundSa, IvSpace, OutboundSa};
+use crate::contract::{EspPath, Lane, Move, PairSpec, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId};
+use crate::esp::{InboundSa, OutboundSa};
 use crate::time::Instant;
 use follow::Pace;
+use pair::{Pair, Start};
 
 /// Inbound SAs that a tunnel may have at a time.
 pub const MAX_INBOUND: usize = Lane::COUNT * Lane::INBOUND;
@@ -48,7 +48,7 @@ pub struct Sad {
     workers: usize,
     layout: SpiLayout,
     pace: Pace,
-    inbound: Vec<Slot>,
+    pairs: Vec<Slot>,
     tunnels: Vec<Option<Box<Tunnel>>>,
     len: usize,
 }
@@ -57,14 +57,14 @@ pub struct Sad {
 #[derive(Default)]
 struct Slot {
     spi: Option<Spi>,
-    sa: Option<Box<InboundSa>>,
+    pair: Option<Box<Pair>>,
 }
 
 impl Sad {
     /// That of one worker of so many, empty; its tunnels follow their peers' ESP so many times a minute at most.
     pub fn new(worker: WorkerId, workers: usize, layout: SpiLayout, moves_per_minute: u32) -> Self {
         let pace = Pace::per_minute(moves_per_minute);
-        Self { worker, workers, layout, pace, inbound: Vec::new(), tunnels: Vec::new(), len: 0 }
+        Self { worker, workers, layout, pace, pairs: Vec::new(), tunnels: Vec::new(), len: 0 }
     }
 
     /// Where this SPI leads.
@@ -77,7 +77,7 @@ impl Sad {
             other if other.index() < self.workers => return Found::Elsewhere(other),
             _nobody => return Found::Nothing,
         }
-        match self.inbound.get(parts.slot as usize) {
+        match self.pairs.get(parts.slot as usize) {
             Some(slot) if slot.spi == Some(spi) => Found::Here(parts.slot),
             Some(_) | None => Found::Nothing,
         }
@@ -86,7 +86,7 @@ impl Sad {
     /// The SA in this slot.
     #[inline]
     pub fn inbound_mut(&mut self, slot: u32) -> Option<&mut InboundSa> {
-        self.inbound.get_mut(slot as usize)?.sa.as_deref_mut()
+        Some(&mut self.pair_mut(slot)?.inbound)
     }
 
     /// The tunnel in this slot.
@@ -147,77 +147,125 @@ impl Sad {
         followed
     }
 
-    /// [`crate::contract::Command::AddInbound`]
-    pub fn add_inbound(&mut self, spec: InboundSpec) -> Result<(), Misfit> {
-        let (spi, tunnel) = (spec.spi, spec.tunnel);
+    /// [`crate::contract::Command::AddPair`]
+    pub fn add_pair(&mut self, spec: PairSpec) -> Result<(), Misfit> {
+        let (spi, tunnel, lane) = (spec.inbound.spi, spec.inbound.tunnel, spec.outbound.lane);
         let parts = self.layout.decode(spi);
         if parts.worker != self.worker {
             return Err(Misfit::NotOurs);
         }
+        let worker = self.worker;
         let owner = self.ours(tunnel)?;
         let path = owner.path();
         if owner.inbound.len() >= MAX_INBOUND {
             return Err(Misfit::TooManyInbound);
         }
-        let place = place(&mut self.inbound, parts.slot);
-        if place.sa.is_some() {
+        let place = place(&mut self.pairs, parts.slot);
+        if place.pair.is_some() {
             return Err(Misfit::SlotTaken);
         }
-        *place = Slot { spi: Some(spi), sa: Some(Box::new(InboundSa::new(spec, path))) };
+        *place = Slot { spi: Some(spi), pair: Some(Box::new(Pair::new(spec, path, worker))) };
         self.len += 1;
-        self.ours(tunnel)?.inbound.push(spi);
+        let owner = self.ours(tunnel)?;
+        owner.inbound.push(spi);
+        owner.outbound.make_room(lane);
         Ok(())
     }
 
-    /// [`crate::contract::Command::SwitchOutbound`]; what was sent on before comes back.
-    pub fn switch_outbound(&mut self, spec: OutboundSpec) -> Result<Option<Retired>, Misfit> {
-        let (tunnel, lane, iv_space) = (spec.tunnel, spec.lane, IvSpace::new(0, self.worker));
-        let before = self.ours(tunnel)?.switch_outbound(lane, OutboundSa::new(spec, iv_space));
-        Ok(before.map(|sa| Retired::Outbound { tunnel, cipher: sa.into_cipher() }))
+    /// [`crate::contract::Command::SwitchOutbound`]
+    pub fn switch_outbound(&mut self, spi: Spi) -> Result<(), Misfit> {
+        let slot = self.decide(spi)?;
+        self.send_on(slot);
+        Ok(())
     }
 
-    /// [`crate::contract::Command::DropOutbound`]
-    pub fn drop_outbound(&mut self, tunnel: TunnelKey, lane: Lane) -> Result<Retired, Misfit> {
-        let sa = self.ours(tunnel)?.drop_outbound(lane).ok_or(Misfit::Unknown)?;
-        Ok(Retired::Outbound { tunnel, cipher: sa.into_cipher() })
+    /// [`crate::contract::Command::StopOutbound`]
+    pub fn stop_outbound(&mut self, spi: Spi) -> Result<(), Misfit> {
+        let slot = self.decide(spi)?;
+        self.rest(slot);
+        Ok(())
     }
 
-    /// [`crate::contract::Command::DropInbound`]
-    pub fn drop_inbound(&mut self, spi: Spi) -> Result<Retired, Misfit> {
+    /// The peer has used the child SA in this slot for the first time, so it has both halves. If nothing is sent on in
+    /// its lane, the answer goes by it. Otherwise control decides: it may be the one that lost a collision.
+    pub fn first_used(&mut self, slot: u32) {
+        let Some(pair) = self.pair_mut(slot).filter(|pair| pair.start == Start::FirstUse) else { return };
+        let (tunnel, lane) = (pair.tunnel(), pair.lane);
+        if self.tunnel_mut(tunnel.slot).is_some_and(|tunnel| tunnel.outbound.in_lane(lane).is_none()) {
+            self.send_on(slot);
+        }
+    }
+
+    /// [`crate::contract::Command::DropPair`]; both halves go to `retire`.
+    pub fn drop_pair(&mut self, spi: Spi, retire: impl FnMut(Retired)) -> Result<(), Misfit> {
         let Found::Here(slot) = self.find(spi.get()) else { return Err(Misfit::Unknown) };
-        let slot = std::mem::take(&mut self.inbound[slot as usize]);
-        let sa = slot.sa.ok_or(Misfit::Unknown)?;
+        self.rest(slot);
+        let slot = std::mem::take(&mut self.pairs[slot as usize]);
+        let pair = slot.pair.ok_or(Misfit::Unknown)?;
         self.len -= 1;
-        if let Some(owner) = self.tunnel_mut(sa.tunnel().slot) {
+        if let Some(owner) = self.tunnel_mut(pair.tunnel().slot) {
             owner.inbound.retain(|known| *known != spi);
         }
-        Ok(Retired::Inbound { spi, cipher: sa.into_cipher() })
+        pair.retire(retire);
+        Ok(())
     }
 
     /// [`crate::contract::Command::DropTunnel`]; all that it had goes to `retire`, itself last.
     pub fn drop_tunnel(&mut self, key: TunnelKey, mut retire: impl FnMut(Retired)) -> Result<(), Misfit> {
-        self.is_ours(key)?;
-        let tunnel = self.tunnels.get_mut(key.slot as usize).and_then(Option::take).ok_or(Misfit::Unknown)?;
-        for spi in tunnel.inbound {
-            if let Ok(retired) = self.drop_inbound(spi) {
-                retire(retired);
-            }
+        for spi in std::mem::take(&mut self.ours(key)?.inbound) {
+            // What is gone already keeps nothing else.
+            let _ = self.drop_pair(spi, &mut retire);
         }
-        for sa in tunnel.outbound.into_all() {
-            retire(Retired::Outbound { tunnel: key, cipher: sa.into_cipher() });
-        }
+        self.tunnels.get_mut(key.slot as usize).and_then(Option::take).ok_or(Misfit::Unknown)?;
         retire(Retired::Tunnel { tunnel: key });
         Ok(())
     }
 
+    /// The slot of a child SA that is in control's hands alone from now on.
+    fn decide(&mut self, spi: Spi) -> Result<u32, Misfit> {
+        let Found::Here(slot) = self.find(spi.get()) else { return Err(Misfit::Unknown) };
+        self.pair_mut(slot).ok_or(Misfit::Unknown)?.start = Start::Command;
+        Ok(slot)
+    }
+
+    /// Its outbound half goes into its lane, if it is not there; the one that was there rests.
+    fn send_on(&mut self, slot: u32) {
+        let Some(pair) = self.pair_mut(slot) else { return };
+        let (key, lane) = (pair.tunnel(), pair.lane);
+        let Some(outbound) = pair.resting.take() else { return };
+        let before = self.tunnel_mut(key.slot).and_then(|tunnel| tunnel.switch_outbound(lane, outbound));
+        self.put_beside_its_pair(before);
+    }
+
+    /// Its outbound half leaves its lane, if it is there.
+    fn rest(&mut self, slot: u32) {
+        let Some(pair) = self.pair_mut(slot) else { return };
+        let (key, lane, spi) = (pair.tunnel(), pair.lane, pair.spi());
+        let stopped = self.tunnel_mut(key.slot).and_then(|tunnel| tunnel.stop_outbound(lane, spi));
+        self.put_beside_its_pair(stopped);
+    }
+
+    fn put_beside_its_pair(&mut self, outbound: Option<OutboundSa>) {
+        let Some(outbound) = outbound else { return };
+        let slot = self.layout.decode(outbound.pair()).slot;
+        if let Some(pair) = self.pair_mut(slot) {
+            pair.resting = Some(outbound);
+        }
+    }
+
+    #[inline]
+    fn pair_mut(&mut self, slot: u32) -> Option<&mut Pair> {
+        self.pairs.get_mut(slot as usize)?.pair.as_deref_mut()
+    }
+
     /// All inbound SAs of a tunnel learn its path.
     fn copy_path(&mut self, slot: u32) {
-        let Self { layout, inbound, tunnels, .. } = self;
+        let Self { layout, pairs, tunnels, .. } = self;
         let Some(Some(tunnel)) = tunnels.get(slot as usize) else { return };
         for spi in &tunnel.inbound {
-            let slot = inbound.get_mut(layout.decode(*spi).slot as usize);
-            if let Some(sa) = slot.and_then(|slot| slot.sa.as_deref_mut()) {
-                sa.move_to(tunnel.path());
+            let slot = pairs.get_mut(layout.decode(*spi).slot as usize);
+            if let Some(pair) = slot.and_then(|slot| slot.pair.as_deref_mut()) {
+                pair.inbound.move_to(tunnel.path());
             }
         }
     }

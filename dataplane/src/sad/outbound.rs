@@ -42,6 +42,13 @@ impl Outbound {
         self.first.iter_mut().chain(self.more.iter_mut().map(|(_, sa)| sa))
     }
 
+    /// Room for this lane, so that sending can begin on the packet path.
+    pub(super) fn make_room(&mut self, lane: Lane) {
+        if lane != Lane::FIRST {
+            self.more.reserve((Lane::COUNT - 1).saturating_sub(self.more.len()));
+        }
+    }
+
     /// Sends on `sa` in this lane; what it sent on before comes back.
     pub(super) fn switch(&mut self, lane: Lane, sa: OutboundSa) -> Option<OutboundSa> {
         if lane == Lane::FIRST {
@@ -63,10 +70,5 @@ impl Outbound {
         }
         let at = self.more.binary_search_by_key(&lane, |(known, _)| *known).ok()?;
         Some(self.more.remove(at).1)
-    }
-
-    /// All of them, for good.
-    pub(super) fn into_all(self) -> impl Iterator<Item = OutboundSa> {
-        self.first.into_iter().chain(self.more.into_iter().map(|(_, sa)| sa))
     }
 }

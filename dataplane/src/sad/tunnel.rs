@@ -67,10 +67,12 @@ impl Tunnel {
         before
     }
 
-    pub(super) fn drop_outbound(&mut self, lane: Lane) -> Option<OutboundSa> {
-        let dropped = self.outbound.drop_lane(lane);
+    /// Nothing is sent on in this lane any more, if it was the child SA with this inbound SPI.
+    pub(super) fn stop_outbound(&mut self, lane: Lane, spi: Spi) -> Option<OutboundSa> {
+        self.outbound.in_lane(lane).filter(|sa| sa.pair() == spi)?;
+        let stopped = self.outbound.drop_lane(lane);
         self.refit();
-        dropped
+        stopped
     }
 
     /// Control wants it moved.

@@ -2,7 +2,6 @@
 
 use super::Worker;
 use super::ctcp::Ctcp;
-use super::report::Reports;
 use crate::carrier::ctcp::{Inside, ike_in_udp};
 use crate::contract::{Command, Event, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path};
 use crate::fate::{DropReason, Fate};
@@ -42,12 +41,10 @@ impl<D: Door> Worker<D> {
                         reports.moved(order.tunnel, path);
                     }
                 }),
-                Command::AddInbound(spec) => sad.add_inbound(*spec).inspect(|()| reports.make_room(sad.len())),
-                Command::SwitchOutbound(spec) => sad.switch_outbound(*spec).map(|before| retire(reports, before)),
-                Command::DropOutbound { tunnel, lane } => {
-                    sad.drop_outbound(tunnel, lane).map(|sa| retire(reports, Some(sa)))
-                }
-                Command::DropInbound { spi } => sad.drop_inbound(spi).map(|sa| retire(reports, Some(sa))),
+                Command::AddPair(spec) => sad.add_pair(*spec).inspect(|()| reports.make_room(sad.len())),
+                Command::SwitchOutbound { spi } => sad.switch_outbound(spi),
+                Command::StopOutbound { spi } => sad.stop_outbound(spi),
+                Command::DropPair { spi } => sad.drop_pair(spi, |retired| reports.state(Event::Retired(retired))),
                 Command::DropTunnel { tunnel } => {
                     sad.drop_tunnel(tunnel, |retired| reports.state(Event::Retired(retired)))
                 }
@@ -109,12 +106,6 @@ impl<D: Door> Worker<D> {
             }
         }
         obeyed
-    }
-}
-
-fn retire(reports: &mut Reports, retired: Option<crate::contract::Retired>) {
-    if let Some(retired) = retired {
-        reports.state(Event::Retired(retired));
     }
 }
 

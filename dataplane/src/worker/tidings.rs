@@ -6,7 +6,8 @@ use crate::esp::{News, Tiding};
 use crate::sad::{Followed, Sad};
 use crate::time::Instant;
 
-/// Control hears of it, and a peer that is elsewhere is followed before anything goes out to it in this turn.
+/// Control hears of it. What the peer is owed at once does not wait for that: before anything goes out in this turn, its
+/// first packet has begun what is sent on, and a peer that is elsewhere is followed.
 #[cold]
 pub(super) fn tell(
     news: News,
@@ -20,6 +21,7 @@ pub(super) fn tell(
     let Some(sa) = sad.inbound_mut(slot) else { return };
     let (spi, tunnel) = (sa.spi(), sa.tunnel());
     if news.holds(Tiding::FirstUse) {
+        sad.first_used(slot);
         reports.first_use(spi);
     }
     reports.lifetime(spi, Direction::Inbound, news);

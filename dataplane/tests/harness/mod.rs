@@ -10,7 +10,7 @@ use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr};
 use adit_dataplane::contract::{
     ClusterSlot, Command, Dataplane, DropReason, EspPath, Event, Following, InboundSpec, Lane, Lifetime, NextHop,
-    OutboundSpec, Path, Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, Transport,
+    OutboundSpec, PairSpec, Path, Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, Transport,
     Transports, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::io::memory::{Departed, MemoryDoor, MemoryPeer, pair};
@@ -139,8 +139,8 @@ impl World {
     /// This client gets its tunnel.
     pub fn admit(&mut self, client: Client) -> Client {
         self.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
-        self.command(client.tunnel.worker, Command::AddInbound(Box::new(client.inbound_spec())));
-        self.command(client.tunnel.worker, Command::SwitchOutbound(Box::new(client.outbound_spec())));
+        self.command(client.tunnel.worker, client.add_pair());
+        self.command(client.tunnel.worker, client.switch_outbound());
         self.add_route(&format!("{}/32", client.v4), client.tunnel);
         self.add_route(&format!("{}/128", client.v6), client.tunnel);
         self.settle();
@@ -266,15 +266,28 @@ impl Client {
     pub fn outbound_spec(&self) -> OutboundSpec {
         OutboundSpec {
             lane: Lane::FIRST,
-            tunnel: self.tunnel,
             spi: self.own_spi,
-            pair: self.spi,
             cipher: cipher(self.suite, self.down_seed),
             numbers: self.numbers,
             lifetime: self.lifetime,
             selectors: Arc::clone(&self.selectors),
             counters: Arc::clone(&self.down_counters),
         }
+    }
+
+    /// Received on from now.
+    pub fn add_pair(&self) -> Command {
+        self.add_pair_in(Lane::FIRST)
+    }
+
+    pub fn add_pair_in(&self, lane: Lane) -> Command {
+        let (inbound, outbound) = (self.inbound_spec(), OutboundSpec { lane, ..self.outbound_spec() });
+        Command::AddPair(Box::new(PairSpec { inbound, outbound }))
+    }
+
+    /// Sent on from now.
+    pub fn switch_outbound(&self) -> Command {
+        Command::SwitchOutbound { spi: self.spi }
     }
 
     /// ESP with this inner packet and the least padding.

@@ -19,7 +19,8 @@ use crate::ike::keys::ChildKeys;
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
-    Command, InboundSpec, Lane, Lifetime, Limits, OutboundSpec, SaCounters, Selectors, SequenceNumbers, Spi, TunnelKey,
+    Command, InboundSpec, Lane, Lifetime, Limits, OutboundSpec, PairSpec, SaCounters, Selectors, SequenceNumbers, Spi,
+    TunnelKey,
 };
 use adit_dataplane::time::Instant;
 use std::sync::Arc;
@@ -46,8 +47,9 @@ pub(crate) struct Child {
 
 /// How far it is.
 pub(crate) enum ChildStage {
-    /// We receive on it; it is not known whether the peer does (RFC 7296 section 2.8 on loss of the response).
-    Fresh(Box<OutboundSpec>),
+    /// We receive on it; it is not known whether the peer does (RFC 7296 section 2.8 on loss of the response). Where
+    /// nothing else is sent on in its lane, the worker does not wait for us to hear of the peer's first packet.
+    Fresh,
     /// We send on it.
     Active,
     /// We send on another; the peer deletes this, or we do so after that time.
@@ -73,7 +75,7 @@ pub(crate) struct ChildParts {
 }
 
 impl Child {
-    /// Receives from now on; sends when it is switched to.
+    /// Receives from now on; sends when it is switched to, or when the peer has used it and nothing else is sent on.
     pub(crate) fn install(
         now: Instant,
         node: &mut Node,
@@ -105,35 +107,34 @@ impl Child {
             counters: Arc::clone(&received),
         };
         let outbound = OutboundSpec {
-            tunnel,
             lane,
             spi: spi_out,
-            pair: spi_in,
             cipher: outbound,
             numbers,
             lifetime,
             selectors: Arc::clone(&selectors),
             counters: Arc::clone(&sent),
         };
-        node.installer.command(tunnel.worker, Command::AddInbound(Box::new(inbound)));
+        node.installer.command(tunnel.worker, Command::AddPair(Box::new(PairSpec { inbound, outbound })));
         tracing::debug!(spi_in = %spi_in, spi_out = format_args!("{spi_out:#010x}"), %suite, "child SA installed");
-        let stage = ChildStage::Fresh(Box::new(outbound));
-        let since = now;
+        let (since, stage) = (now, ChildStage::Fresh);
         Ok(Self { spi_in, spi_out, lane, role, suite, numbers, library, selectors, received, sent, since, life, stage })
     }
 
     /// Sends on it from now on, if it did not before.
     pub(crate) fn switch_to(&mut self, node: &mut Node, tunnel: TunnelKey) {
-        match std::mem::replace(&mut self.stage, ChildStage::Active) {
-            ChildStage::Fresh(outbound) => {
-                node.installer.command(tunnel.worker, Command::SwitchOutbound(outbound));
-            }
-            other @ (ChildStage::Active
-            | ChildStage::Superseded { .. }
-            | ChildStage::Doomed
-            | ChildStage::Deleting
-            | ChildStage::Draining { .. }) => self.stage = other,
+        if self.is_fresh() {
+            self.stage = ChildStage::Active;
+            node.installer.command(tunnel.worker, Command::SwitchOutbound { spi: self.spi_in });
         }
+    }
+
+    /// It is to be sent on no more. One that is fresh never was, unless its worker has begun already: so that is said.
+    pub(crate) fn give_way(&mut self, node: &mut Node, tunnel: TunnelKey, stage: ChildStage) {
+        if self.is_fresh() {
+            node.installer.command(tunnel.worker, Command::StopOutbound { spi: self.spi_in });
+        }
+        self.stage = stage;
     }
 
     /// So far.
@@ -158,7 +159,7 @@ impl Child {
     /// The word for the API.
     pub(crate) fn state(&self) -> &'static str {
         match self.stage {
-            ChildStage::Fresh(_) => "new",
+            ChildStage::Fresh => "new",
             ChildStage::Active => "active",
             ChildStage::Superseded { .. } | ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => {
                 "rekeyed"
@@ -168,7 +169,7 @@ impl Child {
 
     /// It is not known yet whether the peer has it.
     pub(crate) fn is_fresh(&self) -> bool {
-        matches!(self.stage, ChildStage::Fresh(_))
+        matches!(self.stage, ChildStage::Fresh)
     }
 
     /// We send on it.

@@ -179,14 +179,15 @@ impl Tunnel {
     }
 
     /// It has lost a collision (RFC 7296 section 2.8.1): whoever made it deletes it, and nothing is sent on it.
-    pub(crate) fn lose(&mut self, now: Instant, index: usize) {
+    pub(crate) fn lose(&mut self, now: Instant, node: &mut Node, index: usize) {
         let Some(child) = self.children.get_mut(index) else { return };
         match child.stage {
-            ChildStage::Fresh(_) | ChildStage::Active => {
-                child.stage = match child.role {
+            ChildStage::Fresh | ChildStage::Active => {
+                let stage = match child.role {
                     Role::Initiator => ChildStage::Doomed,
                     Role::Responder => ChildStage::Superseded { until: now + FORMER },
-                }
+                };
+                child.give_way(node, self.key, stage);
             }
             ChildStage::Superseded { .. } | ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => {
             }
@@ -197,10 +198,10 @@ impl Tunnel {
     pub(crate) fn doom(&mut self, now: Instant, node: &mut Node, index: usize) {
         let Some(child) = self.children.get_mut(index) else { return };
         match child.stage {
-            ChildStage::Fresh(_) | ChildStage::Active | ChildStage::Superseded { .. } => {
-                let (lane, before) = (child.lane, Before::of(child));
-                child.stage = ChildStage::Doomed;
-                self.mend(now, node, lane, before);
+            ChildStage::Fresh | ChildStage::Active | ChildStage::Superseded { .. } => {
+                let (spi_in, lane, before) = (child.spi_in, child.lane, Before::of(child));
+                child.give_way(node, self.key, ChildStage::Doomed);
+                self.mend(now, node, lane, (spi_in, before));
             }
             ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => {}
         }
@@ -239,21 +240,21 @@ impl Tunnel {
         let until = now + node.config.ike.rekey_grace;
         let child = self.children.get_mut(index)?;
         let (spi_in, lane, before) = (child.spi_in, child.lane, Before::of(child));
-        child.stage = ChildStage::Draining { until };
-        self.mend(now, node, lane, before);
+        child.give_way(node, self.key, ChildStage::Draining { until });
+        self.mend(now, node, lane, (spi_in, before));
         Some((spi_in, before))
     }
 
     /// A lane has lost a child SA. Who deletes the old one has the new one, so that is sent on; without one there is
     /// nothing to send on.
-    fn mend(&mut self, now: Instant, node: &mut Node, lane: Lane, before: Before) {
+    fn mend(&mut self, now: Instant, node: &mut Node, lane: Lane, (lost, before): (Spi, Before)) {
         if self.children.iter().any(|child| child.lane == lane && child.is_active()) {
             return;
         }
         match self.children.iter().rposition(|child| child.lane == lane && child.is_fresh()) {
             Some(fresh) => self.switch_to(now, node, fresh),
             None if before == Before::InUse => {
-                node.installer.command(self.key.worker, Command::DropOutbound { tunnel: self.key, lane });
+                node.installer.command(self.key.worker, Command::StopOutbound { spi: lost });
             }
             None => {}
         }
@@ -267,7 +268,7 @@ impl Tunnel {
         }
         let draining = here().filter_map(|(index, child)| match child.stage {
             ChildStage::Draining { until } => Some((until, index)),
-            ChildStage::Fresh(_)
+            ChildStage::Fresh
             | ChildStage::Active
             | ChildStage::Superseded { .. }
             | ChildStage::Doomed
@@ -295,7 +296,7 @@ impl Tunnel {
         for index in 0..self.children.len() {
             let Some(child) = self.children.get(index) else { continue };
             let over = match child.stage {
-                ChildStage::Fresh(_) | ChildStage::Active => child.life.is_over(now),
+                ChildStage::Fresh | ChildStage::Active => child.life.is_over(now),
                 ChildStage::Superseded { until } => until <= now,
                 ChildStage::Doomed | ChildStage::Deleting | ChildStage::Draining { .. } => false,
             };
@@ -304,7 +305,7 @@ impl Tunnel {
                     ChildStage::Superseded { .. } => {
                         tracing::debug!(spi_in = %child.spi_in, "a child SA that was replaced is deleted");
                     }
-                    ChildStage::Fresh(_)
+                    ChildStage::Fresh
                     | ChildStage::Active
                     | ChildStage::Doomed
                     | ChildStage::Deleting
@@ -328,7 +329,7 @@ impl Tunnel {
     /// When [`Tunnel::sweep`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let ends = self.children.iter().filter_map(|child| match child.stage {
-            ChildStage::Fresh(_) | ChildStage::Active => child.life.end,
+            ChildStage::Fresh | ChildStage::Active => child.life.end,
             ChildStage::Superseded { until } | ChildStage::Draining { until } => Some(until),
             ChildStage::Doomed | ChildStage::Deleting => None,
         });
@@ -385,7 +386,7 @@ impl Tunnel {
     fn drop_child(&mut self, node: &mut Node, index: usize) {
         let child = self.children.remove(index);
         self.gone += child.traffic();
-        node.installer.command(self.key.worker, Command::DropInbound { spi: child.spi_in });
+        node.installer.command(self.key.worker, Command::DropPair { spi: child.spi_in });
     }
 }
 
@@ -413,7 +414,7 @@ impl Before {
         match child.stage {
             ChildStage::Active => Self::InUse,
             ChildStage::Deleting => Self::Deleting,
-            ChildStage::Fresh(_) | ChildStage::Superseded { .. } | ChildStage::Doomed | ChildStage::Draining { .. } => {
+            ChildStage::Fresh | ChildStage::Superseded { .. } | ChildStage::Doomed | ChildStage::Draining { .. } => {
                 Self::Idle
             }
         }

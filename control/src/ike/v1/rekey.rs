@@ -183,7 +183,7 @@ pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established,
         (Needed::No, _) => {
             tracing::info!(spi_in = %spi_in, "both ends have rekeyed the child SA: ours is one too many");
             if let Some(child) = tunnel.children.get_mut(index) {
-                child.stage = ChildStage::Superseded { until: now + NEEDLESS };
+                child.give_way(node, tunnel.key, ChildStage::Superseded { until: now + NEEDLESS });
             }
         }
         (Needed::Yes, Some(old)) if !session.sa.client.is(Vendor::CiscoClientMark) => {

@@ -246,11 +246,11 @@ fn take(
     match rival {
         Some((_, theirs)) if *lowest < theirs[..] => {
             tracing::info!(spi_in = %spi_in, "both ends have rekeyed the child SA: ours is one too many");
-            tunnel.lose(now, new);
+            tunnel.lose(now, node, new);
         }
         Some((rival, _)) => {
             tracing::info!(spi_in = %spi_in, "both ends have rekeyed the child SA: the peer's is one too many");
-            tunnel.lose(now, rival);
+            tunnel.lose(now, node, rival);
             tunnel.switch_to(now, node, new);
             if let Some(old) = old {
                 tunnel.doom(now, node, old);

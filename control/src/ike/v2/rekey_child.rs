@@ -27,7 +27,7 @@ pub(super) fn answer(
     match old.stage {
         ChildStage::Active => {}
         // It is being replaced or deleted already, or is not yet in use by the peer.
-        ChildStage::Fresh(_)
+        ChildStage::Fresh
         | ChildStage::Superseded { .. }
         | ChildStage::Doomed
         | ChildStage::Deleting
