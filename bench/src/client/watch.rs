@@ -99,8 +99,18 @@ pub(super) struct Watcher {
     outcome: Arc<Mutex<Ended>>,
     race: Race,
     switch: Switch,
-    /// Once it is up.
-    session: Option<SessionId>,
+    stage: Stage,
+}
+
+/// How far the session is.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// Nobody knows whose it will be.
+    Racing,
+    /// IKE has it, and the worker is being told.
+    Won(SessionId),
+    /// Packets find their way.
+    Up(SessionId),
 }
 
 /// What is printed once the session is up.
@@ -127,14 +137,15 @@ impl Watcher {
     /// For a session with this inside.
     pub(super) fn new(inside: Inside, race: Race, switch: Switch) -> (Self, Outcome) {
         let outcome = Arc::new(Mutex::new(Ended::NoLogin));
-        let watcher = Self { inside, outcome: Arc::clone(&outcome), race, switch, session: None };
+        let watcher = Self { inside, outcome: Arc::clone(&outcome), race, switch, stage: Stage::Racing };
         (watcher, Outcome(outcome))
     }
 
     pub(super) fn into_drive(mut self) -> Drive {
-        Box::new(move |now, engine| match self.session {
-            None => self.race(now, engine),
-            Some(session) => self.look(now, engine, session),
+        Box::new(move |now, engine| match self.stage {
+            Stage::Racing => self.race(now, engine),
+            Stage::Won(session) => self.begin(now, engine, session),
+            Stage::Up(session) => self.look(now, engine, session),
         })
     }
 
@@ -142,15 +153,27 @@ impl Watcher {
         match self.race.look(now, engine) {
             Standing::Running => Going::On,
             Standing::Won { session, way } => {
-                self.session = Some(session);
+                self.stage = Stage::Won(session);
                 self.switch.begin(way);
-                match self.up(now, engine, session) {
-                    Ok(()) => self.now(Ended::LoggedOut, Going::On),
-                    Err(why) => self.now(Ended::NoInterface(why), Going::Over),
-                }
+                self.begin(now, engine, session)
             }
             Standing::Lost => Going::Over,
             Standing::Cannot(why) => self.now(Ended::CannotCall(why.to_string()), Going::Over),
+        }
+    }
+
+    /// A packet that came from inside before the worker had its orders would be lost. It has them once it has told what fits.
+    fn begin(&mut self, now: Instant, engine: &Engine, session: SessionId) -> Going {
+        if engine.state(session).is_none() {
+            return self.now(Ended::Lost, Going::Over);
+        }
+        if engine.sas(now).first().is_some_and(|sa| sa.inner_mtu == 0) {
+            return Going::Soon;
+        }
+        self.stage = Stage::Up(session);
+        match self.up(now, engine, session) {
+            Ok(()) => self.now(Ended::LoggedOut, Going::On),
+            Err(why) => self.now(Ended::NoInterface(why), Going::Over),
         }
     }
 

@@ -32,6 +32,8 @@ pub type Drive = Box<dyn FnMut(Instant, &mut Engine) -> Going + Send>;
 pub enum Going {
     /// It does.
     On,
+    /// It does, and what it waits for is a worker's work of a moment, which nobody reports.
+    Soon,
     /// It is over: log out, if there is anything to log out of, and end.
     Over,
 }

@@ -30,6 +30,8 @@ const EVENTS_AT_ONCE: usize = 256;
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// How often an errand is.
 const DRIVE_AFTER: Duration = Duration::from_millis(200);
+/// How often if it waits for a worker.
+const DRIVE_SOON: Duration = Duration::from_millis(1);
 
 /// The engine with all that it is connected to.
 pub(super) struct IkeThread {
@@ -68,15 +70,15 @@ impl IkeThread {
     }
 
     fn drive(&mut self) -> Result<(), WorkerGone> {
-        self.look_on();
+        let mut look_after = self.look_on();
         self.carry_out()?;
         while !self.is_over() {
-            self.wait_and_take()?;
+            self.wait_and_take(look_after)?;
             let now = clock::now();
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
                 self.engine.handle_timeout(now);
             }
-            self.look_on();
+            look_after = self.look_on();
             self.carry_out()?;
             if let Some(index) = self.threads.iter().position(JoinHandle::is_finished) {
                 return Err(WorkerGone(worker(index)));
@@ -86,10 +88,16 @@ impl IkeThread {
     }
 
     /// An errand that is over ends as a signal would end it.
-    fn look_on(&mut self) {
-        let Some(drive) = self.errand.as_mut().filter(|_| self.leaving.is_none()) else { return };
-        if drive(clock::now(), &mut self.engine) == Going::Over {
-            self.obey(Wish::Leave);
+    /// Returns when it is time to look again at the latest.
+    fn look_on(&mut self) -> Duration {
+        let Some(drive) = self.errand.as_mut().filter(|_| self.leaving.is_none()) else { return LOOK_AFTER };
+        match drive(clock::now(), &mut self.engine) {
+            Going::On => DRIVE_AFTER,
+            Going::Soon => DRIVE_SOON,
+            Going::Over => {
+                self.obey(Wish::Leave);
+                LOOK_AFTER
+            }
         }
     }
 
@@ -100,10 +108,9 @@ impl IkeThread {
     }
 
     /// Waits for whatever comes first and hands it in.
-    fn wait_and_take(&mut self) -> Result<(), WorkerGone> {
+    fn wait_and_take(&mut self, look_after: Duration) -> Result<(), WorkerGone> {
         let now = clock::now();
         let times = [self.engine.poll_timeout(), self.outbox.retry_at(), self.leaving];
-        let look_after = if self.errand.is_some() { DRIVE_AFTER } else { LOOK_AFTER };
         let wait = times.into_iter().flatten().min().map_or(look_after, |at| at.since(now).min(look_after));
         let no_events = never();
         let events = if self.outbox.is_choked() { &no_events } else { &self.dataplane.events };
