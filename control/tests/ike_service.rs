@@ -255,6 +255,26 @@ fn a_rekeyed_ike_sa_takes_over_with_its_children() {
     world.assert_nothing_left();
 }
 
+// initiator --> HDR, SK {D}      on the IKE SA that was replaced: lost
+// initiator --> HDR, SK {D}      on the one in use: the session is over
+// initiator --> HDR, SK {D}      the first again
+// responder <-- HDR, SK {}
+#[test]
+fn the_delete_of_a_replaced_ike_sa_is_answered_although_the_session_is_over() {
+    let (mut world, mut alice, mut old, _) = alice();
+    let mut new = alice.rekey_ike(&mut world, &mut old);
+    let request = alice.on_4500(old.request(Exchange::Informational, &[delete_ike()]));
+    assert_eq!(alice.ask(&mut world, &mut new, Exchange::Informational, &[delete_ike()]), []);
+    assert!(world.engine.is_idle());
+    let first = world.deliver(&request);
+    assert_eq!(old.answered(Exchange::Informational, &first[0].bytes), []);
+    assert_eq!(world.deliver(&request), first, "that may be lost as well");
+    let further = alice.on_4500(old.request(Exchange::Informational, &[delete_ike()]));
+    assert!(world.deliver(&further).is_empty(), "there is nothing else to say");
+    world.assert_nothing_left();
+    assert_ne!(world.deliver(&request), first, "nor that for ever");
+}
+
 #[test]
 fn a_rekeyed_ike_sa_that_is_never_deleted_is_forgotten() {
     let (mut world, mut alice, mut old, _) = alice();

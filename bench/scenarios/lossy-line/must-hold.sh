@@ -32,7 +32,7 @@ for round in {1..10}; do
     hold "IKE rekey $round.$again completes" within 20 not answers "$ike" ike_number
   done
   pings_end c1 >/dev/null
-  # Its delete may be lost; once the session is over the headend has no key to answer it with.
+  # Its delete may be lost: then swanctl ends both, and fails where the older one is gone before it comes to it.
   hold "the IKE SA before that is gone" within 20 answers 1 ike_sas
   hold "logout $round" disconnect c1 adit
   hold "nothing is left of $round" within 20 nothing_left

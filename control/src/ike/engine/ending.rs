@@ -23,7 +23,7 @@ impl Engine {
             Verdict::Gone(cause, farewell) => {
                 session.connections().end(&mut self.node, cause);
                 session.stop_service(now, &mut self.node, cause);
-                session.forget_ike_sas(&mut self.node);
+                session.forget_ike_sas(now, &mut self.node);
                 let traffic = session.traffic();
                 self.gone(now, &session.peer, cause, traffic, farewell);
             }

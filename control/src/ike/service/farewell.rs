@@ -2,8 +2,12 @@
 //!
 //! A retransmission is the same octets again, so the stored request alone tells one, and no key is kept. Whoever
 //! replays it to us from elsewhere gets what the peer got, once for each datagram of about the same size.
+//!
+//! An IKE SA that was replaced may end with its session before the peer's delete of it has come. All that can come on it
+//! is known, and so is the answer: it is sealed in advance, for keys end with the session. So nobody proves that it is the
+//! peer who asks; but what is said is of use to the peer alone, and to it only if it has asked.
 
-use crate::ike::wire::IkeSpi;
+use crate::ike::wire::{Header, IkeSpi, parse_header};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -28,6 +32,8 @@ pub(crate) struct Farewell {
 pub(crate) enum To {
     /// Exactly this request.
     Request(Vec<u8>),
+    /// The request with this header.
+    Next(Header),
     /// Whatever comes, so many times more: IKEv1 does not acknowledge a delete, so who goes on has not heard it. Not
     /// for ever, for it may be the delete of an end that does the same.
     Anything { left: u32 },
@@ -37,6 +43,11 @@ impl Farewell {
     /// IKEv2's: the last request and its answer.
     pub(crate) fn to_request(spi: IkeSpi, request: Vec<u8>, answer: Vec<u8>) -> Self {
         Self { spi, to: To::Request(request), answer }
+    }
+
+    /// IKEv2's, of an IKE SA that was replaced: what the peer hears when it asks for the end of it.
+    pub(crate) fn to_next(spi: IkeSpi, request: Header, answer: Vec<u8>) -> Self {
+        Self { spi, to: To::Next(request), answer }
     }
 
     /// IKEv1's: our delete.
@@ -77,6 +88,7 @@ impl Farewells {
         let farewell = self.by_spi.get_mut(&spi)?;
         let fits = match &mut farewell.to {
             To::Request(last) => last == request,
+            To::Next(header) => parse_header(request).is_ok_and(|request| request == *header),
             To::Anything { left } => {
                 let tells = *left > 0;
                 *left = left.saturating_sub(1);

@@ -32,7 +32,7 @@ impl Closing {
         session.stop_service(now, node, cause);
         let traffic = session.traffic();
         let Established { peer, mut ike, mut others, service: _, told_unknown: _, suspected: _, given: _ } = session;
-        others.forget_all(node);
+        others.forget_all(now, node);
         match ike.ids.under_way_mut() {
             // Its answer moves the peer to another IKE SA: that is the one to end then.
             Some(Purpose::RekeyIke(_)) | None => {}

@@ -7,9 +7,9 @@ use super::reassembly::{Reassembly, WholeMessage};
 use crate::config::checked::IkeSuite;
 use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
-use crate::ike::service::{Life, Node, Role, Times};
+use crate::ike::service::{Farewell, Life, Node, Role, Times};
 use crate::ike::sk::{SkCipher, SkError};
-use crate::ike::wire::{Flags, Header, IkeSpi, Incoming, Payload, SkfPayload};
+use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, Payload, SkfPayload};
 use adit_crypto::esp_cipher::BadKeyLength;
 use adit_dataplane::time::Instant;
 
@@ -169,6 +169,21 @@ impl IkeSa {
         self.request = Reassembly::Empty;
         self.ids.answered(bytes.clone());
         bytes
+    }
+
+    /// What the peer hears when it deletes this after its session is over: an empty answer, sealed now with the last use of
+    /// the keys. `None` if the peer has no Message ID left.
+    pub(super) fn last_word(mut self) -> Option<Farewell> {
+        let initiator = self.role == Role::Responder;
+        let request = Header {
+            initiator_spi: self.spis.initiator,
+            responder_spi: self.spis.responder,
+            exchange: Exchange::Informational,
+            flags: Flags { initiator, response: false },
+            message_id: self.ids.expected()?,
+        };
+        let answer = self.answer(&request, &[]);
+        Some(Farewell::to_next(self.spi(), request, answer))
     }
 
     /// A request of our own, kept until answered.

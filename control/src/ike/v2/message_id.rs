@@ -70,6 +70,11 @@ impl<P> MessageIds<P> {
         }
     }
 
+    /// The ID of the peer's next request, if there is one left.
+    pub fn expected(&self) -> Option<u32> {
+        u32::try_from(self.expected).ok()
+    }
+
     /// The expected request was answered with `bytes`.
     pub fn answered(&mut self, bytes: Vec<u8>) {
         self.expected += 1;

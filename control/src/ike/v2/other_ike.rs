@@ -113,13 +113,20 @@ impl Others {
         }
     }
 
-    /// All are over.
-    pub(super) fn forget_all(&mut self, node: &mut Node) {
-        for mut other in self.0.drain(..) {
-            if let Some(mut purpose) = other.ike.ids.forget() {
+    /// All are over, with their session. A delete of the peer's may have been lost and come again.
+    pub(super) fn forget_all(&mut self, now: Instant, node: &mut Node) {
+        for Other { mut ike, fate } in self.0.drain(..) {
+            if let Some(mut purpose) = ike.ids.forget() {
                 purpose.let_go(node);
             }
-            node.forget_ike_spi(other.ike.spi());
+            node.forget_ike_spi(ike.spi());
+            let last_word = match fate {
+                Fate::Theirs { .. } => ike.last_word(),
+                Fate::Ours | Fate::Rival { .. } => None,
+            };
+            if let Some(farewell) = last_word {
+                node.keep_farewell(now, farewell);
+            }
         }
     }
 

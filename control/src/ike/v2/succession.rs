@@ -64,11 +64,11 @@ impl Established {
     }
 
     /// Nothing is asked any more; what was under way comes to nothing.
-    pub(crate) fn forget_ike_sas(&mut self, node: &mut Node) {
+    pub(crate) fn forget_ike_sas(&mut self, now: Instant, node: &mut Node) {
         if let Some(mut purpose) = self.ike.ids.forget() {
             purpose.let_go(node);
         }
         node.forget_ike_spi(self.ike.spi());
-        std::mem::take(&mut self.others).forget_all(node);
+        std::mem::take(&mut self.others).forget_all(now, node);
     }
 }
