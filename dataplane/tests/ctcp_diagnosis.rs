@@ -298,7 +298,7 @@ fn any_segments_are_counted_and_diagnosed() {
                     trace.says();
                 }
                 _ if trace.flow.dress(trace.now, &trace.path, 50).is_ok() => {
-                    trace.flow.dressed(trace.now, Inside::Esp, &[1; 50])
+                    trace.flow.dressed(trace.now, Inside::Esp, &[1; 50]);
                 }
                 _ => trace.is_lost(),
             }
