@@ -127,8 +127,8 @@ pub struct Carrier {
     /// Of those, streams that have all that they need.
     unproven_streams: usize,
     agenda: BinaryHeap<Reverse<(Instant, u32)>>,
-    /// Who has something to say at once.
-    urgent: Vec<u32>,
+    /// To whom something has happened since the last poll.
+    touched: Vec<u32>,
     memory: usize,
     resets: u32,
     resets_since: Instant,
@@ -159,7 +159,7 @@ impl Carrier {
             unproven_in_all: 0,
             unproven_streams: 0,
             agenda: BinaryHeap::new(),
-            urgent: Vec::new(),
+            touched: Vec::new(),
             memory: 0,
             resets: 0,
             resets_since: Instant::ZERO,
@@ -213,7 +213,7 @@ impl Carrier {
         flow.dressed(now, inside, packet.bytes());
         packet.extend_front(TCP_HEADER).ok_or(DropReason::NoBuffer)?.copy_from_slice(&header.octets());
         put_tcp_checksum(path, packet.bytes_mut());
-        self.settle(now, index);
+        self.touch(index);
         Ok(())
     }
 
@@ -246,7 +246,7 @@ impl Carrier {
 
     /// When [`Carrier::poll`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        match self.urgent.is_empty() {
+        match self.touched.is_empty() {
             true => self.agenda.peek().map(|Reverse((at, _))| *at),
             false => Some(Instant::ZERO),
         }
@@ -254,9 +254,9 @@ impl Carrier {
 
     /// Says what is to be said by now.
     pub fn poll(&mut self, now: Instant, outlet: &mut impl Outlet) {
-        while let Some(index) = self.urgent.pop() {
-            if self.slot(index).is_some_and(|slot| std::mem::take(&mut slot.urgent)) {
-                self.visit(now, index, outlet);
+        while let Some(index) = self.touched.pop() {
+            if self.slot(index).is_some_and(|slot| std::mem::take(&mut slot.touched)) {
+                self.settle(now, index, outlet);
             }
         }
         while let Some(Reverse((at, index))) = self.agenda.peek().copied()
@@ -319,7 +319,7 @@ impl Carrier {
                 return Taken::Nothing(DropReason::ConnectionEnded);
             }
         };
-        self.settle(now, index);
+        self.touch(index);
         taken
     }
 
@@ -403,20 +403,28 @@ impl Carrier {
         }
     }
 
-    /// After everything that happens to a flow: it has its say in this turn, or when it is due.
+    /// After everything that happens to a flow: its memory goes into the books, and the next poll finds out what it has to say.
+    /// That takes longer than to take a packet, so a burst of packets is asked about once.
     #[inline]
-    fn settle(&mut self, now: Instant, index: u32) {
-        let Some(due) = self.note(now, index) else { return };
-        if due > now {
-            return self.wake(due, index);
+    fn touch(&mut self, index: u32) {
+        let Self { slots, touched, memory, .. } = self;
+        let Some(slot) = slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        *memory = *memory - slot.memory + slot.remember();
+        if !std::mem::replace(&mut slot.touched, true) {
+            touched.push(index);
         }
-        if self.slot(index).is_some_and(|slot| !std::mem::replace(&mut slot.urgent, true)) {
-            self.urgent.push(index);
+    }
+
+    /// A flow to which something has happened has its say now, or when it is due.
+    fn settle(&mut self, now: Instant, index: u32, outlet: &mut impl Outlet) {
+        let Some(due) = self.note(now, index) else { return };
+        match due <= now {
+            true => self.visit(now, index, outlet),
+            false => self.wake(due, index),
         }
     }
 
     /// A flow's memory goes into the books, and what there is to tell of it. When it has more to say or to tell.
-    #[inline]
     fn note(&mut self, now: Instant, index: u32) -> Option<Instant> {
         let Self { slots, stalls, config, worker, memory, .. } = self;
         let slot = slots.get_mut(index as usize)?.as_deref_mut()?;

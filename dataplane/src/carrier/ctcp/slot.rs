@@ -69,8 +69,8 @@ pub(super) struct Slot {
     pub(super) told: Option<Stalling>,
     /// The entry in the agenda that counts, if there is one.
     pub(super) wake: Option<Instant>,
-    /// Whether it has something to say at once.
-    pub(super) urgent: bool,
+    /// Whether something has happened to it since the last poll.
+    pub(super) touched: bool,
     pub(super) memory: usize,
 }
 
@@ -88,7 +88,7 @@ impl Slot {
             ends_at: None,
             told: None,
             wake: None,
-            urgent: false,
+            touched: false,
             memory: 0,
         }
     }

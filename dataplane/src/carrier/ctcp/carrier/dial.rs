@@ -124,7 +124,7 @@ impl Carrier {
         }
         // Who has dialled wants it.
         let index = self.place(Slot { unproven_since: None, ..Slot::new(now, path, Talk::Ctcp(flow)) });
-        self.settle(now, index);
+        self.touch(index);
         Taken::Nothing(DropReason::Handshake)
     }
 

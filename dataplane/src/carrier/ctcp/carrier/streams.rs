@@ -52,7 +52,7 @@ impl Carrier {
             Inside::Ike => stream.ike(packet),
             Inside::Esp => stream.esp(packet),
         };
-        self.settle(now, index);
+        self.touch(index);
         taken.map_err(|QueueFull| DropReason::StreamFull)
     }
 
@@ -150,7 +150,7 @@ impl Carrier {
                 return Taken::Nothing(DropReason::ConnectionEnded);
             }
         };
-        self.settle(now, index);
+        self.touch(index);
         taken
     }
 

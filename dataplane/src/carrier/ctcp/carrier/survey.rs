@@ -57,7 +57,7 @@ impl Carrier {
                 SynOptions::Some => slot.ends_at = Some(now + MOMENT),
             },
         }
-        self.settle(now, index);
+        self.touch(index);
     }
 
     /// The connection with this number ends; its peer is told, and whoever vouched for it is not asked.
