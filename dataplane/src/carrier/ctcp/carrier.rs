@@ -122,6 +122,8 @@ pub struct Carrier {
     slots: Vec<Option<Box<Slot>>>,
     free: Vec<u32>,
     by_path: HashMap<Key, u32, FixedState>,
+    /// What was looked up last: packets come in runs.
+    found: Option<(Path, u32)>,
     unproven: HashMap<Source, usize, FixedState>,
     unproven_in_all: usize,
     /// Of those, streams that have all that they need.
@@ -155,6 +157,7 @@ impl Carrier {
             slots: Vec::new(),
             free: Vec::new(),
             by_path: HashMap::with_hasher(hasher.clone()),
+            found: None,
             unproven: HashMap::with_hasher(hasher),
             unproven_in_all: 0,
             unproven_streams: 0,
@@ -183,7 +186,7 @@ impl Carrier {
                 },
             };
         }
-        if let Some(index) = self.at(path)
+        if let Some(index) = self.find(path)
             && !self.is_another_incarnation(now, index, path, &header)
         {
             return self.carry(now, index, path, &header, segment, outlet);
@@ -201,7 +204,7 @@ impl Carrier {
         inside: Inside,
         packet: &mut PacketBuf,
     ) -> Result<(), DropReason> {
-        let Some(index) = self.at(path) else {
+        let Some(index) = self.find(path) else {
             return self.dial(now, path, inside, packet);
         };
         let room = self.room();
@@ -355,6 +358,19 @@ impl Carrier {
         self.by_path.get(&Key::of(path)).copied()
     }
 
+    /// Likewise, for a packet: the next one may go the same way.
+    #[inline]
+    fn find(&mut self, path: &Path) -> Option<u32> {
+        match self.found {
+            Some((found, index)) if found == *path => Some(index),
+            Some(_) | None => {
+                let index = self.at(path)?;
+                self.found = Some((*path, index));
+                Some(index)
+            }
+        }
+    }
+
     fn slot(&mut self, index: u32) -> Option<&mut Slot> {
         self.slots.get_mut(index as usize)?.as_deref_mut()
     }
@@ -398,6 +414,7 @@ impl Carrier {
         self.prove(index);
         if let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::take) {
             self.by_path.remove(&Key::of(&slot.path));
+            self.found = None;
             self.memory -= slot.memory;
             self.free.push(index);
         }
