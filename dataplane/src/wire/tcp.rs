@@ -197,7 +197,7 @@ pub fn tcp_checksum(source: IpAddr, destination: IpAddr, segment: &[u8]) -> u16 
 fn pseudo_header(source: IpAddr, destination: IpAddr, len: usize) -> Sum {
     let sum = match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            Sum::default().bytes(&source.octets()).bytes(&destination.octets())
+            Sum::default().four(source.octets()).four(destination.octets())
         }
         (source, destination) => {
             let octets = |address| match address {
