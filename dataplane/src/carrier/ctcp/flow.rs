@@ -173,7 +173,11 @@ impl Flow {
     }
 
     /// All frames that pieces have completed.
+    #[inline]
     pub fn frames(&mut self, mut deliver: impl FnMut(Inside, &[u8])) {
+        if self.stream.held() == 0 {
+            return;
+        }
         let Self { stream, esp, stall, .. } = self;
         stream.frames(|inside, octets| {
             if inside == Inside::Esp {
@@ -213,8 +217,7 @@ impl Flow {
         if due == Due::Now || now >= self.keepalive_at() {
             let header = self.acknowledge(now, path);
             say(&header, [&[], &[]]);
-            // Cisco's client alone takes no harm: what its SYN looks like is all that is known of it when that matters.
-            if self.mode == Mode::Adaptive && self.options == SynOptions::None && due == Due::Now {
+            if self.climbs() && due == Due::Now {
                 for ack in self.ladder.rungs(header.ack) {
                     say(&TcpHeader { ack, ..header }, [&[], &[]]);
                 }
@@ -329,6 +332,12 @@ impl Flow {
         self.send.memory() + self.stream.held()
     }
 
+    /// Whether the peer gets the ladder. Cisco's client alone takes no harm: what its SYN looks like is all that is known of it when that
+    /// matters.
+    fn climbs(&self) -> bool {
+        self.mode == Mode::Adaptive && self.options == SynOptions::None
+    }
+
     /// Whether a segment without data can only come from somebody who sees what we send.
     fn proves(&self, header: &TcpHeader) -> bool {
         let ahead = header.seq.distance(self.receive.highest());
@@ -376,7 +385,9 @@ impl Flow {
         }
         if let Some(least) = self.send.least_rtt() {
             self.receive.measured(least);
-            self.ladder.came(now, payload.len(), least);
+            if self.climbs() {
+                self.ladder.came(now, payload.len(), least);
+            }
         }
         let holes = self.receive.holes;
         if self.receive.data(now, seq, payload.len()) == Due::Now {

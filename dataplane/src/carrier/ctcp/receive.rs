@@ -68,9 +68,10 @@ pub struct Receive {
     owed_segments: u32,
     owed_since: Option<Instant>,
     hole_since: Option<Instant>,
-    grace: Duration,
-    /// Whatever fills a hole sooner was on its way before anybody was told of it.
-    overtaking: Duration,
+    /// The way there and back to a peer that is known to fill holes.
+    fills: Option<Duration>,
+    /// The least way there and back.
+    least_rtt: Option<Duration>,
     /// Holes that opened.
     pub(super) holes: u64,
     /// Holes that were filled by octets that had only been overtaken,
@@ -95,8 +96,8 @@ impl Receive {
             owed_segments: 0,
             owed_since: None,
             hole_since: None,
-            grace: GRACE,
-            overtaking: OVERTAKING,
+            fills: None,
+            least_rtt: None,
             holes: 0,
             overtaken: 0,
             refilled: 0,
@@ -107,13 +108,15 @@ impl Receive {
     }
 
     /// The least way there and back is this long.
-    pub(super) fn measured(&mut self, least_rtt: Duration) {
-        self.overtaking = least_rtt / 2;
+    #[inline]
+    pub(super) const fn measured(&mut self, least_rtt: Duration) {
+        self.least_rtt = Some(least_rtt);
     }
 
     /// The peer is known to fill holes; the way there and back takes this long.
-    pub(super) fn fills(&mut self, rtt: Duration) {
-        self.grace = (3 * rtt).clamp(GRACE, MOST_GRACE);
+    #[inline]
+    pub(super) const fn fills(&mut self, rtt: Duration) {
+        self.fills = Some(rtt);
     }
 
     /// Whether holes are filled at all, one way or the other.
@@ -145,7 +148,7 @@ impl Receive {
         }
         match (had_hole, self.seen.has_hole()) {
             (true, false) => match self.hole_since.take() {
-                Some(since) if now.since(since) < self.overtaking => self.overtaken += 1,
+                Some(since) if now.since(since) < self.overtaking() => self.overtaken += 1,
                 Some(_) | None => self.refilled += 1,
             },
             (false, true) => {
@@ -190,7 +193,7 @@ impl Receive {
     /// When something is to be said or passed over, if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let owed = self.owed_since.map(|since| since + OWED_TIME);
-        let grace = self.hole_since.map(|since| since + self.grace);
+        let grace = self.hole_since.map(|since| since + self.grace());
         [owed, grace].into_iter().flatten().min()
     }
 
@@ -206,13 +209,23 @@ impl Receive {
         }
     }
 
+    /// How long a hole is admitted. Asked for where there is one; packets come much more often.
+    fn grace(&self) -> Duration {
+        self.fills.map_or(GRACE, |rtt| (3 * rtt).clamp(GRACE, MOST_GRACE))
+    }
+
+    /// Whatever fills a hole sooner was on its way before anybody was told of it.
+    fn overtaking(&self) -> Duration {
+        self.least_rtt.map_or(OVERTAKING, |least| least / 2)
+    }
+
     /// Whether the first hole may still be filled.
     fn waits(&self, now: Instant) -> bool {
         let hopeless = !self.is_filled() && self.unfilled >= u64::from(HOPELESS);
         self.mode == Mode::Adaptive
             && !hopeless
             && self.seen.beyond() < GRACE_OCTETS
-            && self.hole_since.is_some_and(|since| now.since(since) < self.grace)
+            && self.hole_since.is_some_and(|since| now.since(since) < self.grace())
     }
 
     /// All holes, as one: they came in one grace.

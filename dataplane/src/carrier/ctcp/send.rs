@@ -290,8 +290,8 @@ impl Send {
             self.furthest = end;
             // A hole in what such a peer has never been sent holds up all that follows, and it does not say so for seconds. Behind
             // where it once was there are no holes.
-            if self.is_silent(now) && self.mode.holds() {
-                self.echo.get_or_insert(Echo { from, at: now + ECHO });
+            if self.mode.holds() && self.echo.is_none() && self.is_silent(now) {
+                self.echo = Some(Echo { from, at: now + ECHO });
             }
         }
         self.next = end;
@@ -434,7 +434,8 @@ impl Send {
 
     /// A Cisco client that only receives says every few seconds what it has, and does not look at what is sent again.
     fn is_silent(&self, now: Instant) -> bool {
-        self.may_be_silent && now.since(self.moves[0]) >= self.flowing()
+        // Most flow, and need no more than the least that this time can be.
+        self.may_be_silent && now >= self.moves[0] + FLOWING && now.since(self.moves[0]) >= self.flowing()
     }
 
     /// RFC 6298 section 2, without the second that it wants at least.
