@@ -176,14 +176,38 @@ impl TcpHeader {
     #[inline]
     pub fn octets(&self) -> [u8; TCP_HEADER] {
         let mut header = [0; TCP_HEADER];
-        header[0..2].copy_from_slice(&self.source_port.to_be_bytes());
-        header[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
-        header[4..8].copy_from_slice(&self.seq.get().to_be_bytes());
-        header[8..12].copy_from_slice(&self.ack.get().to_be_bytes());
-        header[12] = ((TCP_HEADER / 4) << 4) as u8;
-        header[13] = self.flags.octet();
-        header[14..16].copy_from_slice(&self.window.to_be_bytes());
+        put_words(&mut header, self.words());
         header
+    }
+
+    /// Writes it, without options, in front of the payload of a segment that we send along `path`, with the checksum of both. A header
+    /// that was just written in small parts is slow to read, so its sum is taken of what it is made of.
+    #[inline]
+    pub fn write(&self, path: &Path, segment: &mut [u8]) -> Option<()> {
+        let len = segment.len();
+        let (header, payload) = segment.split_first_chunk_mut()?;
+        let words = self.words();
+        let pseudo = pseudo_header(path.local.ip(), path.peer.ip(), len);
+        let sum = words.iter().fold(pseudo, |sum, word| sum.four(word.to_be_bytes())).bytes(payload).checksum();
+        let [ports, seq, ack, flags_and_window, _] = words;
+        put_words(header, [ports, seq, ack, flags_and_window, u32::from(sum) << 16]);
+        Some(())
+    }
+
+    /// As it is drawn in RFC 9293 section 3.1, its checksum still zero.
+    #[inline]
+    fn words(&self) -> [u32; TCP_HEADER / 4] {
+        const OFFSET: u32 = ((TCP_HEADER / 4) as u32) << 28;
+        let ports = u32::from(self.source_port) << 16 | u32::from(self.destination_port);
+        let flags = u32::from(self.flags.octet()) << 16;
+        [ports, self.seq.get(), self.ack.get(), OFFSET | flags | u32::from(self.window), 0]
+    }
+}
+
+#[inline]
+fn put_words(header: &mut [u8; TCP_HEADER], words: [u32; TCP_HEADER / 4]) {
+    for (room, word) in header.as_chunks_mut().0.iter_mut().zip(words) {
+        *room = word.to_be_bytes();
     }
 }
 
@@ -258,6 +282,25 @@ mod tests {
             len: TCP_HEADER,
         };
         assert_eq!(TcpHeader::parse(&header.octets()), Some(header));
+    }
+
+    #[test]
+    fn a_header_with_its_checksum_is_the_one_whose_checksum_is_filled_in() {
+        check!().with_type::<([u16; 4], [u32; 2], Vec<u8>, bool)>().for_each(|(short, long, payload, v6)| {
+            let hosts =
+                if *v6 { ["[2001:db8::1]:10000", "[2001:db8::2]:7"] } else { ["192.0.2.1:10000", "192.0.2.2:7"] };
+            let [local, peer] = hosts.map(|host| host.parse().unwrap());
+            let [source_port, destination_port, window, flags] = *short;
+            let [seq, ack] = long.map(Seq);
+            let flags = TcpFlags(flags as u8);
+            let header = TcpHeader { source_port, destination_port, seq, ack, flags, window, len: TCP_HEADER };
+            let mut twin = [&header.octets()[..], payload].concat();
+            put_tcp_checksum(&Path { local, peer }, &mut twin);
+            let mut segment = [&[0x55; TCP_HEADER][..], payload].concat();
+            header.write(&Path { local, peer }, &mut segment).unwrap();
+            assert_eq!(segment, twin);
+            assert_eq!(header.write(&Path { local, peer }, &mut segment[..TCP_HEADER - 1]), None);
+        });
     }
 
     #[test]

@@ -135,12 +135,12 @@ impl Ctcp {
         pool: &mut Pool,
         replies: &mut Burst,
     ) -> Result<Fate, DropReason> {
-        let path = packet.meta.path.ok_or(DropReason::Malformed)?;
+        let path = packet.meta.path.as_ref().ok_or(DropReason::Malformed)?;
         if !is_tcp_checksum_good(path.peer.ip(), path.local.ip(), packet.bytes()) {
             return Err(DropReason::BadChecksum);
         }
         let mut writer = Writer { pool, replies, frames: &mut self.frames };
-        match self.carrier.arrive(now, &path, packet.bytes(), &mut writer) {
+        match self.carrier.arrive(now, path, packet.bytes(), &mut writer) {
             Taken::Frame(frame) => {
                 packet.strip_front(frame.at.start).ok_or(DropReason::Malformed)?;
                 packet.truncate(frame.at.len()).ok_or(DropReason::Malformed)?;

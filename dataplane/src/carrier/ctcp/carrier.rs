@@ -31,7 +31,7 @@ use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
 use crate::wire::source::Source;
-use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader, put_tcp_checksum};
+use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
@@ -214,8 +214,8 @@ impl Carrier {
         packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
         let header = flow.dress(now, path, packet.len()).map_err(|_| DropReason::InFlight)?;
         flow.dressed(now, inside, packet.bytes());
-        packet.extend_front(TCP_HEADER).ok_or(DropReason::NoBuffer)?.copy_from_slice(&header.octets());
-        put_tcp_checksum(path, packet.bytes_mut());
+        packet.extend_front(TCP_HEADER).ok_or(DropReason::NoBuffer)?;
+        header.write(path, packet.bytes_mut()).ok_or(DropReason::NoBuffer)?;
         self.touch(index);
         Ok(())
     }
