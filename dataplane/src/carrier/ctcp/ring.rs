@@ -91,8 +91,13 @@ impl Ring {
         }
         self.make_room(segment.len());
         let (first, second) = split(self.octets.len(), seq, segment.len());
-        self.octets[first.clone()].copy_from_slice(&segment[..first.len()]);
-        self.octets[second.clone()].copy_from_slice(&segment[first.len()..]);
+        if second.is_empty() {
+            self.octets[first].copy_from_slice(segment);
+        } else {
+            let (before, behind) = segment.split_at(first.len());
+            self.octets[first].copy_from_slice(before);
+            self.octets[second].copy_from_slice(behind);
+        }
         self.segments.push_back(segment.len() as u16);
         self.held += segment.len();
     }
