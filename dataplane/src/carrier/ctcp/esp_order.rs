@@ -51,6 +51,7 @@ struct Numbers {
 
 impl EspOrder {
     /// A packet, from its SPI on. One that may be the end of a longer one is taken if its SPI is known.
+    #[inline]
     pub(super) fn take(&mut self, esp: &[u8], begins: Begins) -> Gap {
         let Some(header) = esp.first_chunk::<HEADER_LEN>() else { return Gap::Unknown };
         let [a, b, c, d, e, f, g, h] = *header;

@@ -378,6 +378,7 @@ impl Flow {
         }
     }
 
+    #[inline(always)]
     fn take(&mut self, now: Instant, seq: Seq, payload: &[u8], frame: Option<Frame>) -> Arrived {
         self.stall.data(now);
         if self.options == SynOptions::Some || self.receive.is_filled() {

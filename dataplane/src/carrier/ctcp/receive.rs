@@ -140,6 +140,7 @@ impl Receive {
     }
 
     /// `len` octets from `seq` on have come.
+    #[inline]
     pub fn data(&mut self, now: Instant, seq: Seq, len: usize) -> Due {
         let had_hole = self.seen.has_hole();
         let novelty = self.seen.take(seq, len);
