@@ -105,7 +105,7 @@ impl Carrier {
                 Taken::Nothing(reason)
             }
             None => {
-                self.settle(now, index);
+                self.touch(index);
                 Taken::Octets
             }
         }
@@ -119,7 +119,7 @@ impl Carrier {
         let Some(stream) = Stream::accept(now, &slot.path, begins, scratch) else { return };
         slot.talk = Talk::Stream(Box::new(stream));
         *unproven_streams += usize::from(slot.unproven_since.is_some());
-        self.settle(now, index);
+        self.touch(index);
     }
 
     /// A segment of a stream.
