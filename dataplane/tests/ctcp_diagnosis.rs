@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 use adit_dataplane::carrier::ctcp::{
-    Arrived, Flow, Inside, Limits, Mode, Stalling, SynFacts, SynOptions, diagnose, trailer,
+    Arrived, Flow, Inside, Limits, Mode, Stalling, SynFacts, SynOptions, diagnose, trailer, whole,
 };
 use adit_dataplane::contract::{Diagnosis, Finding, Leg, Path, PathClass, PeerClass, Percent};
 use adit_dataplane::time::Instant;
@@ -109,6 +109,37 @@ impl Trace {
 
     fn stalling(&self) -> Option<Stalling> {
         self.flow.stalling(self.now, AFTER)
+    }
+}
+
+/// Its ring is small: what goes out of it while a proxy waits for it can only be stood in for.
+#[test]
+fn what_is_kept_no_longer_gets_a_frame_of_nothing_in_its_place_where_real_tcp_waits_for_it() {
+    let small = Limits { ring: 16 * 1024, ..Limits::DEFAULT };
+    for (options, limits, wanted) in
+        [(SynOptions::Some, small, 1), (SynOptions::None, small, 0), (SynOptions::Some, Limits::DEFAULT, 0)]
+    {
+        let mut trace = Trace::with(options, limits);
+        for number in 1_u32..=30 {
+            let frame =
+                [&0x0bad_cafe_u32.to_be_bytes()[..], &number.to_be_bytes(), &[7; 976], &trailer(Inside::Esp)].concat();
+            trace.flow.dress(trace.now, &trace.path, frame.len()).unwrap();
+            trace.flow.dressed(trace.now, Inside::Esp, &frame);
+        }
+        trace.ack = OURS.plus(1000);
+        for _ in 0..5 {
+            trace.says();
+        }
+        let mut fillers = Vec::new();
+        trace.now = trace.now + Duration::from_millis(1);
+        trace.flow.speak(trace.now, &trace.path, |header, parts| {
+            let payload = parts.concat();
+            if header.seq == OURS.plus(1000) && payload.starts_with(&[0x0b, 0xad, 0xca, 0xfe, 0, 0, 0, 0]) {
+                fillers.push(whole(&payload).map(|frame| frame.inside));
+            }
+        });
+        assert_eq!(fillers, vec![Some(Inside::Esp); wanted], "{options:?}, {}", limits.ring);
+        assert_eq!(trace.flow.evidence(trace.now).down.filled, wanted as u64);
     }
 }
 

@@ -31,3 +31,23 @@ stalls() {
 }
 hold "Cisco's manner: 10 MB to the server come to a stop" stalls
 adit_client_stop c1 || true
+
+# A ring that does not hold what is under way while the proxy waits: something else has to stand in the place of what is lost.
+headend_stop
+{ cat "$ADIT_SCENARIO/aditd.toml"; printf '\n[ctcp]\nring = "16KiB"\n'; } >"$RIG_DIR/small.toml"
+headend_start "$RIG_DIR/small.toml"
+hold "a small ring: the client logs in through the proxy" adit_client c1 --group riggroup --transport ctcp
+lose headend-box 2
+address=$(adit_client_told c1 .address)
+ip netns exec "$RIG-c1" python3 "$SCENARIOS/packets.py" receive "$address" 7000 2000 6 0 >"$RIG_DIR/down.json" 2>"$RIG_DIR/down.ready" &
+receiver=$!
+until_true 10 grep -q ready "$RIG_DIR/down.ready"
+ip netns exec "$RIG-s" python3 "$SCENARIOS/packets.py" send "$address" 7000 2000 6 0
+fillers() { [ "$(ctl ctcp --json | jq '[.[].down.filled // 0] | add')" -gt 0 ]; }
+hold "a small ring: frames of nothing stood in for what was lost" fillers
+sleep 1
+kill "$receiver"
+wait "$receiver" || true
+jq -r '"a small ring: \(100 * .received / .sent | round) % of the packets"' "$RIG_DIR/down.json" | tee -a "$RIG_DIR/speeds"
+hold "a small ring: most packets arrive" jq -e '.received > 0.7 * .sent' "$RIG_DIR/down.json"
+hold "a small ring: the client logs out" adit_client_stop c1

@@ -225,10 +225,11 @@ fn flow(view: &FlowView) -> String {
     line(
         "acks",
         format!(
-            "{} duplicates, {} plateaus, {} rewinds",
+            "{} duplicates, {} plateaus, {} rewinds, {} fillers",
             count(down.duplicates),
             count(down.plateaus),
-            count(down.rewinds)
+            count(down.rewinds),
+            count(down.filled)
         ),
     );
     if let (Some(since), Some(missing)) = (view.stalled_seconds, view.missing_octets) {

@@ -128,6 +128,8 @@ pub struct DownView {
     pub duplicates: u64,
     /// How often the stream was begun again where acknowledgments stood.
     pub rewinds: u64,
+    /// Frames of nothing in the place of what was no longer kept.
+    pub filled: u64,
     /// How often they stood a window behind.
     pub plateaus: u64,
 }
@@ -211,6 +213,7 @@ impl FlowView {
                 helped: down.helped,
                 duplicates: down.duplicates,
                 rewinds: down.rewinds,
+                filled: down.filled,
                 plateaus: down.plateaus,
             },
             remedy: RemedyView::new(&remedy(told, flow.path.local)),

@@ -226,6 +226,8 @@ pub struct DownEvidence {
     pub duplicates: u64,
     /// How often the stream was begun again at what was acknowledged.
     pub rewinds: u64,
+    /// Frames of nothing that stood in for what was no longer kept.
+    pub filled: u64,
     /// How often the acknowledgments of a peer that was heard stood a window behind what was sent.
     pub plateaus: u64,
     /// The way there and back, smoothed; `None` before it was measured.

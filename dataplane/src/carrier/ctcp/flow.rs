@@ -2,6 +2,7 @@
 
 use super::cookie::{SynFacts, SynOptions};
 use super::esp_order::{Begins, EspOrder, Gap};
+use super::filler::Filler;
 use super::frame::{Frame, whole};
 use super::ladder::Ladder;
 use super::receive::{Due, Mode, Receive};
@@ -81,6 +82,7 @@ pub struct Flow {
     receive: Receive,
     ladder: Ladder,
     send: Send,
+    filler: Filler,
     stream: Stream,
     esp: EspOrder,
     stall: StallWatch,
@@ -124,6 +126,7 @@ impl Flow {
             receive: Receive::new(mode, theirs),
             ladder: Ladder::new(now),
             send,
+            filler: Filler::default(),
             stream: Stream::new(theirs),
             esp: EspOrder::default(),
             stall: StallWatch::new(
@@ -202,6 +205,7 @@ impl Flow {
 
     /// That segment's payload, now that it is on its way.
     pub fn dressed(&mut self, now: Instant, inside: Inside, payload: &[u8]) {
+        self.filler.sent(self.send.next(), inside, payload, self.send.acknowledged());
         self.send.sent(now, payload);
         self.stall.sent(self.send.next(), inside);
     }
@@ -227,6 +231,13 @@ impl Flow {
         for sent in self.send.repair(now) {
             said = true;
             say(&header(path, sent.seq, ack, TcpFlags::ACK), sent.parts);
+        }
+        if let Some(hole) = self.send.unkept(now)
+            && let Some(frame) = self.filler.frame(hole.begins, hole.len)
+        {
+            said = true;
+            self.send.counted.filled += 1;
+            say(&header(path, hole.begins, ack, TcpFlags::ACK), [frame.octets(), &[]]);
         }
         if said {
             self.receive.say();
@@ -293,6 +304,7 @@ impl Flow {
                 helped: sent.helped,
                 duplicates: sent.duplicates,
                 rewinds: sent.rewinds,
+                filled: sent.filled,
                 plateaus: sent.plateaus,
                 rtt: least_rtt.map(|_| self.send.rtt()),
                 least_rtt,

@@ -17,6 +17,7 @@
 //! | `receive` | what we acknowledge, and when |
 //! | `ladder` | what we acknowledge before it has come |
 //! | `send` | what we send, and what of it again |
+//! | `filler` | what goes in the place of what is no longer kept |
 //! | `carrier` | all connections of a worker |
 //! | `carrier/dial` | those that we begin |
 //! | `flow` | both directions of one connection |
@@ -29,6 +30,7 @@ mod carrier;
 mod cookie;
 mod diagnosis;
 mod esp_order;
+mod filler;
 mod flow;
 mod frame;
 mod ladder;

@@ -135,6 +135,15 @@ struct Repair {
     segments: usize,
 }
 
+/// What a peer waits for, and is not kept any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// Its first octet.
+    pub begins: Seq,
+    /// Octets at most: some of them may have come.
+    pub len: usize,
+}
+
 /// What a direction has gone through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counted {
@@ -144,13 +153,23 @@ pub(super) struct Counted {
     pub(super) repairs: u64,
     pub(super) helped: u64,
     pub(super) rewinds: u64,
+    pub(super) filled: u64,
     pub(super) plateaus: u64,
     pub(super) duplicates: u64,
 }
 
 impl Counted {
-    const NOTHING: Self =
-        Self { segments: 0, octets: 0, resent: 0, repairs: 0, helped: 0, rewinds: 0, plateaus: 0, duplicates: 0 };
+    const NOTHING: Self = Self {
+        segments: 0,
+        octets: 0,
+        resent: 0,
+        repairs: 0,
+        helped: 0,
+        rewinds: 0,
+        filled: 0,
+        plateaus: 0,
+        duplicates: 0,
+    };
 }
 
 impl Send {
@@ -369,7 +388,37 @@ impl Send {
     /// When [`Send::repair`] may have something to do.
     pub fn deadline(&self) -> Option<Instant> {
         let again = self.next_repair().map(|repair| repair.at);
-        [again, self.echo.map(|echo| echo.at)].into_iter().flatten().min()
+        [again, self.next_unkept(), self.echo.map(|echo| echo.at)].into_iter().flatten().min()
+    }
+
+    /// What would have to be sent again now, were it kept: real TCP waits for it, and hands on nothing behind it.
+    pub fn unkept(&mut self, now: Instant) -> Option<Hole> {
+        self.next_unkept().filter(|at| *at <= now)?;
+        self.probes += 1;
+        self.repaired = Some(now);
+        (self.duplicates, self.standing, self.partial) = (0, 0, false);
+        self.recovering = Some(self.next);
+        let begins = self.acknowledged;
+        Some(Hole { begins, len: self.ring.start().octets_since(begins) })
+    }
+
+    /// When that is, if nothing comes before.
+    fn next_unkept(&self) -> Option<Instant> {
+        let waits = self.mode.holds() && self.answers == Answers::Promptly && self.in_flight() > 0;
+        if !waits || self.keeps() || self.probes >= MOST_PROBES {
+            return None;
+        }
+        let rested = |time| self.repaired.map_or(Instant::ZERO, |repaired| repaired + time);
+        let patience = self.patience();
+        let asked = (self.duplicates >= DUPLICATES).then(|| rested(patience));
+        let partial = self.partial.then(|| rested(self.rtt));
+        let waited = Some(self.moved + patience * (1 << self.probes));
+        [asked, partial, waited].into_iter().flatten().min()
+    }
+
+    /// Whether what the peer wants next is kept.
+    fn keeps(&self) -> bool {
+        self.ring.held() > 0 && !self.ring.start().is_after(self.acknowledged)
     }
 
     /// What is to be sent again now, in order from what the peer has acknowledged, or all that it should have twice.
@@ -403,7 +452,7 @@ impl Send {
 
     /// The next time something is to be sent again, if nothing comes before that.
     fn next_repair(&self) -> Option<Repair> {
-        if !self.mode.holds() || self.ring.held() == 0 {
+        if !self.mode.holds() || !self.keeps() {
             return None;
         }
         // It needs time to arrive.

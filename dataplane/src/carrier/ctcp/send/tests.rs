@@ -237,3 +237,56 @@ fn who_turns_out_to_be_silent_is_waited_for_once_and_who_answers_again_is_waited
     let sent = (0..100).take_while(|_| send(&mut side, at(10_100), 1000).is_ok()).count();
     assert_eq!(sent, 65, "a window");
 }
+
+/// A side whose memory is used up, and a peer of real TCP.
+fn without_memory() -> Send {
+    let mut side = adaptive();
+    side.expect_answers();
+    side.bound(Room::None);
+    side
+}
+
+#[test]
+fn what_real_tcp_waits_for_and_is_not_kept_is_a_hole_that_is_named_six_times_at_most() {
+    let mut side = without_memory();
+    (0..4).for_each(|_| {
+        let _ = send(&mut side, at(0), 1000);
+    });
+    side.acknowledgment(at(40), START.plus(1000), Alone::Yes);
+    assert_eq!((side.unkept(at(40)), repaired(&mut side, at(40))), (None, vec![]));
+    (0..3).for_each(|_| {
+        side.acknowledgment(at(41), START.plus(1000), Alone::Yes);
+    });
+    let hole = Hole { begins: START.plus(1000), len: 3000 };
+    assert_eq!((side.deadline().is_some_and(|due| due <= at(41)), side.unkept(at(41))), (true, Some(hole)));
+    assert_eq!(side.unkept(at(41)), None, "it needs time to arrive");
+    let mut named = 1;
+    while let Some(due) = side.deadline() {
+        assert_eq!((side.unkept(due), repaired(&mut side, due)), (Some(hole), vec![]));
+        named += 1;
+    }
+    assert_eq!(named, 6);
+    side.acknowledgment(at(90_000), START.plus(2000), Alone::Yes);
+    let due = side.deadline().unwrap();
+    assert_eq!(side.unkept(due), Some(Hole { begins: START.plus(2000), len: 2000 }), "the next one has its own six");
+}
+
+#[test]
+fn what_is_kept_is_sent_again_and_a_cisco_client_gets_nothing_in_its_place() {
+    let mut side = adaptive();
+    side.expect_answers();
+    let mut cisco = adaptive();
+    cisco.bound(Room::None);
+    for side in [&mut side, &mut cisco] {
+        (0..4).for_each(|_| {
+            let _ = send(side, at(0), 1000);
+        });
+        side.acknowledgment(at(40), START.plus(1000), Alone::Yes);
+        (0..5).for_each(|_| {
+            side.acknowledgment(at(41), START.plus(1000), Alone::Yes);
+        });
+        assert_eq!(side.unkept(at(60_000)), None);
+    }
+    assert_eq!(repaired(&mut side, at(60_000)), [1000, 2000, 3000]);
+    assert_eq!(repaired(&mut cisco, at(60_000)), []);
+}
