@@ -2,7 +2,7 @@
 //! itself, and what a path does to it is between the two ends' TCPs.
 
 use super::FlowView;
-use super::view::micros;
+use super::view::{micros, named};
 use crate::session::SessionId;
 use adit_dataplane::contract::{StreamReport, StreamState};
 use serde::{Deserialize, Serialize};
@@ -95,8 +95,7 @@ impl StreamView {
             (StreamState::Open, Some(_)) => "up",
             (StreamState::Ends, _) => "ends",
         };
-        let (session, identity) =
-            session.map_or_else(Default::default, |(session, identity)| (session.to_string(), identity));
+        let (session, identity) = named(session);
         let evidence = &stream.evidence;
         Self {
             id: stream.id.to_string(),

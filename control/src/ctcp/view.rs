@@ -163,8 +163,7 @@ impl FlowView {
             (Some(Stalling::Silent | Stalling::Unanswered) | None, Some(_)) => "up",
             (Some(Stalling::Silent | Stalling::Unanswered) | None, None) => "login",
         };
-        let (session, identity) =
-            session.map_or_else(Default::default, |(session, identity)| (session.to_string(), identity));
+        let (session, identity) = named(session);
         Self {
             id: flow.id.to_string(),
             peer: flow.path.peer,
@@ -219,6 +218,11 @@ impl FlowView {
             remedy: RemedyView::new(&remedy(told, flow.path.local)),
         }
     }
+}
+
+/// A session and its identity as the API has them: empty while there is none.
+pub(super) fn named(session: Option<(SessionId, String)>) -> (String, String) {
+    session.map_or_else(Default::default, |(session, identity)| (session.to_string(), identity))
 }
 
 /// As the API has it.

@@ -395,9 +395,7 @@ impl Send {
     pub fn unkept(&mut self, now: Instant) -> Option<Hole> {
         self.next_unkept().filter(|at| *at <= now)?;
         self.probes += 1;
-        self.repaired = Some(now);
-        (self.duplicates, self.standing, self.partial) = (0, 0, false);
-        self.recovering = Some(self.next);
+        self.goes_again(now);
         let begins = self.acknowledged;
         Some(Hole { begins, len: self.ring.start().octets_since(begins) })
     }
@@ -441,13 +439,18 @@ impl Send {
         if repair.segments == 1 {
             self.probes += 1;
         }
-        self.repaired = Some(now);
-        (self.duplicates, self.standing, self.partial) = (0, 0, false);
-        self.recovering = Some(self.next);
+        self.goes_again(now);
         self.counted.repairs += 1;
         if self.ring.from(self.acknowledged).nth(BEHIND).is_some() {
             self.waits_behind = Some(self.acknowledged);
         }
+    }
+
+    /// What is missing is on its way again, or what stands in for it: what was said of it before counts no longer.
+    fn goes_again(&mut self, now: Instant) {
+        self.repaired = Some(now);
+        (self.duplicates, self.standing, self.partial) = (0, 0, false);
+        self.recovering = Some(self.next);
     }
 
     /// The next time something is to be sent again, if nothing comes before that.
