@@ -167,12 +167,13 @@ rig_up() {
   headend_start
 }
 
-# capture: the first bytes of what passes the router, 20 MB at most (-C with one file would overwrite the beginning).
+# capture: the first bytes of what passes the router, 20 MB at most (-C with one file would overwrite the beginning). head keeps up
+# to 128 KiB back, which may be all there is where the kernel joins packets: without a buffer it does not.
 capture() {
   mkdir -p "$RIG_DIR"
   # shellcheck disable=SC2016 # the inner shell tells its own pid
   in_ns r sh -c 'echo $$ >"$0"; exec "$@"' "$RIG_DIR/tcpdump.pid" tcpdump -ni wan -U -s "${SNAPLEN:-200}" -w - 'udp or icmp or icmp6 or ip proto 50 or ip6 proto 50 or tcp port 10000 or tcp port 4500' 2>"$RIG_DIR/tcpdump.out" |
-    head -c 20000000 >"$RIG_DIR/wan.pcap" &
+    stdbuf -o0 head -c 20000000 >"$RIG_DIR/wan.pcap" &
   until_true 10 grep -q 'listening on' "$RIG_DIR/tcpdump.out"
 }
 
