@@ -1,16 +1,17 @@
 //! The control API over a real Unix socket, with a stand-in for the IKE thread, asked by the real `aditctl`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use adit_control::api::ask::{self, Question};
+use adit_control::api::ask::{self, Obeyed, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::Sources;
 use adit_control::api::views::{IkeView, StatusView};
 use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
+use adit_control::lease::{LeasePage, LeaseView, PoolView, RangeView};
 use adit_control::runtime::api_thread::ApiThread;
 use adit_control::runtime::clock;
-use adit_control::session::{SaView, SessionId, SessionState, SessionView};
+use adit_control::session::{Health, Listed, Listing, SaView, SessionId, SessionQuery, SessionState, SessionView};
 use adit_dataplane::contract::{
     Amount, Diagnosis, DownEvidence, DropReason, Evidence, Finding, FlowId, FlowReport, Leg, Loss, Path as OuterPath,
     PathClass, PeerClass, Percent, Stall, Stalling, StreamEvidence, StreamReport, StreamState, SynOptions, TunnelKey,
@@ -69,8 +70,23 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
 fn serving() -> Daemon {
     daemon(|question| match question {
         Question::Status(answer) => drop(answer.send(status())),
-        Question::Sessions(answer) => drop(answer.send(vec![session(), connecting()])),
-        Question::Sas(answer) => drop(answer.send(vec![sa()])),
+        Question::Sessions(listing, query, answer) => {
+            let there = [session(), connecting()].into_iter().filter(|view| query.means(view));
+            let there = there.map(|view| (view.id.parse().unwrap(), view));
+            let there = there.filter(|(id, _)| listing.after.is_none_or(|after| *id > after));
+            drop(answer.send(listing.page(there, |view| vec![view])));
+        }
+        Question::Session(id, answer) => drop(answer.send(Some(session()).filter(|_| id == SessionId(7)))),
+        Question::Sas(_, _, answer) => drop(answer.send(Listed { lines: vec![sa()], next: None })),
+        Question::Pools(answer) => drop(answer.send(vec![pool()])),
+        Question::Leases(_, answer) => drop(answer.send(LeasePage { leases: vec![lease()], next: None })),
+        Question::Order(id, _, answer) => {
+            let _gone = answer.send(match id {
+                SessionId(7) => Obeyed::Begun,
+                SessionId(8) => Obeyed::NotUp,
+                _ => Obeyed::NoSuchSession,
+            });
+        }
         Question::Ike(answer) => drop(answer.send(ike())),
         Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false), stream()])),
         Question::ClearFlows(which, answer) => {
@@ -106,6 +122,8 @@ fn session() -> SessionView {
     SessionView {
         id: "s7".to_owned(),
         state: SessionState::Up,
+        health: Health::Up,
+        reason: String::new(),
         ike: "v2".to_owned(),
         group: String::new(),
         identity: "alice@rig.example.org".to_owned(),
@@ -131,11 +149,28 @@ fn connecting() -> SessionView {
     SessionView {
         id: "s8".to_owned(),
         state: SessionState::Connecting,
+        health: Health::Down,
+        reason: "connecting".to_owned(),
         identity: String::new(),
         connection: String::new(),
         addresses: Vec::new(),
         peer: "[2001:db8:1111:2222:3333:4444:5555:6666]:4500".parse().unwrap(),
         ..session()
+    }
+}
+
+fn pool() -> PoolView {
+    let range = |network: &str, size, in_use| RangeView { network: network.to_owned(), size, in_use, held: 1 };
+    PoolView { name: "main".to_owned(), ranges: vec![range("10.30.0.0/30", 1, 1), range("fd30::/64", 1 << 53, 1)] }
+}
+
+fn lease() -> LeaseView {
+    LeaseView {
+        address: "10.30.0.2".parse().unwrap(),
+        pool: "main".to_owned(),
+        session: "s7".to_owned(),
+        identity: "alice@rig.example.org".to_owned(),
+        state: "in_use".to_owned(),
     }
 }
 
@@ -208,7 +243,7 @@ fn sas_status_ike_workers_and_drops_as_json_have_their_shapes() {
 #[test]
 fn tables_fit_eighty_columns_and_use_units() {
     let daemon = serving();
-    for what in ["status", "sessions", "sa", "ike", "workers", "drops"] {
+    for what in ["status", "sessions", "sa", "pools", "leases", "ike", "workers", "drops"] {
         let text = out(&daemon.ctl(&[what]));
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{what}: {line:?} is too wide");
@@ -258,7 +293,8 @@ fn too_many_questions_are_turned_away_at_once() {
     runtime.block_on(async {
         let many = std::iter::repeat_with(|| {
             let asker = asker.clone();
-            tokio::spawn(async move { asker.ask(Question::Sessions).await })
+            let listing = Listing { after: None, limit: 1 };
+            tokio::spawn(async move { asker.ask(|to| Question::Sessions(listing, SessionQuery::default(), to)).await })
         });
         let asked: Vec<_> = many.take(40).collect();
         let mut busy = 0;
@@ -321,11 +357,84 @@ fn paths_that_do_not_exist_and_methods_that_change_things_are_refused_in_json() 
     let daemon = serving();
     let answer = raw(&daemon, "GET /v2/sessions HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
-    assert!(answer.contains("{\"error\":\"there is no such path"), "{answer}");
+    assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+    assert!(answer.contains("\"type\":\"urn:adit:problem:no_such_path\""), "{answer}");
     let answer =
         raw(&daemon, "POST /v1/sessions HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert!(answer.contains("{\"error\":\"only GET is allowed here, and DELETE of /v1/ctcp/NAME\"}"), "{answer}");
+    assert!(answer.contains("allow: GET,HEAD"), "{answer}");
+    assert!(answer.contains("\"type\":\"urn:adit:problem:wrong_method\""), "{answer}");
+}
+
+#[test]
+fn pages_go_on_where_the_one_before_ended_and_filters_choose() {
+    let daemon = serving();
+    let get = |path: &str| {
+        let answer = raw(&daemon, &format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().to_owned(), serde_json::from_str::<serde_json::Value>(body).unwrap())
+    };
+    let (status, first) = get("/v1/sessions?limit=1");
+    assert_eq!((status.as_str(), &first["sessions"][0]["id"], &first["next"]), ("200", &"s7".into(), &"s7".into()));
+    let (_, second) = get("/v1/sessions?limit=1&after=s7");
+    assert_eq!((&second["sessions"][0]["id"], &second["next"]), (&"s8".into(), &serde_json::Value::Null));
+    let (_, chosen) = get("/v1/sessions?identity=ali*%40rig.*&transport=nat-t&address=10.30.0.2");
+    assert_eq!(chosen["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(get("/v1/sessions?state=closing").1["sessions"], serde_json::json!([]));
+    assert_eq!(get("/v1/ctcp?limit=2").1["next"], "c0-1");
+    assert_eq!(get("/v1/ctcp?limit=2&after=c0-1").1["connections"].as_array().unwrap().len(), 1);
+    for path in ["/v1/sessions?limit=0", "/v1/sessions?limit=1001", "/v1/sessions?limit=x", "/v1/sessions?after=7"]
+        .into_iter()
+        .chain([
+            "/v1/sessions?identiy=a",
+            "/v1/sessions?state=well",
+            "/v1/sessions/7",
+            "/v1/leases?after=1",
+            "/v1/ctcp?after=x",
+        ])
+    {
+        let (status, problem) = get(path);
+        assert_eq!((status.as_str(), &problem["type"]), ("400", &"urn:adit:problem:bad_parameter".into()), "{path}");
+        assert!(problem["detail"].as_str().unwrap().len() > 10, "{problem}");
+    }
+    assert_eq!(get("/v1/sessions/s7").1["sas"][0]["spi_in"], "0x11223344");
+    assert_eq!(get("/v1/sessions/s9").1["type"], "urn:adit:problem:no_such_session");
+}
+
+#[test]
+fn sessions_are_ended_and_get_other_keys_by_name_and_by_identity() {
+    let daemon = serving();
+    assert_eq!(out(&daemon.ctl(&["disconnect", "s7", "alice@rig.example.org"])), "s7 ends\ns7 ends\n");
+    assert_eq!(out(&daemon.ctl(&["--json", "rekey", "--ike", "s7"])), "[{\"session\":\"s7\"}]\n");
+    for (arguments, says) in [
+        (["disconnect", "s9"], "there is no session s9: it has ended, or has never been"),
+        (["disconnect", "bob"], "bob has no session"),
+        (["rekey", "s8"], "s8 is not up: it has no keys that could be replaced"),
+    ] {
+        let output = daemon.ctl(&arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("aditctl: aditd says: {says}\n"));
+    }
+}
+
+/// `ADIT_WRITE=1 cargo test -p adit-control --test api` writes it anew.
+#[test]
+fn the_committed_description_is_the_programs() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let described = adit_control::api::routes::description().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("ADIT_WRITE").is_some() {
+        std::fs::write(path, &described).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(path).unwrap() == described,
+        "{path} is not what the program says: ADIT_WRITE=1 writes it"
+    );
+    let daemon = serving();
+    let served = raw(&daemon, "GET /openapi.json HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    let body: serde_json::Value = serde_json::from_str(served.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(body, serde_json::from_str::<serde_json::Value>(&described).unwrap());
+    let again = "GET /openapi.json HTTP/1.1\r\nhost: a\r\nif-none-match: \"0.1.0\"\r\nconnection: close\r\n\r\n";
+    assert!(raw(&daemon, again).starts_with("HTTP/1.1 304 "));
 }
 
 #[test]

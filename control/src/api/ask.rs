@@ -1,7 +1,8 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
 use crate::ctcp::{ClearView, ConnectionView, Which};
-use crate::session::{SaView, SessionView};
+use crate::lease::{LeaseListing, LeasePage, PoolView};
+use crate::session::{Listed, Listing, SaQuery, SaView, SessionId, SessionQuery, SessionView};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -18,16 +19,46 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Question {
     /// How the daemon is.
     Status(oneshot::Sender<StatusView>),
-    /// All sessions.
-    Sessions(oneshot::Sender<Vec<SessionView>>),
-    /// All child SAs.
-    Sas(oneshot::Sender<Vec<SaView>>),
+    /// A page of sessions.
+    Sessions(Listing, SessionQuery, oneshot::Sender<Listed<SessionView>>),
+    /// This session.
+    Session(SessionId, oneshot::Sender<Option<SessionView>>),
+    /// A page of child SAs.
+    Sas(Listing, SaQuery, oneshot::Sender<Listed<SaView>>),
+    /// All pools.
+    Pools(oneshot::Sender<Vec<PoolView>>),
+    /// A page of leases.
+    Leases(LeaseListing, oneshot::Sender<LeasePage>),
+    /// Something is to be done with a session.
+    Order(SessionId, Order, oneshot::Sender<Obeyed>),
     /// What the IKE engine holds and did.
     Ike(oneshot::Sender<IkeView>),
     /// All connections by cTCP and in real TCP; the workers are asked.
     Flows(oneshot::Sender<Vec<ConnectionView>>),
     /// These are to end.
     ClearFlows(Which, oneshot::Sender<ClearView>),
+}
+
+/// What is to be done with a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// It ends: its peer is told.
+    Disconnect,
+    /// Its IKE SA is replaced.
+    RekeyIke,
+    /// Its child SAs are replaced, one after the other.
+    RekeyChildren,
+}
+
+/// What became of an [`Order`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obeyed {
+    /// It has begun; the peer has its part in it.
+    Begun,
+    /// There is none of this name.
+    NoSuchSession,
+    /// It is not up, and nothing of it can be replaced.
+    NotUp,
 }
 
 /// Why there is no answer.

@@ -1,6 +1,14 @@
-//! The control API: HTTP with JSON over a Unix socket.
+//! The control API: HTTP with JSON over a Unix socket, described by an OpenAPI document.
 
+pub mod access;
 pub mod ask;
+pub mod connections;
 pub mod listen;
+mod overview;
+mod parameters;
+pub mod pools;
+pub mod problem;
 pub mod routes;
+pub mod serve;
+pub mod sessions;
 pub mod views;

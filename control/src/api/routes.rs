@@ -1,18 +1,21 @@
-//! The routes. All but one are GET and change nothing.
+//! All paths, and the document that describes them.
 
-use super::ask::{Asker, NoAnswer, Question};
-use super::views::{DropView, ErrorView, IkeView, StatusView, WorkerView, drops};
-use crate::aaa::desk::DeskView;
+use super::access::guard;
+use super::ask::Asker;
+use super::problem::{Kind, Problem};
+use super::{connections, overview, pools, sessions};
 use crate::aaa::window::Window;
-use crate::ctcp::{ClearView, ConnectionView, Which};
-use crate::session::{SaView, SessionView};
-use adit_dataplane::contract::{NoFlowId, WorkerCounters};
-use axum::Router;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{delete, get};
+use adit_dataplane::contract::WorkerCounters;
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
 use std::sync::Arc;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// What the routes read from.
 #[derive(Debug, Clone)]
@@ -25,91 +28,90 @@ pub struct Sources {
     pub workers: Arc<[(Option<usize>, Arc<WorkerCounters>)]>,
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "adit",
+        description = "What aditd does and holds, and what an operator may want of it. Times are seconds and counters count since \
+                       the beginning of what they belong to, unless they say otherwise. Lists come in pages: ask again with `after` = `next`. \
+                       What is wrong is said as problem+json (RFC 9457).",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
+    ),
+    tags(
+        (name = "overview", description = "The daemon as a whole"),
+        (name = "sessions", description = "Who is logged in, and child SAs"),
+        (name = "connections", description = "cTCP and RFC 9329, connection by connection"),
+        (name = "pools", description = "Inner addresses"),
+    ),
+    modifiers(&Security),
+    security(("token" = []), ("certificate" = [])),
+)]
+struct Description;
+
+/// By TCP somebody has to show who he is; by the Unix socket the kernel does it for him.
+struct Security;
+
+impl utoipa::Modify for Security {
+    fn modify(&self, document: &mut OpenApi) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        components.add_security_scheme(
+            "certificate",
+            SecurityScheme::MutualTls { description: None, extensions: None, deprecated: None },
+        );
+    }
+}
+
 /// The whole API.
 pub fn router(sources: Sources) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/sessions", get(sessions))
-        .route("/v1/sas", get(sas))
-        .route("/v1/ike", get(ike))
-        .route("/v1/aaa", get(aaa))
-        .route("/v1/ctcp", get(flows))
-        .route("/v1/ctcp/{flow}", delete(clear))
-        .route("/v1/workers", get(workers))
-        .route("/v1/drops", get(dropped))
-        .fallback(unknown)
-        .method_not_allowed_fallback(read_only)
+    let (paths, document) = parts();
+    let document: Arc<str> = document.to_json().unwrap_or_default().into();
+    paths
         .with_state(sources)
+        .route("/openapi.json", get(move |asked: HeaderMap| async move { described(&document, &asked) }))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(guard))
 }
 
-async fn status(State(sources): State<Sources>) -> Result<Json<StatusView>, NoAnswer> {
-    sources.asker.ask(Question::Status).await.map(Json)
+/// The document that describes it (OpenAPI 3.1).
+pub fn description() -> OpenApi {
+    parts().1
 }
 
-async fn sessions(State(sources): State<Sources>) -> Result<Json<Vec<SessionView>>, NoAnswer> {
-    sources.asker.ask(Question::Sessions).await.map(Json)
+fn parts() -> (Router<Sources>, OpenApi) {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(overview::status))
+        .routes(routes!(overview::ike))
+        .routes(routes!(overview::aaa))
+        .routes(routes!(overview::workers))
+        .routes(routes!(overview::dropped))
+        .routes(routes!(sessions::sessions))
+        .routes(routes!(sessions::session, sessions::disconnect))
+        .routes(routes!(sessions::rekey))
+        .routes(routes!(sessions::sas))
+        .routes(routes!(connections::connections))
+        .routes(routes!(connections::clear))
+        .routes(routes!(pools::pools))
+        .routes(routes!(pools::leases))
+        .split_for_parts()
 }
 
-async fn sas(State(sources): State<Sources>) -> Result<Json<Vec<SaView>>, NoAnswer> {
-    sources.asker.ask(Question::Sas).await.map(Json)
-}
-
-async fn ike(State(sources): State<Sources>) -> Result<Json<IkeView>, NoAnswer> {
-    sources.asker.ask(Question::Ike).await.map(Json)
-}
-
-async fn flows(State(sources): State<Sources>) -> Result<Json<Vec<ConnectionView>>, NoAnswer> {
-    sources.asker.ask(Question::Flows).await.map(Json)
-}
-
-/// Ends the connection with this name, or all of them.
-async fn clear(State(sources): State<Sources>, Path(flow): Path<String>) -> Response {
-    let which = match flow.as_str() {
-        "all" => Which::All,
-        name => match name.parse() {
-            Ok(id) => Which::One(id),
-            Err(NoFlowId) => return refuse(StatusCode::BAD_REQUEST, "a connection's name looks like \"c0-7\""),
-        },
-    };
-    match sources.asker.ask(|answer| Question::ClearFlows(which, answer)).await {
-        Ok(ClearView { cleared: 0 }) if which != Which::All => {
-            refuse(StatusCode::NOT_FOUND, "there is no such connection")
-        }
-        Ok(view) => Json(view).into_response(),
-        Err(none) => none.into_response(),
+/// It changes with the program alone, so its version is a good tag.
+fn described(document: &Arc<str>, asked: &HeaderMap) -> Response {
+    const TAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
+    if asked.get(IF_NONE_MATCH).is_some_and(|tag| tag == TAG) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, HeaderValue::from_static(TAG))]).into_response();
     }
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (ETAG, HeaderValue::from_static(TAG))];
+    (headers, document.to_string()).into_response()
 }
 
-fn refuse(status: StatusCode, error: &str) -> Response {
-    (status, Json(ErrorView { error: error.to_owned() })).into_response()
+async fn unknown() -> Problem {
+    Problem::new(Kind::NoSuchPath, "there is no such path; /openapi.json lists those that there are")
 }
 
-async fn aaa(State(sources): State<Sources>) -> Result<Json<DeskView>, NoAnswer> {
-    sources.aaa.view().await.map(Json).ok_or(NoAnswer::Gone)
-}
-
-async fn workers(State(sources): State<Sources>) -> Json<Vec<WorkerView>> {
-    let views = sources.workers.iter().enumerate();
-    Json(views.map(|(index, (core, counters))| WorkerView::new(index, *core, counters)).collect())
-}
-
-async fn dropped(State(sources): State<Sources>) -> Json<Vec<DropView>> {
-    let totals: Vec<_> = sources.workers.iter().map(|(_, counters)| counters.totals()).collect();
-    Json(drops(&totals))
-}
-
-async fn unknown() -> Response {
-    let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/aaa, /v1/ctcp, /v1/workers, \
-                 /v1/drops";
-    refuse(StatusCode::NOT_FOUND, error)
-}
-
-async fn read_only() -> Response {
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed here, and DELETE of /v1/ctcp/NAME")
-}
-
-impl IntoResponse for NoAnswer {
-    fn into_response(self) -> Response {
-        (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorView { error: self.to_string() })).into_response()
-    }
+async fn wrong_method() -> Problem {
+    Problem::new(Kind::WrongMethod, "this path has other methods; /openapi.json lists them")
 }

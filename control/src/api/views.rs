@@ -5,9 +5,10 @@ use crate::ike::counters::{EngineCounters, Ignored};
 use crate::ike::engine::Holdings;
 use adit_dataplane::contract::{WorkerCounters, WorkerTotals};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /v1/status`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
     /// adit's.
     pub version: String,
@@ -44,7 +45,7 @@ pub struct StatusView {
 }
 
 /// `GET /v1/ike`: what the IKE engine holds right now, and what it did since the start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IkeView {
     /// What is held. All zero but `farewells` and `timers` means that nothing of any client is left.
     pub holdings: Holdings,
@@ -81,7 +82,7 @@ pub struct IkeView {
 }
 
 /// One reason why IKE datagrams led to nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IgnoredView {
     /// The stable name.
     pub name: String,
@@ -121,7 +122,7 @@ impl IkeView {
 }
 
 /// One worker of `GET /v1/workers`: counters since the start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerView {
     /// Its number.
     pub worker: usize,
@@ -174,7 +175,7 @@ pub struct WorkerView {
 }
 
 /// One reason of `GET /v1/drops`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DropView {
     /// The stable name.
     pub name: String,
@@ -184,13 +185,6 @@ pub struct DropView {
     pub total: u64,
     /// By worker, in order.
     pub workers: Vec<u64>,
-}
-
-/// What is answered instead, with a status other than 200.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorView {
-    /// One sentence for people.
-    pub error: String,
 }
 
 impl WorkerView {

@@ -3,6 +3,7 @@
 use super::client::{self, AskError};
 use super::ctcp::Ctcp;
 use super::login_test::{self, LoginTest};
+use super::sessions::{self, Disconnect, Rekey, Sas, Sessions};
 use super::{hash_password, tables};
 use clap::{Parser, Subcommand};
 use hyper::Method;
@@ -30,10 +31,18 @@ enum What {
     /// The daemon as a whole
     Status,
     /// Who is logged in
-    Sessions,
+    Sessions(Sessions),
     /// Child SAs (ESP)
     #[command(alias = "sas")]
-    Sa,
+    Sa(Sas),
+    /// Pools of inner addresses, and how full they are
+    Pools,
+    /// Inner addresses that somebody has
+    Leases,
+    /// End sessions: their clients are told
+    Disconnect(Disconnect),
+    /// Replace the keys of sessions
+    Rekey(Rekey),
     /// What IKE holds right now, and what it refused to listen to
     Ike,
     /// cTCP connections: what they have shown, what is wrong with them and what helps
@@ -79,8 +88,12 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
     let width = tables::width();
     let text = match &arguments.what {
         What::Status => ask(arguments, "/v1/status", tables::status),
-        What::Sessions => ask(arguments, "/v1/sessions", |views: &Vec<_>| tables::sessions(views, width)),
-        What::Sa => ask(arguments, "/v1/sas", |views: &Vec<_>| tables::sas(views, width)),
+        What::Sessions(sessions) => sessions.run(&arguments.socket, arguments.json, width),
+        What::Sa(sas) => sas.run(&arguments.socket, arguments.json, width),
+        What::Pools => sessions::pools(&arguments.socket, arguments.json, width),
+        What::Leases => sessions::leases(&arguments.socket, arguments.json, width),
+        What::Disconnect(disconnect) => disconnect.run(&arguments.socket, arguments.json),
+        What::Rekey(rekey) => rekey.run(&arguments.socket, arguments.json),
         What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
         What::Ctcp(ctcp) => ctcp.run(&arguments.socket, arguments.json, width),
         What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),

@@ -1,9 +1,12 @@
 //! One question to the daemon, over its Unix socket.
 
+use crate::api::problem::ProblemView;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +14,8 @@ use tokio::net::UnixStream;
 
 /// No answer is longer, in octets.
 const MAX_ANSWER: usize = 256 << 20;
+/// Lines asked for at a time.
+const PAGE: usize = 1000;
 /// Longer than the daemon's own patience with its IKE thread.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -59,6 +64,42 @@ pub(super) fn ask(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, 
     })
 }
 
+/// All lines of a list, page by page. `path` may have a query; the lines stand under `key`.
+pub(super) fn list(socket: &Path, path: &str, key: &str) -> Result<Vec<Value>, AskError> {
+    let mut lines = Vec::new();
+    let mut after = None;
+    loop {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let behind = after.map(|after: String| format!("&after={}", encoded(&after))).unwrap_or_default();
+        let (more, next) = page(socket, &format!("{path}{joint}limit={PAGE}{behind}"), key)?;
+        lines.extend(more);
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(lines),
+        }
+    }
+}
+
+/// All lines of a list that has no pages.
+pub(super) fn whole(socket: &Path, path: &str, key: &str) -> Result<Vec<Value>, AskError> {
+    page(socket, path, key).map(|(lines, _next)| lines)
+}
+
+fn page(socket: &Path, path: &str, key: &str) -> Result<(Vec<Value>, Option<String>), AskError> {
+    let body = ask(socket, Method::GET, path)?;
+    let mut page: Value = serde_json::from_slice(&body).map_err(|error| strange(socket, &error))?;
+    let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+    match page.get_mut(key).map(Value::take) {
+        Some(Value::Array(lines)) => Ok((lines, next)),
+        _something_else => Err(strange(socket, &format!("there are no {key} in the answer"))),
+    }
+}
+
+/// As it may stand in a path or query.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
 async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
     let stream = UnixStream::connect(socket)
         .await
@@ -73,11 +114,11 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, 
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
     let body = body.map_err(|error| strange(socket, &error))?.to_bytes().to_vec();
     connection.abort();
-    if status == StatusCode::OK {
+    if status.is_success() {
         return Ok(body);
     }
-    match serde_json::from_slice::<crate::api::views::ErrorView>(&body) {
-        Ok(view) => Err(AskError::Refused(view.error)),
+    match serde_json::from_slice::<ProblemView>(&body) {
+        Ok(problem) => Err(AskError::Refused(problem.detail)),
         Err(_other_words) => Err(strange(socket, &status)),
     }
 }

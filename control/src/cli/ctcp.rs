@@ -43,9 +43,9 @@ impl Ctcp {
 }
 
 fn show(socket: &Path, name: Option<&str>, json: bool, width: u16) -> Result<String, AskError> {
-    let body = client::ask(socket, Method::GET, "/v1/ctcp")?;
     let strange = |error: serde_json::Error| client::strange(socket, &error);
-    let mut views: Vec<ConnectionView> = serde_json::from_slice(&body).map_err(strange)?;
+    let lines = client::list(socket, "/v1/ctcp", "connections")?;
+    let mut views: Vec<ConnectionView> = serde_json::from_value(lines.into()).map_err(strange)?;
     if let Some(name) = name {
         views.retain(|view| view.is_called(name));
         if views.is_empty() {

@@ -4,6 +4,7 @@ use super::units::{count, octets, time};
 use crate::aaa::desk::DeskView;
 use crate::api::views::{DropView, IkeView, StatusView, WorkerView};
 use crate::ike::engine::Holdings;
+use crate::lease::{LeaseView, PoolView};
 use crate::session::{SaView, SessionState, SessionView};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use std::fmt::Write as _;
@@ -99,6 +100,34 @@ pub(super) fn sas(views: &[SaView], width: u16) -> String {
         let spis = format!("{}\n{out}", view.spi_in);
         let text = [view.session.clone(), view.identity.clone(), spis, view.algorithms.clone(), view.state.clone()];
         table.add_row(text.into_iter().chain([time(view.age_seconds), octets(view.bytes_in), octets(view.bytes_out)]));
+    }
+    finish(&table)
+}
+
+pub(super) fn pools(views: &[PoolView], width: u16) -> String {
+    if views.is_empty() {
+        return "no pools\n".to_owned();
+    }
+    let mut table = table(width, &["pool", "network", "addresses", "in use", "held", "full"], 2);
+    for view in views {
+        for range in &view.ranges {
+            let full = (range.in_use.saturating_mul(100)).checked_div(range.size).unwrap_or(100);
+            let numbers = [range.size, range.in_use, range.held].map(count);
+            let text = [view.name.clone(), range.network.clone()];
+            table.add_row(text.into_iter().chain(numbers).chain([format!("{full}%")]));
+        }
+    }
+    finish(&table)
+}
+
+pub(super) fn leases(views: &[LeaseView], width: u16) -> String {
+    if views.is_empty() {
+        return "no leases\n".to_owned();
+    }
+    let mut table = table(width, &["address", "pool", "session", "identity", "state"], 5);
+    for view in views {
+        let LeaseView { address, pool, session, identity, state } = view;
+        table.add_row([address.to_string(), pool.clone(), session.clone(), identity.clone(), state.replace('_', " ")]);
     }
     finish(&table)
 }

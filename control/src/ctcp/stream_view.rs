@@ -7,9 +7,10 @@ use crate::session::SessionId;
 use adit_dataplane::contract::{StreamReport, StreamState};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use utoipa::ToSchema;
 
 /// `GET /v1/ctcp`: one of these for each connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum ConnectionView {
     /// By cTCP.
@@ -19,13 +20,15 @@ pub enum ConnectionView {
 }
 
 /// A connection in real TCP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StreamView {
     /// `c0-7`: worker and number.
     pub id: String,
     /// The peer's outer address, after NAT.
+    #[schema(value_type = String)]
     pub peer: SocketAddr,
     /// Ours.
+    #[schema(value_type = String)]
     pub local: SocketAddr,
     /// `begins` (no IKE has come), `login` (no session yet), `up` or `ends`.
     pub state: String,
@@ -56,7 +59,7 @@ pub struct StreamView {
 }
 
 /// What came from the client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StreamUpView {
     /// Segments with data, however often they came.
     pub segments: u64,
@@ -65,7 +68,7 @@ pub struct StreamUpView {
 }
 
 /// What went to the client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StreamDownView {
     /// Segments with data, each counted once.
     pub segments: u64,
@@ -76,6 +79,22 @@ pub struct StreamDownView {
 }
 
 impl ConnectionView {
+    /// Its name.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Ctcp(flow) => &flow.id,
+            Self::Tcp(stream) => &stream.id,
+        }
+    }
+
+    /// The session that has it; empty while there is none.
+    pub fn session(&self) -> &str {
+        match self {
+            Self::Ctcp(flow) => &flow.session,
+            Self::Tcp(stream) => &stream.session,
+        }
+    }
+
     /// Whether somebody who says this means it: its name, its peer's address, or that with the port.
     pub fn is_called(&self, name: &str) -> bool {
         let (id, peer) = match self {

@@ -7,15 +7,18 @@ use adit_dataplane::contract::{FlowReport, Loss, Stalling};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// A connection by cTCP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FlowView {
     /// `c0-7`: worker and number.
     pub id: String,
     /// The peer's outer address, after NAT.
+    #[schema(value_type = String)]
     pub peer: SocketAddr,
     /// Ours.
+    #[schema(value_type = String)]
     pub local: SocketAddr,
     /// `login` (no session yet), `up`, `suspected` of a stall or `stalled`.
     pub state: String,
@@ -62,7 +65,7 @@ pub struct FlowView {
 }
 
 /// What is lost on one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LossView {
     /// `client_side`, `headend_side`, `behind_proxy`, `in_client` or `somewhere`.
     pub leg: String,
@@ -75,7 +78,7 @@ pub struct LossView {
 }
 
 /// What came from the client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UpView {
     /// Segments with data.
     pub segments: u64,
@@ -112,7 +115,7 @@ pub struct UpView {
 }
 
 /// What went to the client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DownView {
     /// Segments with data.
     pub segments: u64,
@@ -135,7 +138,7 @@ pub struct DownView {
 }
 
 /// See [`Remedy`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RemedyView {
     /// `well`, `lossy`, `waits`, `counts`, `cut`, `stalled` or `shut`.
     pub reason: String,
@@ -146,7 +149,7 @@ pub struct RemedyView {
 }
 
 /// `DELETE /v1/ctcp/ID`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClearView {
     /// Connections that are ended.
     pub cleared: usize,

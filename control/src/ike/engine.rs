@@ -28,14 +28,17 @@ use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, p
 use crate::aaa::{Question, Record};
 use crate::config::checked::Config;
 use crate::installer::Installer;
-use crate::session::{Cause, SaView, SessionId, SessionState, SessionView};
+use crate::lease::{LeaseListing, LeasePage, PoolView};
+use crate::session::{Cause, Listed, Listing, SaQuery, SaView, SessionId, SessionQuery, SessionState, SessionView};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, Routes, SpiLayout, WorkerId};
 use adit_dataplane::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// What the engine wants done. Taken in order.
 pub enum Output {
@@ -50,7 +53,7 @@ pub enum Output {
 }
 
 /// What is held right now: for metrics, and for tests that nothing is left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Holdings {
     /// Half-open IKE SAs.
     pub half_open: usize,
@@ -229,7 +232,27 @@ impl Engine {
 
     /// Copied views of all sessions, oldest first.
     pub fn sessions(&self, now: Instant) -> Vec<SessionView> {
-        let view = |stage: &Stage| match stage {
+        self.sessions.values().map(|stage| self.view(now, stage)).collect()
+    }
+
+    /// A page of those that are meant.
+    pub fn some_sessions(&self, now: Instant, listing: Listing, query: &SessionQuery) -> Listed<SessionView> {
+        let view = |stage| Some(self.view(now, stage)).filter(|view| query.means(view)).into_iter().collect();
+        listing.page(self.behind(listing.after), view)
+    }
+
+    /// A copied view of this one.
+    pub fn session(&self, now: Instant, id: SessionId) -> Option<SessionView> {
+        Some(self.view(now, self.sessions.get(&id)?))
+    }
+
+    fn behind(&self, after: Option<SessionId>) -> impl Iterator<Item = (SessionId, &Stage)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.sessions.range((from, Bound::Unbounded)).map(|(id, stage)| (*id, stage))
+    }
+
+    fn view(&self, now: Instant, stage: &Stage) -> SessionView {
+        match stage {
             Stage::HalfOpen(half) => half.view(now),
             Stage::Calling(calling) => calling.view(now),
             Stage::Proving(proving) => proving.view(now),
@@ -240,35 +263,61 @@ impl Engine {
             Stage::V1(StageV1::Calling(calling)) => calling.view(now),
             Stage::V1(StageV1::Entering(entering)) => entering.view(now),
             Stage::V1(StageV1::Established(session)) => session.view(now, &self.node),
-        };
-        self.sessions.values().map(view).collect()
+        }
     }
 
-    /// Where a session stands; `None` if it is no more.
-    pub fn state(&self, id: SessionId) -> Option<SessionState> {
-        Some(match self.sessions.get(&id)? {
-            Stage::HalfOpen(_) | Stage::Calling(_) | Stage::Proving(_) => SessionState::Connecting,
-            Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_) | StageV1::Entering(_)) => {
-                SessionState::Connecting
-            }
-            Stage::V1(StageV1::Established(session)) => session.state(),
-            Stage::Established(_) => SessionState::Up,
-            Stage::Closing(_) => SessionState::Closing,
-        })
+    /// How many are up.
+    pub fn sessions_up(&self) -> usize {
+        self.sessions.values().filter(|stage| stage.state() == SessionState::Up).count()
     }
 
-    /// Copied views of all child SAs, in the order of sessions.
-    pub fn sas(&self, now: Instant) -> Vec<SaView> {
-        let sas = |stage: &Stage| match stage {
-            Stage::Established(session) => session.sas(now),
-            Stage::V1(StageV1::Established(session)) => session.sas(now),
+    /// How many there are, in whatever state.
+    pub fn sessions_in_all(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many child SAs there are.
+    pub fn sas_in_all(&self) -> usize {
+        let count = |stage: &Stage| match stage {
+            Stage::Established(session) => session.sa_count(),
+            Stage::V1(StageV1::Established(session)) => session.sa_count(),
             Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_) | StageV1::Entering(_))
             | Stage::HalfOpen(_)
             | Stage::Calling(_)
             | Stage::Proving(_)
-            | Stage::Closing(_) => Vec::new(),
+            | Stage::Closing(_) => 0,
         };
-        self.sessions.values().flat_map(sas).collect()
+        self.sessions.values().map(count).sum()
+    }
+
+    /// Where a session stands; `None` if it is no more.
+    pub fn state(&self, id: SessionId) -> Option<SessionState> {
+        self.sessions.get(&id).map(Stage::state)
+    }
+
+    /// Copied views of all child SAs, in the order of sessions.
+    pub fn sas(&self, now: Instant) -> Vec<SaView> {
+        self.sessions.values().flat_map(|stage| stage.sas(now)).collect()
+    }
+
+    /// A page of those that are meant. It has all of a session's child SAs, so it may have a few more than its limit.
+    pub fn some_sas(&self, now: Instant, listing: Listing, query: SaQuery) -> Listed<SaView> {
+        match query.session {
+            Some(id) => {
+                Listed { lines: self.sessions.get(&id).map(|stage| stage.sas(now)).unwrap_or_default(), next: None }
+            }
+            None => listing.page(self.behind(listing.after), |stage| stage.sas(now)),
+        }
+    }
+
+    /// All pools, as they are filled.
+    pub fn pools(&self) -> Vec<PoolView> {
+        self.node.leases.pools()
+    }
+
+    /// A page of leases.
+    pub fn leases(&self, listing: LeaseListing) -> LeasePage {
+        self.node.leases.list(listing)
     }
 
     /// Totals since the engine was made.
@@ -376,6 +425,30 @@ fn is_v1(bytes: &[u8]) -> bool {
 }
 
 impl Stage {
+    fn state(&self) -> SessionState {
+        match self {
+            Self::HalfOpen(_) | Self::Calling(_) | Self::Proving(_) => SessionState::Connecting,
+            Self::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_) | StageV1::Entering(_)) => {
+                SessionState::Connecting
+            }
+            Self::V1(StageV1::Established(session)) => session.state(),
+            Self::Established(_) => SessionState::Up,
+            Self::Closing(_) => SessionState::Closing,
+        }
+    }
+
+    fn sas(&self, now: Instant) -> Vec<SaView> {
+        match self {
+            Self::Established(session) => session.sas(now),
+            Self::V1(StageV1::Established(session)) => session.sas(now),
+            Self::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_) | StageV1::Entering(_))
+            | Self::HalfOpen(_)
+            | Self::Calling(_)
+            | Self::Proving(_)
+            | Self::Closing(_) => Vec::new(),
+        }
+    }
+
     /// Whether it is a login of ours that is under way.
     fn is_call(&self) -> bool {
         match self {

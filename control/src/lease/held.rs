@@ -5,6 +5,7 @@ use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// So many are held at most; the oldest goes first.
 pub(super) const MOST_HELD: usize = 4096;
@@ -26,6 +27,19 @@ impl Held {
     pub(super) fn addresses(&self) -> usize {
         let of = |lease: &Lease| usize::from(lease.v4.is_some()) + usize::from(lease.v6.is_some());
         self.0.iter().map(|waiting| of(&waiting.lease)).sum()
+    }
+}
+
+impl Held {
+    /// Of both families.
+    pub(super) fn all_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let of = |lease: &Lease| [lease.v4.map(|v4| v4.address.into()), lease.v6.map(|v6| v6.address.into())];
+        self.0.iter().flat_map(move |waiting| of(&waiting.lease)).flatten()
+    }
+
+    /// Who had them.
+    pub(super) fn owners(&self) -> impl Iterator<Item = SessionId> {
+        self.0.iter().map(|waiting| waiting.owner)
     }
 }
 

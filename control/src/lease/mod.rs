@@ -10,6 +10,9 @@
 
 mod held;
 mod range;
+mod view;
+
+pub use view::{LeaseCursor, LeaseListing, LeasePage, LeaseView, PoolView, RangeView};
 
 use crate::config::checked::Pool;
 use crate::ike::wire::Id;

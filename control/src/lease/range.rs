@@ -8,7 +8,7 @@ use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 /// Addresses given back that are remembered with who had them. When there are so many, the oldest is given again
 /// even if there are addresses never used.
@@ -91,6 +91,16 @@ impl Range {
 
     pub(super) fn in_use(&self) -> usize {
         self.used.len()
+    }
+
+    /// Offsets that can be given.
+    pub(super) fn size(&self) -> u64 {
+        (self.offsets.end() + 1).saturating_sub(*self.offsets.start())
+    }
+
+    /// Who has what in this part of it.
+    pub(super) fn taken(&self, part: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, SessionId, &Id)> {
+        self.used.range(part).map(|(offset, holder)| (*offset, holder.session, &holder.identity))
     }
 
     /// This offset, if it is free.

@@ -7,11 +7,11 @@ use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
 use crate::aaa::Answer;
 use crate::aaa::window::Window;
-use crate::api::ask::Question;
+use crate::api::ask::{Obeyed, Order, Question};
 use crate::api::views::{IkeView, StatusView};
 use crate::ctcp::Survey;
 use crate::ike::engine::{Engine, Output};
-use crate::session::SessionState;
+use crate::session::{SessionId, SessionState};
 use adit_dataplane::contract::{Command, Dataplane, Event, WorkerId};
 use adit_dataplane::time::Instant;
 use crossbeam_channel::{Receiver, never, select};
@@ -176,8 +176,14 @@ impl IkeThread {
         // Who asked may have gone in the meantime.
         match question {
             Question::Status(answer) => drop(answer.send(self.status(now))),
-            Question::Sessions(answer) => drop(answer.send(self.engine.sessions(now))),
-            Question::Sas(answer) => drop(answer.send(self.engine.sas(now))),
+            Question::Sessions(listing, query, answer) => {
+                drop(answer.send(self.engine.some_sessions(now, listing, &query)));
+            }
+            Question::Session(id, answer) => drop(answer.send(self.engine.session(now, id))),
+            Question::Sas(listing, query, answer) => drop(answer.send(self.engine.some_sas(now, listing, query))),
+            Question::Pools(answer) => drop(answer.send(self.engine.pools())),
+            Question::Leases(listing, answer) => drop(answer.send(self.engine.leases(listing))),
+            Question::Order(id, order, answer) => drop(answer.send(self.order(now, id, order))),
             Question::Ike(answer) => {
                 drop(answer.send(IkeView::new(self.engine.holdings(), self.engine.counters())));
             }
@@ -187,17 +193,30 @@ impl IkeThread {
         Ok(())
     }
 
+    /// What the operator wants done with a session.
+    fn order(&mut self, now: Instant, id: SessionId, order: Order) -> Obeyed {
+        match (self.engine.state(id), order) {
+            (None, _) => return Obeyed::NoSuchSession,
+            (Some(_), Order::Disconnect) => self.engine.disconnect(now, id),
+            (Some(SessionState::Up), Order::RekeyIke) => self.engine.rekey_ike(now, id),
+            (Some(SessionState::Up), Order::RekeyChildren) => self.engine.rekey_children(now, id),
+            (Some(SessionState::Connecting | SessionState::Closing), Order::RekeyIke | Order::RekeyChildren) => {
+                return Obeyed::NotUp;
+            }
+        }
+        Obeyed::Begun
+    }
+
     fn status(&self, now: Instant) -> StatusView {
-        let sessions = self.engine.sessions(now);
-        let up = sessions.iter().filter(|session| session.state == SessionState::Up).count();
+        let up = self.engine.sessions_up();
         StatusView {
             up_seconds: now.since(self.started).as_secs(),
             state: if self.leaving.is_some() { "leaving" } else { "serving" }.to_owned(),
             sessions: up,
-            sessions_pending: sessions.len() - up,
+            sessions_pending: self.engine.sessions_in_all() - up,
             half_open: self.engine.holdings().half_open,
             cookies_asked_of: self.engine.cookies_asked().to_string(),
-            sas: self.engine.sas(now).len(),
+            sas: self.engine.sas_in_all(),
             commands_waiting: self.outbox.waiting(),
             ..self.facts.clone()
         }

@@ -1,17 +1,37 @@
 //! Sessions as others see them: copied views, no secrets.
 
 mod cause;
+mod health;
+mod listing;
 pub(crate) mod log_budget;
 
 pub use cause::Cause;
+pub use health::{Health, Reason};
+pub use listing::{Listed, Listing, SaQuery, SessionQuery};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use utoipa::ToSchema;
 
 /// A session's name on every log line and in the API: short, unique while the daemon runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub struct SessionId(pub u32);
+
+impl FromStr for SessionId {
+    type Err = NoSessionId;
+
+    fn from_str(text: &str) -> Result<Self, NoSessionId> {
+        let number = text.strip_prefix('s').filter(|digits| digits.bytes().all(|octet| octet.is_ascii_digit()));
+        number.and_then(|number| number.parse().ok()).map(Self).ok_or(NoSessionId)
+    }
+}
+
+/// This is no session's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a session's name looks like \"s17\"")]
+pub struct NoSessionId;
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,7 +40,7 @@ impl fmt::Display for SessionId {
 }
 
 /// Where a session stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionState {
     /// Key exchange done, identity not yet proven.
@@ -32,12 +52,16 @@ pub enum SessionState {
 }
 
 /// One session, copied for the API. Times are seconds, counters inner octets and packets since login.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionView {
     /// `s1`, `s2`, …
     pub id: String,
     /// Where it stands.
     pub state: SessionState,
+    /// How it does.
+    pub health: Health,
+    /// Why it is not simply up: `connecting`, `unanswered`, `stall_suspected`, or the cause why it ends. Empty if it is.
+    pub reason: String,
     /// By which version of IKE it came: `v1`, `v2`.
     pub ike: String,
     /// The peer's proven identity, or the user that XAUTH has proven; empty while connecting.
@@ -47,12 +71,15 @@ pub struct SessionView {
     /// Name of the `[[connection]]` it matched; empty while connecting.
     pub connection: String,
     /// Inner addresses leased to it.
+    #[schema(value_type = Vec<String>)]
     pub addresses: Vec<IpAddr>,
-    /// The peer's outer address, after NAT.
+    /// The peer's public address and port: the outer one, after NAT.
+    #[schema(value_type = String)]
     pub peer: SocketAddr,
     /// The outer address of ours that it talks to.
+    #[schema(value_type = String)]
     pub local: SocketAddr,
-    /// How its ESP comes and goes: `nat-t`, `cisco-udp`, `esp`; empty while there is none.
+    /// How its ESP comes and goes: `nat-t`, `nat-t-500`, `cisco-udp`, `esp`, `ctcp`, `tcp`; empty while there is none.
     pub transport: String,
     /// Whether a NAT was seen in front of the peer.
     pub peer_behind_nat: bool,
@@ -77,7 +104,7 @@ pub struct SessionView {
 }
 
 /// One child SA pair, copied for the API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SaView {
     /// Its session.
     pub session: String,

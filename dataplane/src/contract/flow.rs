@@ -26,6 +26,12 @@ impl fmt::Display for FlowId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoFlowId;
 
+impl fmt::Display for NoFlowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a connection's name looks like \"c0-7\"")
+    }
+}
+
 impl FromStr for FlowId {
     type Err = NoFlowId;
 

@@ -3,9 +3,10 @@
 use super::super::radius::Line;
 use adit_dataplane::time::Instant;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The desk, copied for the API.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct DeskView {
     /// Questions without an answer yet.
     pub questions: usize,
@@ -22,7 +23,7 @@ pub struct DeskView {
 }
 
 /// One port of a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LineView {
     /// Address and port.
     pub server: String,

@@ -7,7 +7,7 @@ use super::peer::Peer;
 use super::tunnel::{Traffic, Tunnel};
 use crate::ike::narrow::Shown;
 use crate::ike::wire::IkeSpi;
-use crate::session::{SaView, SessionId, SessionState, SessionView};
+use crate::session::{Health, Reason, SaView, SessionId, SessionState, SessionView};
 use adit_dataplane::contract::{Path, Selector, WorkerId};
 use adit_dataplane::time::Instant;
 
@@ -21,10 +21,19 @@ pub(crate) struct IkeShown {
     pub(crate) spis: [IkeSpi; 2],
 }
 
-/// A session of somebody proven; whether it is in service is for the caller to say.
-pub(crate) fn view(now: Instant, node: &Node, ike: IkeShown, peer: &Peer, traffic: Traffic) -> SessionView {
+/// A session of somebody proven, in this state for this reason.
+pub(crate) fn view(
+    now: Instant,
+    node: &Node,
+    ike: IkeShown,
+    peer: &Peer,
+    traffic: Traffic,
+    (state, reason): (SessionState, Reason),
+) -> SessionView {
     SessionView {
-        state: SessionState::Closing,
+        state,
+        health: reason.health(),
+        reason: reason.name().to_owned(),
         identity: peer.identity.to_string(),
         connection: node.connection(peer.connection).map(|connection| connection.name.clone()).unwrap_or_default(),
         peer_behind_nat: peer.nat.peer == Behind::Nat,
@@ -50,6 +59,8 @@ pub(crate) fn connecting(
     SessionView {
         id: id.to_string(),
         state: SessionState::Connecting,
+        health: Health::Down,
+        reason: Reason::Connecting.name().to_owned(),
         ike: ike.version.to_owned(),
         identity: String::new(),
         group: String::new(),

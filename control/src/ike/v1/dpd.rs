@@ -57,6 +57,11 @@ impl Dpd {
         Self { theirs: None, first: next, next, asked: None }
     }
 
+    /// Whether our question had to be sent again.
+    pub(super) fn is_repeating(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.tries > 0)
+    }
+
     /// The peer asks with this number: an older one is a replay, but harmless to answer.
     pub(super) fn asked_with(&mut self, number: u32) -> Freshness {
         // Both ends encrypt with the same keys: a question of ours comes back as well as one of the peer's.

@@ -9,7 +9,7 @@ use super::login::Login;
 use super::suite::Suite;
 use super::wire::IkeSpi;
 use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
-use crate::session::{SaView, SessionState, SessionView};
+use crate::session::{Reason, SaView, SessionState, SessionView};
 use adit_dataplane::time::Instant;
 
 impl HalfOpen {
@@ -76,12 +76,29 @@ impl Established {
         };
         let ike = shown(self.sa.cookies(), self.sa.suite());
         SessionView {
-            state: self.state(),
             group: self.group.to_string(),
             addresses,
             transport,
             idle_seconds: now.since(self.heard()).as_secs(),
-            ..view(now, node, ike, &self.peer, self.traffic())
+            ..view(now, node, ike, &self.peer, self.traffic(), (self.state(), self.reason()))
+        }
+    }
+
+    /// What speaks against its being well.
+    fn reason(&self) -> Reason {
+        match (self.state(), &self.suspicion) {
+            (SessionState::Connecting, _) => Reason::Connecting,
+            (SessionState::Up | SessionState::Closing, Some(_)) => Reason::StallSuspected,
+            (SessionState::Up | SessionState::Closing, None) if self.dpd.is_repeating() => Reason::Unanswered,
+            (SessionState::Up | SessionState::Closing, None) => Reason::Well,
+        }
+    }
+
+    /// How many ESP SAs it has.
+    pub(crate) fn sa_count(&self) -> usize {
+        match &self.service {
+            Service::Tunnel(tunnel) => tunnel.children.len(),
+            Service::Nothing { .. } => 0,
         }
     }
 

@@ -105,6 +105,11 @@ impl<P> MessageIds<P> {
         }
     }
 
+    /// Whether our request under way had to be sent again.
+    pub fn is_repeating(&self) -> bool {
+        matches!(self.asked, Asked::Waiting { tries: 1.., .. })
+    }
+
     /// The octets of our request under way.
     pub fn request_under_way(&self) -> Option<&[u8]> {
         match &self.asked {

@@ -8,7 +8,7 @@ use super::ike_sa::{IkeSa, IkeSpis};
 use super::proving::{Keyed, Proving};
 use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
 use crate::ike::wire::IkeSpi;
-use crate::session::{SaView, SessionState, SessionView};
+use crate::session::{Reason, SaView, SessionState, SessionView};
 use adit_dataplane::time::Instant;
 
 impl HalfOpen {
@@ -50,12 +50,29 @@ impl Established {
             Service::Childless { .. } => Vec::new(),
         };
         let idle = now.since(self.heard()).as_secs();
-        let view = view(now, node, ike_in_use(&self.ike), &self.peer, self.traffic());
+        let stands = (SessionState::Up, self.reason());
+        let view = view(now, node, ike_in_use(&self.ike), &self.peer, self.traffic(), stands);
         let transport = match &self.service {
             Service::Tunnel(tunnel) => tunnel.path.transport().name().to_owned(),
             Service::Childless { .. } => String::new(),
         };
-        SessionView { addresses, transport, idle_seconds: idle, state: SessionState::Up, ..view }
+        SessionView { addresses, transport, idle_seconds: idle, ..view }
+    }
+
+    /// What speaks against its being well.
+    fn reason(&self) -> Reason {
+        if self.suspected.is_some_and(|since| self.heard() < since) {
+            return Reason::StallSuspected;
+        }
+        if self.ike.ids.is_repeating() { Reason::Unanswered } else { Reason::Well }
+    }
+
+    /// How many child SAs it has.
+    pub(crate) fn sa_count(&self) -> usize {
+        match &self.service {
+            Service::Tunnel(tunnel) => tunnel.children.len(),
+            Service::Childless { .. } => 0,
+        }
     }
 
     /// Its child SAs, oldest first.
@@ -70,7 +87,8 @@ impl Established {
 impl Closing {
     /// On its way out.
     pub(crate) fn view(&self, now: Instant, node: &Node) -> SessionView {
-        view(now, node, ike_in_use(&self.ike), &self.peer, self.traffic)
+        let stands = (SessionState::Closing, Reason::Ending(self.cause));
+        view(now, node, ike_in_use(&self.ike), &self.peer, self.traffic, stands)
     }
 }
 

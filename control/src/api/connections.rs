@@ -1,0 +1,93 @@
+//! Carrier flows: connections by cTCP and in real TCP.
+
+use super::access::Admin;
+use super::ask::Question;
+use super::parameters::{Asked, Named, limit, named};
+use super::problem::{Kind, Problem, ProblemView};
+use super::routes::Sources;
+use crate::ctcp::{ClearView, ConnectionView, Which};
+use adit_dataplane::contract::{FlowId, NoFlowId};
+use axum::extract::State;
+use axum::response::Json;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use utoipa::{IntoParams, ToSchema};
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ConnectionsQuery {
+    /// Those that this session has.
+    session: Option<String>,
+    /// Lines of the page, 100 if nothing is said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// A page of connections, in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConnectionsPage {
+    /// By cTCP, and in real TCP.
+    pub connections: Vec<ConnectionView>,
+    /// What the next page begins `after`; null if this was the last.
+    pub next: Option<String>,
+}
+
+/// A page of connections by cTCP and in real TCP
+#[utoipa::path(get, path = "/v1/ctcp", tag = "connections", params(ConnectionsQuery), responses(
+    (status = 200, description = "A page of them", body = ConnectionsPage),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn connections(
+    State(sources): State<Sources>,
+    Asked(asked): Asked<ConnectionsQuery>,
+) -> Result<Json<ConnectionsPage>, Problem> {
+    let after: Option<FlowId> = named("after", asked.after.as_ref())?;
+    let limit = limit(asked.limit)?;
+    let mut connections = sources.asker.ask(Question::Flows).await?;
+    let behind = |view: &ConnectionView| after.is_none_or(|after| view.id().parse().is_ok_and(|id: FlowId| id > after));
+    let meant = |view: &ConnectionView| asked.session.as_deref().is_none_or(|session| view.session() == session);
+    connections.retain(|view| meant(view) && behind(view));
+    let more = connections.len() > limit;
+    connections.truncate(limit);
+    let next = connections.last().filter(|_| more).map(|view| view.id().to_owned());
+    Ok(Json(ConnectionsPage { connections, next }))
+}
+
+/// End a connection
+///
+/// Its peer is reset, its session stays for it to come back to.
+#[utoipa::path(delete, path = "/v1/ctcp/{connection}", tag = "connections",
+    params(("connection" = String, Path, description = "Its name, as `c0-7`; or `all`", pattern = "^(all|c[0-9]{1,2}-[0-9]{1,18})$")),
+    responses(
+    (status = 200, description = "It is ended", body = ClearView),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn clear(
+    admin: Admin,
+    State(sources): State<Sources>,
+    Named(Meant(which)): Named<Meant>,
+) -> Result<Json<ClearView>, Problem> {
+    let view = sources.asker.ask(|answer| Question::ClearFlows(which, answer)).await?;
+    if view.cleared == 0 && which != Which::All {
+        return Err(Problem::new(Kind::NoSuchConnection, "there is no such connection"));
+    }
+    tracing::info!(by = admin.name(), connections = view.cleared, "the operator has ended TCP connections");
+    Ok(Json(view))
+}
+
+/// As a path names them.
+pub(super) struct Meant(Which);
+
+impl FromStr for Meant {
+    type Err = NoFlowId;
+
+    fn from_str(text: &str) -> Result<Self, NoFlowId> {
+        match text {
+            "all" => Ok(Self(Which::All)),
+            name => name.parse().map(|id| Self(Which::One(id))),
+        }
+    }
+}
