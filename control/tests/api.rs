@@ -9,7 +9,7 @@ use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
 use adit_control::lease::{LeasePage, LeaseView, PoolView, RangeView};
-use adit_control::runtime::api_thread::ApiThread;
+use adit_control::runtime::api_thread::{ApiThread, Doors};
 use adit_control::runtime::clock;
 use adit_control::session::{Health, Listed, Listing, SaView, SessionId, SessionQuery, SessionState, SessionView};
 use adit_dataplane::contract::{
@@ -63,7 +63,7 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     workers[1].1.dropped(DropReason::Replayed, 4);
     let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
     let (aaa, _nobody) = adit_control::aaa::window::channel();
-    let api = ApiThread::start(socket, Sources { asker, aaa, workers: workers.into() }).unwrap();
+    let api = ApiThread::start(Doors::local(socket), Sources { asker, aaa, workers: workers.into() }).unwrap();
     Daemon { _api: api, folder }
 }
 

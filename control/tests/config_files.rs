@@ -82,6 +82,9 @@ fn no_message_shows_a_key() {
         "[[user]]\nname = \"alice\"\npassword_hash = [\"hunter2\"]",
         "[[user]]\nname = \"alice\"\npassword_hash = hunter2",
         "[[user]]\nname = \"alice\"\npassword = \"hunter2\"",
+        "[[operator]]\nname = \"alice\"\ntoken_hash = \"hunter2\"",
+        "[[operator]]\nname = \"alice\"\ntoken_hash = [\"hunter2\"]",
+        "[[operator]]\nname = \"alice\"\ntoken = \"hunter2\"",
     ];
     for line in lines {
         let text = format!("[node]\nidentity = \"a.b\"\n[[connection]]\nname = \"staff\"\n{line}\n");
@@ -132,6 +135,14 @@ fn the_defaults_in_the_documented_file_are_the_defaults() {
         "default_domain = \"example.org\"",
         "cisco_udp_port = 10000\n# Whether each",
         "count = 2",
+        "certificate = \"api.pem\"",
+        "private_key = \"api.key\"",
+        "client_ca = \"operators-ca.pem\"",
+        "[[operator]]",
+        "name = \"prometheus\"",
+        "role = \"read\"",
+        "token_hash = \"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
+        "certificate_name = \"alice\"",
     ];
     let written = without_default.iter().fold(with_defaults_written_out(), |text, key| {
         assert!(text.contains(key), "{key}");

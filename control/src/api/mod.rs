@@ -11,4 +11,5 @@ pub mod problem;
 pub mod routes;
 pub mod serve;
 pub mod sessions;
+pub mod tls;
 pub mod views;

@@ -1,6 +1,6 @@
 //! HTTP on one connection, whoever took it. Slow and greedy peers are cut off by time and size.
 
-use super::access::Caller;
+use super::access::{Caller, Remote};
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,11 +15,20 @@ const HEAD: usize = 16 << 10;
 /// Lines of it.
 const HEAD_LINES: usize = 64;
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub enum Peer {
+    /// The kernel says who.
+    Local(Caller),
+    /// Each request has to show it, unless a certificate has.
+    Remote(Remote),
+}
+
 /// Serves until the peer goes or breaks the rules.
-pub async fn serve<I: AsyncRead + AsyncWrite + Unpin>(connection: I, router: Router, caller: Option<Caller>) {
-    let router = match caller {
-        Some(caller) => router.layer(Extension(caller)),
-        None => router,
+pub async fn serve<I: AsyncRead + AsyncWrite + Unpin>(connection: I, router: Router, peer: Peer) {
+    let router = match peer {
+        Peer::Local(caller) => router.layer(Extension(caller)),
+        Peer::Remote(remote) => router.layer(Extension(remote)),
     };
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

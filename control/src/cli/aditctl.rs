@@ -4,7 +4,7 @@ use super::client::{self, AskError};
 use super::ctcp::Ctcp;
 use super::login_test::{self, LoginTest};
 use super::sessions::{self, Disconnect, Rekey, Sas, Sessions};
-use super::{hash_password, tables};
+use super::{hash_password, new_token, tables};
 use clap::{Parser, Subcommand};
 use hyper::Method;
 use serde::de::DeserializeOwned;
@@ -58,6 +58,8 @@ enum What {
     },
     /// Make a password's hash for a [[user]] of the configuration
     HashPassword,
+    /// Make a token for an [[operator]] of the configuration
+    NewToken,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -101,6 +103,7 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),
         What::Aaa { what: Some(Aaa::Test(test)) } => return Ok(login_test::run(test)),
         What::HashPassword => return Ok(hash_password::run()),
+        What::NewToken => return Ok(new_token::run()),
     };
     Ok(print(&text?))
 }

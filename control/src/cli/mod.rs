@@ -6,6 +6,7 @@ mod client;
 mod ctcp;
 mod hash_password;
 mod login_test;
+mod new_token;
 pub mod password;
 mod sessions;
 mod tables;

@@ -3,7 +3,7 @@
 use super::check_connections::{Around, connections};
 use super::check_users;
 use super::checked::{
-    Api, Config, Ctcp, Esp, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
+    Config, Ctcp, Esp, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
     SocketBuffers, Tun, Workers,
 };
 use super::error::{Problem, Warning};
@@ -68,7 +68,7 @@ pub(super) fn check(
             level: file.log.level.map_or_else(|| "info".to_owned(), |level| level.value),
             format: file.log.format.map(|format| format.value).unwrap_or_default(),
         },
-        api: Api { socket: file.api_socket.map_or("/run/adit/aditd.sock".to_owned(), |path| path.value).into() },
+        api: super::check_api::api(source, &file.api, &file.operators, &around.folder),
         ike: ike(source, &file.ike, warnings),
         esp: esp(&file.esp),
         sizes: sizes(&file.sizes),
@@ -241,7 +241,11 @@ fn named_cores(
     each_once(source, KEY, &list.value).into_iter().map(|core| usize::try_from(core).ok()).collect()
 }
 
-fn each_once<T: Clone + PartialEq + ToString>(source: &Source<'_>, key: &str, list: &[Located<T>]) -> Vec<T> {
+pub(super) fn each_once<T: Clone + PartialEq + ToString>(
+    source: &Source<'_>,
+    key: &str,
+    list: &[Located<T>],
+) -> Vec<T> {
     let mut seen = Vec::with_capacity(list.len());
     for element in list {
         if seen.contains(&element.value) {

@@ -1,11 +1,13 @@
 //! A configuration that cannot be wrong: every name resolved, every number in range.
 
 mod ikev1;
+mod operators;
 mod password_hash;
 mod radius;
 mod users;
 
 pub use ikev1::{AuthV1, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
+pub use operators::{Api, ApiTcp, Operator, TOKEN_LEN, TokenHash};
 pub use password_hash::{PasswordHash, PasswordHashError};
 pub use radius::{PasswordProtocol, RadiusServer, Signature};
 pub use users::{Access, User, UserSource, Users};
@@ -20,7 +22,6 @@ pub use adit_dataplane::contract::{Transport, Transports};
 use adit_dataplane::contract::{TunnelRules, TunnelSpec};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -221,13 +222,6 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
-}
-
-/// Control API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Api {
-    /// Unix socket.
-    pub socket: PathBuf,
 }
 
 /// Timers and limits of IKE.

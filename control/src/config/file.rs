@@ -3,10 +3,12 @@
 //! What the file says: the TOML with the line of every value. Each value is right by itself; whether the values fit
 //! together is the business of [`super::check`].
 
+mod api;
 mod connection;
 mod radius;
 mod user;
 
+pub use api::{Api, Operator};
 pub use connection::{Auth, Connection, V1, Version};
 pub use radius::Radius;
 pub use user::User;
@@ -55,8 +57,8 @@ pub struct Config {
     pub crypto: Key<Backend>,
     /// `[log]`
     pub log: Log,
-    /// `[api] socket`
-    pub api_socket: Key<String>,
+    /// `[api]`
+    pub api: Api,
     /// `[ike]`
     pub ike: Ike,
     /// `[esp]`
@@ -67,6 +69,8 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// `[[user]]`
     pub users: Vec<User>,
+    /// `[[operator]]`
+    pub operators: Vec<Operator>,
     /// `[[radius]]`
     pub radius: Vec<Radius>,
     /// `[[connection]]`
@@ -244,7 +248,7 @@ pub struct Pool {
 /// Sections that stand once.
 const SINGLE: [&str; 11] = ["node", "listen", "ctcp", "workers", "tun", "io", "crypto", "log", "api", "ike", "esp"];
 /// Sections that stand any number of times.
-const REPEATED: [&str; 4] = ["pool", "user", "radius", "connection"];
+const REPEATED: [&str; 5] = ["operator", "pool", "user", "radius", "connection"];
 
 /// Every key that a file may have, with its section: `("[ike]", "dpd_delay")`.
 pub fn known_keys() -> Vec<(String, &'static str)> {
@@ -260,6 +264,7 @@ pub fn known_keys() -> Vec<(String, &'static str)> {
     for name in REPEATED {
         let mut section = Section::new(&source, format!("[[{name}]]"), 1, Some(&empty));
         match name {
+            "operator" => drop(Operator::read(&mut section)),
             "pool" => drop(Pool::read(&mut section)),
             "user" => drop(User::read(&mut section)),
             "radius" => drop(Radius::read(&mut section)),
@@ -281,6 +286,10 @@ pub(super) fn read(source: &Source<'_>, table: &DeTable<'_>) -> Config {
         let line = found.as_ref().map_or(1, |(span, _)| source.line(span));
         let mut section = Section::new(source, format!("[{name}]"), line, found.map(|(_, table)| table));
         read_single(&mut config, name, &mut section);
+        let _asked = section.finish(section_of);
+    }
+    for mut section in repeated(source, table, "operator") {
+        config.operators.push(Operator::read(&mut section));
         let _asked = section.finish(section_of);
     }
     for mut section in repeated(source, table, "pool") {
@@ -367,7 +376,7 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
         "io" => config.io = Io::read(section),
         "crypto" => config.crypto = section.get("backend", &CRYPTO_BACKEND),
         "log" => config.log = Log::read(section),
-        "api" => config.api_socket = section.get("socket", &SOCKET),
+        "api" => config.api = Api::read(section),
         "ike" => config.ike = Ike::read(section),
         _esp => {
             config.esp = Esp::read(section);
@@ -450,12 +459,13 @@ impl Config {
             io: Io::read(nothing),
             crypto: None,
             log: Log::read(nothing),
-            api_socket: None,
+            api: Api::read(nothing),
             ike: Ike::read(nothing),
             esp: Esp::read(nothing),
             sizes: Sizes::read(nothing),
             pools: Vec::new(),
             users: Vec::new(),
+            operators: Vec::new(),
             radius: Vec::new(),
             connections: Vec::new(),
         }

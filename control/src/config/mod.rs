@@ -2,6 +2,7 @@
 //! ([`checked::Config`]). All mistakes of a file are reported at once.
 
 mod check;
+mod check_api;
 mod check_connections;
 mod check_users;
 mod check_v1;

@@ -28,7 +28,7 @@ pub(super) enum Misfit {
 }
 
 impl Misfit {
-    const PLAIN: Self = Self::Kind { hint: None };
+    pub(super) const PLAIN: Self = Self::Kind { hint: None };
 }
 
 /// Reads a value or says why not.

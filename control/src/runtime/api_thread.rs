@@ -1,21 +1,29 @@
-//! The API thread: takes connections to the control socket, says who asks, and serves them. It owns no state of the daemon.
+//! The API thread: takes connections to the control socket and, if the configuration wants that, by TCP; says who asks, and serves them. It
+//! owns no state of the daemon.
 
-use crate::api::access::{Caller, Role};
+use crate::api::access::{Caller, Operators, Remote, Role};
 use crate::api::listen::ApiSocket;
 use crate::api::routes::{Sources, router};
-use crate::api::serve::serve;
+use crate::api::serve::{Peer, serve};
+use crate::api::tls::common_name;
+use crate::config::checked::{Api, ApiTcp};
 use axum::Router;
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-/// Connections at a time by the Unix socket; whoever comes then waits.
+/// Connections at a time by each door; whoever comes then waits.
 const CONNECTIONS: usize = 256;
 /// After an error that may last (no file descriptor is free).
 const PAUSE: Duration = Duration::from_millis(100);
+/// For a handshake of TLS.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Serves until it is dropped; the socket's file goes with it.
 pub struct ApiThread {
@@ -24,25 +32,81 @@ pub struct ApiThread {
     _socket: ApiSocket,
 }
 
+/// Where the API is served.
+pub struct Doors {
+    /// Always.
+    pub socket: ApiSocket,
+    /// Users who may change things by it.
+    pub admins: Vec<u32>,
+    /// If wanted.
+    pub tcp: Option<TcpDoor>,
+}
+
+/// Listening already, so that a port that is taken is said at start.
+pub struct TcpDoor {
+    listeners: Vec<TcpListener>,
+    acceptor: TlsAcceptor,
+    operators: Arc<Operators>,
+}
+
+impl Doors {
+    /// By the socket alone.
+    pub const fn local(socket: ApiSocket) -> Self {
+        Self { socket, admins: Vec::new(), tcp: None }
+    }
+
+    /// As the configuration wants it.
+    ///
+    /// # Errors
+    /// The address that cannot be listened on, and why.
+    pub fn open(socket: ApiSocket, config: &Api) -> Result<Self, (SocketAddr, io::Error)> {
+        let open = |tcp: &ApiTcp| {
+            let listeners = tcp.listen.iter().map(|at| listen(*at).map_err(|error| (*at, error)));
+            Ok(TcpDoor {
+                listeners: listeners.collect::<Result<_, _>>()?,
+                acceptor: TlsAcceptor::from(Arc::clone(&tcp.tls)),
+                operators: Arc::new(Operators::new(config.operators.clone())),
+            })
+        };
+        Ok(Self { socket, admins: config.admins.clone(), tcp: config.tcp.as_ref().map(open).transpose()? })
+    }
+}
+
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(at)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 impl ApiThread {
     /// Starts serving.
     ///
     /// # Errors
     /// The system gives no thread or no file descriptor.
-    pub fn start(socket: ApiSocket, sources: Sources) -> io::Result<Self> {
+    pub fn start(doors: Doors, sources: Sources) -> io::Result<Self> {
+        let Doors { socket, admins, tcp } = doors;
         let listener = socket.listener()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name("api".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                let listener = match UnixListener::from_std(listener) {
-                    Ok(listener) => listener,
+                let router = router(sources);
+                match UnixListener::from_std(listener) {
+                    Ok(listener) => drop(tokio::spawn(local(listener, admins, router.clone()))),
                     Err(error) => return tracing::error!("the control API is not served: {error}"),
-                };
-                tokio::select! {
-                    () = local(listener, router(sources)) => {}
-                    _told = stopped => {}
                 }
+                for listener in tcp.iter().flat_map(|tcp| &tcp.listeners) {
+                    let Some(TcpDoor { acceptor, operators, .. }) = &tcp else { continue };
+                    match listener.try_clone().and_then(tokio::net::TcpListener::from_std) {
+                        Ok(listener) => {
+                            let by = (acceptor.clone(), Arc::clone(operators));
+                            drop(tokio::spawn(remote(listener, by, router.clone())));
+                        }
+                        Err(error) => tracing::error!("the control API is not served by TCP: {error}"),
+                    }
+                }
+                // All that was spawned ends with the runtime.
+                let _told = stopped.await;
             });
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread), _socket: socket })
@@ -50,16 +114,15 @@ impl ApiThread {
 }
 
 /// Whoever comes by the Unix socket.
-async fn local(listener: UnixListener, router: Router) {
+async fn local(listener: UnixListener, admins: Vec<u32>, router: Router) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((connection, _nameless)) => {
-                let router = router.clone();
+                let (router, Some(caller)) = (router.clone(), who(&connection, &admins)) else { continue };
                 tokio::spawn(async move {
-                    let caller = who(&connection);
-                    serve(connection, router, caller).await;
+                    serve(connection, router, Peer::Local(caller)).await;
                     drop(place);
                 });
             }
@@ -71,11 +134,51 @@ async fn local(listener: UnixListener, router: Router) {
     }
 }
 
-/// Root, and whoever the daemon runs as, may change things; who else may open the socket may look.
-fn who(connection: &UnixStream) -> Option<Caller> {
+/// Root, whoever the daemon runs as, and whom the configuration names may change things; who else may open the socket may look.
+fn who(connection: &UnixStream, admins: &[u32]) -> Option<Caller> {
     let uid = connection.peer_cred().ok()?.uid();
-    let role = if uid == 0 || uid == rustix::process::geteuid().as_raw() { Role::Admin } else { Role::Read };
+    let may = uid == 0 || uid == rustix::process::geteuid().as_raw() || admins.contains(&uid);
+    let role = if may { Role::Admin } else { Role::Read };
     Some(Caller { name: format!("uid {uid}").into(), role })
+}
+
+/// Whoever comes by TCP. A handshake takes none of the time of those who are in already.
+async fn remote(listener: tokio::net::TcpListener, by: (TlsAcceptor, Arc<Operators>), router: Router) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((connection, _from)) => {
+                tokio::spawn(greet(connection, by.clone(), router.clone(), place));
+            }
+            Err(error) => {
+                tracing::warn!("the control API takes no connection by TCP: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn greet(
+    connection: TcpStream,
+    (acceptor, operators): (TlsAcceptor, Arc<Operators>),
+    router: Router,
+    place: OwnedSemaphorePermit,
+) {
+    match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(connection)).await {
+        Ok(Ok(connection)) => {
+            let by_certificate = shown(&connection).and_then(|name| operators.by_certificate(&name));
+            serve(connection, router, Peer::Remote(Remote { by_certificate, operators })).await;
+        }
+        Ok(Err(error)) => tracing::debug!("a connection to the API by TCP is none: {error}"),
+        Err(_elapsed) => tracing::debug!("a connection to the API by TCP says nothing"),
+    }
+    drop(place);
+}
+
+/// The name in a certificate that is good.
+fn shown(connection: &TlsStream<TcpStream>) -> Option<String> {
+    common_name(connection.get_ref().1.peer_certificates()?.first()?)
 }
 
 impl Drop for ApiThread {

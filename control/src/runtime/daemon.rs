@@ -1,7 +1,7 @@
 //! The composition root: privileges, doors, workers, IKE thread, API; and the way back out.
 
 use super::aaa_thread::AaaThread;
-use super::api_thread::ApiThread;
+use super::api_thread::{ApiThread, Doors};
 use super::dataplane::{self, StartError, Started};
 use super::errand::{Drive, Errand, InnerSide};
 use super::ike_thread::IkeThread;
@@ -37,6 +37,14 @@ pub enum DaemonError {
     /// The control socket.
     #[error("control API: {0}")]
     Socket(#[from] SocketError),
+    /// A TCP port of the control API's.
+    #[error("control API: {at}: {source}; is another program listening there?")]
+    ApiPort {
+        /// Where.
+        at: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// Something of the system's.
     #[error("{what}: {source}")]
     System {
@@ -104,6 +112,7 @@ pub(super) fn serve(
     errand: Option<Drive>,
 ) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
+    let doors = Doors::open(socket, &config.api).map_err(|(at, source)| DaemonError::ApiPort { at, source })?;
     let Started { dataplane, threads, io, lacks } = started;
     say_what_is_missing(&config, &lacks);
     let facts = facts(&config, dataplane.workers.len(), io.clone(), lacks);
@@ -137,7 +146,7 @@ pub(super) fn serve(
         errand,
     };
 
-    let api = ApiThread::start(socket, sources).map_err(system("starting the API's thread"))?;
+    let api = ApiThread::start(doors, sources).map_err(system("starting the API's thread"))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), io, identity = %config.identity, workers = config.workers.cores.len(),
         socket = %config.api.socket.display(), "serving");
     let thread = std::thread::Builder::new().name("ike".to_owned()).spawn(move || ike.run());

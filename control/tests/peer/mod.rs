@@ -55,7 +55,7 @@ pub fn config() -> Config {
         socket_buffers: SocketBuffers { receive: 1 << 20, send: 1 << 20 },
         crypto: adit_crypto::esp_cipher::Backend::Auto,
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
-        api: Api { socket: "/run/adit/control.sock".into() },
+        api: Api::local("/run/adit/control.sock"),
         ike: Ike {
             dpd_delay: Duration::from_secs(30),
             retransmit_initial: Duration::from_secs(4),

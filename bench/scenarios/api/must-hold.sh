@@ -1,0 +1,77 @@
+#!/bin/bash
+. "$(dirname "$0")/../rig.sh"
+
+token() { "$ADITCTL" new-token; }
+topology_up 1 none
+capture
+pki_make
+VIEWER=$(token) BOSS=$(token) STRANGE=$(token | awk '/^token / {print $2}')
+mkdir -p "$RIG_DIR/conf"
+hash() { sed -n 's/^token_hash = "\(.*\)"/\1/p' <<<"$1"; }
+sed "s#@VIEWER@#$(hash "$VIEWER")#; s#@BOSS@#$(hash "$BOSS")#" "$ADIT_SCENARIO/aditd.toml" >"$RIG_DIR/conf/aditd.toml"
+VIEWER=$(awk '/^token / {print $2}' <<<"$VIEWER") BOSS=$(awk '/^token / {print $2}' <<<"$BOSS")
+headend_start "$RIG_DIR/conf/aditd.toml"
+
+URL=https://$HEADEND4:8443 CA=$RIG_DIR/pki/ca.crt
+# ask AS METHOD PATH [OPTIONS...]: "<status> <content type>", and the body in $RIG_DIR/body, the head in $RIG_DIR/head.
+ask() {
+  local as=$1 method=$2 path=$3
+  shift 3
+  [ "$as" = nobody ] || set -- -H "Authorization: Bearer $as" "$@"
+  in_ns c1 curl -sS -m 10 --cacert "$CA" -o "$RIG_DIR/body" -D "$RIG_DIR/head" -w '%{http_code} %{content_type}' -X "$method" "$@" "$URL$path"
+}
+body() { jq -r "$1" "$RIG_DIR/body"; }
+
+# nobody learns anything: the same answer whatever is asked, and nothing in it of this host or of who is logged in.
+tells_nothing() {
+  local first='' path how
+  for path in / /openapi.json /v1/status /v1/sessions /v1/sessions/s1 /v1/events /metrics /no/such/path '/%ff'; do
+    for how in GET POST DELETE; do
+      is "401 application/problem+json" "$(ask nobody $how "$path" "$@")" || { echo "$how $path"; return 1; }
+      [ -n "$first" ] || first=$(cat "$RIG_DIR/body")
+      is "$first" "$(cat "$RIG_DIR/body")" || return 1
+      ! grep -iE "headend|version|server:|alice|10\.30" "$RIG_DIR/body" "$RIG_DIR/head" || return 1
+    done
+  done
+}
+hold "who shows nothing learns nothing" tells_nothing
+hold "nor does who shows another token" answers "401 application/problem+json" ask "$STRANGE" GET /v1/status
+hold "nor an empty one" answers "401 application/problem+json" ask "" GET /v1/status
+hold "nor a password" answers "401 application/problem+json" ask nobody GET /v1/status -u viewer:viewer
+hold "without TLS nothing is said" not in_ns c1 curl -sS -m 5 "http://$HEADEND4:8443/v1/status"
+hold "nor by TLS 1.2" not in_ns c1 curl -sS -m 5 --cacert "$CA" --tls-max 1.2 "$URL/v1/status"
+hold "a token opens" answers "200 application/json" ask "$VIEWER" GET /v1/status
+hold "a certificate opens, too" answers "200 application/json" ask nobody GET /v1/status --cert "$RIG_DIR/pki/alice.crt" --key "$RIG_DIR/pki/alice.key"
+hold "one of somebody who is no operator does not" answers "401 application/problem+json" ask nobody GET /v1/status --cert "$RIG_DIR/pki/headend.crt" --key "$RIG_DIR/pki/headend.key"
+
+hold_login
+hold "the session is listed" answers "200 application/json" ask "$VIEWER" GET "/v1/sessions?identity=*@rig"
+hold "as it is" answers "s1 alice@rig UP nat-t road-warriors" body '.sessions[] | [.id, .identity, .health, .transport, .connection] | join(" ")'
+hold "its lease is, too" eval 'ask "$VIEWER" GET /v1/leases && is "alice@rig s1" "$(body ".leases[0] | [.identity, .session] | join(\" \")")"'
+hold "who may look may not disconnect it" answers "403 application/problem+json" ask "$VIEWER" DELETE /v1/sessions/s1
+hold "nor may who only may open the socket" says "$(in_ns h setpriv --reuid 65534 --regid 0 --clear-groups "$ADITCTL" --socket "$RIG_DIR/h/aditd.sock" disconnect s1 2>&1 || true)" "may look, not change anything"
+hold "but look" eval 'in_ns h setpriv --reuid 65534 --regid 0 --clear-groups "$ADITCTL" --socket "$RIG_DIR/h/aditd.sock" sessions | grep alice@rig'
+spi() { ctl sa --json | jq -r '.[] | select(.state == "active") | .spi_in' | head -1; }
+BEFORE=$(spi)
+hold "who may do everything replaces its keys" answers "202 application/json" ask "$BOSS" POST /v1/sessions/s1/rekey
+hold "they are other ones" within 5 eval '[ -n "$(spi)" ] && [ "$(spi)" != "$BEFORE" ]'
+hold "traffic goes on" reaches c1 "$SERVER4"
+hold "and disconnects it" answers "202 application/json" ask "$BOSS" DELETE /v1/sessions/s1
+hold "the client was told" within 5 answers "0 0" sas_of c1
+hold "nothing is left" within 5 nothing_left
+
+SCHEMATHESIS=$("$SCENARIOS/../../deploy/install-schemathesis.sh")
+# all_described TOKEN [OPTIONS]: schemathesis finds nothing. It has a client's eyes: it takes the document from the daemon.
+all_described() {
+  local token=$1
+  shift
+  (cd "$RIG_DIR" && in_ns c1 "$SCHEMATHESIS" run "$URL/openapi.json" --tls-verify "$CA" --header "Authorization: Bearer $token" \
+    --checks all --exclude-checks ignored_auth,positive_data_acceptance --phases examples,coverage,fuzzing --seed 1 --max-examples 25 --workers 2 \
+    --generation-database none --no-color --warnings off "$@")
+}
+# Who may look gets 403 for what changes things, which is described as any other problem is.
+hold "schemathesis finds nothing that is not described, as somebody who may look" all_described "$VIEWER"
+hold "nor as somebody who may do everything" all_described "$BOSS"
+hold "the daemon serves as before" answers serving status .state
+hold "no token is in the log" not grep -E "adit_[0-9a-f]{16}|rig-psk-secret" "$RIG_DIR/h/aditd.log"
+hold "it ends as it should" headend_stop
