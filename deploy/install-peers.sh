@@ -14,9 +14,11 @@ rig="iproute2 nftables procps iputils-ping tcpdump socat iperf3 jq tshark python
 strongswan="charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins libcharon-extauth-plugins"
 # Cisco's side of the world, and who knows its users: vpnc, a prober, a RADIUS server, certificates for them.
 cisco="vpnc ike-scan freeradius openssl"
+# Who looks at the control API: curl, schemathesis (by deploy/install-schemathesis.sh), Prometheus.
+lookers="curl python3-venv prometheus"
 
 missing=()
-for package in $build $rig $strongswan $cisco; do
+for package in $build $rig $strongswan $cisco $lookers; do
   state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$state" = installed ] || missing+=("$package")
 done

@@ -4,6 +4,7 @@ pub mod access;
 pub mod ask;
 pub mod connections;
 pub mod listen;
+mod metrics;
 mod overview;
 mod parameters;
 pub mod pools;

@@ -3,7 +3,7 @@
 use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
-use super::{connections, overview, pools, sessions};
+use super::{connections, metrics, overview, pools, sessions};
 use crate::aaa::window::Window;
 use adit_dataplane::contract::WorkerCounters;
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
@@ -87,6 +87,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(overview::aaa))
         .routes(routes!(overview::workers))
         .routes(routes!(overview::dropped))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(sessions::sessions))
         .routes(routes!(sessions::session, sessions::disconnect))
         .routes(routes!(sessions::rekey))

@@ -3,8 +3,8 @@
 use super::check_connections::{Around, connections};
 use super::check_users;
 use super::checked::{
-    Config, Ctcp, Esp, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
-    SocketBuffers, Tun, Workers,
+    Config, Ctcp, Esp, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes, SocketBuffers,
+    Tun, Workers,
 };
 use super::error::{Problem, Warning};
 use super::file;

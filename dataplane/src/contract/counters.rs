@@ -1,8 +1,10 @@
 //! Counters: one writer with plain relaxed stores, any number of readers.
 
-use super::Transport;
+use super::burst_times::BurstClock;
+use super::{BurstTimes, Transport};
 use crate::fate::DropReason;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Adds with a plain load and store: right only for the one thread that writes.
 fn add(counter: &AtomicU64, n: u64) {
@@ -63,6 +65,7 @@ macro_rules! worker_counters {
         pub struct WorkerCounters {
             $($name: AtomicU64,)+
             drops: [AtomicU64; DropReason::ALL.len()],
+            bursts: BurstClock,
         }
 
         /// A reading of [`WorkerCounters`].
@@ -75,7 +78,7 @@ macro_rules! worker_counters {
 
         impl Default for WorkerCounters {
             fn default() -> Self {
-                Self { $($name: AtomicU64::new(0),)+ drops: std::array::from_fn(|_| AtomicU64::new(0)) }
+                Self { $($name: AtomicU64::new(0),)+ drops: std::array::from_fn(|_| AtomicU64::new(0)), bursts: BurstClock::default() }
             }
         }
 
@@ -85,6 +88,16 @@ macro_rules! worker_counters {
             /// One or more packets ended here.
             pub fn dropped(&self, reason: DropReason, n: u64) {
                 add(&self.drops[reason as usize], n);
+            }
+
+            /// A turn that found something took so long.
+            pub fn burst_took(&self, time: Duration) {
+                self.bursts.took(time);
+            }
+
+            /// Anyone reads.
+            pub fn burst_times(&self) -> BurstTimes {
+                self.bursts.read()
             }
 
             /// Anyone reads.

@@ -1,5 +1,6 @@
 //! All that the control plane may see of the dataplane: commands in, events out, tables and counters.
 
+mod burst_times;
 mod command;
 mod counters;
 mod event;
@@ -12,6 +13,7 @@ mod tables;
 mod transport;
 mod tunnel_rules;
 
+pub use burst_times::BurstTimes;
 pub use command::{
     Command, Following, InboundSpec, Keepalive, KeepaliveForm, Lane, Move, OutboundSpec, PairSpec, TunnelKey,
     TunnelSpec,

@@ -221,10 +221,17 @@ fn run<D: Door>(
 }
 
 fn turns<D: Door>(worker: &mut Worker<D>, idle_limit: Duration) -> io::Result<()> {
+    let mut now = worker.door.now();
     loop {
-        match worker.turn(worker.door.now())? {
-            Turn::Busy => {}
-            Turn::Idle => worker.sleep(idle_limit)?,
+        match worker.turn(now)? {
+            Turn::Busy => {
+                let began = std::mem::replace(&mut now, worker.door.now());
+                worker.counters.burst_took(now.since(began));
+            }
+            Turn::Idle => {
+                worker.sleep(idle_limit)?;
+                now = worker.door.now();
+            }
             Turn::Stopped => return Ok(()),
         }
     }

@@ -1,0 +1,221 @@
+//! `GET /metrics`: what Prometheus scrapes, as OpenMetrics. Names follow its conventions: base units, `_total`, and no label whose values
+//! clients choose, so that a crowd does not become a crowd of series.
+
+use super::ask::{NoAnswer, Question};
+use super::problem::{Problem, ProblemView};
+use super::routes::Sources;
+use super::views::{IkeView, StatusView, drops};
+use crate::aaa::desk::{DeskView, LineView};
+use crate::lease::{PoolView, RangeView};
+use adit_dataplane::contract::{BurstTimes, WorkerTotals};
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use std::fmt;
+
+/// What Prometheus negotiates for OpenMetrics.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Metrics for Prometheus
+#[utoipa::path(get, path = "/metrics", tag = "overview", responses(
+    (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn metrics(State(sources): State<Sources>) -> Result<Response, Problem> {
+    let figures = Figures {
+        status: sources.asker.ask(Question::Status).await?,
+        ike: sources.asker.ask(Question::Ike).await?,
+        pools: sources.asker.ask(Question::Pools).await?,
+        aaa: sources.aaa.view().await.ok_or(NoAnswer::Gone)?,
+        workers: sources.workers.iter().map(|(_, counters)| (counters.totals(), counters.burst_times())).collect(),
+    };
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS))], text(figures)).into_response())
+}
+
+/// All that is told, read at one time.
+#[derive(Debug)]
+struct Figures {
+    status: StatusView,
+    ike: IkeView,
+    pools: Vec<PoolView>,
+    aaa: DeskView,
+    workers: Vec<(WorkerTotals, BurstTimes)>,
+}
+
+fn text(figures: Figures) -> String {
+    let mut registry = Registry::with_prefix("adit");
+    registry.register_collector(Box::new(figures));
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _infallible: fmt::Result = encode(&mut text, &registry);
+    text
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Where metrics are written, one after the other.
+struct Sheet<'a>(DescriptorEncoder<'a>);
+
+impl Sheet<'_> {
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, f64>(&value, None)
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, u64)>) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        values.into_iter().try_for_each(|(labels, value)| metric.encode_family(&labels)?.encode_gauge(&value))
+    }
+
+    fn counters(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, u64)>) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        values.into_iter().try_for_each(|(labels, value)| {
+            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)
+        })
+    }
+}
+
+impl Collector for Figures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let sheet = &mut Sheet(encoder);
+        self.daemon(sheet)?;
+        self.engine(sheet)?;
+        self.addresses(sheet)?;
+        self.radius(sheet)?;
+        self.dataplane(sheet)
+    }
+}
+
+fn label(name: &'static str, value: &str) -> Labels {
+    vec![(name, value.to_owned())]
+}
+
+impl Figures {
+    fn daemon(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let status = &self.status;
+        let info = vec![("version", status.version.clone()), ("io", status.io.clone())];
+        sheet.0.encode_descriptor("build", "What runs here", None, MetricType::Info)?.encode_info(&info)?;
+        sheet.gauge("uptime_seconds", "Time since the start", status.up_seconds)?;
+        let (up, pending) = (status.sessions as u64, status.sessions_pending as u64);
+        let by_state = [(label("state", "up"), up), (label("state", "pending"), pending)];
+        sheet.gauges("sessions", "Sessions, by whether they are up", by_state)?;
+        sheet.gauge("child_sas", "Child SAs", status.sas as u64)?;
+        sheet.gauge("half_open_ike_sas", "Logins whose client has not shown yet who it is", status.half_open as u64)?;
+        sheet.gauge(
+            "commands_waiting",
+            "Commands that wait because a worker is busy",
+            status.commands_waiting as u64,
+        )?;
+        sheet.gauge("shortcomings", "Things that the kernel or the privileges lack", status.lacks.len() as u64)
+    }
+
+    fn engine(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let ike = &self.ike;
+        for (name, help, value) in [
+            ("logins", "Peers that proved their identity and got a session", ike.logins),
+            ("login_refusals", "Peers that were refused", ike.refusals),
+            ("stalls_suspected", "cTCP connections that seemed to bring nothing of the client's", ike.stalls_suspected),
+            ("stalls_ended", "Sessions that were ended for a stall", ike.stalls_ended),
+            ("ike_datagrams_received", "IKE datagrams taken in", ike.received),
+            ("ike_datagrams_sent", "IKE datagrams given out", ike.sent),
+            ("ike_requests_repeated", "Requests of ours that were sent again", ike.asked_again),
+            ("cookies_asked", "Clients that were asked for a cookie", ike.cookies_asked),
+        ] {
+            sheet.counter(name, help, value)?;
+        }
+        let ignored = ike.ignored.iter().map(|reason| (label("reason", &reason.name), reason.total));
+        sheet.counters("ike_ignored", "IKE datagrams that led to nothing, by reason", ignored)
+    }
+
+    fn addresses(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let each = |value: fn(&RangeView) -> u64| {
+            let ranges = self.pools.iter().flat_map(|pool| pool.ranges.iter().map(move |range| (pool, range)));
+            ranges.map(move |(pool, range)| {
+                let family = if range.network.contains(':') { "ipv6" } else { "ipv4" };
+                (vec![("pool", pool.name.clone()), ("family", family.to_owned())], value(range))
+            })
+        };
+        sheet.gauges(
+            "pool_addresses",
+            "Addresses that clients can have, by pool and family",
+            each(|range| range.size),
+        )?;
+        sheet.gauges("pool_addresses_in_use", "Addresses that sessions have", each(|range| range.in_use))?;
+        sheet.gauges("pool_addresses_held", "Addresses kept for clients that will be back", each(|range| range.held))
+    }
+
+    fn radius(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let aaa = &self.aaa;
+        sheet.counter("accounting_records_written", "Records that a RADIUS server has taken", aaa.records_written)?;
+        sheet.counter("accounting_records_lost", "Records that were given up", aaa.records_lost)?;
+        let each = |value: fn(&LineView) -> u64| {
+            let servers = aaa.servers.iter();
+            servers
+                .map(move |line| (vec![("server", line.server.clone()), ("purpose", line.port.clone())], value(line)))
+        };
+        let help = "Whether the server answers (1) or is passed over for a while (0)";
+        sheet.gauges("radius_server_up", help, each(|line| u64::from(line.state != "dead")))?;
+        sheet.counters("radius_requests", "Requests, by server and purpose", each(|line| line.requests))?;
+        sheet.counters("radius_requests_unanswered", "Requests that no answer came to", each(|line| line.unanswered))
+    }
+
+    fn dataplane(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let totals: Vec<WorkerTotals> = self.workers.iter().map(|(totals, _)| totals.clone()).collect();
+        let dropped = drops(&totals).into_iter().map(|view| (label("reason", &view.name), view.total));
+        sheet.counters("packets_dropped", "Packets that ended here, by reason", dropped)?;
+        let workers = || totals.iter().enumerate().map(|(index, totals)| (index.to_string(), totals));
+        let turns = workers().flat_map(|(worker, of)| {
+            let found = [("nothing", of.idle_turns), ("something", of.turns.saturating_sub(of.idle_turns))];
+            found.map(|(what, n)| (vec![("worker", worker.clone()), ("found", what.to_owned())], n))
+        });
+        sheet.counters("worker_turns", "Turns taken, by what was found", turns)?;
+        let packets = workers().flat_map(|(worker, of)| {
+            let ways = [
+                ("outer", "in", of.outer_received),
+                ("outer", "out", of.outer_sent),
+                ("inner", "in", of.inner_received),
+                ("inner", "out", of.inner_sent),
+            ];
+            ways.map(|(side, way, n)| {
+                (vec![("worker", worker.clone()), ("side", side.to_owned()), ("direction", way.to_owned())], n)
+            })
+        });
+        sheet.counters("worker_packets", "Packets, by side and direction", packets)?;
+        let handed = workers().map(|(worker, of)| (vec![("worker", worker)], of.handed_off));
+        sheet.counters("worker_packets_handed_off", "Packets handed to another worker", handed)?;
+        let sum = |read: fn(&WorkerTotals) -> u64| totals.iter().map(read).sum::<u64>();
+        let moved = [
+            ("nat-t", sum(|of| of.moved_to_nat_t)),
+            ("nat-t-500", sum(|of| of.moved_to_nat_t_500)),
+            ("cisco-udp", sum(|of| of.moved_to_cisco_udp)),
+            ("esp", sum(|of| of.moved_to_esp)),
+            ("ctcp", sum(|of| of.moved_to_ctcp)),
+            ("tcp", sum(|of| of.moved_to_tcp)),
+        ];
+        let moved = moved.map(|(transport, n)| (label("transport", transport), n));
+        sheet.counters("sessions_moved", "Sessions that followed their client's ESP, by where to", moved)?;
+        self.burst_times(sheet)
+    }
+
+    fn burst_times(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let help = "Time that a turn with something to do took";
+        let mut metric = sheet.0.encode_descriptor("worker_burst_seconds", help, None, MetricType::Histogram)?;
+        for (index, (_, times)) in self.workers.iter().enumerate() {
+            let buckets: Vec<(f64, u64)> =
+                times.buckets().map(|(up_to, n)| (up_to.map_or(f64::MAX, |time| time.as_secs_f64()), n)).collect();
+            let labels = label("worker", &index.to_string());
+            let mut worker = metric.encode_family(&labels)?;
+            worker.encode_histogram::<NoLabelSet>(times.sum.as_secs_f64(), times.count(), &buckets, None)?;
+        }
+        Ok(())
+    }
+}
