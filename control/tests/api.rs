@@ -8,6 +8,7 @@ use adit_control::api::views::{IkeView, StatusView};
 use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
+use adit_control::journal::{self, Board, Feed, Journal};
 use adit_control::runtime::api_thread::ApiThread;
 use adit_control::runtime::clock;
 use adit_control::session::{SaView, SessionId, SessionState, SessionView};
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 struct Daemon {
     _api: ApiThread,
+    _feed: Feed,
     folder: tempfile::TempDir,
 }
 
@@ -62,8 +64,10 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     workers[1].1.dropped(DropReason::Replayed, 4);
     let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
     let (aaa, _nobody) = adit_control::aaa::window::channel();
-    let api = ApiThread::start(socket, Sources { asker, aaa, workers: workers.into() }).unwrap();
-    Daemon { _api: api, folder }
+    let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
+    let (board, keeping) = Board::new(Journal::new(64, 7), arriving);
+    let api = ApiThread::start(socket, Sources { asker, aaa, workers: workers.into(), board }, keeping).unwrap();
+    Daemon { _api: api, _feed: feed, folder }
 }
 
 fn serving() -> Daemon {
@@ -333,7 +337,7 @@ fn the_socket_goes_when_the_api_does() {
     let daemon = serving();
     let socket = daemon.socket();
     assert!(socket.exists());
-    let Daemon { _api: api, folder: _folder } = daemon;
+    let Daemon { _api: api, folder: _folder, _feed: _ } = daemon;
     drop(api);
     assert!(!socket.exists());
 }

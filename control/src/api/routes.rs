@@ -1,10 +1,12 @@
 //! The routes. All but one are GET and change nothing.
 
 use super::ask::{Asker, NoAnswer, Question};
+use super::events;
 use super::views::{DropView, ErrorView, IkeView, StatusView, WorkerView, drops};
 use crate::aaa::desk::DeskView;
 use crate::aaa::window::Window;
 use crate::ctcp::{ClearView, ConnectionView, Which};
+use crate::journal::Board;
 use crate::session::{SaView, SessionView};
 use adit_dataplane::contract::{NoFlowId, WorkerCounters};
 use axum::Router;
@@ -23,6 +25,8 @@ pub struct Sources {
     pub aaa: Window,
     /// Every worker's core and counters.
     pub workers: Arc<[(Option<usize>, Arc<WorkerCounters>)]>,
+    /// Where what happens is read.
+    pub board: Board,
 }
 
 /// The whole API.
@@ -33,6 +37,8 @@ pub fn router(sources: Sources) -> Router {
         .route("/v1/sas", get(sas))
         .route("/v1/ike", get(ike))
         .route("/v1/aaa", get(aaa))
+        .route("/v1/events", get(events::events))
+        .route("/v1/sessions/{session}/story", get(events::story))
         .route("/v1/ctcp", get(flows))
         .route("/v1/ctcp/{flow}", delete(clear))
         .route("/v1/workers", get(workers))
@@ -80,7 +86,7 @@ async fn clear(State(sources): State<Sources>, Path(flow): Path<String>) -> Resp
     }
 }
 
-fn refuse(status: StatusCode, error: &str) -> Response {
+pub(super) fn refuse(status: StatusCode, error: &str) -> Response {
     (status, Json(ErrorView { error: error.to_owned() })).into_response()
 }
 
@@ -100,7 +106,7 @@ async fn dropped(State(sources): State<Sources>) -> Json<Vec<DropView>> {
 
 async fn unknown() -> Response {
     let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/aaa, /v1/ctcp, /v1/workers, \
-                 /v1/drops";
+                 /v1/drops, /v1/events, /v1/sessions/NAME/story";
     refuse(StatusCode::NOT_FOUND, error)
 }
 

@@ -3,7 +3,7 @@
 use super::check_connections::{Around, connections};
 use super::check_users;
 use super::checked::{
-    Api, Config, Ctcp, Esp, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
+    Api, Config, Ctcp, Esp, Events, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
     SocketBuffers, Tun, Workers,
 };
 use super::error::{Problem, Warning};
@@ -69,6 +69,7 @@ pub(super) fn check(
             format: file.log.format.map(|format| format.value).unwrap_or_default(),
         },
         api: Api { socket: file.api_socket.map_or("/run/adit/aditd.sock".to_owned(), |path| path.value).into() },
+        events: Events { keep: narrow(file.events_keep.as_ref(), Events::default().keep) },
         ike: ike(source, &file.ike, warnings),
         esp: esp(&file.esp),
         sizes: sizes(&file.sizes),

@@ -49,6 +49,8 @@ pub struct Config {
     pub log: Log,
     /// Control API.
     pub api: Api,
+    /// What happens.
+    pub events: Events,
     /// Timers and limits of IKE.
     pub ike: Ike,
     /// Of every child SA.
@@ -228,6 +230,19 @@ pub enum LogFormat {
 pub struct Api {
     /// Unix socket.
     pub socket: PathBuf,
+}
+
+/// What is remembered of what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Events {
+    /// So many, the latest.
+    pub keep: usize,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { keep: 4096 }
+    }
 }
 
 /// Timers and limits of IKE.

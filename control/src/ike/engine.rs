@@ -28,6 +28,8 @@ use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, p
 use crate::aaa::{Question, Record};
 use crate::config::checked::Config;
 use crate::installer::Installer;
+use crate::journal::Happening;
+use crate::lease::PoolFill;
 use crate::session::{Cause, SaView, SessionId, SessionState, SessionView};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, Routes, SpiLayout, WorkerId};
@@ -47,6 +49,8 @@ pub enum Output {
     Ask(Question),
     /// Write this into the books.
     Account(Record),
+    /// Tell whoever watches.
+    Happened(Box<Happening>),
 }
 
 /// What is held right now: for metrics, and for tests that nothing is left behind.
@@ -269,6 +273,11 @@ impl Engine {
             | Stage::Closing(_) => Vec::new(),
         };
         self.sessions.values().flat_map(sas).collect()
+    }
+
+    /// How full the pools are.
+    pub fn pool_fills(&self) -> Vec<PoolFill> {
+        self.node.leases.fills()
     }
 
     /// Totals since the engine was made.

@@ -4,7 +4,11 @@ use crate::api::listen::ApiSocket;
 use crate::api::routes::{Sources, router};
 use std::io;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// How long the last events may take to get to those who watch.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Serves until it is dropped; the socket's file goes with it.
 pub struct ApiThread {
@@ -14,11 +18,15 @@ pub struct ApiThread {
 }
 
 impl ApiThread {
-    /// Starts serving.
+    /// Starts serving, and keeping the journal.
     ///
     /// # Errors
     /// The system gives no thread or no file descriptor.
-    pub fn start(socket: ApiSocket, sources: Sources) -> io::Result<Self> {
+    pub fn start(
+        socket: ApiSocket,
+        sources: Sources,
+        keeping: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<Self> {
         let listener = socket.listener()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -28,6 +36,7 @@ impl ApiThread {
                     Ok(listener) => listener,
                     Err(error) => return tracing::error!("the control API is not served: {error}"),
                 };
+                let (board, keeping) = (sources.board.clone(), tokio::spawn(keeping));
                 let serving = axum::serve(listener, router(sources));
                 tokio::select! {
                     result = async { serving.await } => if let Err(error) = result {
@@ -35,6 +44,9 @@ impl ApiThread {
                     },
                     _told = stopped => {}
                 }
+                // Who watches hears of the end, if he listens.
+                let told = async { (keeping.await, board.is_empty().await) };
+                let _deaf = tokio::time::timeout(LAST_WORDS, told).await;
             });
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread), _socket: socket })

@@ -43,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) timers: Timers<TimerKey>,
     pub(crate) farewells: Farewells,
     pub(crate) log_budget: LogBudget,
+    /// Of refused logins in the journal.
+    pub(super) refusal_budget: LogBudget,
     pub(crate) error_budget: ErrorBudget,
     pub(crate) aggressive_budget: AggressiveBudget,
     questions: BTreeMap<QuestionId, SessionId>,
@@ -78,6 +80,7 @@ impl Node {
             counters: EngineCounters::default(),
             timers: Timers::default(),
             log_budget: LogBudget::default(),
+            refusal_budget: LogBudget::default(),
             error_budget: ErrorBudget::default(),
             aggressive_budget: AggressiveBudget::default(),
             questions: BTreeMap::new(),
