@@ -9,3 +9,5 @@ mod login_test;
 pub mod password;
 mod tables;
 mod units;
+mod watch;
+mod why;
