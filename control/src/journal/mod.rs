@@ -12,6 +12,8 @@ mod feed;
 mod happening;
 mod kind;
 mod pages;
+#[cfg(test)]
+mod reason_codes;
 mod ring;
 mod story;
 
