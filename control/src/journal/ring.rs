@@ -19,10 +19,26 @@ pub struct Journal {
     keep: usize,
     entries: BTreeMap<u64, Arc<Entry>>,
     octets: usize,
-    /// Numbers of entries that are kept, of each kind that is cheap.
-    cheap: BTreeMap<Kind, VecDeque<u64>>,
+    /// Numbers of entries that are kept, of each kind that is cheap, apart from each other where somebody is named and where nobody is.
+    cheap: BTreeMap<Cheap, VecDeque<u64>>,
     newest: u64,
     stories: Stories,
+}
+
+/// What shares a part of the journal.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cheap {
+    Named(Kind),
+    Nameless(Kind),
+}
+
+impl Cheap {
+    fn of(entry: &Entry) -> Self {
+        match entry.identity {
+            Some(_) => Self::Named(entry.kind),
+            None => Self::Nameless(entry.kind),
+        }
+    }
 }
 
 impl Journal {
@@ -46,7 +62,7 @@ impl Journal {
         self.newest = self.newest.max(number);
         self.octets += entry.octets();
         if entry.kind.is_cheap() {
-            let numbers = self.cheap.entry(entry.kind).or_default();
+            let numbers = self.cheap.entry(Cheap::of(&entry)).or_default();
             numbers.push_back(number);
             let most = (self.keep / CHEAP_PART).max(1);
             let oldest = if numbers.len() > most { numbers.pop_front() } else { None };
@@ -58,7 +74,7 @@ impl Journal {
         while self.entries.len() > self.keep || self.octets > self.keep.saturating_mul(OCTETS_EACH) {
             let Some((oldest, entry)) = self.entries.pop_first() else { break };
             self.octets -= entry.octets();
-            if let Some(numbers) = self.cheap.get_mut(&entry.kind) {
+            if let Some(numbers) = self.cheap.get_mut(&Cheap::of(&entry)) {
                 numbers.retain(|number| *number != oldest);
             }
         }
@@ -184,6 +200,18 @@ mod tests {
         assert_eq!(page.len(), 2 + 64 / CHEAP_PART);
         assert_eq!(numbers(&page)[..3], [1, 2, 10_002 - 7]);
         assert_eq!(missed, 10_000 - 8);
+    }
+
+    #[test]
+    fn who_names_nobody_pushes_out_nobody_who_is_named() {
+        let mut journal = journal(64, [(1, refused())]);
+        let nobody = Who { session: None, identity: None, connection: None, peer: "192.0.2.2:500".parse().unwrap() };
+        for number in 2..1000 {
+            let happening = Happening { who: Some(nobody.clone()), what: refused() };
+            journal.enter(number, Duration::ZERO, happening);
+        }
+        let (page, ..) = journal.after(0, &Wanted::default(), 100);
+        assert_eq!((page.len(), numbers(&page)[0]), (1 + 64 / CHEAP_PART, 1));
     }
 
     #[test]

@@ -2,9 +2,19 @@
 
 use super::{Behind, Node, Peer, Traffic};
 use crate::journal::{Happening, Spell, What, Who};
+use crate::session::log_budget::LogBudget;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::time::Instant;
 use std::net::SocketAddr;
+
+/// How many refused logins are told.
+#[derive(Debug, Default)]
+pub(crate) struct RefusalBudgets {
+    /// Of who has said who it is,
+    named: LogBudget,
+    /// and who has not.
+    nameless: LogBudget,
+}
 
 /// Who is not let in, as far as that is known.
 pub(crate) struct Stranger {
@@ -26,9 +36,14 @@ impl Node {
         self.installer.tell(Happening { who: Some(who), what });
     }
 
-    /// Somebody is not let in. Whoever has proven nothing says so only as often as there is budget.
+    /// Somebody is not let in, which is told as often as there is budget: whoever does not even claim to be anybody cannot spend what the others
+    /// have.
     pub(crate) fn tell_refusal(&mut self, now: Instant, stranger: Stranger, cause: Cause) {
-        let Some(left_out) = self.refusal_budget.take(now) else { return };
+        let budget = match stranger.identity {
+            Some(_) => &mut self.refusal_budgets.named,
+            None => &mut self.refusal_budgets.nameless,
+        };
+        let Some(left_out) = budget.take(now) else { return };
         let Stranger { session, identity, connection, peer } = stranger;
         let connection = connection.and_then(|index| self.connection(index)).map(|connection| connection.name.clone());
         let who = Who { session, identity, connection, peer };
