@@ -3,6 +3,7 @@
 
 use crate::aaa::{Question, Record};
 use crate::ike::engine::Output;
+use crate::journal::Happening;
 use crate::session::SessionId;
 use adit_dataplane::contract::{
     Command, InnerLayout, NextHop, Path, Retired, Routes, Spi, SpiLayout, TunnelKey, WorkerId,
@@ -173,6 +174,11 @@ impl Installer {
     /// A line for the books, in the same order.
     pub(crate) fn account(&mut self, record: Record) {
         self.queue.push_back(Output::Account(record));
+    }
+
+    /// Something has happened, in the same order.
+    pub(crate) fn tell(&mut self, happening: Happening) {
+        self.queue.push_back(Output::Happened(Box::new(happening)));
     }
 
     /// The next thing for the runtime to do. Routes go first and once, however many changed: a thousand logins

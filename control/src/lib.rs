@@ -11,6 +11,7 @@ pub mod config;
 pub mod ctcp;
 pub mod ike;
 mod installer;
+pub mod journal;
 pub mod lease;
 pub mod pki;
 pub mod runtime;

@@ -8,6 +8,7 @@ use adit_control::api::views::{IkeView, StatusView};
 use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
+use adit_control::journal::{self, Board, Feed, Journal};
 use adit_control::lease::{LeasePage, LeaseView, PoolView, RangeView};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
 use adit_control::runtime::clock;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 struct Daemon {
     _api: ApiThread,
+    _feed: Feed,
     folder: tempfile::TempDir,
 }
 
@@ -63,8 +65,11 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     workers[1].1.dropped(DropReason::Replayed, 4);
     let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
     let (aaa, _nobody) = adit_control::aaa::window::channel();
-    let api = ApiThread::start(Doors::local(socket), Sources { asker, aaa, workers: workers.into() }).unwrap();
-    Daemon { _api: api, folder }
+    let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
+    let (board, keeping) = Board::new(Journal::new(64, 7), arriving);
+    let sources = Sources { asker, aaa, workers: workers.into(), certificates: [].into(), board };
+    let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
+    Daemon { _api: api, _feed: feed, folder }
 }
 
 fn serving() -> Daemon {
@@ -442,7 +447,7 @@ fn the_socket_goes_when_the_api_does() {
     let daemon = serving();
     let socket = daemon.socket();
     assert!(socket.exists());
-    let Daemon { _api: api, folder: _folder } = daemon;
+    let Daemon { _api: api, folder: _folder, _feed: _ } = daemon;
     drop(api);
     assert!(!socket.exists());
 }

@@ -5,6 +5,7 @@ mod peer;
 
 use adit_control::config::checked::{Transport, Transports};
 use adit_control::ike::engine::{Call, Carriage, Engine};
+use adit_control::journal::Kind;
 use adit_control::session::{SessionId, SessionState};
 use adit_dataplane::contract::{EspPath, Event, IkeFraming, Path, Stalling, TunnelKey, WorkerId};
 use peer::config;
@@ -152,6 +153,10 @@ fn a_client_that_is_cut_off_is_asked_and_let_go_and_one_that_answers_stays() {
     assert_eq!(line.ends[HEADEND].dataplane.ended, [(paths()[HEADEND], key)]);
     let counters = line.ends[HEADEND].engine.counters();
     assert_eq!((counters.stalls_suspected, counters.stalls_ended), (3, 1));
+    let told: Vec<_> = line.ends[HEADEND].dataplane.happenings.iter().map(|told| told.what.kind()).collect();
+    let refuted = [Kind::StallSuspected, Kind::StallRefuted];
+    let found = [Kind::StallSuspected, Kind::StallFound, Kind::Logout];
+    assert_eq!(told, [&[Kind::Login][..], &refuted, &refuted, &found].concat());
     // Its addresses wait for it.
     line.lose.clear();
     line.at(CALLER, |engine, now| engine.disconnect(now, id));

@@ -4,7 +4,7 @@
 use super::ask::{NoAnswer, Question};
 use super::problem::{Problem, ProblemView};
 use super::routes::Sources;
-use super::views::{IkeView, StatusView, drops};
+use super::views::{CertificateView, IkeView, StatusView, drops};
 use crate::aaa::desk::{DeskView, LineView};
 use crate::lease::{PoolView, RangeView};
 use adit_dataplane::contract::{BurstTimes, WorkerTotals};
@@ -17,6 +17,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt;
+use std::sync::Arc;
 
 /// What Prometheus negotiates for OpenMetrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,6 +33,7 @@ pub(super) async fn metrics(State(sources): State<Sources>) -> Result<Response, 
         ike: sources.asker.ask(Question::Ike).await?,
         pools: sources.asker.ask(Question::Pools).await?,
         aaa: sources.aaa.view().await.ok_or(NoAnswer::Gone)?,
+        certificates: Arc::clone(&sources.certificates),
         workers: sources.workers.iter().map(|(_, counters)| (counters.totals(), counters.burst_times())).collect(),
     };
     Ok(([(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS))], text(figures)).into_response())
@@ -44,6 +46,7 @@ struct Figures {
     ike: IkeView,
     pools: Vec<PoolView>,
     aaa: DeskView,
+    certificates: Arc<[CertificateView]>,
     workers: Vec<(WorkerTotals, BurstTimes)>,
 }
 
@@ -91,6 +94,7 @@ impl Collector for Figures {
         self.engine(sheet)?;
         self.addresses(sheet)?;
         self.radius(sheet)?;
+        self.ends(sheet)?;
         self.dataplane(sheet)
     }
 }
@@ -166,6 +170,15 @@ impl Figures {
         sheet.gauges("radius_server_up", help, each(|line| u64::from(line.state != "dead")))?;
         sheet.counters("radius_requests", "Requests, by server and purpose", each(|line| line.requests))?;
         sheet.counters("radius_requests_unanswered", "Requests that no answer came to", each(|line| line.unanswered))
+    }
+
+    fn ends(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let ends = self
+            .certificates
+            .iter()
+            .map(|view| (vec![("used_for", view.used_for.clone()), ("subject", view.subject.clone())], view.not_after));
+        let help = "When our certificates end, in seconds since 1970";
+        sheet.gauges("certificate_not_after_timestamp_seconds", help, ends)
     }
 
     fn dataplane(&self, sheet: &mut Sheet<'_>) -> fmt::Result {

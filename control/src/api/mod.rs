@@ -3,6 +3,7 @@
 pub mod access;
 pub mod ask;
 pub mod connections;
+mod events;
 pub mod listen;
 mod metrics;
 mod overview;

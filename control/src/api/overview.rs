@@ -3,7 +3,7 @@
 use super::ask::{NoAnswer, Question};
 use super::problem::{Problem, ProblemView};
 use super::routes::Sources;
-use super::views::{DropView, IkeView, StatusView, WorkerView, drops};
+use super::views::{CertificateView, DropView, IkeView, StatusView, WorkerView, drops};
 use crate::aaa::desk::DeskView;
 use axum::extract::State;
 use axum::response::Json;
@@ -43,6 +43,15 @@ pub(super) async fn aaa(State(sources): State<Sources>) -> Result<Json<DeskView>
 pub(super) async fn workers(State(sources): State<Sources>) -> Json<Vec<WorkerView>> {
     let views = sources.workers.iter().enumerate();
     Json(views.map(|(index, (core, counters))| WorkerView::new(index, *core, counters)).collect())
+}
+
+/// The headend's own certificates
+#[utoipa::path(get, path = "/v1/certificates", tag = "overview", responses(
+    (status = 200, description = "Each of them", body = [CertificateView]),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn certificates(State(sources): State<Sources>) -> Json<Vec<CertificateView>> {
+    Json(sources.certificates.to_vec())
 }
 
 /// Dropped packets, by reason

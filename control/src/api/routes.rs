@@ -3,8 +3,10 @@
 use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
-use super::{connections, metrics, overview, pools, sessions};
+use super::views::CertificateView;
+use super::{connections, events, metrics, overview, pools, sessions};
 use crate::aaa::window::Window;
+use crate::journal::Board;
 use adit_dataplane::contract::WorkerCounters;
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -26,6 +28,10 @@ pub struct Sources {
     pub aaa: Window,
     /// Every worker's core and counters.
     pub workers: Arc<[(Option<usize>, Arc<WorkerCounters>)]>,
+    /// Our certificates.
+    pub certificates: Arc<[CertificateView]>,
+    /// Where what happens is read.
+    pub board: Board,
 }
 
 #[derive(utoipa::OpenApi)]
@@ -42,6 +48,7 @@ pub struct Sources {
         (name = "sessions", description = "Who is logged in, and child SAs"),
         (name = "connections", description = "cTCP and RFC 9329, connection by connection"),
         (name = "pools", description = "Inner addresses"),
+        (name = "events", description = "What happens, and what became of a session"),
     ),
     modifiers(&Security),
     security(("token" = []), ("certificate" = [])),
@@ -87,10 +94,13 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(overview::aaa))
         .routes(routes!(overview::workers))
         .routes(routes!(overview::dropped))
+        .routes(routes!(overview::certificates))
         .routes(routes!(metrics::metrics))
         .routes(routes!(sessions::sessions))
         .routes(routes!(sessions::session, sessions::disconnect))
         .routes(routes!(sessions::rekey))
+        .routes(routes!(events::story))
+        .routes(routes!(events::events))
         .routes(routes!(sessions::sas))
         .routes(routes!(connections::connections))
         .routes(routes!(connections::clear))

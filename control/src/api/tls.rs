@@ -1,5 +1,6 @@
 //! TLS for the API by TCP: 1.3 alone, by rustls and AWS-LC.
 
+use crate::config::checked::Named;
 use adit_crypto::secret::SecretBytes;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
@@ -58,6 +59,14 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(format!("it is not PEM: {error}")),
     }
+}
+
+/// What is told of the first of ours.
+pub fn named(chain: &[u8]) -> Option<Named> {
+    let leaf = CertificateDer::pem_slice_iter(chain).next()?.ok()?;
+    let parsed = x509_cert::Certificate::from_der(&leaf).ok()?;
+    let tbs = parsed.tbs_certificate();
+    Some(Named { subject: tbs.subject().to_string(), ends: tbs.validity().not_after.to_unix_duration() })
 }
 
 /// The one common name of a certificate that was verified.

@@ -174,6 +174,17 @@ pub struct WorkerView {
     pub dropped: u64,
 }
 
+/// One certificate of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateView {
+    /// What it is for: `ike`, or `api`.
+    pub used_for: String,
+    /// Whom it names.
+    pub subject: String,
+    /// The time of day after which it is no longer good, in seconds since 1970.
+    pub not_after: u64,
+}
+
 /// One reason of `GET /v1/drops`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DropView {

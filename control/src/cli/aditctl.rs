@@ -4,6 +4,8 @@ use super::client::{self, AskError};
 use super::ctcp::Ctcp;
 use super::login_test::{self, LoginTest};
 use super::sessions::{self, Disconnect, Rekey, Sas, Sessions};
+use super::watch::Watch;
+use super::why::Why;
 use super::{hash_password, new_token, tables};
 use clap::{Parser, Subcommand};
 use hyper::Method;
@@ -47,6 +49,10 @@ enum What {
     Ike,
     /// cTCP connections: what they have shown, what is wrong with them and what helps
     Ctcp(Ctcp),
+    /// What happens, a line each, as it happens
+    Watch(Watch),
+    /// A session's story: how it came, what it loses and where, how it ended, what to do
+    Why(Why),
     /// Worker threads and their packets
     Workers,
     /// Dropped packets, by reason
@@ -98,6 +104,8 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Rekey(rekey) => rekey.run(&arguments.socket, arguments.json),
         What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
         What::Ctcp(ctcp) => ctcp.run(&arguments.socket, arguments.json, width),
+        What::Watch(watch) => return watch.run(&arguments.socket, arguments.json),
+        What::Why(why) => why.run(&arguments.socket, arguments.json),
         What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),
         What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
         What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),

@@ -2,8 +2,8 @@
 
 use crate::api::problem::ProblemView;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::{Method, Request};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 
 /// No answer is longer, in octets.
 const MAX_ANSWER: usize = 256 << 20;
@@ -101,15 +102,7 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
-    let stream = UnixStream::connect(socket)
-        .await
-        .map_err(|source| AskError::NotReachable { socket: socket.to_owned(), source })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| strange(socket, &error))?;
-    let connection = tokio::spawn(connection);
-    let request = Request::builder().method(method).uri(path).header("host", "aditd").body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| strange(socket, &error))?;
-    let answer = sender.send_request(request).await.map_err(|error| strange(socket, &error))?;
+    let (answer, connection) = send(socket, method, path, "application/json").await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
     let body = body.map_err(|error| strange(socket, &error))?.to_bytes().to_vec();
@@ -117,10 +110,49 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, 
     if status.is_success() {
         return Ok(body);
     }
-    match serde_json::from_slice::<ProblemView>(&body) {
-        Ok(problem) => Err(AskError::Refused(problem.detail)),
-        Err(_other_words) => Err(strange(socket, &status)),
+    Err(refusal(socket, status, &body))
+}
+
+/// The daemon's own words.
+fn refusal(socket: &Path, status: StatusCode, body: &[u8]) -> AskError {
+    match serde_json::from_slice::<ProblemView>(body) {
+        Ok(problem) => AskError::Refused(problem.detail),
+        Err(_other_words) => strange(socket, &status),
     }
+}
+
+/// An answer's head, and the task that reads its body.
+async fn send(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    accept: &str,
+) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), AskError> {
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|source| AskError::NotReachable { socket: socket.to_owned(), source })?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| strange(socket, &error))?;
+    let connection = tokio::spawn(connection);
+    let request = Request::builder().method(method).uri(path).header("host", "aditd").header("accept", accept);
+    let request = request.body(Empty::<Bytes>::new());
+    let request = request.map_err(|error| strange(socket, &error))?;
+    let answer = sender.send_request(request).await.map_err(|error| strange(socket, &error))?;
+    Ok((answer, connection))
+}
+
+/// The body of an answer without end, as a stream of server-sent events.
+pub(super) async fn stream(socket: &Path, path: &str) -> Result<Incoming, AskError> {
+    let answer = match tokio::time::timeout(PATIENCE, send(socket, Method::GET, path, "text/event-stream")).await {
+        Ok(answer) => answer?.0,
+        Err(_elapsed) => return Err(strange(socket, &"no answer in time")),
+    };
+    let status = answer.status();
+    if status == StatusCode::OK {
+        return Ok(answer.into_body());
+    }
+    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    Err(refusal(socket, status, &body.map_err(|error| strange(socket, &error))?.to_bytes()))
 }
 
 pub(super) fn strange(socket: &Path, detail: &impl ToString) -> AskError {

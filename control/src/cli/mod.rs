@@ -11,3 +11,5 @@ pub mod password;
 mod sessions;
 mod tables;
 mod units;
+mod watch;
+mod why;

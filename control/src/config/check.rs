@@ -3,8 +3,8 @@
 use super::check_connections::{Around, connections};
 use super::check_users;
 use super::checked::{
-    Config, Ctcp, Esp, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes, SocketBuffers,
-    Tun, Workers,
+    Config, Ctcp, Esp, Events, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
+    SocketBuffers, Tun, Workers,
 };
 use super::error::{Problem, Warning};
 use super::file;
@@ -69,6 +69,7 @@ pub(super) fn check(
             format: file.log.format.map(|format| format.value).unwrap_or_default(),
         },
         api: super::check_api::api(source, &file.api, &file.operators, &around.folder),
+        events: Events { keep: narrow(file.events_keep.as_ref(), Events::default().keep) },
         ike: ike(source, &file.ike, warnings),
         esp: esp(&file.esp),
         sizes: sizes(&file.sizes),

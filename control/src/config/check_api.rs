@@ -1,7 +1,7 @@
 //! The control API's doors and who may use them: from what the file says to what cannot be wrong.
 
 use super::check::each_once;
-use super::checked::{Api, ApiTcp, Operator};
+use super::checked::{Api, ApiTcp, Named, Operator};
 use super::error::Problem;
 use super::file;
 use super::psk;
@@ -20,8 +20,11 @@ const SOCKET: &str = "/run/adit/aditd.sock";
 pub(super) fn api(source: &Source<'_>, file: &file::Api, operators: &[file::Operator], folder: &Path) -> Api {
     let listen = file.listen.as_ref().filter(|listen| !listen.value.is_empty());
     let tcp = match listen {
-        Some(listen) => server(source, file, listen.line, folder)
-            .map(|tls| ApiTcp { listen: each_once(source, "[api] listen", &listen.value), tls }),
+        Some(listen) => server(source, file, listen.line, folder).map(|(tls, certificate)| ApiTcp {
+            listen: each_once(source, "[api] listen", &listen.value),
+            tls,
+            certificate,
+        }),
         None => {
             refuse_without_listen(source, file, operators);
             None
@@ -58,7 +61,7 @@ fn uid(source: &Source<'_>, name: &Located<String>) -> Option<u32> {
     }
 }
 
-fn server(source: &Source<'_>, file: &file::Api, line: usize, folder: &Path) -> Option<Arc<ServerConfig>> {
+fn server(source: &Source<'_>, file: &file::Api, line: usize, folder: &Path) -> Option<(Arc<ServerConfig>, Named)> {
     let want = |key: &file::Key<String>, name: &str, what: &str| {
         if key.is_none() {
             source.error(line, format!("[api] {name}"), Problem::Missing(format!("{what}, as there is [api] listen")));
@@ -94,7 +97,7 @@ fn server(source: &Source<'_>, file: &file::Api, line: usize, folder: &Path) -> 
         None => None,
     };
     match tls::server(&certificates, &private_key, authorities.as_deref()) {
-        Ok(config) => Some(config),
+        Ok(config) => tls::named(&certificates).map(|named| (config, named)),
         Err(problem) => {
             let (key, name, what) = match problem {
                 TlsProblem::Authorities(_) => {

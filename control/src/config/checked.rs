@@ -7,7 +7,7 @@ mod radius;
 mod users;
 
 pub use ikev1::{AuthV1, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
-pub use operators::{Api, ApiTcp, Operator, TOKEN_LEN, TokenHash};
+pub use operators::{Api, ApiTcp, Named, Operator, TOKEN_LEN, TokenHash};
 pub use password_hash::{PasswordHash, PasswordHashError};
 pub use radius::{PasswordProtocol, RadiusServer, Signature};
 pub use users::{Access, User, UserSource, Users};
@@ -50,6 +50,8 @@ pub struct Config {
     pub log: Log,
     /// Control API.
     pub api: Api,
+    /// What happens.
+    pub events: Events,
     /// Timers and limits of IKE.
     pub ike: Ike,
     /// Of every child SA.
@@ -222,6 +224,19 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
+}
+
+/// What is remembered of what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Events {
+    /// So many, the latest.
+    pub keep: usize,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { keep: 4096 }
+    }
 }
 
 /// Timers and limits of IKE.

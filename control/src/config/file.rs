@@ -59,6 +59,8 @@ pub struct Config {
     pub log: Log,
     /// `[api]`
     pub api: Api,
+    /// `[events] keep`
+    pub events_keep: Key<u64>,
     /// `[ike]`
     pub ike: Ike,
     /// `[esp]`
@@ -246,7 +248,8 @@ pub struct Pool {
 }
 
 /// Sections that stand once.
-const SINGLE: [&str; 11] = ["node", "listen", "ctcp", "workers", "tun", "io", "crypto", "log", "api", "ike", "esp"];
+const SINGLE: [&str; 12] =
+    ["node", "listen", "ctcp", "workers", "tun", "io", "crypto", "log", "api", "events", "ike", "esp"];
 /// Sections that stand any number of times.
 const REPEATED: [&str; 5] = ["operator", "pool", "user", "radius", "connection"];
 
@@ -377,6 +380,7 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
         "crypto" => config.crypto = section.get("backend", &CRYPTO_BACKEND),
         "log" => config.log = Log::read(section),
         "api" => config.api = Api::read(section),
+        "events" => config.events_keep = section.get("keep", &EVENTS),
         "ike" => config.ike = Ike::read(section),
         _esp => {
             config.esp = Esp::read(section);
@@ -397,6 +401,7 @@ const LOG_FORMAT: OneOf<LogFormat> = OneOf(&[("text", LogFormat::Text), ("json",
 const REPLAY_WINDOW: MultipleOf = MultipleOf { step: 64, of: "a number of packets", range: 64..=65_536 };
 /// None at all is a threshold, too: then everybody is always asked.
 const LOGINS: Count = Count { of: "a number of logins", range: 0..=1_000_000 };
+const EVENTS: Count = Count { of: "a number of events", range: 64..=1_000_000 };
 const OUTER_DF: OneOf<OuterDf> = OneOf(&[("clear", OuterDf::Clear), ("copy", OuterDf::Copy), ("set", OuterDf::Set)]);
 const ECN: OneOf<EcnMode> = OneOf(&[("normal", EcnMode::Normal), ("compatibility", EcnMode::Compatibility)]);
 const MSS_CLAMP: OneOf<MssClamp> = OneOf(&[("on", MssClamp::ToTunnel), ("off", MssClamp::Off)]);
@@ -460,6 +465,7 @@ impl Config {
             crypto: None,
             log: Log::read(nothing),
             api: Api::read(nothing),
+            events_keep: None,
             ike: Ike::read(nothing),
             esp: Esp::read(nothing),
             sizes: Sizes::read(nothing),

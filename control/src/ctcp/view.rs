@@ -234,7 +234,7 @@ pub(super) fn micros(time: Duration) -> u64 {
 }
 
 impl LossView {
-    fn new(loss: Loss) -> Self {
+    pub(crate) fn new(loss: Loss) -> Self {
         Self { leg: loss.leg.name().to_owned(), sure: loss.sure.0, lost: loss.lost, of: loss.of }
     }
 }

@@ -28,7 +28,8 @@ use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, p
 use crate::aaa::{Question, Record};
 use crate::config::checked::Config;
 use crate::installer::Installer;
-use crate::lease::{LeaseListing, LeasePage, PoolView};
+use crate::journal::Happening;
+use crate::lease::{LeaseListing, LeasePage, PoolFill, PoolView};
 use crate::session::{Cause, Listed, Listing, SaQuery, SaView, SessionId, SessionQuery, SessionState, SessionView};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, Routes, SpiLayout, WorkerId};
@@ -50,6 +51,8 @@ pub enum Output {
     Ask(Question),
     /// Write this into the books.
     Account(Record),
+    /// Tell whoever watches.
+    Happened(Box<Happening>),
 }
 
 /// What is held right now: for metrics, and for tests that nothing is left behind.
@@ -318,6 +321,11 @@ impl Engine {
     /// A page of leases.
     pub fn leases(&self, listing: LeaseListing) -> LeasePage {
         self.node.leases.list(listing)
+    }
+
+    /// How full the pools are.
+    pub fn pool_fills(&self) -> Vec<PoolFill> {
+        self.node.leases.fills()
     }
 
     /// Totals since the engine was made.

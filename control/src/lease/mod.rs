@@ -184,6 +184,27 @@ impl Leases {
         let taken: usize = self.v4.iter().chain(&self.v6).flatten().map(|in_pool| in_pool.range.in_use()).sum();
         taken - self.held.addresses()
     }
+
+    /// How full each pool's families are.
+    pub fn fills(&self) -> Vec<PoolFill> {
+        let fill = |in_pool: &PoolRange| PoolFill {
+            name: format!("{} ({})", in_pool.name, in_pool.net),
+            in_use: in_pool.range.in_use() as u64,
+            of: last_offset(in_pool.net).saturating_sub(FIRST_GIVEN - 1),
+        };
+        self.v4.iter().chain(&self.v6).flatten().map(fill).collect()
+    }
+}
+
+/// How full one family of a pool is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolFill {
+    /// The pool's name and the network.
+    pub name: String,
+    /// Addresses that are lent or held,
+    pub in_use: u64,
+    /// of so many.
+    pub of: u64,
 }
 
 impl<A> Ask<A> {

@@ -6,6 +6,7 @@ use adit_crypto::rsa_key::{BadRsaKey, BadSignature, RsaPublicKey};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::fmt;
+use std::time::Duration;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -16,6 +17,7 @@ pub struct Certificate {
     der: Vec<u8>,
     subject: DistinguishedName,
     names: Vec<Id>,
+    ends: Duration,
     public_key: RsaPublicKey,
 }
 
@@ -55,8 +57,14 @@ impl Certificate {
             der: der.to_vec(),
             subject: DistinguishedName::from_der(&subject).ok_or(BadCertificate::NotX509)?,
             names,
+            ends: tbs.validity().not_after.to_unix_duration(),
             public_key: RsaPublicKey::from_spki_der(&key)?,
         })
+    }
+
+    /// The time of day after which it is no longer good.
+    pub const fn ends(&self) -> Duration {
+        self.ends
     }
 
     /// As it came.

@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// For a handshake of TLS.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long the last events may take to get to those who watch.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// Serves until it is dropped; the socket's file goes with it.
 pub struct ApiThread {
     stop: Option<oneshot::Sender<()>>,
@@ -79,17 +82,22 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl ApiThread {
-    /// Starts serving.
+    /// Starts serving, and keeping the journal.
     ///
     /// # Errors
     /// The system gives no thread or no file descriptor.
-    pub fn start(doors: Doors, sources: Sources) -> io::Result<Self> {
+    pub fn start(
+        doors: Doors,
+        sources: Sources,
+        keeping: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<Self> {
         let Doors { socket, admins, tcp } = doors;
         let listener = socket.listener()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name("api".to_owned()).spawn(move || {
             runtime.block_on(async move {
+                let (board, keeping) = (sources.board.clone(), tokio::spawn(keeping));
                 let router = router(sources);
                 match UnixListener::from_std(listener) {
                     Ok(listener) => drop(tokio::spawn(local(listener, admins, router.clone()))),
@@ -105,8 +113,10 @@ impl ApiThread {
                         Err(error) => tracing::error!("the control API is not served by TCP: {error}"),
                     }
                 }
-                // All that was spawned ends with the runtime.
                 let _told = stopped.await;
+                // Who watches hears of the end, if he listens. All that was spawned ends with the runtime.
+                let told = async { (keeping.await, board.is_empty().await) };
+                let _deaf = tokio::time::timeout(LAST_WORDS, told).await;
             });
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread), _socket: socket })

@@ -5,17 +5,20 @@ use super::api_thread::{ApiThread, Doors};
 use super::dataplane::{self, StartError, Started};
 use super::errand::{Drive, Errand, InnerSide};
 use super::ike_thread::IkeThread;
+use super::lookout::Lookout;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::{self, Wish};
 use super::{clock, host, privileges};
 use crate::api::ask;
 use crate::api::listen::{ApiSocket, SocketError};
 use crate::api::routes::Sources;
-use crate::api::views::StatusView;
+use crate::api::views::{CertificateView, StatusView};
 use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ctcp::Survey;
 use crate::ike::engine::Engine;
+use crate::journal::{self, Board, Journal};
 use adit_crypto::random::OsRandom;
+use adit_dataplane::time::Instant;
 use crossbeam_channel::Receiver;
 use std::io;
 use std::net::SocketAddr;
@@ -122,10 +125,16 @@ pub(super) fn serve(
     let workers = cores.zip(counters).collect();
     let config = Arc::new(config);
     let aaa = AaaThread::start(Arc::clone(&config)).map_err(system("starting the AAA thread"))?;
-    let sources = Sources { asker, aaa: aaa.window().clone(), workers };
+    let unix_at_zero = clock::unix_at_zero();
+    let (feed, arriving) = journal::feed(unix_at_zero);
+    let life = (unix_at_zero + clock::now().since(Instant::ZERO)).as_secs();
+    let (board, keeping) = Board::new(Journal::new(config.events.keep, life), arriving);
+    let lookout = Lookout::new(unix_at_zero, config.certificate.clone());
+    let certificates = certificates(&config);
+    let sources = Sources { asker, aaa: aaa.window().clone(), workers, certificates, board };
     let mut engine =
         Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
-    engine.set_time_of_day(clock::unix_at_zero());
+    engine.set_time_of_day(unix_at_zero);
     let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
     let survey = Survey::new(u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX));
@@ -139,6 +148,8 @@ pub(super) fn serve(
         wishes,
         facts,
         outbox,
+        feed,
+        lookout,
         survey,
         started,
         threads,
@@ -146,7 +157,7 @@ pub(super) fn serve(
         errand,
     };
 
-    let api = ApiThread::start(doors, sources).map_err(system("starting the API's thread"))?;
+    let api = ApiThread::start(doors, sources, keeping).map_err(system("starting the API's thread"))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), io, identity = %config.identity, workers = config.workers.cores.len(),
         socket = %config.api.socket.display(), "serving");
     let thread = std::thread::Builder::new().name("ike".to_owned()).spawn(move || ike.run());
@@ -164,6 +175,18 @@ pub(super) fn serve(
         }
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// What is told of our certificates.
+fn certificates(config: &Config) -> Arc<[CertificateView]> {
+    let view = |used_for: &str, subject: String, ends: Duration| CertificateView {
+        used_for: used_for.to_owned(),
+        subject,
+        not_after: ends.as_secs(),
+    };
+    let ike = config.certificate.iter().map(|own| view("ike", own.leaf().subject().to_string(), own.leaf().ends()));
+    let api = config.api.tcp.iter().map(|tcp| view("api", tcp.certificate.subject.clone(), tcp.certificate.ends));
+    ike.chain(api).collect()
 }
 
 fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> StatusView {

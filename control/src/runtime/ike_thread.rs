@@ -3,6 +3,7 @@
 use super::clock;
 use super::errand::{Drive, Going};
 use super::flows::FlowQuestion;
+use super::lookout::Lookout;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
 use crate::aaa::Answer;
@@ -11,6 +12,7 @@ use crate::api::ask::{Obeyed, Order, Question};
 use crate::api::views::{IkeView, StatusView};
 use crate::ctcp::Survey;
 use crate::ike::engine::{Engine, Output};
+use crate::journal::{Feed, What};
 use crate::session::{SessionId, SessionState};
 use adit_dataplane::contract::{Command, Dataplane, Event, WorkerId};
 use adit_dataplane::time::Instant;
@@ -46,6 +48,10 @@ pub(super) struct IkeThread {
     /// What does not change while the daemon runs.
     pub(super) facts: StatusView,
     pub(super) outbox: Outbox,
+    /// Where what happens is told.
+    pub(super) feed: Feed,
+    /// What the daemon looks after itself.
+    pub(super) lookout: Lookout,
     /// Who asks for cTCP connections.
     pub(super) survey: Survey<FlowQuestion>,
     pub(super) started: Instant,
@@ -70,6 +76,7 @@ impl IkeThread {
     }
 
     fn drive(&mut self) -> Result<(), WorkerGone> {
+        self.feed.tell(self.started, What::DaemonStarted { version: env!("CARGO_PKG_VERSION") });
         let mut look_after = self.look_on();
         self.carry_out()?;
         while !self.is_over() {
@@ -78,6 +85,7 @@ impl IkeThread {
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
                 self.engine.handle_timeout(now);
             }
+            self.look_around(now);
             look_after = self.look_on();
             self.carry_out()?;
             if let Some(index) = self.threads.iter().position(JoinHandle::is_finished) {
@@ -85,6 +93,17 @@ impl IkeThread {
             }
         }
         Ok(())
+    }
+
+    /// What nobody else tells.
+    fn look_around(&mut self, now: Instant) {
+        if !self.lookout.is_due(now) {
+            return;
+        }
+        let workers = self.dataplane.workers.iter().map(|worker| worker.counters.totals());
+        for what in self.lookout.look(now, self.engine.pool_fills(), workers) {
+            self.feed.tell(now, what);
+        }
     }
 
     /// An errand that is over ends as a signal would end it.
@@ -166,6 +185,7 @@ impl IkeThread {
                     }
                 }
                 Output::Account(record) => self.aaa.write(record),
+                Output::Happened(happening) => self.feed.tell(now, *happening),
             }
         }
         Ok(())
@@ -227,6 +247,7 @@ impl IkeThread {
             (Wish::Leave, None) => {
                 let now = clock::now();
                 tracing::info!("leaving: saying goodbye to all peers (a second signal ends at once)");
+                self.feed.tell(now, What::DaemonLeaving);
                 self.engine.shut_down(now);
                 self.leaving = Some(now + FAREWELL);
             }

@@ -10,6 +10,7 @@ pub mod first_start;
 mod flows;
 pub mod host;
 mod ike_thread;
+mod lookout;
 pub mod outbox;
 pub mod privileges;
 mod signals;

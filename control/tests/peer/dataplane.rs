@@ -2,6 +2,7 @@
 
 use adit_control::aaa::{Question, Record};
 use adit_control::ike::engine::Output;
+use adit_control::journal::Happening;
 use adit_crypto::esp_cipher::EspCipher;
 use adit_dataplane::contract::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -28,6 +29,7 @@ pub struct Dataplane {
     pub questions: Vec<Question>,
     /// The books.
     pub records: Vec<Record>,
+    pub happenings: Vec<Happening>,
     /// Commands in order, by name.
     pub log: Vec<&'static str>,
 }
@@ -79,6 +81,10 @@ impl Dataplane {
             }
             Output::Account(record) => {
                 self.records.push(record);
+                return None;
+            }
+            Output::Happened(happening) => {
+                self.happenings.push(*happening);
                 return None;
             }
         };

@@ -56,6 +56,7 @@ pub fn config() -> Config {
         crypto: adit_crypto::esp_cipher::Backend::Auto,
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         api: Api::local("/run/adit/control.sock"),
+        events: Events::default(),
         ike: Ike {
             dpd_delay: Duration::from_secs(30),
             retransmit_initial: Duration::from_secs(4),

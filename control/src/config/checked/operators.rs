@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// Control API.
@@ -36,6 +37,17 @@ pub struct ApiTcp {
     pub listen: Vec<SocketAddr>,
     /// Our certificate, and whose clients' are believed.
     pub tls: Arc<ServerConfig>,
+    /// Whom our certificate names, and until when it is good.
+    pub certificate: Named,
+}
+
+/// What is told of a certificate of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its subject.
+    pub subject: String,
+    /// The time of day after which it is no longer good.
+    pub ends: Duration,
 }
 
 /// Neither keys nor pages of settings.

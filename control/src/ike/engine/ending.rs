@@ -26,6 +26,7 @@ impl Engine {
                 session.forget_ike_sas(now, &mut self.node);
                 let traffic = session.traffic();
                 self.gone(now, &session.peer, cause, traffic, farewell);
+                self.node.tell_logout(now, &session.peer, cause, traffic);
             }
         }
     }
@@ -42,6 +43,7 @@ impl Engine {
                 std::mem::take(&mut closing.connections).end(&mut self.node, cause);
                 closing.forget_ike_sa(&mut self.node);
                 self.gone(now, &closing.peer, cause, closing.traffic, farewell);
+                self.node.tell_logout(now, &closing.peer, cause, closing.traffic);
             }
         }
     }
@@ -52,6 +54,7 @@ impl Engine {
         match self.sessions.remove(&id) {
             Some(Stage::HalfOpen(half)) => {
                 self.half_open_ends(&half);
+                self.node.tell_refusal(now, half.stranger(None), Cause::HalfOpenTimeout);
                 if let Some(unsaid) = self.node.log_budget.take(now) {
                     tracing::info!(
                         cause = Cause::HalfOpenTimeout.name(),

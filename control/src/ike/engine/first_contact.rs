@@ -2,7 +2,7 @@
 
 use super::{Door, Engine, Stage};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, Toll};
+use crate::ike::service::{Arrival, Stranger, Toll};
 use crate::ike::v2::{Refused, ask_for_cookie, respond, unsupported_critical};
 use crate::ike::wire::{Exchange, Header, IkeSpi, NotifyKind, WireError, limits, parse};
 use crate::session::{Cause, SessionId};
@@ -81,6 +81,7 @@ impl Engine {
                     Err(_spent) => self.node.ignore(Ignored::Unanswered),
                 }
                 self.node.counters.refusals += 1;
+                self.node.tell_refusal(now, Stranger::at(datagram.path.peer), cause);
                 if let Some(unsaid) = self.node.log_budget.take(now) {
                     tracing::warn!(cause = cause.name(), peer = %datagram.path.peer, offered, wanted, unsaid,
                         "login refused: {}", cause.sentence());

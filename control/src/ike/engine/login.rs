@@ -103,6 +103,7 @@ impl Engine {
     ) {
         self.half_open_ends(&half);
         self.node.counters.refusals += 1;
+        self.node.tell_refusal(now, half.stranger(refused.identity.as_ref()), refused.cause);
         if let Some(unsaid) = self.node.log_budget.take(now) {
             tracing::warn!(
                 cause = refused.cause.name(),

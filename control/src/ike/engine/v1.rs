@@ -4,7 +4,7 @@ use super::users::UserKey;
 use super::{Door, Engine, Stage, StageV1};
 use crate::aaa::Answer;
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, CallFailed, Farewell, TimerKey};
+use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
     Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
@@ -122,6 +122,7 @@ impl Engine {
                     Err(_spent) => self.node.ignore(Ignored::Unanswered),
                 }
                 self.node.counters.refusals += 1;
+                self.node.tell_refusal(now, Stranger::at(datagram.path.peer), cause);
                 if let Some(unsaid) = self.node.log_budget.take(now) {
                     tracing::warn!(cause = cause.name(), peer = %datagram.path.peer, offered, wanted, ike = "v1", unsaid,
                         "login refused: {}", cause.sentence());
@@ -161,6 +162,7 @@ impl Engine {
         let limit = self.node.config.ike.session_limit;
         if self.sessions.len().saturating_sub(half_open) >= limit {
             self.node.counters.refusals += 1;
+            self.node.tell_refusal(now, proven.stranger(), Cause::SessionLimit);
             tracing::warn!(cause = Cause::SessionLimit.name(), identity = %proven.identity, wanted = limit,
                 "login refused: {}", Cause::SessionLimit.sentence());
             return self.proven_ends(&proven);
@@ -195,6 +197,9 @@ impl Engine {
                 }
             }
             LoginStep::Over(login, cause, goodbye) => {
+                if !login.is_told_of() {
+                    self.node.tell_refusal(now, login.proven.stranger(), cause);
+                }
                 tracing::info!(cause = cause.name(), peer = %login.proven.path.peer,
                     identity = %login.proven.identity, "login failed: {}", cause.sentence());
                 self.login_ends(now, &login, goodbye);
@@ -298,8 +303,14 @@ impl Engine {
                         self.by_user.remove(&key);
                     }
                 }
+                let came = session.has_service();
                 let traffic = session.stop_service(now, &mut self.node, cause);
                 self.gone(now, &session.peer, cause, traffic, farewell);
+                match (came, cause) {
+                    (true, _) => self.node.tell_logout(now, &session.peer, cause, traffic),
+                    (false, Cause::LoginLimit) => {}
+                    (false, _) => self.node.tell_no_service(now, &session.peer, cause),
+                }
             }
         }
     }
@@ -310,8 +321,11 @@ impl Engine {
             StageV1::HalfOpen(half) => {
                 let said = half.begun.is_refused();
                 self.half_open_ends_v1(&half);
+                let (cause, identity) = half.silence();
+                if !said {
+                    self.node.tell_refusal(now, half.begun.stranger(identity.map(ToString::to_string)), cause);
+                }
                 if let (false, Some(unsaid)) = (said, self.node.log_budget.take(now)) {
-                    let (cause, identity) = half.silence();
                     let identity = identity.map(tracing::field::display);
                     tracing::info!(cause = cause.name(), peer = %half.begun.path.peer, identity, ike = "v1", unsaid,
                         "login failed: {}", cause.sentence());

@@ -4,6 +4,7 @@ use super::aggressive_budget::AggressiveBudget;
 use super::error_budget::ErrorBudget;
 use super::farewell::{Farewell, Farewells, LINGER};
 use super::patience::Patience;
+use super::tell::RefusalBudgets;
 use super::timers::Timers;
 use crate::aaa::QuestionId;
 use crate::config::checked::{Config, Connection, IkeProposal, LoginV2};
@@ -43,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) timers: Timers<TimerKey>,
     pub(crate) farewells: Farewells,
     pub(crate) log_budget: LogBudget,
+    /// Of refused logins in the journal.
+    pub(super) refusal_budgets: RefusalBudgets,
     pub(crate) error_budget: ErrorBudget,
     pub(crate) aggressive_budget: AggressiveBudget,
     questions: BTreeMap<QuestionId, SessionId>,
@@ -78,6 +81,7 @@ impl Node {
             counters: EngineCounters::default(),
             timers: Timers::default(),
             log_budget: LogBudget::default(),
+            refusal_budgets: RefusalBudgets::default(),
             error_budget: ErrorBudget::default(),
             aggressive_budget: AggressiveBudget::default(),
             questions: BTreeMap::new(),

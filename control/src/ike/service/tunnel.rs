@@ -6,6 +6,7 @@ use super::node::Node;
 use super::peer::Peer;
 use super::role::Role;
 use crate::ike::wire::Id;
+use crate::journal::What;
 use crate::session::SessionId;
 use adit_dataplane::contract::{
     Command, EspPath, Following, IkeFraming, Lane, Move, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
@@ -110,6 +111,8 @@ impl Tunnel {
         tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
             transport = %path.transport(), by = "ESP", "peer moved");
         node.counters.moves_by_esp += 1;
+        let place = |path: EspPath| (Some(path.transport()), path.path().peer);
+        node.tell(peer, What::Moved { from: place(from), to: place(path), by: "ESP" });
         node.keep_connection(key, path);
         match (path.transport(), peer.framing) {
             // RFC 9329 section 6.1: both go by the connection where a valid message came last, until they come by UDP again.

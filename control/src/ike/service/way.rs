@@ -1,6 +1,7 @@
 //! The way that a session goes: its IKE's, and its ESP's.
 
 use super::{Call, Carriage, Node, Peer, Tunnel};
+use crate::journal::What;
 use adit_dataplane::contract::{EspPath, IkeFraming, Path, Transport};
 
 /// Both.
@@ -38,9 +39,12 @@ impl Way {
 
     /// A session goes it from now on.
     pub(crate) fn take(self, node: &mut Node, peer: &mut Peer, tunnel: &mut Tunnel) {
-        (peer.path, peer.framing) = (self.ike, self.framing);
+        let before = std::mem::replace(&mut peer.path, self.ike);
+        peer.framing = self.framing;
         let (was, transport) = (tunnel.path.transport(), self.esp.transport());
         tracing::info!(%was, %transport, to = %self.ike.peer, "going another way");
         tunnel.go(node, self.esp);
+        let (from, to) = ((Some(was), before.peer), (Some(transport), self.ike.peer));
+        node.tell(peer, What::Moved { from, to, by: "us" });
     }
 }

@@ -10,6 +10,7 @@ use super::pull;
 use super::reached::Reached;
 use crate::ike::service::{Call, CallFailed, Contact, Node, Refused, pause};
 use crate::ike::wire::IkeSpi;
+use crate::journal::{By, Renewed, What};
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
 
@@ -154,6 +155,7 @@ impl Established {
             called.renew = life.rekey;
         }
         tracing::info!(identity = %self.peer.identity, ike = %self.sa.suite(), "re-authenticated");
+        node.tell(&self.peer, What::Rekey { what: Renewed::Ike, by: By::Us });
         pull::ask(now, node, self, last);
     }
 }

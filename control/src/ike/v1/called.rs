@@ -6,6 +6,7 @@ use super::pull;
 use super::reached::Reached;
 use super::told::Told;
 use crate::ike::service::{Call, Node, Origin, Peer};
+use crate::journal::What;
 use adit_dataplane::time::Instant;
 use std::net::Ipv4Addr;
 
@@ -96,6 +97,14 @@ impl Established {
             node.counters.logins += 1;
             tracing::info!(identity = %self.peer.identity, address = called.address().map(tracing::field::display),
                 peer = %self.peer.path.peer, worker = self.peer.worker.0, ike = %self.sa.suite(), "logged in");
+            let what = What::Login {
+                ike: "v1",
+                transport: self.service.tunnel().map(|tunnel| tunnel.path.transport()),
+                nat: self.peer.nat_spell(),
+                addresses: called.address().into_iter().map(Into::into).collect(),
+                algorithms: self.sa.suite().to_string(),
+            };
+            node.tell(&self.peer, what);
         }
     }
 }

@@ -139,8 +139,8 @@ impl Established {
     }
 
     /// The peer lives, says an answer with this number.
-    pub(super) fn dpd_answered(&mut self, number: u32) -> Freshness {
-        self.answers_suspicion(number);
+    pub(super) fn dpd_answered(&mut self, node: &mut Node, number: u32) -> Freshness {
+        self.answers_suspicion(node, number);
         self.dpd.answered_with(number)
     }
 }

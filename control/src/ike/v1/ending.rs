@@ -17,6 +17,7 @@ impl Established {
     /// It has proven everything and may not in all the same.
     pub(crate) fn refuse(&mut self, now: Instant, node: &mut Node, cause: Cause) -> Verdict {
         node.counters.refusals += 1;
+        node.tell_no_service(now, &self.peer, cause);
         if let Some(unsaid) = node.log_budget.take(now) {
             tracing::warn!(cause = cause.name(), identity = %self.peer.identity, group = %self.group,
                 peer = %self.peer.path.peer, unsaid, "login refused: {}", cause.sentence());

@@ -8,6 +8,7 @@ use super::wire::Encapsulation;
 use crate::aaa::{Account, AccountId, Caller};
 use crate::ike::service::{Inner, Node, Peer, Tunnel};
 use crate::ike::wire::{Id, IdKind};
+use crate::journal::What;
 use crate::lease::{Ask, Want};
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, IkeFraming, Path, Transport, Transports};
@@ -57,8 +58,16 @@ pub(super) fn grant(
     tracing::info!(identity = %session.peer.identity, group = %session.group, connection = name, auth,
         addresses = ?tunnel.inner.addresses(), peer = %session.peer.path.peer, worker = worker.0,
         ike = %session.sa.suite(), "login");
-    session.service = Service::Tunnel(Box::new(tunnel));
     session.peer.login = now;
+    let what = What::Login {
+        ike: "v1",
+        transport: Some(tunnel.path.transport()),
+        nat: session.peer.nat_spell(),
+        addresses: tunnel.inner.addresses(),
+        algorithms: session.sa.suite().to_string(),
+    };
+    node.tell(&session.peer, what);
+    session.service = Service::Tunnel(Box::new(tunnel));
     session.forget_push();
     Ok(())
 }

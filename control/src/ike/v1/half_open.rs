@@ -12,6 +12,7 @@ use super::phase_1::{Contact, Proven};
 use super::proof;
 use super::wire::{Body, Chain, Exchange, Header, Id, IkeOffer, Incoming, parse};
 use crate::ike::counters::Ignored;
+use crate::ike::service::Stranger;
 use crate::ike::service::{Arrival, Node, Role};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transports, WorkerId};
@@ -352,6 +353,11 @@ impl Begun {
         self.refuse(now, node, cause, &identity);
     }
 
+    /// Who that is, for the journal.
+    pub(crate) fn stranger(&self, identity: Option<String>) -> Stranger {
+        Stranger { session: Some(self.id), identity, connection: None, peer: self.path.peer }
+    }
+
     /// Not let in. The peer is not told: silence is the same for every cause.
     fn refuse(&mut self, now: Instant, node: &mut Node, cause: Cause, identity: &str) {
         if self.refused == Some(cause) {
@@ -359,6 +365,7 @@ impl Begun {
         }
         self.refused = Some(cause);
         node.counters.refusals += 1;
+        node.tell_refusal(now, self.stranger(Some(identity.to_owned())), cause);
         if let Some(unsaid) = node.log_budget.take(now) {
             tracing::warn!(cause = cause.name(), peer = %self.path.peer, identity, ike = "v1", unsaid,
                 "login refused: {}", cause.sentence());

@@ -84,7 +84,7 @@ fn heard(
         }
         NotifyKind::RUThereAck => {
             let number = dpd::number(notify, cookies);
-            match number.map_or(Freshness::MaybeOld, |number| session.dpd_answered(number)) {
+            match number.map_or(Freshness::MaybeOld, |number| session.dpd_answered(node, number)) {
                 Freshness::Fresh => session.fresh(now, node, datagram),
                 Freshness::MaybeOld => {}
             }

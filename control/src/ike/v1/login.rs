@@ -16,6 +16,7 @@ use super::wire::{
 };
 use crate::aaa::{Answer, Caller, ChallengeState, Profile, Proof, Question, QuestionId, UserName, Verdict, Why};
 use crate::ike::counters::Ignored;
+use crate::ike::service::Stranger;
 use crate::ike::service::{Node, Retry};
 use crate::session::Cause;
 use adit_crypto::secret::SecretBytes;
@@ -324,10 +325,18 @@ impl Login {
 
     fn log_refusal(&self, now: Instant, node: &mut Node, cause: Cause, user: Option<&UserName>) {
         node.counters.refusals += 1;
+        let stranger = self.proven.stranger();
+        let identity = user.map(|user| user.as_str().to_owned()).or(stranger.identity);
+        node.tell_refusal(now, Stranger { identity, ..stranger }, cause);
         if let Some(unsaid) = node.log_budget.take(now) {
             tracing::warn!(cause = cause.name(), peer = %self.proven.path.peer, identity = %self.proven.identity,
                 user = user.map(tracing::field::display), ike = "v1", unsaid, "login refused: {}", cause.sentence());
         }
+    }
+
+    /// Whether a refusal of its user has been told already, so that its end is no news.
+    pub(crate) fn is_told_of(&self) -> bool {
+        self.wrong > 0 || matches!(&self.stage, Stage::Told { outcome: Outcome::Out(_), .. })
     }
 
     /// It ends, and the client hears so once more.

@@ -3,6 +3,7 @@
 use super::established::{Established, Service};
 use super::rekey;
 use crate::ike::service::Node;
+use crate::journal::What;
 use adit_dataplane::contract::{Direction, EspPath, IkeDatagram, IkeFraming, Path, Reached, Spi, TunnelKey};
 use adit_dataplane::time::Instant;
 
@@ -24,15 +25,19 @@ impl Established {
     }
 
     /// IKE goes there from now on, and the tunnel with it.
-    pub(super) fn relocate(&mut self, node: &mut Node, to: Path, by: &str) {
+    pub(super) fn relocate(&mut self, node: &mut Node, to: Path, by: &'static str) {
         if to == self.peer.path {
             return;
         }
         tracing::info!(from = %self.peer.path.peer, to = %to.peer, by, "peer moved");
-        self.peer.path = to;
+        let before = std::mem::replace(&mut self.peer.path, to);
         let Service::Tunnel(tunnel) = &mut self.service else { return };
-        let Some(to) = tunnel.path.beside(to, self.peer.framing) else { return };
-        tunnel.go(node, to);
+        let was = tunnel.path.transport();
+        if let Some(to) = tunnel.path.beside(to, self.peer.framing) {
+            tunnel.go(node, to);
+        }
+        let (from, to) = ((Some(was), before.peer), (Some(tunnel.path.transport()), to.peer));
+        node.tell(&self.peer, What::Moved { from, to, by });
     }
 
     /// The peer has used one of our SAs for the first time.

@@ -8,6 +8,7 @@ use crate::config::checked::LoginV1;
 use crate::ike::counters::Ignored;
 use crate::ike::propose::NoProposal;
 pub(super) use crate::ike::service::Contact;
+use crate::ike::service::Stranger;
 use crate::ike::service::{Arrival, Node};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{IkeFraming, Path, WorkerId};
@@ -45,6 +46,14 @@ pub(crate) struct Proven {
     pub(super) contact: Contact,
     pub(super) since: Instant,
     pub(crate) user: User,
+}
+
+impl Proven {
+    /// Who that is, for the journal.
+    pub(crate) fn stranger(&self) -> Stranger {
+        let identity = Some(self.identity.to_string());
+        Stranger { session: Some(self.id), identity, connection: Some(self.connection), peer: self.path.peer }
+    }
 }
 
 /// Whether a user has to be proven too.

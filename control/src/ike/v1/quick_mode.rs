@@ -20,6 +20,7 @@ use super::{life_time, rekey};
 use crate::ike::keys::ChildKeys;
 use crate::ike::narrow::narrow;
 use crate::ike::service::{Child, ChildParts, Node, Retry, Role, Tunnel};
+use crate::journal::{By, Renewed, What};
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
@@ -174,6 +175,10 @@ pub(super) fn finish(now: Instant, node: &mut Node, session: &mut Established, c
     let Service::Tunnel(tunnel) = &mut session.service else { return };
     let Some(index) = tunnel.child_from(spi_in) else { return };
     let (first, lane) = (tunnel.children.len() == 1, tunnel.children.get(index).map(|child| child.lane));
+    let in_lane = tunnel.children.iter().filter(|child| Some(child.lane) == lane);
+    if in_lane.count() > 1 {
+        node.tell(&session.peer, What::Rekey { what: Renewed::Child, by: By::Peer });
+    }
     tunnel.switch_to(now, node, index);
     let suite = tunnel.children.get(index).map(|child| tracing::field::display(child.suite));
     match first {

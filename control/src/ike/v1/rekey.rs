@@ -26,6 +26,7 @@ use super::quick_mode::{Agreed, keys};
 use super::repeated::Repeated;
 use super::wire::{Chain, EspOffer, Exchange, Identification, Payload, Vendor};
 use crate::ike::service::{Child, ChildParts, ChildStage, Node, Refused, Role, Tunnel, pause};
+use crate::journal::{By, Renewed, What};
 use adit_crypto::kex::KeyPair;
 use adit_dataplane::contract::{Lane, Selectors, Spi};
 use adit_dataplane::time::Instant;
@@ -176,7 +177,10 @@ pub(super) fn answered(now: Instant, node: &mut Node, session: &mut Established,
     let suite = tunnel.children.get(index).map(|child| tracing::field::display(child.suite));
     match replaces {
         None => tracing::info!(spi_in = %spi_in, esp = suite, "child SA in use"),
-        Some(_) => tracing::info!(spi_in = %spi_in, esp = suite, by = "us", "child SA rekeyed"),
+        Some(_) => {
+            tracing::info!(spi_in = %spi_in, esp = suite, by = "us", "child SA rekeyed");
+            node.tell(&session.peer, What::Rekey { what: Renewed::Child, by: By::Us });
+        }
     }
     let old = replaces.and_then(|replaced| tunnel.child_from(replaced));
     match (needed, old) {

@@ -18,6 +18,7 @@ use super::dpd;
 use super::established::{Established, Service, Verdict};
 use super::wire::{NotifyKind, Vendor};
 use crate::ike::service::{Node, warn_of_stall};
+use crate::journal::What;
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, Finding, FlowReport, PathClass, StalledFlow, Stalling, Transport};
 use adit_dataplane::time::Instant;
@@ -81,7 +82,7 @@ impl Established {
             }
             Stalling::Suspected | Stalling::Certain => {}
         }
-        self.forget_suspicion();
+        self.forget_suspicion(node);
         match (&mut self.suspicion, stalled.stalling) {
             (Some(suspicion), Stalling::Certain) => {
                 suspicion.flow = flow;
@@ -106,14 +107,17 @@ impl Established {
 
     fn suspect(&mut self, now: Instant, node: &mut Node, flow: FlowReport, refuted: Refuted) {
         node.counters.stalls_suspected += 1;
+        node.tell(&self.peer, What::StallSuspected(flow.id));
         self.probe(now, node);
         let (after, number) = (node.config.ctcp.stall_after.unwrap_or(Duration::MAX), self.dpd.asking());
         self.suspicion = Some(Box::new(Suspicion { since: now, after, refuted, asked: 1, number, flow }));
     }
 
     /// The client has answered a question with this number.
-    pub(super) fn answers_suspicion(&mut self, number: u32) {
-        self.suspicion.take_if(|suspicion| suspicion.number == Some(number));
+    pub(super) fn answers_suspicion(&mut self, node: &mut Node, number: u32) {
+        if let Some(suspicion) = self.suspicion.take_if(|suspicion| suspicion.number == Some(number)) {
+            node.tell(&self.peer, What::StallRefuted(suspicion.flow.id));
+        }
     }
 
     /// When [`Established::look_for_answer`] has something to do. Who cannot be asked is believed to be there until the worker is certain.
@@ -127,7 +131,7 @@ impl Established {
         if self.suspicion_due().is_none_or(|due| due > now) {
             return Verdict::Stay;
         }
-        self.forget_suspicion();
+        self.forget_suspicion(node);
         let Some(suspicion) = &mut self.suspicion else { return Verdict::Stay };
         if suspicion.asked >= suspicion.questions() {
             return self.end_stalled(now, node);
@@ -141,7 +145,7 @@ impl Established {
     }
 
     /// Who was heard since, in the way that matters.
-    fn forget_suspicion(&mut self) {
+    fn forget_suspicion(&mut self, node: &mut Node) {
         let (heard, used) = (self.heard(), self.used());
         let refutes = |suspicion: &Suspicion| match suspicion.refuted {
             Refuted::ByAnything => heard,
@@ -149,6 +153,7 @@ impl Established {
         };
         if let Some(suspicion) = self.suspicion.take_if(|suspicion| refutes(suspicion) >= suspicion.since) {
             tracing::debug!(flow = %suspicion.flow.id, "the client was heard after all");
+            node.tell(&self.peer, What::StallRefuted(suspicion.flow.id));
         }
     }
 
@@ -163,7 +168,7 @@ impl Established {
             false => Cause::Stalled,
         };
         node.counters.stalls_ended += 1;
-        warn_of_stall(now, node, &self.peer.identity, &suspicion.flow);
+        warn_of_stall(now, node, &self.peer, &suspicion.flow);
         self.close(node, cause)
     }
 }

@@ -7,6 +7,7 @@ use super::nat_seen::Traversal;
 use super::quick_mode;
 use super::wire::{Exchange, Payload, Vendor, mode_config_number, parse};
 use crate::ike::service::{Child, FORMER, Node, Role};
+use crate::journal::{By, Renewed, What};
 use crate::lease::Ask;
 use crate::session::Cause;
 use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path};
@@ -88,6 +89,7 @@ impl Established {
         self.succeed(now, node, sa, traversal, (peer.path, peer.framing));
         tracing::info!(identity = %self.peer.identity, peer = %self.peer.path.peer, ike = %self.sa.suite(),
             "the client has re-authenticated: another phase 1 takes the session over");
+        node.tell(&self.peer, What::Rekey { what: Renewed::Ike, by: By::Peer });
     }
 
     /// It goes on under this ISAKMP SA. What we were asking for is asked for again, under that; what we have answered may

@@ -15,6 +15,7 @@ use crate::ike::narrow::narrow;
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp, offer_esp};
 use crate::ike::service::{Child, ChildParts, Node, Refused, Role, Wanted, pause};
 use crate::ike::wire::{KeyExchange, Notify, NotifyKind, Payload, Protocol};
+use crate::journal::{By, Renewed, What};
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
@@ -259,6 +260,9 @@ fn take(
         None => {
             let done = if replaces.is_some() { "child SA rekeyed" } else { "child SA added" };
             tracing::info!(spi_old = replaces.map(tracing::field::display), spi_in = %spi_in, by = "us", "{done}");
+            if replaces.is_some() {
+                node.tell(&session.peer, What::Rekey { what: Renewed::Child, by: By::Us });
+            }
             tunnel.switch_to(now, node, new);
             if let Some(old) = old {
                 tunnel.doom(now, node, old);

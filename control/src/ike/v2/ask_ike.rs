@@ -17,6 +17,7 @@ use crate::ike::keys::IkeKeys;
 use crate::ike::propose::{choose_ike, offer_ike};
 use crate::ike::service::{Node, Refused, Role};
 use crate::ike::wire::{IkeSpi, KeyExchange, Notify, NotifyKind, Payload};
+use crate::journal::{By, Renewed, What};
 use crate::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
@@ -82,7 +83,13 @@ pub(super) fn answered(
             return Verdict::Close(cause);
         }
     };
-    match session.others.take_rival() {
+    let rival = session.others.take_rival();
+    let by = match &rival {
+        Some((_, theirs)) if ours < *theirs => By::Peer,
+        Some(_) | None => By::Us,
+    };
+    node.tell(&session.peer, What::Rekey { what: Renewed::Ike, by });
+    match rival {
         None => {
             tracing::info!(suite = %new.suite(), by = "us", "IKE SA rekeyed");
             let old = std::mem::replace(&mut session.ike, new);
@@ -110,6 +117,7 @@ fn refused(now: Instant, node: &mut Node, session: &mut Established, asked: &Ike
     if let Some((rival, _)) = session.others.take_rival() {
         let old = std::mem::replace(&mut session.ike, rival);
         session.others.await_delete(now, node, old);
+        node.tell(&session.peer, What::Rekey { what: Renewed::Ike, by: By::Peer });
         return;
     }
     let pause = match told.kind {

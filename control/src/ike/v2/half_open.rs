@@ -2,7 +2,9 @@
 
 use super::ike_sa::IkeSa;
 use crate::config::checked::IkeSuite;
+use crate::ike::service::Stranger;
 use crate::ike::service::{Arrival, Nat};
+use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{Path, WorkerId};
 use adit_dataplane::time::Instant;
@@ -26,6 +28,12 @@ pub(crate) struct HalfOpen {
 }
 
 impl HalfOpen {
+    /// Who that is, for the journal.
+    pub(crate) fn stranger(&self, identity: Option<&Id>) -> Stranger {
+        let identity = identity.map(ToString::to_string);
+        Stranger { session: Some(self.id), identity, connection: None, peer: self.path.peer }
+    }
+
     /// The algorithms.
     pub(crate) fn suite(&self) -> IkeSuite {
         self.ike.suite()

@@ -6,6 +6,7 @@ use super::first_child;
 use super::half_open::HalfOpen;
 use crate::ike::service::{Farewell, Node, Origin, Peer};
 use crate::ike::wire::{Incoming, Payload};
+use crate::journal::What;
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
 
@@ -26,6 +27,7 @@ impl Established {
             Some(Err(_)) | None => node.installer.least_loaded(),
         };
         node.installer.session_came(worker);
+        let mut without = None;
         let (service, rest) = match granted {
             None => {
                 node.counters.logins += 1;
@@ -46,6 +48,7 @@ impl Established {
                 node.counters.refusals += 1;
                 tracing::warn!(cause = refused.cause.name(), identity = %proven.identity, peer = %datagram.path.peer,
                     offered = refused.offered, wanted = refused.wanted, "login without child SA: {}", refused.cause.sentence());
+                without = Some(refused.cause);
                 (Service::childless(now), vec![refused.answer])
             }
         };
@@ -66,7 +69,28 @@ impl Established {
             heard: now,
             sent: now,
         };
-        Self::of(peer, ike, service)
+        let session = Self::of(peer, ike, service);
+        session.tell_login(node);
+        if let Some(cause) = without {
+            node.tell_no_service(now, &session.peer, cause);
+        }
+        session
+    }
+
+    /// It has begun.
+    pub(crate) fn tell_login(&self, node: &mut Node) {
+        let tunnel = match &self.service {
+            Service::Tunnel(tunnel) => Some(tunnel),
+            Service::Childless { .. } => None,
+        };
+        let what = What::Login {
+            ike: "v2",
+            transport: tunnel.map(|tunnel| tunnel.path.transport()),
+            nat: self.peer.nat_spell(),
+            addresses: tunnel.map(|tunnel| tunnel.inner.addresses()).unwrap_or_default(),
+            algorithms: self.ike.suite().to_string(),
+        };
+        node.tell(&self.peer, what);
     }
 }
 

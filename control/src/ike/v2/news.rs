@@ -2,6 +2,7 @@
 
 use super::established::{Established, Service};
 use crate::ike::service::Node;
+use crate::journal::What;
 use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming, Spi, TunnelKey};
 use adit_dataplane::time::Instant;
 
@@ -23,12 +24,16 @@ impl Established {
         }
         tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, by = "IKE", "peer moved");
         node.counters.moves_by_ike += 1;
-        self.peer.path = datagram.path;
+        let before = std::mem::replace(&mut self.peer.path, datagram.path);
         self.peer.framing = datagram.framing;
         self.ask_there(node);
         let Service::Tunnel(tunnel) = &mut self.service else { return };
-        let Some(to) = tunnel.path.beside(datagram.path, datagram.framing) else { return };
-        tunnel.go(node, to);
+        let was = tunnel.path.transport();
+        if let Some(to) = tunnel.path.beside(datagram.path, datagram.framing) {
+            tunnel.go(node, to);
+        }
+        let (from, to) = ((Some(was), before.peer), (Some(tunnel.path.transport()), datagram.path.peer));
+        node.tell(&self.peer, What::Moved { from, to, by: "IKE" });
     }
 
     /// The worker says where packets go now. It has the last word: what it reports last is where they go, whether

@@ -178,7 +178,9 @@ impl Proving {
                 tracing::info!(identity = %peer.identity, addresses = ?tunnel.inner.addresses(), peer = %peer.path.peer,
                     worker = peer.worker.0, ike = %keyed.ike.suite(), "logged in");
                 let service = Service::Tunnel(Box::new(tunnel));
-                Called::Up(Box::new(Established::called(peer, keyed.ike, service, given)))
+                let session = Established::called(peer, keyed.ike, service, given);
+                session.tell_login(node);
+                Called::Up(Box::new(session))
             }
             Err(failed) => self.close(now, node, datagram, Some(authentic), &failed),
         }

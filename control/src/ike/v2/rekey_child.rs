@@ -11,6 +11,7 @@ use super::purpose::Purpose;
 use super::shape::Misshapen;
 use crate::ike::service::{Child, ChildStage, Node, Tunnel};
 use crate::ike::wire::{Notify, NotifyKind, Payload, Protocol};
+use crate::journal::{By, Renewed, What};
 use adit_dataplane::contract::Selectors;
 use adit_dataplane::time::Instant;
 
@@ -41,6 +42,7 @@ pub(super) fn answer(
         Err(refused) => return Ok(refused),
     };
     tracing::info!(spi_old = %spi_old, spi_in = %new.spi_in, by = "the peer", "child SA rekeyed");
+    node.tell(&session.peer, What::Rekey { what: Renewed::Child, by: By::Peer });
     if let Some(Purpose::Child(asked)) = session.ike.ids.under_way_mut()
         && asked.replaces == Some(spi_old)
     {

@@ -7,6 +7,7 @@
 use super::established::{Established, Service, Verdict};
 use super::purpose::Purpose;
 use crate::ike::service::{Node, warn_of_stall};
+use crate::journal::What;
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, StalledFlow, Stalling, Transport};
 use adit_dataplane::time::Instant;
@@ -27,6 +28,7 @@ impl Established {
         };
         let Some(suspected) = suspected else {
             node.counters.stalls_suspected += 1;
+            node.tell(&self.peer, What::StallSuspected(stalled.flow.id));
             tracing::debug!(flow = %stalled.flow.id, "nothing of the client's comes by its connection; asking whether it lives");
             self.suspected = Some(now);
             self.probe(now, node);
@@ -34,10 +36,11 @@ impl Established {
         };
         if self.heard() >= suspected {
             tracing::debug!(flow = %stalled.flow.id, "the client was heard after all");
+            node.tell(&self.peer, What::StallRefuted(stalled.flow.id));
             return Verdict::Stay;
         }
         node.counters.stalls_ended += 1;
-        warn_of_stall(now, node, &self.peer.identity, &stalled.flow);
+        warn_of_stall(now, node, &self.peer, &stalled.flow);
         Verdict::Gone(Cause::Stalled, None)
     }
 

@@ -5,6 +5,7 @@ use super::ike_sa::IkeSa;
 use super::purpose::Purpose;
 use crate::ike::service::Node;
 use crate::ike::wire::Incoming;
+use crate::journal::{By, Renewed, What};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;
 
@@ -16,6 +17,7 @@ impl Established {
             return self.others.add_rival(next, lowest);
         }
         tracing::info!(suite = %next.suite(), by = "the peer", "IKE SA rekeyed");
+        node.tell(&self.peer, What::Rekey { what: Renewed::Ike, by: By::Peer });
         let old = std::mem::replace(&mut self.ike, next);
         self.others.await_delete(now, node, old);
     }
@@ -52,6 +54,7 @@ impl Established {
                 };
                 // RFC 7296 section 2.8.2: the peer has not seen our rekey and has finished its own.
                 tracing::info!(suite = %rival.suite(), by = "the peer", "IKE SA rekeyed");
+                node.tell(&self.peer, What::Rekey { what: Renewed::Ike, by: By::Peer });
                 let mut old = std::mem::replace(&mut self.ike, rival);
                 if let Some(mut purpose) = old.ids.forget() {
                     purpose.let_go(node);

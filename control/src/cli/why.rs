@@ -1,0 +1,320 @@
+//! `aditctl why`: a session's story in plain words: who it is, how it came, what happened, what it loses and where, how it ended,
+//! and what can be done.
+
+use super::client::{self, AskError};
+use super::units::{octets, time};
+use super::watch::printable;
+use crate::api::connections::ConnectionsPage;
+use crate::api::sessions::{SessionDetail, SessionsPage};
+use crate::api::views::DropView;
+use crate::ctcp::{ConnectionView, LossView};
+use crate::journal::{DiagnosisView, Entry, EventsView, Kind, StoryView};
+use crate::session::{SessionId, SessionView};
+use clap::Args;
+use hyper::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Whose story.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Why {
+    /// A session such as s17, or an identity: of that one the session that is here, else the last
+    #[arg(value_name = "SESSION|IDENTITY")]
+    whom: String,
+}
+
+/// All that is known of it.
+#[derive(Debug, Serialize)]
+struct Known {
+    /// What happened to it, if it ever logged in.
+    story: Option<StoryView>,
+    /// What it is now, if it is here.
+    session: Option<SessionView>,
+    /// The TCP connection that it goes by, if it does.
+    connection: Option<ConnectionView>,
+    /// Logins that were refused to whom this names.
+    refused: Vec<Entry>,
+    /// What its worker, with others' packets, has dropped.
+    drops: Vec<Dropped>,
+}
+
+/// Drops for one reason.
+#[derive(Debug, Serialize)]
+struct Dropped {
+    name: String,
+    sentence: String,
+    packets: u64,
+}
+
+impl Why {
+    /// Asks the daemon; what to print comes back.
+    pub(super) fn run(&self, socket: &Path, json: bool) -> Result<String, AskError> {
+        let known = self.known(socket)?;
+        if known.story.is_none() && known.session.is_none() && known.refused.is_empty() {
+            let whom = &self.whom;
+            return Err(AskError::Refused(format!("no session or identity {whom} is here, or remembered")));
+        }
+        match json {
+            true => {
+                serde_json::to_string(&known).map(|text| text + "\n").map_err(|error| client::strange(socket, &error))
+            }
+            false => Ok(known.in_words(&self.whom)),
+        }
+    }
+
+    fn known(&self, socket: &Path) -> Result<Known, AskError> {
+        let whom = client::encoded(&self.whom);
+        let story = known(get::<StoryView>(socket, &format!("/v1/sessions/{whom}/story")))?;
+        let id = story.as_ref().map_or(self.whom.as_str(), |story| story.session.as_str());
+        let session = match id.parse::<SessionId>() {
+            Ok(id) => known(get::<SessionDetail>(socket, &format!("/v1/sessions/{id}")))?.map(|detail| detail.session),
+            Err(_an_identity) => {
+                let page = get::<SessionsPage>(socket, &format!("/v1/sessions?identity={whom}&limit=1000"))?;
+                page.sessions.into_iter().find(|view| view.identity == self.whom)
+            }
+        };
+        let connection = match &session {
+            Some(session) if matches!(session.transport.as_str(), "ctcp" | "tcp") => {
+                let page = get::<ConnectionsPage>(socket, &format!("/v1/ctcp?session={}", session.id))?;
+                page.connections.into_iter().next()
+            }
+            Some(_) | None => None,
+        };
+        let kind = Kind::LoginRefused.name();
+        let page = get::<EventsView>(socket, &format!("/v1/events?kind={kind}&identity={whom}&limit=1000"))?;
+        let latest = page.events.len().saturating_sub(LATEST_REFUSED);
+        let refused = page.events.into_iter().skip(latest).collect();
+        let drops = match &session {
+            Some(session) => drops(&get::<Vec<DropView>>(socket, "/v1/drops")?, session.worker.into()),
+            None => Vec::new(),
+        };
+        Ok(Known { story, session, connection, refused, drops })
+    }
+}
+
+/// So many refused logins are told at most.
+const LATEST_REFUSED: usize = 5;
+/// Reasons for drops that say something of a session's line or keys.
+const TELLING: [&str; 13] = [
+    "unknown_spi",
+    "replayed",
+    "too_old",
+    "bad_icv",
+    "selector_mismatch",
+    "no_outbound_sa",
+    "lifetime_over",
+    "too_big",
+    "no_buffer",
+    "transmit_full",
+    "transmit_failed",
+    "in_flight",
+    "stream_full",
+];
+
+fn drops(views: &[DropView], worker: usize) -> Vec<Dropped> {
+    let dropped = |view: &DropView| Dropped {
+        name: view.name.clone(),
+        sentence: view.sentence.clone(),
+        packets: view.workers.get(worker).copied().unwrap_or_default(),
+    };
+    let telling = views.iter().filter(|view| TELLING.contains(&view.name.as_str())).map(dropped);
+    telling.filter(|dropped| dropped.packets > 0).collect()
+}
+
+/// Nothing, if the daemon knows of nothing.
+fn known<V>(answer: Result<V, AskError>) -> Result<Option<V>, AskError> {
+    match answer {
+        Ok(view) => Ok(Some(view)),
+        Err(AskError::Refused(_nothing_known)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn get<V: DeserializeOwned>(socket: &Path, path: &str) -> Result<V, AskError> {
+    let body = client::ask(socket, Method::GET, path)?;
+    serde_json::from_slice(&body).map_err(|error| client::strange(socket, &error))
+}
+
+/// Lines, each with what it is about in front.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// The first of a paragraph.
+    fn begin(&mut self, about: &str, line: &str) {
+        let _infallible = writeln!(self.0, "{about:<10} {}", printable(line));
+    }
+
+    fn more(&mut self, line: &str) {
+        self.begin("", line);
+    }
+
+    fn paragraph(&mut self, about: &str, lines: impl IntoIterator<Item = String>) {
+        for (at, line) in lines.into_iter().enumerate() {
+            self.begin(if at == 0 { about } else { "" }, &line);
+        }
+    }
+}
+
+impl Known {
+    fn in_words(&self, whom: &str) -> String {
+        let mut page = Page::default();
+        self.who(&mut page, whom);
+        if let Some(story) = &self.story {
+            came_and_went(&mut page, story);
+        }
+        if let Some(session) = &self.session {
+            now(&mut page, session);
+        }
+        self.loses(&mut page);
+        let ended = self.story.as_ref().and_then(|story| story.events.iter().rfind(|entry| entry.kind == Kind::Logout));
+        if let Some(entry) = ended {
+            page.begin("ended", &dated(entry));
+        }
+        if !self.refused.is_empty() {
+            page.paragraph(
+                "refused",
+                self.refused.iter().map(|entry| {
+                    let from = entry.peer.map(|peer| format!(", from {peer}")).unwrap_or_default();
+                    dated(entry) + &from
+                }),
+            );
+        }
+        page.paragraph("what to do", self.what_to_do(ended));
+        page.0
+    }
+
+    fn who(&self, page: &mut Page, whom: &str) {
+        let (id, identity) = match (&self.story, &self.session) {
+            (Some(story), _) => (story.session.as_str(), story.identity.as_str()),
+            (None, Some(session)) => (session.id.as_str(), session.identity.as_str()),
+            (None, None) => return page.begin("who", &format!("{whom}, who is not logged in")),
+        };
+        let first = self.story.as_ref().and_then(|story| story.events.first());
+        let connection = first.and_then(|entry| entry.connection.clone());
+        let connection = connection.map(|name| format!(", connection {name}")).unwrap_or_default();
+        let since = match &self.session {
+            Some(session) => format!("here for {}", time(session.up_seconds)),
+            None => "here no more".to_owned(),
+        };
+        page.begin("who", &format!("{identity}, session {id}{connection}, {since}"));
+    }
+
+    fn loses(&self, page: &mut Page) {
+        let mut lines = Vec::new();
+        match &self.connection {
+            Some(ConnectionView::Ctcp(flow)) => {
+                let told = (&flow.client, &flow.path, flow.path_sure);
+                lines.extend(lost(&flow.id, told, flow.loss_up.as_ref(), flow.loss_down.as_ref(), None));
+                lines.push(flow.remedy.sentence.clone());
+            }
+            Some(ConnectionView::Tcp(_)) => lines.push("nothing: real TCP repeats what is lost".to_owned()),
+            None => {}
+        }
+        let found = self.story.as_ref().and_then(|story| story.events.iter().rfind(|entry| entry.diagnosis.is_some()));
+        if let (None, Some(entry)) = (&self.connection, found)
+            && let Some(diagnosis) = &entry.diagnosis
+        {
+            let DiagnosisView { client, path, path_sure, loss_up, loss_down, .. } = diagnosis;
+            let id = entry.subject.as_deref().unwrap_or_default();
+            let told = (client, path, *path_sure);
+            lines.extend(lost(id, told, loss_up.as_ref(), loss_down.as_ref(), Some(diagnosis)));
+        }
+        for Dropped { name, sentence, packets } in &self.drops {
+            let worker = self.session.as_ref().map_or(0, |session| session.worker);
+            lines.push(format!("{packets} packets of all sessions of worker {worker}: {sentence} [{name}]"));
+        }
+        page.paragraph("loses", lines);
+    }
+
+    /// The advice that is nearest to what went wrong last.
+    fn what_to_do(&self, ended: Option<&Entry>) -> Vec<String> {
+        if let Some(ConnectionView::Ctcp(flow)) = &self.connection {
+            return flow.remedy.lines.clone();
+        }
+        let mut events = self.story.iter().flat_map(|story| &story.events);
+        let stalled = events.rfind(|entry| entry.kind == Kind::StallFound);
+        let refused = if self.session.is_none() { self.refused.last() } else { None };
+        let newest = [ended, refused].into_iter().flatten().max_by_key(|entry| entry.number);
+        match (stalled, newest) {
+            (Some(stall), _) => stall.remedy.clone(),
+            (None, Some(entry)) => entry.remedy.clone(),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+fn came_and_went(page: &mut Page, story: &StoryView) {
+    let mut events = story.events.iter().filter(|entry| entry.kind != Kind::Logout);
+    if let Some(login) = events.next() {
+        let from = login.peer.map(|peer| format!(", from {peer}")).unwrap_or_default();
+        page.begin("came", &(dated(login) + &from));
+        let inner: Vec<_> = login.addresses.iter().map(ToString::to_string).collect();
+        if !inner.is_empty() {
+            page.more(&format!("inner addresses {}", inner.join(", ")));
+        }
+    }
+    let mut lines: Vec<String> = events.map(dated).collect();
+    if story.left_out > 0 {
+        let begun = lines.len().min(BEGINNING);
+        lines.insert(begun, format!("… {} more that are not remembered …", story.left_out));
+    }
+    page.paragraph("since then", lines);
+}
+
+/// Events after the login that a story keeps of its beginning.
+const BEGINNING: usize = 7;
+
+fn now(page: &mut Page, session: &SessionView) {
+    let nat = if session.peer_behind_nat { ", behind a NAT" } else { "" };
+    let transport = if session.transport.is_empty() { "no ESP" } else { session.transport.as_str() };
+    page.begin("now", &format!("{transport} from {}{nat}, idle for {}", session.peer, time(session.idle_seconds)));
+    page.more(&format!(
+        "{} in {} packets from the client, {} in {} to it",
+        octets(session.bytes_in),
+        session.packets_in,
+        octets(session.bytes_out),
+        session.packets_out
+    ));
+}
+
+/// What is lost by a cTCP connection, and where.
+fn lost(
+    id: &str,
+    (client, path, sure): (&String, &String, u8),
+    up: Option<&LossView>,
+    down: Option<&LossView>,
+    stalled: Option<&DiagnosisView>,
+) -> Vec<String> {
+    let mut lines = vec![format!("by cTCP connection {id}: client {client}, path {path} ({sure} % sure)")];
+    let leg = |loss: &LossView, way: &str| {
+        let LossView { leg, sure, lost, of } = loss;
+        format!("{way} the client {lost} of {of} packets, {} ({sure} % sure) [{leg}]", place(leg))
+    };
+    lines.extend(up.map(|loss| leg(loss, "from")));
+    lines.extend(down.map(|loss| leg(loss, "to")));
+    if let Some(DiagnosisView { leg: Some(leg), missing_octets, loss_up: None, .. }) = stalled {
+        let missing = missing_octets.map(|missing| format!("{missing} octets ")).unwrap_or_default();
+        lines.push(format!("from the client {missing}are missing, lost {} [{leg}]", place(leg)));
+    }
+    lines
+}
+
+fn place(leg: &str) -> &'static str {
+    match leg {
+        "client_side" => "between the client and the firewall",
+        "headend_side" => "between the firewall, or proxy, and the headend",
+        "behind_proxy" => "on the far side of a proxy",
+        "in_client" => "in the client itself, before its TCP",
+        _somewhere => "somewhere between the client and the headend",
+    }
+}
+
+fn dated(entry: &Entry) -> String {
+    let at = entry.at.replace('T', " ");
+    let at = at.split_once('.').map_or(at.as_str(), |(seconds, _)| seconds);
+    let reason = entry.reason.as_deref().map(|reason| format!(" [{reason}]")).unwrap_or_default();
+    format!("{at} {}{reason}", entry.sentence)
+}

@@ -1,0 +1,233 @@
+//! What the daemon looks after itself, once a second: pools that fill up, workers that drown, certificates that end.
+
+use crate::journal::{Spell, Strain, What};
+use crate::lease::PoolFill;
+use crate::pki::OwnCertificate;
+use adit_dataplane::contract::{DropReason, WorkerTotals};
+use adit_dataplane::time::Instant;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two looks at pools and workers.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks at certificates.
+const CERTIFICATES: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// What is left of a certificate when it is told of, each once.
+const LEFT: [Duration; 4] = [Duration::ZERO, DAY, Duration::from_secs(7 * 86_400), Duration::from_secs(30 * 86_400)];
+/// A worker loses too much if of so many packets one finds no room,
+const TOO_MUCH: u64 = 100;
+/// and it is not about fewer than so many a second,
+const WORTH_IT: u64 = 50;
+/// for so many seconds on end.
+const STRAINED: u32 = 3;
+/// It has recovered after so many without.
+const RELIEVED: u32 = 5;
+
+/// What was seen so far.
+pub(super) struct Lookout {
+    due: Instant,
+    certificates_due: Instant,
+    unix_at_zero: Duration,
+    certificate: Option<Arc<OwnCertificate>>,
+    /// The least time left that was told of.
+    told: Option<Duration>,
+    low: BTreeSet<String>,
+    workers: Vec<Watched>,
+}
+
+/// A worker.
+struct Watched {
+    last: Load,
+    state: Spell,
+    /// Seconds on end that speak against its state.
+    against: u32,
+}
+
+/// A worker's packets since its start.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    taken: u64,
+    transmit_full: u64,
+    ring_full: u64,
+}
+
+impl Lookout {
+    /// Has seen nothing. `unix_at_zero` is the time of day when the clock was zero.
+    pub(super) fn new(unix_at_zero: Duration, certificate: Option<Arc<OwnCertificate>>) -> Self {
+        let (due, certificates_due) = (Instant::ZERO, Instant::ZERO);
+        Self { due, certificates_due, unix_at_zero, certificate, told: None, low: BTreeSet::new(), workers: Vec::new() }
+    }
+
+    /// Whether it is time to look again.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now >= self.due
+    }
+
+    /// Looks; what has changed comes back.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        pools: impl IntoIterator<Item = PoolFill>,
+        workers: impl IntoIterator<Item = WorkerTotals>,
+    ) -> Vec<What> {
+        self.due = now + LOOK;
+        let mut seen: Vec<What> = pools.into_iter().filter_map(|pool| self.pool(pool)).collect();
+        let workers = workers.into_iter().enumerate();
+        seen.extend(workers.filter_map(|(index, totals)| self.worker(index, &totals)));
+        if now >= self.certificates_due {
+            self.certificates_due = now + CERTIFICATES;
+            seen.extend(self.certificate(now));
+        }
+        seen
+    }
+
+    fn pool(&mut self, PoolFill { name, in_use, of }: PoolFill) -> Option<What> {
+        let tenths = u128::from(in_use) * 10;
+        let low = match self.low.contains(&name) {
+            false if tenths >= u128::from(of) * 9 => Spell::On,
+            true if tenths < u128::from(of) * 8 => Spell::Off,
+            true | false => return None,
+        };
+        match low {
+            Spell::On => self.low.insert(name.clone()),
+            Spell::Off => self.low.remove(&name),
+        };
+        Some(What::Pool { pool: name, in_use, of, low })
+    }
+
+    fn worker(&mut self, index: usize, totals: &WorkerTotals) -> Option<What> {
+        let load = Load::of(totals);
+        let Some(watched) = self.workers.get_mut(index) else {
+            self.workers.push(Watched { last: load, state: Spell::Off, against: 0 });
+            return None;
+        };
+        let strain = load.since(watched.last);
+        watched.last = load;
+        let lost = strain.transmit_full + strain.ring_full;
+        let strained = lost >= WORTH_IT && lost.saturating_mul(TOO_MUCH) >= strain.of;
+        let (speaks_against, patience, next) = match watched.state {
+            Spell::Off => (strained, STRAINED, Spell::On),
+            Spell::On => (!strained, RELIEVED, Spell::Off),
+        };
+        watched.against = if speaks_against { watched.against + 1 } else { 0 };
+        if watched.against < patience {
+            return None;
+        }
+        (watched.state, watched.against) = (next, 0);
+        Some(What::Worker { worker: index, strain: (next == Spell::On).then_some(strain) })
+    }
+
+    fn certificate(&mut self, now: Instant) -> Option<What> {
+        let leaf = self.certificate.as_ref()?.leaf();
+        let unix = self.unix_at_zero + now.since(Instant::ZERO);
+        let left = leaf.ends().checked_sub(unix);
+        let reached = LEFT.into_iter().find(|limit| left.unwrap_or_default() <= *limit)?;
+        if self.told.is_some_and(|told| told <= reached) {
+            return None;
+        }
+        self.told = Some(reached);
+        Some(What::CertificateExpiring { subject: leaf.subject().to_string(), left })
+    }
+}
+
+impl Load {
+    fn of(totals: &WorkerTotals) -> Self {
+        let dropped = |reason: DropReason| totals.drops.get(reason as usize).copied().unwrap_or_default();
+        Self {
+            taken: totals.outer_received + totals.inner_received,
+            transmit_full: dropped(DropReason::TransmitFull),
+            ring_full: dropped(DropReason::HandoffFull) + dropped(DropReason::NoBuffer),
+        }
+    }
+
+    fn since(self, before: Self) -> Strain {
+        Strain {
+            transmit_full: self.transmit_full.saturating_sub(before.transmit_full),
+            ring_full: self.ring_full.saturating_sub(before.ring_full),
+            of: self.taken.saturating_sub(before.taken),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Kind;
+    use adit_crypto::secret::SecretBytes;
+    use adit_dataplane::contract::WorkerCounters;
+
+    fn fill(in_use: u64, of: u64) -> PoolFill {
+        PoolFill { name: "office".to_owned(), in_use, of }
+    }
+
+    fn kinds(seen: &[What]) -> Vec<Kind> {
+        seen.iter().map(What::kind).collect()
+    }
+
+    #[test]
+    fn a_pool_is_low_at_nine_of_ten_and_has_recovered_below_eight() {
+        let mut lookout = Lookout::new(Duration::ZERO, None);
+        let mut after = |in_use| kinds(&lookout.look(Instant::ZERO, [fill(in_use, 100)], []));
+        for (in_use, told) in [
+            (89, vec![]),
+            (90, vec![Kind::PoolLow]),
+            (100, vec![]),
+            (80, vec![]),
+            (95, vec![]),
+            (79, vec![Kind::PoolRecovered]),
+            (85, vec![]),
+            (90, vec![Kind::PoolLow]),
+        ] {
+            assert_eq!(after(in_use), told, "{in_use}");
+        }
+    }
+
+    #[test]
+    fn a_worker_is_overloaded_after_three_bad_seconds_and_has_recovered_after_five_good_ones() {
+        let mut lookout = Lookout::new(Duration::ZERO, None);
+        let counters = WorkerCounters::default();
+        let mut second = |lost| {
+            counters.outer_received(10_000);
+            counters.dropped(DropReason::TransmitFull, lost);
+            kinds(&lookout.look(Instant::ZERO, [], [counters.totals()]))
+        };
+        let bad = [500, 500, 0, 500, 500].map(&mut second);
+        assert!(bad.iter().all(Vec::is_empty), "never three on end: {bad:?}");
+        assert_eq!(second(100), [Kind::WorkerOverloaded]);
+        let good = [99, 0, 0, 0].map(&mut second);
+        assert!(good.iter().all(Vec::is_empty), "{good:?}");
+        assert_eq!(second(0), [Kind::WorkerRecovered]);
+        assert!(second(0).is_empty());
+    }
+
+    #[test]
+    fn a_few_packets_lost_of_a_few_are_no_overload() {
+        let mut lookout = Lookout::new(Duration::ZERO, None);
+        let counters = WorkerCounters::default();
+        for _ in 0..10 {
+            counters.inner_received(20);
+            counters.dropped(DropReason::HandoffFull, 20);
+            assert!(lookout.look(Instant::ZERO, [], [counters.totals()]).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_told_of_at_thirty_days_seven_one_and_when_it_has_ended() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pki");
+        let read = |name: &str| std::fs::read(format!("{folder}/{name}")).unwrap();
+        let (chain, key) = (read("headend.pem"), SecretBytes::from(&read("headend.key")[..]));
+        let own = Arc::new(OwnCertificate::from_pem(&chain, &key).unwrap());
+        let ends = own.leaf().ends();
+        let mut lookout = Lookout::new(ends - 40 * DAY, Some(own));
+        let mut told = Vec::new();
+        for hour in 0..45 * 24 {
+            let now = Instant::ZERO + Duration::from_secs(hour * 3600);
+            told.extend(lookout.look(now, [], []).into_iter().map(|what| (hour, what)));
+        }
+        let told: Vec<_> = told.iter().map(|(hour, what)| (*hour, what.kind())).collect();
+        let expected = [10 * 24, 33 * 24, 39 * 24, 40 * 24].map(|hour| (hour, Kind::CertificateExpiring));
+        assert_eq!(told, expected);
+    }
+}
