@@ -173,7 +173,7 @@ impl Engine {
             Event::UnknownSpi(wayward) => self.unknown_spi(now, worker, wayward),
             Event::Stalling(stalled) => self.stalling(now, &stalled),
             // Whoever asked takes them before they come here.
-            Event::Flows(_) => {}
+            Event::Flows(_) | Event::InnerFlows(_) => {}
             Event::Retired(retired) => self.node.installer.retired(&retired),
         }
     }

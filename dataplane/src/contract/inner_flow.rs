@@ -10,6 +10,8 @@ use std::time::Duration;
 /// the while exactly once, whatever comes and goes meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InnerFlowPage {
+    /// Whatever tells the one who asks which question this answers.
+    pub ticket: u64,
     /// The place in the worker's table where it begins.
     pub from: u32,
     /// Flows of this tunnel alone.
@@ -33,7 +35,7 @@ impl InnerFlowPage {
     /// An empty one, for as many flows as there is room for.
     pub fn new(from: u32, only: Option<TunnelKey>) -> Self {
         let flows = Vec::with_capacity(Self::FLOWS);
-        Self { from, only, most: Self::FLOWS, next: None, held: 0, pushed_out: 0, flows }
+        Self { ticket: 0, from, only, most: Self::FLOWS, next: None, held: 0, pushed_out: 0, flows }
     }
 
     /// Whether there is no room left.
