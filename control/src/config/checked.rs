@@ -1,10 +1,12 @@
 //! A configuration that cannot be wrong: every name resolved, every number in range.
 
+mod flows;
 mod ikev1;
 mod password_hash;
 mod radius;
 mod users;
 
+pub use flows::{FlowTable, Flows};
 pub use ikev1::{AuthV1, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
 pub use password_hash::{PasswordHash, PasswordHashError};
 pub use radius::{PasswordProtocol, RadiusServer, Signature};
@@ -37,6 +39,8 @@ pub struct Config {
     pub ctcp: Ctcp,
     /// Threads.
     pub workers: Workers,
+    /// What is known of flows inside tunnels.
+    pub flows: Flows,
     /// Inner side.
     pub tun: Tun,
     /// Which door.
