@@ -28,7 +28,7 @@ impl Times {
 #[repr(C, align(64))]
 pub(super) struct Entry {
     /// Of a place that is free there is none.
-    pub(super) key: Option<FlowKey>,
+    pub(super) key: FlowKey,
     /// The neighbours in the list by age. Places that are free are a list by `older`.
     pub(super) older: u32,
     pub(super) newer: u32,
@@ -59,7 +59,7 @@ impl Entry {
     /// A place that is free.
     pub(super) fn free() -> Self {
         Self {
-            key: None,
+            key: FlowKey::NONE,
             older: NOWHERE,
             newer: NOWHERE,
             hash: 0,
@@ -75,11 +75,11 @@ impl Entry {
     /// A flow that begins.
     #[inline]
     pub(super) fn begin(&mut self, sight: &Sight, times: Times) {
-        *self = Self { key: Some(sight.key), hash: sight.hash, second: times.second, ..Self::free() };
+        *self = Self { key: sight.key, hash: sight.hash, second: times.second, ..Self::free() };
         (self.first, self.last) = (times.now, times.now);
     }
 
-    /// A packet passes that stands for `weight`.
+    /// Packets pass that stand for `weight` each.
     #[inline]
     pub(super) fn see(&mut self, way: Way, sight: &Sight, times: Times, weight: u32) {
         self.last = times.now;
@@ -96,12 +96,12 @@ impl Entry {
             Way::Down => &mut self.down,
         };
         let octets = sight.octets.saturating_mul(weight);
-        traffic.packets += u64::from(weight);
+        traffic.packets += u64::from(sight.packets) * u64::from(weight);
         traffic.octets += u64::from(octets);
         traffic.lately = traffic.lately.saturating_add(octets);
         if let Some(segment) = &sight.tcp {
             let timing = if weight == 1 { Timing::On } else { Timing::Off };
-            self.tcp.see(way, segment, times.micros, timing);
+            self.tcp.see(way, segment, sight.packets, times.micros, timing);
         }
     }
 
@@ -111,17 +111,18 @@ impl Entry {
         u64::from(self.hash) ^ self.last.as_nanos() ^ self.tcp.touch()
     }
 
-    pub(super) fn report(&self, key: &FlowKey, worker: WorkerId, times: Times) -> InnerFlowReport {
+    pub(super) fn report(&self, worker: WorkerId, times: Times) -> InnerFlowReport {
+        let (client, network) = self.key.ends();
         InnerFlowReport {
-            tunnel: TunnelKey { worker, slot: key.tunnel },
-            protocol: key.protocol,
-            client: key.client(),
-            network: key.network(),
+            tunnel: TunnelKey { worker, slot: self.key.tunnel() },
+            protocol: self.key.protocol(),
+            client,
+            network,
             age: times.now.since(self.first),
             idle: times.now.since(self.last),
             up: self.traffic(&self.up, times),
             down: self.traffic(&self.down, times),
-            tcp: (key.protocol == TCP).then(|| self.tcp.report()),
+            tcp: (self.key.protocol() == TCP).then(|| self.tcp.report()),
         }
     }
 

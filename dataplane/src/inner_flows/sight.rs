@@ -1,7 +1,7 @@
-//! What one look at a packet sees.
+//! What a look at packets sees.
 
-use super::key::{Family, FlowKey};
-use crate::wire::ip::{Addresses, ICMP, ICMPV6, IpPacket, TCP, Upper};
+use super::key::{Ends, FlowKey};
+use crate::wire::ip::{ICMP, ICMPV6, IPV4_HEADER, IpPacket, TCP, UDP, Upper};
 use crate::wire::tcp::{Seq, TcpFlags, TcpHeader};
 use crate::wire::tcp_offer::SynOffer;
 
@@ -14,33 +14,28 @@ pub enum Way {
     Down,
 }
 
-/// Whose packet it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owner {
-    pub(super) tunnel: u32,
-    pub(super) generation: u32,
-}
-
-/// One packet.
+/// Packets of one flow, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sight {
     pub(super) key: FlowKey,
     pub(super) hash: u32,
     /// Where the flow probably lies.
     pub(super) hint: u32,
-    /// Of the whole packet.
+    pub(super) packets: u32,
+    /// Of whole packets.
     pub(super) octets: u32,
+    /// What their segments show, if one after the other they are as good as one.
     pub(super) tcp: Option<TcpSight>,
 }
 
-/// One TCP segment.
+/// One TCP segment, or several without a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TcpSight {
     pub(super) seq: Seq,
     pub(super) ack: Seq,
-    pub(super) flags: TcpFlags,
     /// Of payload.
-    pub(super) octets: usize,
+    pub(super) octets: u32,
+    pub(super) flags: TcpFlags,
     /// What a SYN announces.
     pub(super) mss: Option<u16>,
 }
@@ -50,31 +45,71 @@ const ECHO: u8 = 8;
 const ECHO_V6: u8 = 128;
 const ECHO_REPLY_V6: u8 = 129;
 
-impl Sight {
-    /// `None` of what is no sound IP packet. A later fragment shows no ports; its flow is one of its own, without any.
+/// Two packets in a row that agree in this are of one flow, and nothing else of them need be read to know it. It is read of what most packets
+/// are: whole TCP or UDP in IPv4 without options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    tunnel: u32,
+    ports: u32,
+    addresses: u64,
+    protocol: u8,
+}
+
+impl Run {
+    /// Beside it the packet, as long as its header says.
     #[inline]
-    pub(super) fn of(packet: &[u8], way: Way, Owner { tunnel, generation }: Owner) -> Option<Self> {
+    pub(super) fn of(tunnel: u32, packet: &[u8]) -> Option<(Self, &[u8])> {
+        let [0x45, _, len_high, len_low, _, _, flags, offset, _, protocol @ (TCP | UDP), _, _, rest @ ..] = packet
+        else {
+            return None;
+        };
+        let (addresses, rest) = rest.split_first_chunk()?;
+        let (ports, _) = rest.split_first_chunk()?;
+        let (addresses, ports) = (u64::from_ne_bytes(*addresses), u32::from_ne_bytes(*ports));
+        let packet = packet.get(..usize::from(u16::from_be_bytes([*len_high, *len_low])))?;
+        let whole = u16::from_be_bytes([*flags, *offset]) & 0x3fff == 0 && packet.len() >= IPV4_HEADER + 4;
+        whole.then_some((Self { tunnel, ports, addresses, protocol: *protocol }, packet))
+    }
+}
+
+impl Sight {
+    /// `None` of what is no sound IP packet. A later fragment shows no ports; its flow is one of its own, without any. There is no hash yet.
+    #[inline]
+    pub(super) fn of(packet: &[u8], way: Way, tunnel: u32, generation: u32) -> Option<Self> {
         let ip = IpPacket::parse(packet)?;
         let packet = packet.get(..ip.len)?;
         let upper = Upper::parse(packet)?;
         let payload = packet.get(upper.at..)?;
-        let (source_port, destination_port) = match (upper.ports, upper.protocol) {
+        let ports = match (upper.ports, upper.protocol) {
             (None, _) => (0, 0),
             (Some(_), ICMP | ICMPV6) => echo_identifier(upper.protocol, payload),
             (Some(ports), _) => ports,
         };
-        let (family, source, destination) = match ip.addresses {
-            Addresses::V4 { source, destination } => (Family::V4, u128::from(source), u128::from(destination)),
-            Addresses::V6 { source, destination } => (Family::V6, source, destination),
+        let ends = Ends { addresses: ip.addresses, ports, protocol: upper.protocol };
+        let key = match way {
+            Way::Up => FlowKey::up(ends, tunnel, generation),
+            Way::Down => FlowKey::down(ends, tunnel, generation),
         };
-        let ((client, client_port), (network, network_port)) = match way {
-            Way::Up => ((source, source_port), (destination, destination_port)),
-            Way::Down => ((destination, destination_port), (source, source_port)),
-        };
-        let protocol = upper.protocol;
-        let key = FlowKey { client, network, tunnel, generation, client_port, network_port, protocol, family };
-        let tcp = if protocol == TCP && upper.ports.is_some() { TcpSight::of(payload) } else { None };
-        Some(Self { key, hash: 0, hint: 0, octets: ip.len as u32, tcp })
+        let tcp = if upper.protocol == TCP && upper.ports.is_some() { TcpSight::of(payload) } else { None };
+        Some(Self { key, hash: 0, hint: 0, packets: 1, octets: ip.len as u32, tcp })
+    }
+
+    /// The next packet of its [`Run`]: added here, or a sight of its own.
+    #[inline]
+    pub(super) fn go_on(&mut self, packet: &[u8]) -> Option<Self> {
+        let tcp = if self.key.protocol() == TCP { packet.get(IPV4_HEADER..).and_then(TcpSight::of) } else { None };
+        let octets = packet.len() as u32;
+        match (&mut self.tcp, &tcp) {
+            (None, None) => {}
+            (Some(before), Some(segment)) if before.goes_on_with(segment) => {
+                before.octets = before.octets.saturating_add(segment.octets);
+                before.ack = segment.ack;
+            }
+            (Some(_) | None, Some(_)) | (Some(_), None) => return Some(Self { packets: 1, octets, tcp, ..*self }),
+        }
+        self.packets = self.packets.saturating_add(1);
+        self.octets = self.octets.saturating_add(octets);
+        None
     }
 }
 
@@ -84,14 +119,21 @@ impl TcpSight {
         let header = TcpHeader::parse(segment)?;
         let TcpHeader { seq, ack, flags, len, .. } = header;
         let mss = if flags.has(TcpFlags::SYN) { SynOffer::read(segment).mss } else { None };
-        Some(Self { seq, ack, flags, octets: segment.len().saturating_sub(len), mss })
+        Some(Self { seq, ack, flags, octets: segment.len().saturating_sub(len) as u32, mss })
     }
 
     /// Octets that it takes of the sequence numbers.
     #[inline]
     pub(super) fn len(&self) -> usize {
         let counts = |flag| usize::from(self.flags.has(flag));
-        self.octets + counts(TcpFlags::SYN) + counts(TcpFlags::FIN)
+        self.octets as usize + counts(TcpFlags::SYN) + counts(TcpFlags::FIN)
+    }
+
+    /// Whether the next segment is as good as more of this one: data that follows, or another acknowledgment.
+    #[inline]
+    fn goes_on_with(&self, next: &Self) -> bool {
+        let plain = |flags: TcpFlags| flags.octet() & !TcpFlags::PSH.octet() == TcpFlags::ACK.octet();
+        plain(self.flags) && plain(next.flags) && self.seq.plus(self.octets as usize) == next.seq
     }
 }
 

@@ -3,8 +3,9 @@
 use super::InnerFlowsConfig;
 use super::entry::{Entry, Times};
 use super::index::{Index, NOWHERE};
+use super::key::FlowKey;
 use super::sampler::{Looks, Sampler};
-use super::sight::{Owner, Sight, Way};
+use super::sight::{Run, Sight, Way};
 use crate::contract::{InnerFlowPage, WorkerId};
 use crate::time::Instant;
 use siphasher::sip::SipHasher13;
@@ -37,8 +38,10 @@ pub struct InnerFlows {
     pushed_out: u64,
     /// How often the tunnel in each slot has ended. A flow of one that has is no longer told of, and forgotten when it is met.
     generations: Vec<u32>,
-    /// The burst.
+    /// The burst,
     sights: Vec<Sight>,
+    /// and what its last packet has in common with others of its flow.
+    run: Option<Run>,
 }
 
 impl InnerFlows {
@@ -62,6 +65,7 @@ impl InnerFlows {
             pushed_out: 0,
             generations: Vec::new(),
             sights: Vec::with_capacity(burst),
+            run: None,
         }
     }
 
@@ -97,6 +101,7 @@ impl InnerFlows {
     pub fn see<'p>(&mut self, now: Instant, way: Way, packets: impl Iterator<Item = (u32, &'p [u8])>) {
         let times = Times::at(now);
         self.sights.clear();
+        self.run = None;
         for (tunnel, packet) in packets {
             if self.sampler.looks() == Looks::At && self.sights.len() < self.sights.capacity() {
                 self.look(way, tunnel, packet);
@@ -107,13 +112,14 @@ impl InnerFlows {
         }
         self.fetch();
         let weight = self.sampler.one_of();
-        for at in 0..self.sights.len() {
-            let Some(sight) = self.sights.get(at).copied() else { break };
-            let place = self.place_of(&sight, times);
+        let sights = std::mem::take(&mut self.sights);
+        for sight in &sights {
+            let place = self.place_of(sight, times);
             if let Some(entry) = self.entries.get_mut(place as usize) {
-                entry.see(way, &sight, times, weight);
+                entry.see(way, sight, times, weight);
             }
         }
+        self.sights = sights;
         self.forget_the_idle(now);
     }
 
@@ -129,43 +135,64 @@ impl InnerFlows {
                 break;
             }
             let Some(entry) = self.entries.get(place as usize) else { break };
-            let Some(key) = &entry.key else { continue };
+            if !entry.key.is_some() {
+                continue;
+            }
             if self.is_over(entry, now) {
                 self.forget(place);
-            } else if page.only.is_none_or(|only| only.worker == self.worker && only.slot == key.tunnel) {
-                page.flows.push(entry.report(key, self.worker, times));
+            } else if page.only.is_none_or(|only| only.worker == self.worker && only.slot == entry.key.tunnel()) {
+                page.flows.push(entry.report(self.worker, times));
             }
         }
         (page.held, page.pushed_out) = (self.held, self.pushed_out);
     }
 
-    /// What a packet shows, and its hash; of a run of packets of one flow that is worked out once.
+    /// What a packet shows, and its hash; of a run of packets of one flow the most is worked out once.
     #[inline]
     fn look(&mut self, way: Way, tunnel: u32, packet: &[u8]) {
+        let run = Run::of(tunnel, packet);
+        if let (Some((run, packet)), Some(before)) = (run, self.sights.last_mut())
+            && self.run == Some(run)
+        {
+            let another = before.go_on(packet);
+            self.sights.extend(another);
+            return;
+        }
+        self.run = run.map(|(run, _)| run);
         let generation = self.generations.get(tunnel as usize).copied().unwrap_or(0);
-        let Some(mut sight) = Sight::of(packet, way, Owner { tunnel, generation }) else { return };
-        sight.hash = match self.sights.last() {
-            Some(before) if before.key == sight.key => before.hash,
-            Some(_) | None => sight.key.hash(&self.hasher),
-        };
-        self.sights.push(sight);
+        if let Some(sight) = Sight::of(packet, way, tunnel, generation) {
+            let hash = sight.key.hash(&self.hasher);
+            self.sights.push(Sight { hash, ..sight });
+        } else {
+            self.run = None;
+        }
     }
 
     /// Reads of each packet's flow what will be needed, without waiting for it: first of the index, then of the entries.
     #[inline]
     fn fetch(&mut self) {
-        let Self { sights, index, entries, .. } = self;
+        let Self { sights, index, entries, oldest, .. } = self;
+        let mut unknown = 0;
         for sight in sights.iter_mut() {
             sight.hint = index.first(sight.hash);
+            unknown += usize::from(sight.hint == NOWHERE);
         }
         let seen = sights.iter().filter_map(|sight| entries.get(sight.hint as usize)).map(Entry::touch);
-        std::hint::black_box(seen.fold(0, |all, one| all ^ one));
+        let mut seen = seen.fold(0, |all, one| all ^ one);
+        // Who comes anew takes the place of the oldest, if all are taken.
+        let mut goes = *oldest;
+        for _ in 0..unknown {
+            let Some(entry) = entries.get(goes as usize) else { break };
+            seen ^= entry.touch() ^ u64::from(index.first(entry.hash));
+            goes = entry.newer;
+        }
+        std::hint::black_box(seen);
     }
 
     /// Where the packet's flow lies, moved to the young end of the list.
     #[inline]
     fn place_of(&mut self, sight: &Sight, times: Times) -> u32 {
-        let is_it = |place: u32| self.entries.get(place as usize).is_some_and(|entry| entry.key == Some(sight.key));
+        let is_it = |place: u32| self.entries.get(place as usize).is_some_and(|entry| entry.key == sight.key);
         let place = if is_it(sight.hint) { sight.hint } else { self.index.find(sight.hash, is_it) };
         let Some(entry) = self.entries.get(place as usize) else { return self.begin(sight, times) };
         if entry.last.as_nanos() >> AGE_BITS != times.now.as_nanos() >> AGE_BITS && place != self.newest {
@@ -203,7 +230,7 @@ impl InnerFlows {
         self.index.remove(hash, place);
         self.held -= 1;
         if let Some(entry) = self.entries.get_mut(place as usize) {
-            (entry.key, entry.older) = (None, self.free);
+            (entry.key, entry.older) = (FlowKey::NONE, self.free);
             self.free = place;
         }
     }
@@ -219,7 +246,7 @@ impl InnerFlows {
 
     fn is_over(&self, entry: &Entry, now: Instant) -> bool {
         let generation = |tunnel: u32| self.generations.get(tunnel as usize).copied().unwrap_or(0);
-        now.since(entry.last) > IDLE || entry.key.is_some_and(|key| key.generation != generation(key.tunnel))
+        now.since(entry.last) > IDLE || entry.key.generation() != generation(entry.key.tunnel())
     }
 
     /// Puts a place that is not in the list at its young end.

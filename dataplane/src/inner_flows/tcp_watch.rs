@@ -59,8 +59,8 @@ enum Ended {
 }
 
 impl TcpWatch {
-    /// A segment passes.
-    pub(super) fn see(&mut self, way: Way, segment: &TcpSight, micros: u32, timing: Timing) {
+    /// A segment passes, or so many without a gap.
+    pub(super) fn see(&mut self, way: Way, segment: &TcpSight, segments: u32, micros: u32, timing: Timing) {
         let flags = segment.flags;
         let opens = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK);
         match self.state {
@@ -81,7 +81,7 @@ impl TcpWatch {
                 theirs.acknowledged(segment.ack, micros);
             }
             if !flags.has(TcpFlags::RST) {
-                ours.sent(segment.seq, segment.len(), micros);
+                ours.sent(segment.seq, segment.len(), segments, micros);
             }
         }
         if let Some(mss) = segment.mss {
@@ -122,15 +122,18 @@ impl TcpWatch {
 }
 
 impl Half {
-    /// So many octets from there on. One segment at a time is timed, and none that may have been sent twice, for nobody could say which of the
+    /// So many octets from there on, in so many segments. One segment at a time is timed, and none that may have been sent twice, for nobody could say which of the
     /// two is acknowledged (Karn's algorithm, RFC 6298 section 3).
-    fn sent(&mut self, seq: Seq, len: usize, micros: u32) {
+    fn sent(&mut self, seq: Seq, len: usize, segments: u32, micros: u32) {
         if len == 0 {
             return;
         }
         let end = seq.plus(len);
         if self.known != Known::Nothing && self.edge.is_after(seq) {
-            self.again = self.again.saturating_add(1);
+            // As many as begin before the edge, if all are of one size.
+            let each = len.div_ceil(segments.max(1) as usize).max(1);
+            let before = self.edge.octets_since(seq).div_ceil(each);
+            self.again = self.again.saturating_add(segments.min(u32::try_from(before).unwrap_or(segments)));
             // Whatever is acknowledged now may have waited for this one.
             self.known = Known::Edge;
             self.edge = self.edge.later(end);
@@ -179,11 +182,11 @@ mod tests {
     struct Line(TcpWatch);
 
     impl Line {
-        fn pass(&mut self, millis: u32, way: Way, flags: TcpFlags, seq: u32, ack: u32, octets: usize) -> InnerTcp {
+        fn pass(&mut self, millis: u32, way: Way, flags: TcpFlags, seq: u32, ack: u32, octets: u32) -> InnerTcp {
             let mss = flags.has(SYN).then_some(1000 + octets as u16);
             let octets = if flags.has(SYN) { 0 } else { octets };
             let segment = TcpSight { seq: Seq::new(seq), ack: Seq::new(ack), flags, octets, mss };
-            self.0.see(way, &segment, millis.wrapping_mul(1000), Timing::On);
+            self.0.see(way, &segment, 1, millis.wrapping_mul(1000), Timing::On);
             self.0.report()
         }
     }
@@ -289,7 +292,7 @@ mod tests {
         let mut watch = TcpWatch::default();
         for (way, seq, ack) in [(Way::Up, 1000, 1), (Way::Up, 1000, 1), (Way::Down, 1, 1100)] {
             let segment = TcpSight { seq: Seq::new(seq), ack: Seq::new(ack), flags: ACK, octets: 100, mss: None };
-            watch.see(way, &segment, 1, Timing::Off);
+            watch.see(way, &segment, 1, 1, Timing::Off);
         }
         let tcp = watch.report();
         assert_eq!((tcp.to_network, tcp.to_client, tcp.again_up), (None, None, 0));

@@ -114,6 +114,33 @@ fn the_table_holds_what_a_list_of_all_flows_would_and_gives_up_the_same() {
 }
 
 #[test]
+fn a_burst_counts_as_its_packets_one_after_the_other() {
+    check!().with_type::<Vec<(bool, u8, u8, u8)>>().for_each(|packets| {
+        let (mut together, mut apart) = (table(64), table(64));
+        // Few ports and places in the stream, so that there are runs; segments of one size.
+        let packets: Vec<Vec<u8>> = packets
+            .iter()
+            .take(64)
+            .map(|(is_tcp, port, seq, flags)| {
+                let mut packet = udp(Way::Up, 7, u16::from(*port % 2), 32);
+                if *is_tcp {
+                    packet[9] = 6;
+                    packet[24..28].copy_from_slice(&(u32::from(*seq % 8) * 20).to_be_bytes());
+                    let flags = if *flags % 8 == 0 { *flags } else { 0x10 };
+                    packet[32..34].copy_from_slice(&[0x50, flags & 0x1f]);
+                }
+                packet
+            })
+            .collect();
+        together.see(Instant::ZERO, Way::Up, packets.iter().map(|packet| (1, &packet[..])));
+        for packet in &packets {
+            apart.see(Instant::ZERO, Way::Up, [(1, &packet[..])].into_iter());
+        }
+        assert_eq!(all(&mut together, Instant::ZERO, None), all(&mut apart, Instant::ZERO, None));
+    });
+}
+
+#[test]
 fn any_bytes_are_looked_at_without_panic_and_within_the_limit() {
     check!().with_type::<Vec<(bool, u8, Vec<u8>)>>().for_each(|packets| {
         let mut table = table(4);
