@@ -34,6 +34,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/v1/ike", get(ike))
         .route("/v1/aaa", get(aaa))
         .route("/v1/ctcp", get(flows))
+        .route("/v1/flows", get(super::flows::flows))
         .route("/v1/ctcp/{flow}", delete(clear))
         .route("/v1/workers", get(workers))
         .route("/v1/drops", get(dropped))
@@ -80,7 +81,7 @@ async fn clear(State(sources): State<Sources>, Path(flow): Path<String>) -> Resp
     }
 }
 
-fn refuse(status: StatusCode, error: &str) -> Response {
+pub(super) fn refuse(status: StatusCode, error: &str) -> Response {
     (status, Json(ErrorView { error: error.to_owned() })).into_response()
 }
 
@@ -99,8 +100,8 @@ async fn dropped(State(sources): State<Sources>) -> Json<Vec<DropView>> {
 }
 
 async fn unknown() -> Response {
-    let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/aaa, /v1/ctcp, /v1/workers, \
-                 /v1/drops";
+    let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/aaa, /v1/ctcp, /v1/flows, \
+                 /v1/workers, /v1/drops";
     refuse(StatusCode::NOT_FOUND, error)
 }
 

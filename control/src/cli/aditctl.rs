@@ -2,6 +2,7 @@
 
 use super::client::{self, AskError};
 use super::ctcp::Ctcp;
+use super::flows::Flows;
 use super::login_test::{self, LoginTest};
 use super::{hash_password, tables};
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ enum What {
     Ike,
     /// cTCP connections: what they have shown, what is wrong with them and what helps
     Ctcp(Ctcp),
+    /// Flows inside tunnels: who talks to whom, how fast, round trips and repetitions
+    Flows(Flows),
     /// Worker threads and their packets
     Workers,
     /// Dropped packets, by reason
@@ -83,6 +86,7 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Sa => ask(arguments, "/v1/sas", |views: &Vec<_>| tables::sas(views, width)),
         What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
         What::Ctcp(ctcp) => ctcp.run(&arguments.socket, arguments.json, width),
+        What::Flows(flows) => flows.run(&arguments.socket, arguments.json, width),
         What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),
         What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
         What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),

@@ -8,6 +8,7 @@ mod fragment;
 mod login;
 mod orders;
 mod stalling;
+mod tunnel_of;
 mod unknown_spi;
 mod users;
 mod v1;

@@ -14,6 +14,7 @@ use crate::api::routes::Sources;
 use crate::api::views::StatusView;
 use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ctcp::Survey;
+use crate::flows::Walks;
 use crate::ike::engine::Engine;
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::Receiver;
@@ -111,6 +112,7 @@ pub(super) fn serve(
     let cores = config.workers.cores.iter().copied();
     let counters = dataplane.workers.iter().map(|worker| Arc::clone(&worker.counters));
     let workers = cores.zip(counters).collect();
+    let flows = config.flows;
     let config = Arc::new(config);
     let aaa = AaaThread::start(Arc::clone(&config)).map_err(system("starting the AAA thread"))?;
     let sources = Sources { asker, aaa: aaa.window().clone(), workers };
@@ -119,7 +121,8 @@ pub(super) fn serve(
     engine.set_time_of_day(clock::unix_at_zero());
     let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
-    let survey = Survey::new(u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX));
+    let workers = u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX);
+    let (survey, walks) = (Survey::new(workers), Walks::new(workers));
     let started = clock::now();
     let ike = IkeThread {
         engine,
@@ -131,6 +134,8 @@ pub(super) fn serve(
         facts,
         outbox,
         survey,
+        flows,
+        walks,
         started,
         threads,
         leaving: None,

@@ -10,6 +10,7 @@ use super::suite::Suite;
 use super::wire::IkeSpi;
 use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
 use crate::session::{SaView, SessionState, SessionView};
+use adit_dataplane::contract::TunnelKey;
 use adit_dataplane::time::Instant;
 
 impl HalfOpen {
@@ -82,6 +83,14 @@ impl Established {
             transport,
             idle_seconds: now.since(self.heard()).as_secs(),
             ..view(now, node, ike, &self.peer, self.traffic())
+        }
+    }
+
+    /// Its tunnel's name, once it has one.
+    pub(crate) fn tunnel(&self) -> Option<TunnelKey> {
+        match &self.service {
+            Service::Tunnel(tunnel) => Some(tunnel.key),
+            Service::Nothing { .. } => None,
         }
     }
 
