@@ -107,11 +107,11 @@ fn show(view: &InnerFlowsView, width: u16) -> String {
         table.add_row([
             format!("{}\n->{}", flow.client, flow.server),
             format!("{}\n{}", if flow.session.is_empty() { "-" } else { &flow.session }, kind(flow)),
-            both(bits(flow.up.bits_per_second), bits(flow.down.bits_per_second)),
-            both(octets(flow.up.bytes), octets(flow.down.bytes)),
-            both(rtt(tcp.and_then(|tcp| tcp.client_rtt)), rtt(tcp.and_then(|tcp| tcp.server_rtt))),
-            both(again(tcp, |tcp| tcp.retransmitted_up), again(tcp, |tcp| tcp.retransmitted_down)),
-            both(time(flow.age_seconds), time(flow.idle_ms / 1000)),
+            both(&bits(flow.up.bits_per_second), &bits(flow.down.bits_per_second)),
+            both(&octets(flow.up.bytes), &octets(flow.down.bytes)),
+            both(&rtt(tcp.and_then(|tcp| tcp.client_rtt)), &rtt(tcp.and_then(|tcp| tcp.server_rtt))),
+            both(&again(tcp, |tcp| tcp.retransmitted_up), &again(tcp, |tcp| tcp.retransmitted_down)),
+            both(&time(flow.age_seconds), &time(flow.idle_ms / 1000)),
         ]);
     }
     finish(&table) + "\n" + &sum
@@ -125,8 +125,8 @@ fn kind(flow: &InnerFlowView) -> String {
     }
 }
 
-fn both(up: String, down: String) -> String {
-    up + "\n" + &down
+fn both(up: &str, down: &str) -> String {
+    format!("{up}\n{down}")
 }
 
 fn again(tcp: Option<&InnerTcpView>, which: impl Fn(&InnerTcpView) -> u32) -> String {

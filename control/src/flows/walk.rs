@@ -90,8 +90,10 @@ impl<A> Walks<A> {
             (Some(place), _) => Some(FlowCursor { worker, place }),
             // A tunnel is one worker's.
             (None, Some(_)) => None,
+            // Whoever made up a cursor may have named the last worker that there can be.
             (None, None) => {
-                (worker.0 + 1 < self.workers).then(|| FlowCursor { worker: WorkerId(worker.0 + 1), place: 0 })
+                let next = worker.0.checked_add(1).filter(|next| *next < self.workers);
+                next.map(|next| FlowCursor { worker: WorkerId(next), place: 0 })
             }
         };
         match next {
@@ -162,8 +164,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn filled(page: InnerFlowPage, next: Option<u32>, flows: &[InnerFlowReport]) -> InnerFlowPage {
-        InnerFlowPage { next, flows: flows.to_vec(), held: 7, pushed_out: 1, ..page }
+    fn filled(page: &InnerFlowPage, next: Option<u32>, flows: &[InnerFlowReport]) -> InnerFlowPage {
+        InnerFlowPage { next, flows: flows.to_vec(), held: 7, pushed_out: 1, ..page.clone() }
     }
 
     fn ports(walked: &Walked<&'static str>) -> Vec<u16> {
@@ -175,14 +177,14 @@ pub(crate) mod tests {
         let mut walks = Walks::new(2);
         let (worker, first) = page(walks.ask(walk(3, "a")).unwrap());
         assert_eq!((worker, first.from, first.most), (0, 0, 3));
-        let (more, done) = walks.page(filled(first, Some(64), &[flow(0, 1, 1)]), |_| true);
+        let (more, done) = walks.page(filled(&first, Some(64), &[flow(0, 1, 1)]), |_| true);
         assert!(done.is_none());
         let (worker, second) = page(more);
         assert_eq!((worker, second.from, second.most), (0, 64, 2));
-        let (more, _) = walks.page(filled(second, None, &[]), |_| true);
+        let (more, _) = walks.page(filled(&second, None, &[]), |_| true);
         let (worker, third) = page(more);
         assert_eq!((worker, third.from, third.most), (1, 0, 2));
-        let (more, done) = walks.page(filled(third, Some(9), &[flow(1, 1, 2), flow(1, 1, 3)]), |_| true);
+        let (more, done) = walks.page(filled(&third, Some(9), &[flow(1, 1, 2), flow(1, 1, 3)]), |_| true);
         let walked = done.unwrap();
         assert!(more.is_none());
         assert_eq!((ports(&walked), walked.asked_by), (vec![1, 2, 3], "a"));
@@ -192,8 +194,20 @@ pub(crate) mod tests {
         assert_eq!(walked.tables, [table(0), table(1)]);
         let (worker, last) = page(walks.ask(Walk { from: next, ..walk(3, "a") }).unwrap());
         assert_eq!((worker, last.from), (1, 9));
-        let (_, done) = walks.page(filled(last, None, &[]), |_| true);
+        let (_, done) = walks.page(filled(&last, None, &[]), |_| true);
         assert_eq!(done.map(|walked| walked.next), Some(None));
+    }
+
+    #[test]
+    fn a_cursor_that_somebody_made_up_leads_to_an_end() {
+        for worker in [1, 2, 63, 255] {
+            let mut walks = Walks::new(2);
+            let from = FlowCursor { worker: WorkerId(worker), place: u32::MAX };
+            let (of, first) = page(walks.ask(Walk { from, ..walk(3, "a") }).unwrap());
+            assert_eq!((of, first.from), (worker, u32::MAX));
+            let (more, done) = walks.page(filled(&first, None, &[]), |_| true);
+            assert!(more.is_none() && done.is_some_and(|walked| walked.next.is_none()), "worker {worker}");
+        }
     }
 
     #[test]
@@ -202,7 +216,7 @@ pub(crate) mod tests {
         let only = Some(TunnelKey { worker: WorkerId(1), slot: 4 });
         let (worker, first) = page(walks.ask(Walk { only, ..walk(3, "a") }).unwrap());
         assert_eq!((worker, first.only), (1, only));
-        let (more, done) = walks.page(filled(first, None, &[flow(1, 4, 1)]), |_| true);
+        let (more, done) = walks.page(filled(&first, None, &[flow(1, 4, 1)]), |_| true);
         assert!(more.is_none() && done.is_some_and(|walked| walked.next.is_none()));
     }
 
@@ -215,7 +229,7 @@ pub(crate) mod tests {
         }
         let stale = InnerFlowPage { ticket: 77, ..first.clone() };
         assert!(walks.page(stale, |_| true).1.is_none(), "nobody has asked for this one");
-        let (more, done) = walks.page(filled(first, None, &[]), |who| *who != "gone");
+        let (more, done) = walks.page(filled(&first, None, &[]), |who| *who != "gone");
         assert_eq!(done.map(|walked| walked.asked_by), Some("a"));
         let (_, of_b) = page(more);
         for _ in 0..WAITING {
@@ -223,7 +237,7 @@ pub(crate) mod tests {
         }
         assert_eq!(walks.ask(walk(1, "d")).err(), Some("d"));
         // Who leaves while he is served is not served on.
-        let (more, done) = walks.page(filled(of_b, Some(5), &[]), |who| *who != "b");
+        let (more, done) = walks.page(filled(&of_b, Some(5), &[]), |who| *who != "b");
         assert!(more.is_some() && done.is_some_and(|walked| walked.asked_by == "b"));
     }
 }

@@ -37,7 +37,7 @@ impl Sampler {
         self.state ^= self.state << 17;
         // From 0 to twice the mean, all alike.
         let choices = u64::from(self.one_of) * 2 - 1;
-        self.left = ((self.state >> 32) * choices >> 32) as u32;
+        self.left = (((self.state >> 32) * choices) >> 32) as u32;
         Looks::At
     }
 }
