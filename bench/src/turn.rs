@@ -10,6 +10,7 @@
 
 mod by;
 mod case;
+mod inner;
 
 use crate::connection::Void;
 use adit_crypto::esp_cipher::BadKeyLength;
@@ -17,6 +18,7 @@ use adit_crypto::suite::CipherSuite;
 use by::By;
 use case::{Case, Direction, What};
 use clap::Args;
+use inner::{FlowTable, Inner};
 use serde::Serialize;
 use std::io;
 use std::process::ExitCode;
@@ -31,7 +33,7 @@ pub(crate) struct TurnArgs {
     #[arg(long = "suite", value_delimiter = ',', default_value = "aes128gcm16", value_parser = suite)]
     suites: Vec<CipherSuite>,
     /// Octets of the inner packets
-    #[arg(long = "size", value_delimiter = ',', default_values_t = [64, 350, 1400], value_parser = clap::value_parser!(u16).range(28..=1400))]
+    #[arg(long = "size", value_delimiter = ',', default_values_t = [64, 350, 1400], value_parser = clap::value_parser!(u16).range(40..=1400))]
     sizes: Vec<u16>,
     /// Replay window in packets
     #[arg(long, default_value_t = 1024)]
@@ -42,6 +44,15 @@ pub(crate) struct TurnArgs {
     /// Numbers of SAs, which are used in turn: every packet of a burst goes by another, as far as there are others
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     sas: Vec<u32>,
+    /// What the inner packets are
+    #[arg(long, default_value = "udp")]
+    inner: Inner,
+    /// Numbers of inner flows, which come in turn as SAs do
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    flows: Vec<u32>,
+    /// Whether they are counted
+    #[arg(long, value_delimiter = ',', default_value = "off")]
+    flow_table: Vec<FlowTable>,
     /// Rounds over all cases
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -91,11 +102,16 @@ struct Measured {
     backend: &'static str,
     sas: u32,
     direction: &'static str,
+    inner: Inner,
     inner_octets: u16,
+    flows: u32,
+    flow_table: FlowTable,
     clocks_median: f64,
     clocks_best: f64,
     mpps_median: f64,
     mpps_best: f64,
+    /// The median over all rounds of what the same packets cost in the same round where nobody counts flows, of 1; if that was measured.
+    ratio_to_off: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -127,8 +143,11 @@ pub(crate) fn run(args: &TurnArgs) -> Result<(), TurnError> {
         for &sas in &args.sas {
             for direction in [Direction::Encapsulate, Direction::Decapsulate] {
                 for &size in &args.sizes {
-                    for &by in &args.by {
-                        cases.push(Case::new(args, What { by, suite, sas, direction, size })?);
+                    for (&by, &flows) in args.by.iter().flat_map(|by| args.flows.iter().map(move |flows| (by, flows))) {
+                        for &table in &args.flow_table {
+                            let what = What { by, suite, sas, direction, inner: args.inner, size, flows, table };
+                            cases.push(Case::new(args, what)?);
+                        }
                     }
                 }
             }
@@ -143,6 +162,7 @@ pub(crate) fn run(args: &TurnArgs) -> Result<(), TurnError> {
             }
         }
     }
+    let ratios: Vec<_> = cases.iter().map(|case| case.ratio_to_off(&cases)).collect();
     let clocks_per_nano = clocks_per_nano(&clock);
     let report = Report {
         window: args.window,
@@ -150,7 +170,11 @@ pub(crate) fn run(args: &TurnArgs) -> Result<(), TurnError> {
         rounds: args.rounds,
         packets_per_round: u64::from(args.bursts) * u64::from(args.burst),
         tsc_mhz: clocks_per_nano * 1000.0,
-        cases: cases.iter_mut().map(|case| case.measured(clocks_per_nano)).collect::<Result<_, _>>()?,
+        cases: cases
+            .iter_mut()
+            .zip(ratios)
+            .map(|(case, ratio)| case.measured(clocks_per_nano, ratio))
+            .collect::<Result<_, _>>()?,
     };
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -173,10 +197,13 @@ fn print(report: &Report) {
         "SAs",
         "direction",
         "inner octets",
+        "flows",
+        "table",
         "clocks/packet median",
         "best",
         "Mpps median",
         "best",
+        "of off",
     ]);
     for case in cases {
         table.add_row([
@@ -184,11 +211,14 @@ fn print(report: &Report) {
             format!("{} ({})", case.suite, case.backend),
             case.sas.to_string(),
             case.direction.to_owned(),
-            case.inner_octets.to_string(),
+            format!("{} {}", case.inner_octets, case.inner),
+            case.flows.to_string(),
+            case.flow_table.to_string(),
             format!("{:.0}", case.clocks_median),
             format!("{:.0}", case.clocks_best),
             format!("{:.2}", case.mpps_median),
             format!("{:.2}", case.mpps_best),
+            case.ratio_to_off.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
         ]);
     }
     println!("{table}");

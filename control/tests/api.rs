@@ -94,6 +94,8 @@ fn serving() -> Daemon {
         }
         Question::Ike(answer) => drop(answer.send(ike())),
         Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false), stream()])),
+        // See `api_flows.rs`.
+        Question::InnerFlows(_, answer) => drop(answer),
         Question::ClearFlows(which, answer) => {
             let cleared = [flow_report(true).id, flow_report(false).id, stream_report().id];
             let cleared = cleared.iter().filter(|id| which.means(**id)).count();

@@ -8,6 +8,7 @@ pub mod carrier;
 pub mod contract;
 pub mod esp;
 pub mod fate;
+pub mod inner_flows;
 pub mod io;
 pub mod mtu;
 pub mod offload;

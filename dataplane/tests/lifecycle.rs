@@ -26,6 +26,7 @@ fn told(events: Vec<Event>) -> Vec<String> {
         Event::Moved { tunnel, path } => format!("tunnel {} moved to {}", tunnel.slot, path.path().peer),
         Event::UnknownSpi(wayward) => format!("unknown SPI {:#x} from {}", wayward.spi, wayward.path.path().peer),
         Event::Flows(page) => format!("{} connections", page.flows.len()),
+        Event::InnerFlows(page) => format!("{} inner flows", page.flows.len()),
         Event::Stalling(stalled) => format!("{:?} stall of {}", stalled.stalling, stalled.flow.id),
         Event::Retired(Retired::Inbound { spi, cipher }) => format!("inbound {} with {}", slot(spi), key(cipher)),
         Event::Retired(Retired::Outbound { tunnel, cipher }) => {

@@ -29,6 +29,7 @@ fn told(world: &World, client: &Client) -> Vec<(Direction, Reached)> {
         | Event::Moved { .. }
         | Event::UnknownSpi(_)
         | Event::Flows(_)
+        | Event::InnerFlows(_)
         | Event::Stalling(_)
         | Event::Retired(_) => None,
     };

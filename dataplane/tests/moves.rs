@@ -35,6 +35,7 @@ fn moves(world: &World) -> Vec<(TunnelKey, Path)> {
         | Event::Lifetime { .. }
         | Event::UnknownSpi(_)
         | Event::Flows(_)
+        | Event::InnerFlows(_)
         | Event::Stalling(_)
         | Event::Retired(_) => None,
     };
@@ -283,6 +284,7 @@ fn a_session_moves_from_any_transport_to_any_other_and_back_by_its_packets_alone
             | Event::Lifetime { .. }
             | Event::UnknownSpi(_)
             | Event::Flows(_)
+            | Event::InnerFlows(_)
             | Event::Stalling(_)
             | Event::Retired(_) => None,
         };

@@ -3,8 +3,10 @@
 mod harness;
 
 use adit_dataplane::contract::{DropReason, Event, Lifetime, Limits, SequenceNumbers, Transport};
+use adit_dataplane::inner_flows::InnerFlowsConfig;
 use adit_dataplane::packet::{Channel, Meta, Segments};
 use adit_dataplane::wire::traffic_class::TrafficClass;
+use adit_dataplane::worker::DataplaneConfig;
 use bolero::check;
 use harness::*;
 use std::collections::BTreeSet;
@@ -31,7 +33,9 @@ fn short() -> Lifetime {
 #[test]
 fn any_bytes_through_a_turn() {
     check!().for_each(|bytes: &[u8]| {
-        let mut world = World::new(2);
+        let inner_flows = Some(InnerFlowsConfig { limit: 8, sample: 1, seed: [1; 16] });
+        let config = DataplaneConfig { workers: vec![None; 2], pool: POOL, inner_flows, ..DataplaneConfig::default() };
+        let mut world = World::with(config, 1024);
         let alice = world.connect(0, 1, gcm());
         let (numbers, lifetime) = (SequenceNumbers::Extended, short());
         let bob = world.admit(Client { numbers, lifetime, ..Client::new(1, 2, suites()[6]) });

@@ -132,6 +132,7 @@ impl Dataplane {
             | Command::EndConnection { .. }
             | Command::ClearConnection { .. }
             | Command::TellFlows(_)
+            | Command::TellInnerFlows(_)
             | Command::Stop => {}
         }
         Ok(Errand::Nothing)

@@ -1,6 +1,7 @@
 //! One case of the measurement: a headend in memory with its tunnels, and the burst that goes round.
 
 use super::by::By;
+use super::inner::{FlowTable, Inner, server};
 use super::{Measured, TurnArgs, TurnError};
 use crate::connection::{Connection, slot_of};
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
@@ -27,14 +28,18 @@ pub(super) enum Direction {
 }
 
 /// What one case measures.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct What {
     pub(super) by: By,
     pub(super) suite: CipherSuite,
     pub(super) sas: u32,
     pub(super) direction: Direction,
+    pub(super) inner: Inner,
     /// Octets of an inner packet.
     pub(super) size: u16,
+    /// Inner flows, which come in turn.
+    pub(super) flows: u32,
+    pub(super) table: FlowTable,
 }
 
 /// A headend with its tunnels, and the burst that goes round.
@@ -51,19 +56,21 @@ pub(super) struct Case {
     /// An inner packet for each of the twins' tunnels differs in its address only.
     template: Vec<u8>,
     next_sa: usize,
+    next_flow: u32,
+    /// How often all flows have come.
+    flow_rounds: u32,
     burst: Burst,
     /// Clocks per packet.
     pub(super) rounds: Vec<f64>,
 }
-
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 1);
 
 impl Case {
     pub(super) fn new(args: &TurnArgs, what: What) -> Result<Self, TurnError> {
         let burst = usize::from(args.burst);
         let pool = PoolSizes { small: 4 * burst + 256, large: 0, ..PoolSizes::default() };
         // Acknowledgments come beside the packets that are counted.
-        let config = DataplaneConfig { burst: 2 * burst, pool, ctcp: what.by.setup(), ..DataplaneConfig::default() };
+        let (ctcp, inner_flows) = (what.by.setup(), what.table.setup());
+        let config = DataplaneConfig { burst: 2 * burst, pool, ctcp, inner_flows, ..DataplaneConfig::default() };
         let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
         let (door, peer) = pair(4 * burst, pool);
         let mut routes = Routes::new(&mut SeededRandom::new(2));
@@ -73,7 +80,7 @@ impl Case {
         }
         let (dataplane, mut workers) = assemble(&config, layout, routes, vec![door])?;
         let worker = workers.pop().ok_or(TurnError::Bench("no worker"))?;
-        let template = inner_packet(what.size);
+        let template = what.inner.packet(what.size);
         let mut case = Self {
             what,
             dataplane,
@@ -84,6 +91,8 @@ impl Case {
             turns: 0,
             template,
             next_sa: 0,
+            next_flow: 0,
+            flow_rounds: 0,
             burst: (0..burst).map(|_| PacketBuf::allocate(pool.small_capacity)).collect(),
             rounds: Vec::new(),
         };
@@ -192,18 +201,23 @@ impl Case {
         for packet in &mut self.burst {
             let slot = self.next_sa;
             self.next_sa = (slot + 1) % self.twins.len();
-            let client = client(slot as u32).octets();
+            let (client, server) = (client(slot as u32).octets(), server(self.next_flow).octets());
+            self.next_flow += 1;
+            if self.next_flow == self.what.flows {
+                (self.next_flow, self.flow_rounds) = (0, self.flow_rounds.wrapping_add(1));
+            }
             packet.reset();
             let room = packet.extend_back(self.template.len()).ok_or(TurnError::Bench("the buffer is too small"))?;
             room.copy_from_slice(&self.template);
+            self.what.inner.number(room, self.flow_rounds);
             match self.what.direction {
                 Direction::Encapsulate => {
-                    room[12..16].copy_from_slice(&SERVER.octets());
+                    room[12..16].copy_from_slice(&server);
                     room[16..20].copy_from_slice(&client);
                 }
                 Direction::Decapsulate => {
                     room[12..16].copy_from_slice(&client);
-                    room[16..20].copy_from_slice(&SERVER.octets());
+                    room[16..20].copy_from_slice(&server);
                     let twin = self.twins.get_mut(slot).ok_or(TurnError::Bench("no twin"))?;
                     twin.seal(packet, Instant::ZERO).map_err(|_| TurnError::Bench("the twin does not seal"))?;
                     match self.connections.get_mut(slot) {
@@ -246,12 +260,21 @@ impl Case {
         TurnError::Lost { left: self.burst.len(), burst, drops }
     }
 
-    pub(super) fn measured(&mut self, clocks_per_nano: f64) -> Result<Measured, TurnError> {
+    /// What this costs, of what the same packets cost where nobody counts flows: round by round, and the median of that.
+    pub(super) fn ratio_to_off(&self, cases: &[Self]) -> Option<f64> {
+        let same = What { table: FlowTable::Off, ..self.what };
+        let off = cases.iter().find(|case| case.what == same)?;
+        let mut ratios: Vec<f64> = self.rounds.iter().zip(&off.rounds).map(|(ours, theirs)| ours / theirs).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied()
+    }
+
+    pub(super) fn measured(&mut self, clocks_per_nano: f64, ratio: Option<f64>) -> Result<Measured, TurnError> {
         self.rounds.sort_by(f64::total_cmp);
         let clocks_median = self.rounds.get(self.rounds.len() / 2).copied().unwrap_or(f64::NAN);
         let clocks_best = self.rounds.first().copied().unwrap_or(f64::NAN);
         let mpps = |clocks: f64| clocks_per_nano * 1000.0 / clocks;
-        let What { by, suite, sas, direction, size } = self.what;
+        let What { by, suite, sas, direction, inner, size, flows, table } = self.what;
         Ok(Measured {
             by,
             suite: suite.to_string(),
@@ -261,11 +284,15 @@ impl Case {
                 Direction::Encapsulate => "encapsulate",
                 Direction::Decapsulate => "decapsulate",
             },
+            inner,
             inner_octets: size,
+            flows,
+            flow_table: table,
             clocks_median,
             clocks_best,
             mpps_median: mpps(clocks_median),
             mpps_best: mpps(clocks_best),
+            ratio_to_off: ratio,
         })
     }
 }
@@ -279,16 +306,6 @@ fn hear(connections: &mut [Connection], heard: &mut BTreeSet<usize>, now: Instan
         heard.insert(slot);
     }
     packet.len() == TCP_HEADER
-}
-
-/// UDP in IPv4, addresses left out.
-fn inner_packet(size: u16) -> Vec<u8> {
-    let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0];
-    packet[2..4].copy_from_slice(&size.to_be_bytes());
-    packet.resize(24, 0);
-    packet.extend((size - 20).to_be_bytes());
-    packet.resize(size.into(), 0x5a);
-    packet
 }
 
 fn client(slot: u32) -> Ipv4Addr {
@@ -335,6 +352,9 @@ mod tests {
                 window: 64,
                 burst: 16,
                 sas: Vec::new(),
+                inner: Inner::Udp,
+                flows: Vec::new(),
+                flow_table: Vec::new(),
                 rounds: 1,
                 bursts: 20,
                 json: true,
@@ -342,7 +362,9 @@ mod tests {
             let clock = quanta::Clock::new();
             for direction in [Direction::Encapsulate, Direction::Decapsulate] {
                 for size in [64, 1400] {
-                    let what = What { by, suite: suite(name).unwrap(), sas, direction, size };
+                    let (inner, table) =
+                        if size == 64 { (Inner::Udp, FlowTable::Off) } else { (Inner::Tcp, FlowTable::On) };
+                    let what = What { by, suite: suite(name).unwrap(), sas, direction, inner, size, flows: 7, table };
                     let mut case = Case::new(&args, what).unwrap();
                     let before = case.dataplane.workers[0].counters.totals();
                     assert!(case.round(&clock, args.bursts).unwrap() > 0.0);

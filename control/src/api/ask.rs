@@ -1,6 +1,7 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
 use crate::ctcp::{ClearView, ConnectionView, Which};
+use crate::flows::{InnerFlowsView, NoFlows, Wanted};
 use crate::lease::{LeaseListing, LeasePage, PoolView};
 use crate::session::{Listed, Listing, SaQuery, SaView, SessionId, SessionQuery, SessionView};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -35,6 +36,8 @@ pub enum Question {
     Ike(oneshot::Sender<IkeView>),
     /// All connections by cTCP and in real TCP; the workers are asked.
     Flows(oneshot::Sender<Vec<ConnectionView>>),
+    /// Some of the flows inside tunnels; the workers are asked.
+    InnerFlows(Wanted, oneshot::Sender<Result<InnerFlowsView, NoFlows>>),
     /// These are to end.
     ClearFlows(Which, oneshot::Sender<ClearView>),
 }

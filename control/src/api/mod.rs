@@ -4,6 +4,7 @@ pub mod access;
 pub mod ask;
 pub mod connections;
 mod events;
+mod flows;
 pub mod listen;
 mod metrics;
 mod overview;

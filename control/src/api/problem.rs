@@ -43,6 +43,7 @@ problems! {
     NoSuchConnection NOT_FOUND "no_such_connection" "There is no such connection",
     WrongMethod METHOD_NOT_ALLOWED "wrong_method" "This path has no such method",
     BadParameter BAD_REQUEST "bad_parameter" "A parameter is wrong",
+    NotCounted CONFLICT "not_counted" "The configuration has this turned off",
     NotUp CONFLICT "not_up" "The session is not up",
     WhoAreYou UNAUTHORIZED "who_are_you" "Nobody is answered here without a token or a certificate",
     ReadOnly FORBIDDEN "read_only" "Who may only look may not do this",

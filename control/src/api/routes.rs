@@ -4,7 +4,7 @@ use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
 use super::views::CertificateView;
-use super::{connections, events, metrics, overview, pools, sessions};
+use super::{connections, events, flows, metrics, overview, pools, sessions};
 use crate::aaa::window::Window;
 use crate::journal::Board;
 use adit_dataplane::contract::WorkerCounters;
@@ -102,6 +102,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(events::story))
         .routes(routes!(events::events))
         .routes(routes!(sessions::sas))
+        .routes(routes!(flows::flows))
         .routes(routes!(connections::connections))
         .routes(routes!(connections::clear))
         .routes(routes!(pools::pools))

@@ -2,6 +2,7 @@
 
 use super::client::{self, AskError};
 use super::ctcp::Ctcp;
+use super::flows::Flows;
 use super::login_test::{self, LoginTest};
 use super::sessions::{self, Disconnect, Rekey, Sas, Sessions};
 use super::watch::Watch;
@@ -53,6 +54,8 @@ enum What {
     Watch(Watch),
     /// A session's story: how it came, what it loses and where, how it ended, what to do
     Why(Why),
+    /// Flows inside tunnels: who talks to whom, how fast, round trips and repetitions
+    Flows(Flows),
     /// Worker threads and their packets
     Workers,
     /// Dropped packets, by reason
@@ -106,6 +109,7 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Ctcp(ctcp) => ctcp.run(&arguments.socket, arguments.json, width),
         What::Watch(watch) => return watch.run(&arguments.socket, arguments.json),
         What::Why(why) => why.run(&arguments.socket, arguments.json),
+        What::Flows(flows) => flows.run(&arguments.socket, arguments.json, width),
         What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),
         What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
         What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),

@@ -4,6 +4,7 @@ pub mod aditctl;
 pub mod aditd;
 mod client;
 mod ctcp;
+mod flows;
 mod hash_password;
 mod login_test;
 mod new_token;

@@ -3,7 +3,7 @@
 use super::check_connections::{Around, connections};
 use super::check_users;
 use super::checked::{
-    Config, Ctcp, Esp, Events, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
+    Config, Ctcp, Esp, Events, Flows, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
     SocketBuffers, Tun, Workers,
 };
 use super::error::{Problem, Warning};
@@ -54,6 +54,7 @@ pub(super) fn check(
         listen,
         ctcp: ctcp(&file.ctcp),
         workers,
+        flows: flows(&file.flows),
         tun: Tun {
             name: file.tun.name.map_or_else(|| "adit0".to_owned(), |name| name.value),
             mtu: narrow(file.tun.mtu.as_ref(), 1400),
@@ -211,6 +212,15 @@ fn workers(source: &Source<'_>, file: &file::Workers, available: &[usize]) -> Wo
         spin: duration(file.spin.as_ref(), Duration::ZERO),
         coalesce: duration(file.coalesce.as_ref(), Duration::from_millis(1)),
         buffers: narrow(file.buffers.as_ref(), 4096),
+    }
+}
+
+fn flows(file: &file::Flows) -> Flows {
+    let Flows { table, limit, sample } = Flows::default();
+    Flows {
+        table: file.table.as_ref().map_or(table, |key| key.value),
+        limit: narrow(file.limit.as_ref(), limit),
+        sample: narrow(file.sample.as_ref(), sample),
     }
 }
 

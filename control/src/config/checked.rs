@@ -1,11 +1,13 @@
 //! A configuration that cannot be wrong: every name resolved, every number in range.
 
+mod flows;
 mod ikev1;
 mod operators;
 mod password_hash;
 mod radius;
 mod users;
 
+pub use flows::{FlowTable, Flows};
 pub use ikev1::{AuthV1, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
 pub use operators::{Api, ApiTcp, Named, Operator, TOKEN_LEN, TokenHash};
 pub use password_hash::{PasswordHash, PasswordHashError};
@@ -38,6 +40,8 @@ pub struct Config {
     pub ctcp: Ctcp,
     /// Threads.
     pub workers: Workers,
+    /// What is known of flows inside tunnels.
+    pub flows: Flows,
     /// Inner side.
     pub tun: Tun,
     /// Which door.

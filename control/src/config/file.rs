@@ -13,7 +13,7 @@ pub use connection::{Auth, Connection, V1, Version};
 pub use radius::Radius;
 pub use user::User;
 
-use super::checked::{CtcpMode, IoBackend, LogFormat};
+use super::checked::{CtcpMode, FlowTable, IoBackend, LogFormat};
 use super::error::{Problem, nearest};
 use super::section::{Located, Section, Source};
 use super::shape::{
@@ -49,6 +49,8 @@ pub struct Config {
     pub ctcp: Ctcp,
     /// `[workers]`
     pub workers: Workers,
+    /// `[flows]`
+    pub flows: Flows,
     /// `[tun]`
     pub tun: Tun,
     /// `[io]`
@@ -130,6 +132,17 @@ pub struct Workers {
     pub coalesce: Key<Duration>,
     /// Packets.
     pub buffers: Key<u64>,
+}
+
+/// `[flows]`
+#[derive(Debug)]
+pub struct Flows {
+    /// Whether there is a table.
+    pub table: Key<FlowTable>,
+    /// Flows.
+    pub limit: Key<u64>,
+    /// Packets of which one is looked at.
+    pub sample: Key<u64>,
 }
 
 /// `[tun]`
@@ -248,8 +261,8 @@ pub struct Pool {
 }
 
 /// Sections that stand once.
-const SINGLE: [&str; 12] =
-    ["node", "listen", "ctcp", "workers", "tun", "io", "crypto", "log", "api", "events", "ike", "esp"];
+const SINGLE: [&str; 13] =
+    ["node", "listen", "ctcp", "workers", "flows", "tun", "io", "crypto", "log", "api", "events", "ike", "esp"];
 /// Sections that stand any number of times.
 const REPEATED: [&str; 5] = ["operator", "pool", "user", "radius", "connection"];
 
@@ -375,6 +388,7 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
         "listen" => config.listen = Listen::read(section),
         "ctcp" => config.ctcp = Ctcp::read(section),
         "workers" => config.workers = Workers::read(section),
+        "flows" => config.flows = Flows::read(section),
         "tun" => config.tun = Tun::read(section),
         "io" => config.io = Io::read(section),
         "crypto" => config.crypto = section.get("backend", &CRYPTO_BACKEND),
@@ -407,6 +421,7 @@ const ECN: OneOf<EcnMode> = OneOf(&[("normal", EcnMode::Normal), ("compatibility
 const MSS_CLAMP: OneOf<MssClamp> = OneOf(&[("on", MssClamp::ToTunnel), ("off", MssClamp::Off)]);
 const TCP_PORT_OR_OFF: Count = Count { of: "a TCP port or 0 for none", range: 0..=65_535 };
 const TCP_PORT: Count = Count { of: "a TCP port", range: 1..=65_535 };
+const FLOW_TABLE: OneOf<FlowTable> = OneOf(&[("on", FlowTable::On), ("off", FlowTable::Off)]);
 const CTCP_MODE: OneOf<CtcpMode> = OneOf(&[("adaptive", CtcpMode::Adaptive), ("stateless", CtcpMode::Stateless)]);
 const NAT_TRAVERSAL: OneOf<NatTraversal> = OneOf(&[
     ("rfc3947", NatTraversal::Rfc3947),
@@ -460,6 +475,7 @@ impl Config {
             listen: Listen::read(nothing),
             ctcp: Ctcp::read(nothing),
             workers: Workers::read(nothing),
+            flows: Flows::read(nothing),
             tun: Tun::read(nothing),
             io: Io::read(nothing),
             crypto: None,
@@ -517,6 +533,16 @@ impl Workers {
             coalesce: section
                 .get("coalesce", &Time { range: Duration::ZERO..=Duration::from_millis(10), example: "1ms" }),
             buffers: section.get("buffers", &Count { of: "a number of packets", range: 256..=1 << 20 }),
+        }
+    }
+}
+
+impl Flows {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            table: section.get("table", &FLOW_TABLE),
+            limit: section.get("limit", &Count { of: "a number of flows", range: 100..=10_000_000 }),
+            sample: section.get("sample", &Count { of: "a number of packets", range: 1..=10_000 }),
         }
     }
 }

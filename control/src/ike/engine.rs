@@ -8,6 +8,7 @@ mod fragment;
 mod login;
 mod orders;
 mod stalling;
+mod tunnel_of;
 mod unknown_spi;
 mod users;
 mod v1;
@@ -179,7 +180,7 @@ impl Engine {
             Event::UnknownSpi(wayward) => self.unknown_spi(now, worker, wayward),
             Event::Stalling(stalled) => self.stalling(now, &stalled),
             // Whoever asked takes them before they come here.
-            Event::Flows(_) => {}
+            Event::Flows(_) | Event::InnerFlows(_) => {}
             Event::Retired(retired) => self.node.installer.retired(&retired),
         }
     }

@@ -15,6 +15,7 @@ use crate::api::routes::Sources;
 use crate::api::views::{CertificateView, StatusView};
 use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ctcp::Survey;
+use crate::flows::Walks;
 use crate::ike::engine::Engine;
 use crate::journal::{self, Board, Journal};
 use adit_crypto::random::OsRandom;
@@ -123,6 +124,7 @@ pub(super) fn serve(
     let cores = config.workers.cores.iter().copied();
     let counters = dataplane.workers.iter().map(|worker| Arc::clone(&worker.counters));
     let workers = cores.zip(counters).collect();
+    let flows = config.flows;
     let config = Arc::new(config);
     let aaa = AaaThread::start(Arc::clone(&config)).map_err(system("starting the AAA thread"))?;
     let unix_at_zero = clock::unix_at_zero();
@@ -137,7 +139,8 @@ pub(super) fn serve(
     engine.set_time_of_day(unix_at_zero);
     let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
-    let survey = Survey::new(u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX));
+    let workers = u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX);
+    let (survey, walks) = (Survey::new(workers), Walks::new(workers));
     let started = clock::now();
     let ike = IkeThread {
         engine,
@@ -151,6 +154,8 @@ pub(super) fn serve(
         feed,
         lookout,
         survey,
+        flows,
+        walks,
         started,
         threads,
         leaving: None,

@@ -1,12 +1,13 @@
 //! Opens the doors and starts the workers.
 
 use super::errand::InnerSide;
-use crate::config::checked::{Config, Ctcp, CtcpMode, IoBackend};
+use crate::config::checked::{Config, Ctcp, CtcpMode, FlowTable, Flows, IoBackend};
 use crate::ike::engine::CtcpManner;
 use crate::lease::headend_address;
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::carrier::ctcp::{CtcpConfig, Limits, Mode, Part};
 use adit_dataplane::contract::{ClusterSlot, Dataplane, Routes, SpiLayout};
+use adit_dataplane::inner_flows::InnerFlowsConfig;
 use adit_dataplane::io::{Backend, IoConfig, OpenError, TunConfig, open};
 use adit_dataplane::packet::{PacketBuf, PoolSizes};
 use adit_dataplane::worker::{CtcpSetup, DataplaneConfig, start as start_workers};
@@ -63,7 +64,8 @@ pub(super) fn start(
         None => seed,
     });
     let doors = seeds.map(|seed| move || seed.open()).collect();
-    let workers = DataplaneConfig { ctcp: ctcp(config, dials, random), ..workers_config(config) };
+    let (ctcp, inner_flows) = (ctcp(config, dials, random), inner_flows(config.flows, random));
+    let workers = DataplaneConfig { ctcp, inner_flows, ..workers_config(config) };
     let (dataplane, threads) =
         start_workers(&workers, spi_layout, Routes::new(random), doors).map_err(StartError::Workers)?;
     let lacks = report.lacks.iter().map(ToString::to_string).collect();
@@ -137,6 +139,15 @@ fn ctcp(config: &Config, dials: Option<CtcpManner>, random: &mut dyn SecretRando
         config: CtcpConfig { mode, part, streams_alone, limits, stall_after, memory, ..CtcpConfig::DEFAULT },
         secret,
     })
+}
+
+fn inner_flows(Flows { table, limit, sample }: Flows, random: &mut dyn SecretRandom) -> Option<InnerFlowsConfig> {
+    let mut seed = [0; 16];
+    random.fill(&mut seed);
+    match table {
+        FlowTable::On => Some(InnerFlowsConfig { limit, sample, seed }),
+        FlowTable::Off => None,
+    }
 }
 
 #[cfg(test)]
@@ -217,6 +228,17 @@ mod tests {
     fn there_is_never_less_than_a_burst_of_buffers() {
         let config = workers_config(&config("[workers]\nburst = 1024\nbuffers = 256"));
         assert_eq!((config.pool.small, config.burst), (1024, 1024));
+    }
+
+    #[test]
+    fn flows_are_counted_as_the_file_says_and_with_another_seed_each_time() {
+        use adit_crypto::random::SeededRandom;
+        let random = &mut SeededRandom::new(1);
+        let mut of = |more| inner_flows(config(more).flows, random);
+        let (one, other) = (of("").unwrap(), of("[flows]\nlimit = 5000\nsample = 8").unwrap());
+        assert_eq!((one.limit, one.sample, other.limit, other.sample), (100_000, 1, 5000, 8));
+        assert_ne!(one.seed, other.seed);
+        assert_eq!(of("[flows]\ntable = \"off\""), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::clock;
 use super::errand::{Drive, Going};
 use super::flows::FlowQuestion;
+use super::inner_flows;
 use super::lookout::Lookout;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
@@ -10,7 +11,9 @@ use crate::aaa::Answer;
 use crate::aaa::window::Window;
 use crate::api::ask::{Obeyed, Order, Question};
 use crate::api::views::{IkeView, StatusView};
+use crate::config::checked::Flows;
 use crate::ctcp::Survey;
+use crate::flows::Walks;
 use crate::ike::engine::{Engine, Output};
 use crate::journal::{Feed, What};
 use crate::session::{SessionId, SessionState};
@@ -54,6 +57,10 @@ pub(super) struct IkeThread {
     pub(super) lookout: Lookout,
     /// Who asks for cTCP connections.
     pub(super) survey: Survey<FlowQuestion>,
+    /// What is counted of inner flows,
+    pub(super) flows: Flows,
+    /// and who asks for them.
+    pub(super) walks: Walks<inner_flows::Answer>,
     pub(super) started: Instant,
     /// The workers; given back when [`IkeThread::run`] ends.
     pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
@@ -163,6 +170,7 @@ impl IkeThread {
         for _ in 0..EVENTS_AT_ONCE {
             match next.take().or_else(|| self.dataplane.events.try_recv().ok()) {
                 Some((worker, Event::Flows(page))) => self.take_flows(worker, *page)?,
+                Some((_, Event::InnerFlows(page))) => self.take_inner_flows(*page)?,
                 Some((worker, event)) => self.engine.handle_event(now, worker, event),
                 None => break,
             }
@@ -208,6 +216,7 @@ impl IkeThread {
                 drop(answer.send(IkeView::new(self.engine.holdings(), self.engine.counters())));
             }
             Question::Flows(answer) => self.ask_for_flows(FlowQuestion::Show(answer))?,
+            Question::InnerFlows(wanted, answer) => self.ask_for_inner_flows(&wanted, answer)?,
             Question::ClearFlows(which, answer) => self.ask_for_flows(FlowQuestion::Clear(which, answer))?,
         }
         Ok(())

@@ -10,6 +10,7 @@ pub mod first_start;
 mod flows;
 pub mod host;
 mod ike_thread;
+mod inner_flows;
 mod lookout;
 pub mod outbox;
 pub mod privileges;

@@ -157,7 +157,9 @@ impl Dataplane {
                 self.log.push("EndConnection");
                 self.ended.push((path, tunnel));
             }
-            Command::ClearConnection { .. } | Command::TellFlows(_) => unreachable!("the engine asks for nothing"),
+            Command::ClearConnection { .. } | Command::TellFlows(_) | Command::TellInnerFlows(_) => {
+                unreachable!("the engine asks for nothing")
+            }
             Command::Stop => unreachable!("the engine does not stop workers"),
         }
         None

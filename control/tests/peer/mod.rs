@@ -43,6 +43,7 @@ pub fn config() -> Config {
             tcp_port: Some(4500),
         },
         ctcp: Ctcp::default(),
+        flows: Flows::default(),
         workers: Workers {
             cores: vec![None, None],
             burst: 64,

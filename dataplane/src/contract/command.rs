@@ -1,6 +1,8 @@
 //! What control tells a worker. Applied between bursts, in order.
 
-use super::{EspPath, FlowPage, IkeDatagram, Lifetime, Path, SaCounters, Selectors, Spi, Transports, WorkerId};
+use super::{
+    EspPath, FlowPage, IkeDatagram, InnerFlowPage, Lifetime, Path, SaCounters, Selectors, Spi, Transports, WorkerId,
+};
 use adit_crypto::esp_cipher::EspCipher;
 use adit_crypto::suite::SequenceNumbers;
 use std::sync::Arc;
@@ -71,6 +73,8 @@ pub enum Command {
     },
     /// Tell of cTCP connections, on this page; it comes back as [`super::Event::Flows`].
     TellFlows(Box<FlowPage>),
+    /// Tell of flows inside tunnels, on this page; it comes back as [`super::Event::InnerFlows`].
+    TellInnerFlows(Box<InnerFlowPage>),
     /// A NAT keepalive to send.
     SendKeepalive(Keepalive),
     /// Send what is queued, close the doors and return.

@@ -1,6 +1,6 @@
 //! What a worker tells control.
 
-use super::{Direction, EspPath, FlowPage, Reached, Spi, StalledFlow, TunnelKey};
+use super::{Direction, EspPath, FlowPage, InnerFlowPage, Reached, Spi, StalledFlow, TunnelKey};
 use adit_crypto::esp_cipher::EspCipher;
 use std::net::SocketAddr;
 
@@ -123,6 +123,8 @@ pub enum Event {
     UnknownSpi(Wayward),
     /// The page that [`super::Command::TellFlows`] asked for.
     Flows(Box<FlowPage>),
+    /// The page that [`super::Command::TellInnerFlows`] asked for; an empty one where no such flows are held.
+    InnerFlows(Box<InnerFlowPage>),
     /// A session's cTCP connection brings nothing of the peer's data any more. Told twice: suspected, and certain.
     Stalling(Box<StalledFlow>),
     /// State comes home.

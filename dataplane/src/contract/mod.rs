@@ -6,6 +6,7 @@ mod counters;
 mod event;
 mod flow;
 mod inner;
+mod inner_flow;
 mod lifetime;
 mod selector;
 mod spi;
@@ -26,6 +27,7 @@ pub use flow::{
     UpEvidence,
 };
 pub use inner::InnerLayout;
+pub use inner_flow::{InnerFlowPage, InnerFlowReport, InnerTcp, InnerTcpState, InnerTraffic, RoundTrip};
 pub use lifetime::{Direction, Lifetime, Limits, Reached};
 pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};

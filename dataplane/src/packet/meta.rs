@@ -1,6 +1,6 @@
 //! What is known about a packet while it walks through the stages.
 
-use crate::contract::{EspPath, Path, Transport};
+use crate::contract::{EspPath, Path, Transport, TunnelKey};
 use crate::fate::Fate;
 use crate::wire::traffic_class::TrafficClass;
 
@@ -102,8 +102,8 @@ pub enum Origin {
     /// The inner door. The kernel has taken its hop.
     #[default]
     InnerDoor,
-    /// Another peer's tunnel.
-    Tunnel,
+    /// A peer's tunnel.
+    Tunnel(TunnelKey),
     /// This worker wrote it.
     Worker,
 }
@@ -145,7 +145,7 @@ pub struct Meta {
     /// Octets that fit its tunnel, once it is known that it does not or that it is a super-packet.
     pub limit: Option<u16>,
     /// The tunnel it goes into, once routed.
-    pub tunnel: Option<crate::contract::TunnelKey>,
+    pub tunnel: Option<TunnelKey>,
     /// The lane of that tunnel, once its selectors were looked at.
     pub lane: crate::contract::Lane,
 }

@@ -151,6 +151,8 @@ pub struct Upper {
     pub ports: Option<(u16, u16)>,
     /// Whether the start of the payload is in this packet.
     pub fragment: Fragment,
+    /// Octets in front of the payload.
+    pub at: usize,
 }
 
 /// Which part of a datagram a packet is.
@@ -170,7 +172,7 @@ impl Upper {
                 let header = bytes.first_chunk::<IPV4_HEADER>()?;
                 let offset = u16::from_be_bytes([header[6], header[7]]) & 0x1fff;
                 let payload = bytes.get(usize::from(header[0] & 0xf) * 4..)?;
-                Some(Self::of(header[9], payload, Fragment::at(offset)))
+                Some(Self::of(header[9], bytes, payload, Fragment::at(offset)))
             }
             6 => {
                 let mut next = *bytes.get(6)?;
@@ -183,13 +185,13 @@ impl Upper {
                             fragment = Fragment::at(u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]) >> 3);
                             8
                         }
-                        _ => return Some(Self::of(next, rest, fragment)),
+                        _ => return Some(Self::of(next, bytes, rest, fragment)),
                     };
                     next = *rest.first()?;
                     rest = rest.get(len..)?;
                     if fragment == Fragment::Later {
                         // What follows is the middle of something: no header chain to walk.
-                        return Some(Self::of(next, rest, fragment));
+                        return Some(Self::of(next, bytes, rest, fragment));
                     }
                 }
                 None
@@ -198,7 +200,7 @@ impl Upper {
         }
     }
 
-    fn of(protocol: u8, payload: &[u8], fragment: Fragment) -> Self {
+    fn of(protocol: u8, packet: &[u8], payload: &[u8], fragment: Fragment) -> Self {
         let ports = match (fragment, protocol, payload) {
             (Fragment::First, TCP | UDP | DCCP | SCTP | UDP_LITE, [a, b, c, d, ..]) => {
                 Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])))
@@ -209,7 +211,7 @@ impl Upper {
             }
             (Fragment::First | Fragment::Later, _, _) => None,
         };
-        Self { protocol, ports, fragment }
+        Self { protocol, ports, fragment, at: packet.len() - payload.len() }
     }
 }
 
@@ -294,7 +296,7 @@ mod tests {
         packet.extend([UDP, 0, 0, 0, 0, 0, 0, 1]);
         packet.extend([0x12, 0x34, 0x56, 0x78]);
         let upper = Upper::parse(&packet).unwrap();
-        assert_eq!((upper.protocol, upper.ports), (UDP, Some((0x1234, 0x5678))));
+        assert_eq!((upper.protocol, upper.ports, upper.at), (UDP, Some((0x1234, 0x5678)), 56));
         packet[51] = 8;
         let upper = Upper::parse(&packet).unwrap();
         assert_eq!((upper.protocol, upper.ports, upper.fragment), (UDP, None, Fragment::Later));

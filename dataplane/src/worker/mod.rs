@@ -5,6 +5,7 @@ mod classify;
 mod ctcp;
 mod fit;
 mod handoff;
+mod inner_flows;
 mod notice;
 mod obey;
 mod report;
@@ -16,6 +17,7 @@ pub use setup::{CtcpSetup, DataplaneConfig, assemble, start};
 pub use turn::Turn;
 
 use crate::contract::{Command, Event, Routes, SpiLayout, TunnelRules, WorkerCounters, WorkerId};
+use crate::inner_flows::InnerFlows;
 use crate::io::{Door, DoorStats};
 use crate::packet::{Burst, Pool};
 use crate::sad::Sad;
@@ -56,6 +58,8 @@ pub struct Worker<D> {
     notices: Notices,
     /// Without ports for it there is none.
     ctcp: Option<Ctcp>,
+    /// Unless nobody wants to know.
+    inner_flows: Option<InnerFlows>,
     /// The packets that walk through the stages.
     burst: Burst,
     /// Room for a burst in which packets are cut.
@@ -73,6 +77,7 @@ impl<D: Door> Worker<D> {
     fn new(seat: Seat, door: D) -> Self {
         let Seat { id, config, spi_layout, routes, commands, events, counters, neighbours } = seat;
         let buffers = config.pool.small + config.pool.large;
+        let inner_flows = config.inner_flows.map(|flows| flows.share(id.0, neighbours.workers()));
         Self {
             id,
             limit: config.burst,
@@ -88,6 +93,7 @@ impl<D: Door> Worker<D> {
             neighbours,
             notices: Notices::new(),
             ctcp: config.ctcp.map(|setup| Ctcp::new(id, setup.config, setup.secret_of(id))),
+            inner_flows: inner_flows.map(|flows| InnerFlows::new(id, &flows, buffers)),
             burst: Vec::with_capacity(buffers),
             cut: Vec::with_capacity(buffers),
             replies: Vec::with_capacity(obey::COMMANDS_PER_TURN),

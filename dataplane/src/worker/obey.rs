@@ -33,7 +33,7 @@ impl<D: Door> Worker<D> {
             }
             let Ok(command) = self.commands.try_recv() else { break };
             obeyed = Obeyed::Some;
-            let Self { sad, reports, pool, replies, counters, ctcp, .. } = self;
+            let Self { sad, reports, pool, replies, counters, ctcp, inner_flows, .. } = self;
             let fits = match command {
                 Command::AddTunnel(spec) => sad.add_tunnel(&spec),
                 Command::MoveTunnel(order) => sad.move_tunnel(now, &order).map(|path| {
@@ -46,7 +46,11 @@ impl<D: Door> Worker<D> {
                 Command::StopOutbound { spi } => sad.stop_outbound(spi),
                 Command::DropPair { spi } => sad.drop_pair(spi, |retired| reports.state(Event::Retired(retired))),
                 Command::DropTunnel { tunnel } => {
-                    sad.drop_tunnel(tunnel, |retired| reports.state(Event::Retired(retired)))
+                    let dropped = sad.drop_tunnel(tunnel, |retired| reports.state(Event::Retired(retired)));
+                    if let (Ok(()), Some(flows)) = (dropped, inner_flows) {
+                        flows.end_tunnel(tunnel.slot);
+                    }
+                    dropped
                 }
                 Command::SendIke(datagram) if datagram.framing == IkeFraming::Tcp => {
                     let taken = ctcp.as_mut().ok_or(DropReason::NoConnection);
@@ -89,6 +93,13 @@ impl<D: Door> Worker<D> {
                         ctcp.tell(now, &mut page);
                     }
                     reports.state(Event::Flows(page));
+                    Ok(())
+                }
+                Command::TellInnerFlows(mut page) => {
+                    if let Some(flows) = inner_flows {
+                        flows.tell(now, &mut page);
+                    }
+                    reports.state(Event::InnerFlows(page));
                     Ok(())
                 }
                 Command::SendKeepalive(keepalive) => {

@@ -71,6 +71,7 @@ impl Reports {
             | Event::Lifetime { .. }
             | Event::UnknownSpi(_)
             | Event::Flows(_)
+            | Event::InnerFlows(_)
             | Event::Stalling(_)
             | Event::Retired(_) => None,
         });

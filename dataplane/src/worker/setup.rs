@@ -7,6 +7,7 @@ use crate::carrier::ctcp::CtcpConfig;
 use crate::contract::{
     Command, Dataplane, Routes, SpiLayout, TunnelRules, Wake, WorkerCounters, WorkerHandle, WorkerId,
 };
+use crate::inner_flows::InnerFlowsConfig;
 use crate::io::Door;
 use crate::packet::PoolSizes;
 use arc_swap::ArcSwap;
@@ -40,6 +41,8 @@ pub struct DataplaneConfig {
     pub rules: TunnelRules,
     /// cTCP's connections, if there are any.
     pub ctcp: Option<CtcpSetup>,
+    /// The table of flows inside tunnels, if there is one.
+    pub inner_flows: Option<InnerFlowsConfig>,
     /// How often ESP may move one tunnel to another outer address; 0 is never.
     pub moves_per_minute: u32,
 }
@@ -80,6 +83,7 @@ impl Default for DataplaneConfig {
             idle_limit: Duration::from_secs(1),
             rules: TunnelRules::default(),
             ctcp: None,
+            inner_flows: None,
             moves_per_minute: 60,
         }
     }

@@ -1,7 +1,7 @@
 //! A packet's journey, whole:
 //!
 //! ```text
-//! obey → snapshot → rx → classify → decapsulate → route → fit → encapsulate → tx → sweep
+//! obey → snapshot → rx → classify → decapsulate → (look up) → route → fit → (look down) → encapsulate → tx → sweep
 //! ```
 //!
 //! A stage is a function over the burst. It may change a packet and its `meta`; it may not call an earlier stage.
@@ -13,12 +13,14 @@ use super::arrive::arrive;
 use super::classify::classify;
 use super::ctcp::{Ctcp, owner_elsewhere};
 use super::fit::Fitting;
+use super::inner_flows::{came_up, goes_down};
 use super::obey::Obeyed;
 use super::report::Reports;
 use super::tidings::tell;
 use crate::carrier::ctcp::Inside;
 use crate::contract::{Direction, NextHop, OuterDf, Routes, Transport, TunnelRules, WorkerCounters, WorkerId};
 use crate::fate::{DropReason, Fate};
+use crate::inner_flows::Way;
 use crate::io::Door;
 use crate::offload;
 use crate::packet::{Burst, Carriage, Channel, Origin, OuterFragments, PacketBuf, Pool, Segments};
@@ -50,15 +52,21 @@ impl<D: Door> Worker<D> {
         let received = self.receive();
 
         let Self { id, rules, pool, sad, routes, reports, neighbours, notices, burst, cut, used, counters, .. } = self;
-        let Self { ctcp, replies, .. } = self;
+        let Self { ctcp, inner_flows, replies, .. } = self;
         let routes = routes.load();
         if let Some(ctcp) = ctcp {
             ctcp.undress(now, burst, pool, replies);
         }
         classify(burst);
         decapsulate(burst, sad, rules, reports, counters, used, now);
+        if let Some(flows) = inner_flows {
+            flows.see(now, Way::Up, came_up(burst, *id));
+        }
         route(burst, routes, *id, neighbours.workers());
         Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
+        if let Some(flows) = inner_flows {
+            flows.see(now, Way::Down, goes_down(burst));
+        }
         encapsulate(burst, sad, rules, reports, used, now);
         if let Some(ctcp) = ctcp {
             dress(burst, ctcp, (*id, neighbours.workers()), pool, replies, now);
@@ -202,14 +210,14 @@ fn decapsulate(
                     if uncharged == 0 && sa.uncharged() > 0 {
                         used.push(slot);
                     }
-                    let (tunnel, news) = (sa.tunnel().slot, sa.take_news());
+                    let (tunnel, news) = (sa.tunnel(), sa.take_news());
                     if !news.is_empty() {
                         tell(news, sad, slot, packet.meta.esp_path(), reports, counters, now);
                     }
-                    opened.and_then(|()| arrive(packet, sad.tunnel_mut(tunnel), rules, counters, now)).map(|()| {
+                    opened.and_then(|()| arrive(packet, sad.tunnel_mut(tunnel.slot), rules, counters, now)).map(|()| {
                         packet.meta.channel = Channel::Inner;
                         packet.meta.path = None;
-                        packet.meta.origin = Origin::Tunnel;
+                        packet.meta.origin = Origin::Tunnel(tunnel);
                         Fate::Forward
                     })
                 }
@@ -245,9 +253,9 @@ fn next_hop(packet: &mut PacketBuf, routes: &Routes, us: WorkerId, workers: usiz
     let ip = IpPacket::parse(packet.bytes()).ok_or(DropReason::BadInner)?;
     match (routes.lookup(ip.addresses.destination()), packet.meta.origin) {
         (None | Some(NextHop::Inside), Origin::InnerDoor) => Err(DropReason::NoRoute),
-        (None | Some(NextHop::Inside), Origin::Tunnel | Origin::Worker) => Ok(Fate::Forward),
+        (None | Some(NextHop::Inside), Origin::Tunnel(_) | Origin::Worker) => Ok(Fate::Forward),
         (Some(NextHop::Tunnel(tunnel)), origin) => {
-            if origin == Origin::Tunnel && take_hop(packet.bytes_mut()) == Hops::Expired {
+            if matches!(origin, Origin::Tunnel(_)) && take_hop(packet.bytes_mut()) == Hops::Expired {
                 return Err(DropReason::TtlExpired);
             }
             packet.truncate(ip.len).ok_or(DropReason::BadInner)?;

@@ -10,6 +10,7 @@ use super::suite::Suite;
 use super::wire::IkeSpi;
 use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
 use crate::session::{Reason, SaView, SessionState, SessionView};
+use adit_dataplane::contract::TunnelKey;
 use adit_dataplane::time::Instant;
 
 impl HalfOpen {
@@ -99,6 +100,14 @@ impl Established {
         match &self.service {
             Service::Tunnel(tunnel) => tunnel.children.len(),
             Service::Nothing { .. } => 0,
+        }
+    }
+
+    /// Its tunnel's name, once it has one.
+    pub(crate) fn tunnel(&self) -> Option<TunnelKey> {
+        match &self.service {
+            Service::Tunnel(tunnel) => Some(tunnel.key),
+            Service::Nothing { .. } => None,
         }
     }
 

@@ -9,6 +9,7 @@ use super::proving::{Keyed, Proving};
 use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
 use crate::ike::wire::IkeSpi;
 use crate::session::{Reason, SaView, SessionState, SessionView};
+use adit_dataplane::contract::TunnelKey;
 use adit_dataplane::time::Instant;
 
 impl HalfOpen {
@@ -43,6 +44,14 @@ impl Proving {
 }
 
 impl Established {
+    /// Its tunnel's name, while it has one.
+    pub(crate) fn tunnel(&self) -> Option<TunnelKey> {
+        match &self.service {
+            Service::Tunnel(tunnel) => Some(tunnel.key),
+            Service::Childless { .. } => None,
+        }
+    }
+
     /// In service.
     pub(crate) fn view(&self, now: Instant, node: &Node) -> SessionView {
         let addresses = match &self.service {
