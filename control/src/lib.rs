@@ -13,6 +13,7 @@ pub mod ike;
 mod installer;
 pub mod lease;
 pub mod pki;
+pub mod reload;
 pub mod runtime;
 pub mod session;
 pub mod telemetry;

@@ -9,7 +9,10 @@
 //! the session would best live on, and the session then lives where its address is.
 
 mod held;
+mod moved;
 mod range;
+
+pub use moved::gives;
 
 use crate::config::checked::Pool;
 use crate::ike::wire::Id;
