@@ -7,6 +7,7 @@ mod first_contact;
 mod fragment;
 mod login;
 mod orders;
+mod reconfigure;
 mod stalling;
 mod unknown_spi;
 mod users;
