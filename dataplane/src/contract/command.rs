@@ -1,6 +1,6 @@
 //! What control tells a worker. Applied between bursts, in order.
 
-use super::{EspPath, FlowPage, IkeDatagram, Lifetime, Path, SaCounters, Selectors, Spi, Transports, WorkerId};
+use super::{EspPath, FlowPage, IkeDatagram, Lifetime, Path, SaCounters, Selectors, Spi, Transports, Tuning, WorkerId};
 use adit_crypto::esp_cipher::EspCipher;
 use adit_crypto::suite::SequenceNumbers;
 use std::sync::Arc;
@@ -73,6 +73,8 @@ pub enum Command {
     TellFlows(Box<FlowPage>),
     /// A NAT keepalive to send.
     SendKeepalive(Keepalive),
+    /// Work otherwise from now on.
+    Tune(Box<Tuning>),
     /// Send what is queued, close the doors and return.
     Stop,
 }
