@@ -2,6 +2,8 @@
 //! routes, and which worker a session lives on.
 
 use crate::aaa::{Question, Record};
+use crate::config::Renumbering;
+use crate::config::checked::Config;
 use crate::ike::engine::Output;
 use crate::session::SessionId;
 use adit_dataplane::contract::{
@@ -10,6 +12,7 @@ use adit_dataplane::contract::{
 use ipnet::IpNet;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Control's books of what the workers hold.
 pub(crate) struct Installer {
@@ -173,6 +176,11 @@ impl Installer {
     /// A line for the books, in the same order.
     pub(crate) fn account(&mut self, record: Record) {
         self.queue.push_back(Output::Account(record));
+    }
+
+    /// AAA hears of another configuration, in the same order.
+    pub(crate) fn reconfigured(&mut self, config: Arc<Config>, places: Renumbering) {
+        self.queue.push_back(Output::Reconfigured(config, places));
     }
 
     /// The next thing for the runtime to do. Routes go first and once, however many changed: a thousand logins

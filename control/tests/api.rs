@@ -3,6 +3,7 @@
 
 use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
+use adit_control::api::reload;
 use adit_control::api::routes::Sources;
 use adit_control::api::views::{IkeView, StatusView};
 use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
@@ -62,7 +63,8 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     workers[1].1.dropped(DropReason::Replayed, 4);
     let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
     let (aaa, _nobody) = adit_control::aaa::window::channel();
-    let api = ApiThread::start(socket, Sources { asker, aaa, workers: workers.into() }).unwrap();
+    let api = ApiThread::start(socket, Sources { asker, reloader: reload::requests().0, aaa, workers: workers.into() })
+        .unwrap();
     Daemon { _api: api, folder }
 }
 
@@ -73,6 +75,7 @@ fn serving() -> Daemon {
         Question::Sas(answer) => drop(answer.send(vec![sa()])),
         Question::Ike(answer) => drop(answer.send(ike())),
         Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false), stream()])),
+        Question::Reload(_) => panic!("the reload thread asks, and there is none"),
         Question::ClearFlows(which, answer) => {
             let cleared = [flow_report(true).id, flow_report(false).id, stream_report().id];
             let cleared = cleared.iter().filter(|id| which.means(**id)).count();

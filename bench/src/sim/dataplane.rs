@@ -116,7 +116,7 @@ impl Dataplane {
             }
             Output::Command(worker, command) => (worker, command),
             Output::Ask(question) => return Ok(Errand::Ask(question.id)),
-            Output::Account(_) => return Ok(Errand::Nothing),
+            Output::Account(_) | Output::Reconfigured(..) => return Ok(Errand::Nothing),
         };
         match command {
             Command::AddTunnel(spec) => self.add_tunnel(&spec)?,
@@ -132,6 +132,7 @@ impl Dataplane {
             | Command::EndConnection { .. }
             | Command::ClearConnection { .. }
             | Command::TellFlows(_)
+            | Command::Tune(_)
             | Command::Stop => {}
         }
         Ok(Errand::Nothing)

@@ -90,7 +90,14 @@ impl Host {
                 let tunnel = self.machine.as_ref().and_then(|machine| machine.dataplane.tunnel_with(spi.get()));
                 tunnel.is_none_or(|tunnel| !tunnel.sends_in_lane_of(*spi))
             }
-            (Some(_) | None, Output::Routes(_) | Output::Command(..) | Output::Ask(_) | Output::Account(_)) => true,
+            (
+                Some(_) | None,
+                Output::Routes(_)
+                | Output::Command(..)
+                | Output::Ask(_)
+                | Output::Account(_)
+                | Output::Reconfigured(..),
+            ) => true,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
 use crate::ctcp::{ClearView, ConnectionView, Which};
+use crate::reload::Proposal;
 use crate::session::{SaView, SessionView};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub enum Question {
     Ike(oneshot::Sender<IkeView>),
     /// All connections by cTCP and in real TCP; the workers are asked.
     Flows(oneshot::Sender<Vec<ConnectionView>>),
+    /// Another configuration.
+    Reload(Proposal),
     /// These are to end.
     ClearFlows(Which, oneshot::Sender<ClearView>),
 }
@@ -55,16 +58,24 @@ pub fn channel() -> (Asker, Receiver<Question>) {
 }
 
 impl Asker {
+    /// Asks; where the answer goes is in the question.
+    ///
+    /// # Errors
+    /// See [`NoAnswer`].
+    pub fn hand_in(&self, question: Question) -> Result<(), NoAnswer> {
+        self.0.try_send(question).map_err(|error| match error {
+            TrySendError::Full(_) => NoAnswer::Busy,
+            TrySendError::Disconnected(_) => NoAnswer::Gone,
+        })
+    }
+
     /// Asks and waits for the answer, [`PATIENCE`] at most.
     ///
     /// # Errors
     /// See [`NoAnswer`].
     pub async fn ask<A>(&self, question: impl FnOnce(oneshot::Sender<A>) -> Question) -> Result<A, NoAnswer> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(question(answer)).map_err(|error| match error {
-            TrySendError::Full(_) => NoAnswer::Busy,
-            TrySendError::Disconnected(_) => NoAnswer::Gone,
-        })?;
+        self.hand_in(question(answer))?;
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_dropped)) => Err(NoAnswer::Gone),

@@ -2,5 +2,6 @@
 
 pub mod ask;
 pub mod listen;
+pub mod reload;
 pub mod routes;
 pub mod views;

@@ -1,6 +1,7 @@
-//! The routes. All but one are GET and change nothing.
+//! The routes. Most are GET and change nothing.
 
 use super::ask::{Asker, NoAnswer, Question};
+use super::reload::Reloader;
 use super::views::{DropView, ErrorView, IkeView, StatusView, WorkerView, drops};
 use crate::aaa::desk::DeskView;
 use crate::aaa::window::Window;
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use std::sync::Arc;
 
 /// What the routes read from.
@@ -19,6 +20,8 @@ use std::sync::Arc;
 pub struct Sources {
     /// To the IKE thread.
     pub asker: Asker,
+    /// To the reload thread.
+    pub reloader: Reloader,
     /// To the AAA thread.
     pub aaa: Window,
     /// Every worker's core and counters.
@@ -35,6 +38,7 @@ pub fn router(sources: Sources) -> Router {
         .route("/v1/aaa", get(aaa))
         .route("/v1/ctcp", get(flows))
         .route("/v1/ctcp/{flow}", delete(clear))
+        .route("/v1/reload", post(super::reload::reload))
         .route("/v1/workers", get(workers))
         .route("/v1/drops", get(dropped))
         .fallback(unknown)
@@ -100,12 +104,12 @@ async fn dropped(State(sources): State<Sources>) -> Json<Vec<DropView>> {
 
 async fn unknown() -> Response {
     let error = "there is no such path; there are /v1/status, /v1/sessions, /v1/sas, /v1/ike, /v1/aaa, /v1/ctcp, /v1/workers, \
-                 /v1/drops";
+                 /v1/drops, /v1/reload";
     refuse(StatusCode::NOT_FOUND, error)
 }
 
 async fn read_only() -> Response {
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed here, and DELETE of /v1/ctcp/NAME")
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed here, DELETE of /v1/ctcp/NAME, and POST to /v1/reload")
 }
 
 impl IntoResponse for NoAnswer {

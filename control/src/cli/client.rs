@@ -49,6 +49,23 @@ fn why(error: &io::Error) -> String {
 
 /// The body of the answer to `method path`.
 pub(super) fn ask(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
+    let (status, body) = ask_for_any(socket, method, path)?;
+    match status {
+        StatusCode::OK => Ok(body),
+        refused => Err(refusal(socket, refused, &body)),
+    }
+}
+
+/// The daemon's own words, if they are some.
+pub(super) fn refusal(socket: &Path, status: StatusCode, body: &[u8]) -> AskError {
+    match serde_json::from_slice::<crate::api::views::ErrorView>(body) {
+        Ok(view) => AskError::Refused(view.error),
+        Err(_other_words) => strange(socket, &status),
+    }
+}
+
+/// The same, whatever the answer is.
+pub(super) fn ask_for_any(socket: &Path, method: Method, path: &str) -> Result<(StatusCode, Vec<u8>), AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| strange(socket, &error))?;
     runtime.block_on(async {
@@ -59,7 +76,7 @@ pub(super) fn ask(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, 
     })
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
+async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(StatusCode, Vec<u8>), AskError> {
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|source| AskError::NotReachable { socket: socket.to_owned(), source })?;
@@ -73,13 +90,7 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, 
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
     let body = body.map_err(|error| strange(socket, &error))?.to_bytes().to_vec();
     connection.abort();
-    if status == StatusCode::OK {
-        return Ok(body);
-    }
-    match serde_json::from_slice::<crate::api::views::ErrorView>(&body) {
-        Ok(view) => Err(AskError::Refused(view.error)),
-        Err(_other_words) => Err(strange(socket, &status)),
-    }
+    Ok((status, body))
 }
 
 pub(super) fn strange(socket: &Path, detail: &impl ToString) -> AskError {

@@ -7,5 +7,6 @@ mod ctcp;
 mod hash_password;
 mod login_test;
 pub mod password;
+mod reload;
 mod tables;
 mod units;

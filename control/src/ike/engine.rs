@@ -27,6 +27,7 @@ use super::v2::{Calling, Closing, Established, HalfOpen, IkeSa, Proving, Verdict
 pub use super::v2::{Given, NoRoom};
 use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, parse, parse_header};
 use crate::aaa::{Question, Record};
+use crate::config::Renumbering;
 use crate::config::checked::Config;
 use crate::installer::Installer;
 use crate::session::{Cause, SaView, SessionId, SessionState, SessionView};
@@ -48,6 +49,8 @@ pub enum Output {
     Ask(Question),
     /// Write this into the books.
     Account(Record),
+    /// Tell AAA that this configuration is in force, with connections in these places.
+    Reconfigured(Arc<Config>, Renumbering),
 }
 
 /// What is held right now: for metrics, and for tests that nothing is left behind.

@@ -2,8 +2,10 @@
 
 mod facts;
 mod plan;
+mod proposal;
 mod view;
 
 pub use facts::SessionFacts;
 pub use plan::{Plan, Step, Verdict};
+pub use proposal::{Decision, Proposal, Wanted};
 pub use view::{ChangeView, EndedView, MistakeView, Outcome, PlanView};

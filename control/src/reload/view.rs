@@ -145,6 +145,19 @@ impl PlanView {
     }
 }
 
+impl ChangeView {
+    /// A line for people: what, from what to what, and what that means.
+    pub fn text(&self) -> String {
+        let Self { section, key, from, to, sentence, .. } = self;
+        let what = match (key.as_str(), from.as_str()) {
+            ("", _) => format!("{section} {to}"),
+            (key, "") => format!("{section} {key} {to}"),
+            (key, from) => format!("{section} {key}: {from} → {to}"),
+        };
+        format!("{what}: {sentence}")
+    }
+}
+
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
         match verdict {

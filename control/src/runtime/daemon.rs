@@ -6,6 +6,7 @@ use super::dataplane::{self, StartError, Started};
 use super::errand::{Drive, Errand, InnerSide};
 use super::ike_thread::IkeThread;
 use super::outbox::{Outbox, WorkerGone};
+use super::reload_thread::{self, ConfigSource};
 use super::signals::{self, Wish};
 use super::{clock, host, privileges};
 use crate::api::ask;
@@ -15,6 +16,7 @@ use crate::api::views::StatusView;
 use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ctcp::Survey;
 use crate::ike::engine::Engine;
+use crate::telemetry::LogLevel;
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -65,8 +67,15 @@ pub enum DaemonError {
 ///
 /// # Errors
 /// See [`DaemonError`].
-pub fn run(config: Config) -> Result<(), DaemonError> {
-    open_and_serve(config, None)
+pub fn run(config: Config, source: ConfigSource, log_level: LogLevel) -> Result<(), DaemonError> {
+    open_and_serve(config, Reloading { source: Some(source), log_level }, None)
+}
+
+/// What a reload needs.
+pub(super) struct Reloading {
+    /// A client has none.
+    pub(super) source: Option<ConfigSource>,
+    pub(super) log_level: LogLevel,
 }
 
 /// Runs the daemon as a client: it logs in, and ends when it is told to leave or when who looks on says so.
@@ -74,10 +83,10 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
 /// # Errors
 /// See [`DaemonError`]. A login that fails is none: who looks on has seen it.
 pub fn run_errand(config: Config, errand: Errand) -> Result<(), DaemonError> {
-    open_and_serve(config, Some(errand))
+    open_and_serve(config, Reloading { source: None, log_level: LogLevel::default() }, Some(errand))
 }
 
-fn open_and_serve(config: Config, errand: Option<Errand>) -> Result<(), DaemonError> {
+fn open_and_serve(config: Config, reloading: Reloading, errand: Option<Errand>) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
     let (inner, errand) = match errand {
         Some(Errand { ctcp, inner, drive }) => (inner, Some((ctcp, drive))),
@@ -92,12 +101,13 @@ fn open_and_serve(config: Config, errand: Option<Errand>) -> Result<(), DaemonEr
     let socket = ApiSocket::bind(&config.api.socket)?;
     let (dials, drive) = errand.unzip();
     let started = dataplane::start(&config, dials, inner, &mut OsRandom)?;
-    serve(config, started, socket, wishes, drive)
+    serve(config, reloading, started, socket, wishes, drive)
 }
 
 /// Runs the control plane over a dataplane at work, whoever made it.
 pub(super) fn serve(
     config: Config,
+    reloading: Reloading,
     started: Started,
     socket: ApiSocket,
     wishes: Receiver<Wish>,
@@ -113,7 +123,10 @@ pub(super) fn serve(
     let workers = cores.zip(counters).collect();
     let config = Arc::new(config);
     let aaa = AaaThread::start(Arc::clone(&config)).map_err(system("starting the AAA thread"))?;
-    let sources = Sources { asker, aaa: aaa.window().clone(), workers };
+    let Reloading { source, log_level } = reloading;
+    let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone());
+    let reloader = reloader.map_err(system("starting the reload thread"))?;
+    let sources = Sources { asker, reloader: reloader.clone(), aaa: aaa.window().clone(), workers };
     let mut engine =
         Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
     engine.set_time_of_day(clock::unix_at_zero());
@@ -126,6 +139,9 @@ pub(super) fn serve(
         dataplane,
         questions,
         aaa: window,
+        aaa_room: None,
+        reloader,
+        log_level,
         answers,
         wishes,
         facts,
@@ -287,6 +303,10 @@ mod tests {
         read("test", &text, &Surroundings { folder: "/".into(), cores: vec![0, 1] }).unwrap().0
     }
 
+    fn nothing_to_read() -> Reloading {
+        Reloading { source: None, log_level: LogLevel::default() }
+    }
+
     fn ask(socket: &Path) -> String {
         use std::io::{Read, Write};
         let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
@@ -304,7 +324,7 @@ mod tests {
         let socket = ApiSocket::bind(&path).unwrap();
         let (started, _events) = dataplane(until_stop);
         let (wish, wishes) = bounded(4);
-        let daemon = std::thread::spawn(move || serve(config, started, socket, wishes, None));
+        let daemon = std::thread::spawn(move || serve(config, nothing_to_read(), started, socket, wishes, None));
         let answer = ask(&path);
         for part in ["200 OK", "\"identity\":\"headend.rig\"", "\"state\":\"serving\"", "\"lacks\":[\"everything\"]"] {
             assert!(answer.contains(part), "{part} in {answer}");
@@ -322,7 +342,7 @@ mod tests {
         let socket = ApiSocket::bind(&path).unwrap();
         let (started, _events) = dataplane(|_commands| Err(io::Error::other("the interface was removed")));
         let (_wish, wishes) = bounded(4);
-        let ended = serve(config(&path), started, socket, wishes, None);
+        let ended = serve(config(&path), nothing_to_read(), started, socket, wishes, None);
         assert_eq!(ended.unwrap_err().to_string(), "worker 1: the interface was removed");
         assert!(!path.exists());
     }
@@ -335,7 +355,7 @@ mod tests {
         let (started, events) = dataplane(until_stop);
         drop(events);
         let (_wish, wishes) = bounded(4);
-        let ended = serve(config(&path), started, socket, wishes, None);
+        let ended = serve(config(&path), nothing_to_read(), started, socket, wishes, None);
         assert!(matches!(ended, Err(DaemonError::WorkerGone(_))), "{ended:?}");
     }
 }

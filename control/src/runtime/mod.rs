@@ -12,4 +12,8 @@ pub mod host;
 mod ike_thread;
 pub mod outbox;
 pub mod privileges;
+mod reload;
+mod reload_thread;
 mod signals;
+
+pub use reload_thread::ConfigSource;

@@ -26,6 +26,7 @@ pub struct Dataplane {
     pub added: Vec<Spi>,
     /// What AAA was asked and has not answered.
     pub questions: Vec<Question>,
+    pub configs: Vec<(std::sync::Arc<adit_control::config::checked::Config>, adit_control::config::Renumbering)>,
     /// The books.
     pub records: Vec<Record>,
     /// Commands in order, by name.
@@ -75,6 +76,10 @@ impl Dataplane {
             Output::Command(worker, command) => (worker, command),
             Output::Ask(question) => {
                 self.questions.push(question);
+                return None;
+            }
+            Output::Reconfigured(config, places) => {
+                self.configs.push((config, places));
                 return None;
             }
             Output::Account(record) => {
@@ -152,7 +157,7 @@ impl Dataplane {
                 self.ended.push((path, tunnel));
             }
             Command::ClearConnection { .. } | Command::TellFlows(_) => unreachable!("the engine asks for nothing"),
-            Command::Stop => unreachable!("the engine does not stop workers"),
+            Command::Tune(_) | Command::Stop => unreachable!("the engine neither tunes nor stops workers"),
         }
         None
     }

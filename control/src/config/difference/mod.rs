@@ -10,7 +10,6 @@ mod show;
 
 use super::checked::Config;
 use crate::aaa::UserName;
-use std::fmt;
 
 /// One key whose value is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,17 +91,6 @@ impl Touched {
             Self::OutsidePools(_) | Self::OutsidePoolsOf(_) => "have addresses outside their connection's pools",
             Self::BeyondNetworks(_) => "have child SAs for more than that",
             Self::ByOtherTransport(_) => "come otherwise",
-        }
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { section, key, from, to, effect: _ } = self;
-        match *key {
-            "" => write!(f, "{section}: {to}"),
-            key if from.is_empty() => write!(f, "{section} {key}: {to}"),
-            key => write!(f, "{section} {key}: {from} → {to}"),
         }
     }
 }

@@ -31,6 +31,7 @@ impl Engine {
             self.end(now, id, Cause::Reconfigured);
         }
         let places = Renumbering::new(self.config(), &new);
+        self.node.installer.reconfigured(Arc::clone(&new), places.clone());
         self.arrivals.limit_to(&new.ike);
         self.node.take_config(new);
         self.hang_up_calls();
