@@ -124,11 +124,11 @@ impl PlanView {
         };
         let mistakes: Vec<MistakeView> = errors.0.iter().map(mistake).collect();
         let summary = format!("nothing is applied: the file has {}", counted(mistakes.len(), "mistake"));
-        Self { mistakes, summary, ..Self::failed(file, String::new()) }.with(Outcome::Invalid)
+        Self { mistakes, summary, ..Self::failed(file, "") }.with(Outcome::Invalid)
     }
 
     /// The system refused something, or there is no file.
-    pub fn failed(file: &str, why: String) -> Self {
+    pub fn failed(file: &str, why: &str) -> Self {
         Self {
             file: file.to_owned(),
             outcome: Outcome::Failed,

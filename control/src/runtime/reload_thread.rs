@@ -60,9 +60,9 @@ impl ReloadThread {
 
     fn reload(&mut self, wanted: Wanted) -> PlanView {
         let Some(ConfigSource { file, socket, cores }) = &self.source else {
-            return PlanView::failed("", "this is a client, which has no configuration to read again".to_owned());
+            return PlanView::failed("", "this is a client, which has no configuration to read again");
         };
-        let Some(file) = file else { return PlanView::failed(config::BUILT_IN_NAME, NO_FILE.to_owned()) };
+        let Some(file) = file else { return PlanView::failed(config::BUILT_IN_NAME, NO_FILE) };
         let name = file.display().to_string();
         let (mut config, warnings) = match config::load(file, cores.clone()) {
             Ok(loaded) => loaded,
@@ -74,7 +74,7 @@ impl ReloadThread {
         let config = Arc::new(config);
         let plan = match self.decide(&config, Wanted::Plan) {
             Decision::Planned(plan) | Decision::Applied(plan) => plan,
-            Decision::Refused(why) => return PlanView::failed(&name, why.to_owned()),
+            Decision::Refused(why) => return PlanView::failed(&name, why),
         };
         match (plan.verdict(), wanted) {
             (Verdict::Ready, Wanted::Apply) => self.apply(&name, &config, &warnings),
@@ -93,7 +93,7 @@ impl ReloadThread {
         for network in new.iter().filter(|network| !old.contains(network)) {
             if let Err(error) = give_network(tun, network) {
                 take_back(tun, &given);
-                return PlanView::failed(name, format!("{network} cannot be given to {tun}: {error}"));
+                return PlanView::failed(name, &format!("{network} cannot be given to {tun}: {error}"));
             }
             given.push(network);
         }
@@ -109,7 +109,7 @@ impl ReloadThread {
             }
             Decision::Refused(why) => {
                 take_back(tun, &given);
-                PlanView::failed(name, why.to_owned())
+                PlanView::failed(name, why)
             }
         }
     }

@@ -154,6 +154,26 @@ mod tests {
     }
 
     #[test]
+    fn a_level_that_is_set_while_the_process_runs_counts_from_then_on() {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let log = Log { level: "info".to_owned(), format: LogFormat::Text };
+        let (subscriber, handle) = subscriber(&log, move || writer.clone(), false);
+        let level = LogLevel(Some(handle));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("before");
+            level.set("debug");
+            tracing::debug!("between");
+            level.set("warn");
+            tracing::info!("after");
+            tracing::warn!("in the end");
+        });
+        let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        let said: Vec<&str> = text.lines().map(|line| line.split_once("Z ").unwrap().1).collect();
+        assert_eq!(said, ["DEBUG between", " WARN in the end"]);
+    }
+
+    #[test]
     fn octets_from_the_network_cannot_forge_a_line() {
         let forge = || tracing::info!(identity = "a\nINFO session=s1 login", "login\x1b[2J");
         for format in [LogFormat::Text, LogFormat::Json] {
