@@ -360,7 +360,7 @@ fn a_worker_that_is_tuned_works_otherwise_at_once_and_keeps_its_sockets_df() {
     let mut world = world(TunnelRules::default());
     let client = connect(&mut world, gcm(), path_v4(1), 1400);
     let (syn, meta) = tcp(&client, Kind::V4, 0x02, &[2, 4, 0xff, 0xff], 0);
-    let mut sent = |world: &mut World| {
+    let sent = |world: &mut World| {
         world.peers[0].push(meta, &syn).unwrap();
         world.settle();
         let departed = world.departed();

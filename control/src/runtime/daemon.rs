@@ -293,13 +293,17 @@ mod tests {
         Ok(())
     }
 
-    fn config(socket: &Path) -> Config {
-        let text = format!(
+    fn text(socket: &Path) -> String {
+        format!(
             "[node]\nidentity = \"headend.rig\"\n[workers]\ncount = 2\n[api]\nsocket = {socket:?}\n\
              [[pool]]\nname = \"a\"\naddresses = [\"10.30.0.0/16\"]\n\
              [[connection]]\nname = \"c\"\nremote_ids = [\"*\"]\npsk = \"a key that is long enough\"\n\
              pools = [\"a\"]\nnetworks = [\"0.0.0.0/0\"]\n"
-        );
+        )
+    }
+
+    fn config(socket: &Path) -> Config {
+        let text = text(socket);
         read("test", &text, &Surroundings { folder: "/".into(), cores: vec![0, 1] }).unwrap().0
     }
 
@@ -333,6 +337,56 @@ mod tests {
         wish.send(Wish::Leave).unwrap();
         daemon.join().unwrap().unwrap();
         assert!(!path.exists());
+    }
+
+    /// Status and body of the answer.
+    fn post(socket: &Path, path: &str) -> (String, serde_json::Value) {
+        use std::io::{Read, Write};
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        write!(stream, "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().to_owned(), serde_json::from_str(body).unwrap())
+    }
+
+    #[test]
+    fn a_file_is_planned_applied_or_refused_and_what_is_refused_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, file) = (folder.path().join("aditd.sock"), folder.path().join("aditd.toml"));
+        let first = text(&path);
+        let source = ConfigSource { file: Some(file.clone()), socket: None, cores: vec![0, 1] };
+        let reloading = Reloading { source: Some(source), log_level: LogLevel::default() };
+        let socket = ApiSocket::bind(&path).unwrap();
+        let (started, _events) = dataplane(until_stop);
+        let (wish, wishes) = bounded(4);
+        let config = config(&path);
+        let daemon = std::thread::spawn(move || serve(config, reloading, started, socket, wishes, None));
+        let (dry, wet) = ("/v1/reload?dry_run=true", "/v1/reload");
+        let otherwise = |from: &str, to: &str| first.replace(from, to);
+        let burst = otherwise("count = 2", "count = 2\nburst = 32");
+        let mtu = format!("{burst}[tun]\nmtu = 1300\n");
+        for (text, path_, status, outcome, said) in [
+            (&first, wet, "200", "nothing-to-do", "the file says what is in force"),
+            (&burst, dry, "200", "planned", "64 → 32"),
+            (&otherwise("count", "cuont"), wet, "422", "invalid", "\"line\":4"),
+            (&mtu, dry, "409", "needs-restart", "[tun]"),
+            (&mtu, wet, "409", "needs-restart", "1 of 2 changes need a restart"),
+            (&first, dry, "200", "nothing-to-do", ""),
+            (&burst, wet, "200", "applied", "1 change, no session ended"),
+            (&burst, wet, "200", "nothing-to-do", ""),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let (code, view) = post(&path, path_);
+            let shown = view.to_string();
+            assert_eq!((code.as_str(), view["outcome"].as_str()), (status, Some(outcome)), "{shown}");
+            let parts = said.split(" → ");
+            assert!(parts.into_iter().all(|part| shown.contains(part)), "{said} in {shown}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(post(&path, wet).1["outcome"], "invalid", "a file that is gone");
+        wish.send(Wish::Leave).unwrap();
+        daemon.join().unwrap().unwrap();
     }
 
     #[test]

@@ -434,7 +434,6 @@ fn more_accounts_than_identifiers_are_all_written() {
     assert!(world.desk.books_are_written());
 }
 
-/// Any mix of questions, answers, forgeries and time: each question gets exactly one answer, and nothing is left.
 #[test]
 fn another_configuration_is_the_next_questions_while_what_is_open_goes_on() {
     let mut world = World::new(&[UserSource::Local, UserSource::Radius], 1);
@@ -459,6 +458,7 @@ fn another_configuration_is_the_next_questions_while_what_is_open_goes_on() {
     assert_eq!(world.why(2), Why::Locked);
 }
 
+/// Any mix of questions, answers, forgeries and time: each question gets exactly one answer, and nothing is left.
 #[test]
 fn whatever_happens_each_question_gets_one_answer() {
     bolero::check!().with_type::<(u64, Vec<(u8, u8)>)>().with_max_len(256).for_each(|(_seed, steps)| {
