@@ -328,7 +328,10 @@ fn paths_that_do_not_exist_and_methods_that_change_things_are_refused_in_json() 
     let answer =
         raw(&daemon, "POST /v1/sessions HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert!(answer.contains("{\"error\":\"only GET is allowed here, and DELETE of /v1/ctcp/NAME\"}"), "{answer}");
+    assert!(
+        answer.contains("{\"error\":\"only GET is allowed here, and DELETE of /v1/ctcp/NAME and POST to /v1/reload\"}"),
+        "{answer}"
+    );
 }
 
 #[test]

@@ -109,7 +109,10 @@ async fn unknown() -> Response {
 }
 
 async fn read_only() -> Response {
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed here, DELETE of /v1/ctcp/NAME, and POST to /v1/reload")
+    refuse(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "only GET is allowed here, and DELETE of /v1/ctcp/NAME and POST to /v1/reload",
+    )
 }
 
 impl IntoResponse for NoAnswer {
