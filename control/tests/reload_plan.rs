@@ -111,7 +111,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("[[connection]]", "pfs", "true"),
 ];
 
-/// Keys whose change takes other keys or files with it: `in_words` are said in words on the page, the others are in its table too.
+/// Keys whose change takes other keys or files with it. The page has them in its table all the same.
 const NOT_ALONE: &[(&str, &str)] = &[
     ("[node]", "certificate"),
     ("[node]", "private_key"),

@@ -47,7 +47,7 @@ ask() {
     0) ctl reload >"$RIG_DIR/said" 2>&1 || code=1 ;;
     1)
       printf 'POST /v1/reload HTTP/1.1\r\nhost: aditd\r\nconnection: close\r\n\r\n' |
-        socat -t 5 - "UNIX-CONNECT:$RIG_DIR/h/aditd.sock" >"$RIG_DIR/answer.http"
+        socat -t 5 - "UNIX-CONNECT:$RIG_DIR/h/aditd.sock,shut-none" >"$RIG_DIR/answer.http"
       sed '1,/^\r$/d' "$RIG_DIR/answer.http" >"$RIG_DIR/answer"
       jq -r '.mistakes[].text, (.changes[] | if .from == "" then "\(.section) \(.key) \(.to): \(.sentence)" else "\(.section) \(.key): \(.from) → \(.to): \(.sentence)" end), .summary' "$RIG_DIR/answer" >"$RIG_DIR/said"
       head -1 "$RIG_DIR/answer.http" | grep -q ' 200 ' || code=1
