@@ -2,6 +2,8 @@
 //! routes, and which worker a session lives on.
 
 use crate::aaa::{Question, Record};
+use crate::config::Renumbering;
+use crate::config::checked::Config;
 use crate::ike::engine::Output;
 use crate::journal::Happening;
 use crate::session::SessionId;
@@ -11,6 +13,7 @@ use adit_dataplane::contract::{
 use ipnet::IpNet;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Control's books of what the workers hold.
 pub(crate) struct Installer {
@@ -179,6 +182,11 @@ impl Installer {
     /// Something has happened, in the same order.
     pub(crate) fn tell(&mut self, happening: Happening) {
         self.queue.push_back(Output::Happened(Box::new(happening)));
+    }
+
+    /// AAA hears of another configuration, in the same order.
+    pub(crate) fn reconfigured(&mut self, config: Arc<Config>, places: Renumbering) {
+        self.queue.push_back(Output::Reconfigured(config, places));
     }
 
     /// The next thing for the runtime to do. Routes go first and once, however many changed: a thousand logins

@@ -15,6 +15,7 @@ mod installer;
 pub mod journal;
 pub mod lease;
 pub mod pki;
+pub mod reload;
 pub mod runtime;
 pub mod session;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 
 use adit_control::api::ask::{self, Obeyed, Question};
 use adit_control::api::listen::ApiSocket;
+use adit_control::api::reload;
 use adit_control::api::routes::Sources;
 use adit_control::api::views::{IkeView, StatusView};
 use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
@@ -67,7 +68,8 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     let (aaa, _nobody) = adit_control::aaa::window::channel();
     let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
     let (board, keeping) = Board::new(Journal::new(64, 7), arriving);
-    let sources = Sources { asker, aaa, workers: workers.into(), certificates: [].into(), board };
+    let (reloader, workers) = (reload::requests().0, workers.into());
+    let sources = Sources { asker, reloader, aaa, workers, certificates: [].into(), board };
     let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
     Daemon { _api: api, _feed: feed, folder }
 }
@@ -96,6 +98,7 @@ fn serving() -> Daemon {
         Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false), stream()])),
         // See `api_flows.rs`.
         Question::InnerFlows(_, answer) => drop(answer),
+        Question::Reload(_) => panic!("the reload thread asks, and there is none"),
         Question::ClearFlows(which, answer) => {
             let cleared = [flow_report(true).id, flow_report(false).id, stream_report().id];
             let cleared = cleared.iter().filter(|id| which.means(**id)).count();

@@ -39,7 +39,8 @@ fn daemon(socket: &Path, life: u64) -> Daemon {
     let (aaa, _nobody) = adit_control::aaa::window::channel();
     let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
     let (board, keeping) = Board::new(Journal::new(64, life), arriving);
-    let sources = Sources { asker, aaa, workers: [].into(), certificates: [].into(), board };
+    let reloader = adit_control::api::reload::requests().0;
+    let sources = Sources { asker, reloader, aaa, workers: [].into(), certificates: [].into(), board };
     Daemon { _api: ApiThread::start(Doors::local(ApiSocket::bind(socket).unwrap()), sources, keeping).unwrap(), feed }
 }
 

@@ -38,7 +38,8 @@ impl Daemon {
         let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
         drop(feed);
         let (board, keeping) = Board::new(Journal::new(1, 1), arriving);
-        let sources = Sources { asker, aaa, workers: [].into(), certificates: [].into(), board };
+        let reloader = adit_control::api::reload::requests().0;
+        let sources = Sources { asker, reloader, aaa, workers: [].into(), certificates: [].into(), board };
         let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
         Self { _api: api, folder }
     }

@@ -382,6 +382,8 @@ impl Door for Broken {
     fn wait(&mut self, _limit: Duration) -> io::Result<Woken> {
         Ok(Woken::TimedOut)
     }
+    fn tune(&mut self, _spin: Duration, _coalesce: Duration) {}
+
     fn waker(&self) -> Arc<dyn Wake> {
         struct Deaf;
         impl Wake for Deaf {

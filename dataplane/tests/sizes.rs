@@ -6,7 +6,7 @@ mod harness;
 
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
-    Command, DropReason, EcnMode, EspPath, Move, MssClamp, OuterDf, OuterDscp, Path, Transport, TunnelRules,
+    Command, DropReason, EcnMode, EspPath, Move, MssClamp, OuterDf, OuterDscp, Path, Transport, Tuning, TunnelRules,
     TunnelSpec, WorkerId,
 };
 use adit_dataplane::io::memory::Departed;
@@ -353,6 +353,31 @@ fn syns_are_clamped_both_ways_to_what_fits_the_tunnel_of_this_suite_and_outer_fa
             }
         }
     }
+}
+
+#[test]
+fn a_worker_that_is_tuned_works_otherwise_at_once_and_keeps_its_sockets_df() {
+    let mut world = world(TunnelRules::default());
+    let client = connect(&mut world, gcm(), path_v4(1), 1400);
+    let (syn, meta) = tcp(&client, Kind::V4, 0x02, &[2, 4, 0xff, 0xff], 0);
+    let sent = |world: &mut World| {
+        world.peers[0].push(meta, &syn).unwrap();
+        world.settle();
+        let departed = world.departed();
+        (client.open(&departed[0].bytes).1[42..44].to_vec(), departed[0].outer_fragments)
+    };
+    let (clamped, fragments) = sent(&mut world);
+    assert_ne!(clamped, [0xff, 0xff]);
+    let tuning = Tuning {
+        burst: 1,
+        spin: Duration::ZERO,
+        coalesce: Duration::ZERO,
+        rules: TunnelRules { mss: MssClamp::Off, df: OuterDf::Set, ..TunnelRules::default() },
+        moves_per_minute: 1,
+        ctcp: None,
+    };
+    world.command(WorkerId(0), Command::Tune(Box::new(tuning)));
+    assert_eq!(sent(&mut world), (vec![0xff, 0xff], fragments));
 }
 
 /// ESP arrives in fragments, the longest of so many octets.

@@ -66,6 +66,8 @@ impl Door for Scripted {
         Ok(Woken::Called)
     }
 
+    fn tune(&mut self, _spin: Duration, _coalesce: Duration) {}
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.bell) as Arc<dyn Wake>
     }

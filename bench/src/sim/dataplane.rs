@@ -116,7 +116,7 @@ impl Dataplane {
             }
             Output::Command(worker, command) => (worker, command),
             Output::Ask(question) => return Ok(Errand::Ask(question.id)),
-            Output::Account(_) | Output::Happened(_) => return Ok(Errand::Nothing),
+            Output::Account(_) | Output::Happened(_) | Output::Reconfigured(..) => return Ok(Errand::Nothing),
         };
         match command {
             Command::AddTunnel(spec) => self.add_tunnel(&spec)?,
@@ -133,6 +133,7 @@ impl Dataplane {
             | Command::ClearConnection { .. }
             | Command::TellFlows(_)
             | Command::TellInnerFlows(_)
+            | Command::Tune(_)
             | Command::Stop => {}
         }
         Ok(Errand::Nothing)

@@ -92,7 +92,12 @@ impl Host {
             }
             (
                 Some(_) | None,
-                Output::Routes(_) | Output::Command(..) | Output::Ask(_) | Output::Account(_) | Output::Happened(_),
+                Output::Routes(_)
+                | Output::Command(..)
+                | Output::Ask(_)
+                | Output::Account(_)
+                | Output::Happened(_)
+                | Output::Reconfigured(..),
             ) => true,
         }
     }

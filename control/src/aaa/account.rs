@@ -131,7 +131,7 @@ impl From<Cause> for Terminated {
             Cause::InitialContact | Cause::TakenOver => Self::Preempted,
             Cause::IdleTimeout => Self::IdleTimeout,
             Cause::SessionTimeout => Self::SessionTimeout,
-            Cause::Asked => Self::AdminReset,
+            Cause::Asked | Cause::Reconfigured => Self::AdminReset,
             Cause::ShutDown => Self::AdminReboot,
             Cause::AddressLost
             | Cause::Childless

@@ -69,6 +69,13 @@ impl LocalUsers {
         Self { users, nobodies }
     }
 
+    /// Another table. Which cost a name has that is in none stays the same, as far as some user still has it.
+    pub(super) fn replace(&mut self, users: Users, random: &mut dyn SecretRandom) {
+        let key = self.nobodies.key.clone();
+        self.nobodies = Nobodies { key, ..Nobodies::new(&users, random) };
+        self.users = users;
+    }
+
     /// Whether somebody is in the table.
     pub(super) fn knows(&self, user: &UserName) -> bool {
         self.users.0.contains_key(user)

@@ -2,6 +2,9 @@
 
 use super::desk::DeskView;
 use super::{Answer, Question, QuestionId, Record, Verdict};
+use crate::config::Renumbering;
+use crate::config::checked::Config;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +20,8 @@ pub enum Work {
     Question(Box<Question>),
     /// Write this down.
     Record(Record),
+    /// These are users and connections from now on.
+    Reconfigure(Arc<Config>, Renumbering),
     /// Say how things are.
     View(oneshot::Sender<DeskView>),
     /// Write down what waits, and end.
@@ -33,7 +38,23 @@ pub fn channel() -> (Window, mpsc::Receiver<Work>) {
     (Window(window), work)
 }
 
+/// Room at the window that nobody else gets.
+#[derive(Debug)]
+pub struct RoomForConfig(mpsc::OwnedPermit<Work>);
+
+impl RoomForConfig {
+    /// Behind all that was handed in before.
+    pub fn hand_in(self, config: Arc<Config>, places: Renumbering) {
+        self.0.send(Work::Reconfigure(config, places));
+    }
+}
+
 impl Window {
+    /// For another configuration; `None` if the thread does not keep up, or has ended.
+    pub fn room_for_config(&self) -> Option<RoomForConfig> {
+        self.0.clone().try_reserve_owned().ok().map(RoomForConfig)
+    }
+
     /// Asks. `Some` is an answer at once: there was no room, or nobody is there any more.
     #[must_use]
     pub fn ask(&self, question: Question) -> Option<Answer> {

@@ -3,6 +3,7 @@
 use crate::ctcp::{ClearView, ConnectionView, Which};
 use crate::flows::{InnerFlowsView, NoFlows, Wanted};
 use crate::lease::{LeaseListing, LeasePage, PoolView};
+use crate::reload::Proposal;
 use crate::session::{Listed, Listing, SaQuery, SaView, SessionId, SessionQuery, SessionView};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub enum Question {
     Flows(oneshot::Sender<Vec<ConnectionView>>),
     /// Some of the flows inside tunnels; the workers are asked.
     InnerFlows(Wanted, oneshot::Sender<Result<InnerFlowsView, NoFlows>>),
+    /// Another configuration.
+    Reload(Proposal),
     /// These are to end.
     ClearFlows(Which, oneshot::Sender<ClearView>),
 }
@@ -89,16 +92,24 @@ pub fn channel() -> (Asker, Receiver<Question>) {
 }
 
 impl Asker {
+    /// Asks; where the answer goes is in the question.
+    ///
+    /// # Errors
+    /// See [`NoAnswer`].
+    pub fn hand_in(&self, question: Question) -> Result<(), NoAnswer> {
+        self.0.try_send(question).map_err(|error| match error {
+            TrySendError::Full(_) => NoAnswer::Busy,
+            TrySendError::Disconnected(_) => NoAnswer::Gone,
+        })
+    }
+
     /// Asks and waits for the answer, [`PATIENCE`] at most.
     ///
     /// # Errors
     /// See [`NoAnswer`].
     pub async fn ask<A>(&self, question: impl FnOnce(oneshot::Sender<A>) -> Question) -> Result<A, NoAnswer> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(question(answer)).map_err(|error| match error {
-            TrySendError::Full(_) => NoAnswer::Busy,
-            TrySendError::Disconnected(_) => NoAnswer::Gone,
-        })?;
+        self.hand_in(question(answer))?;
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_dropped)) => Err(NoAnswer::Gone),

@@ -11,6 +11,7 @@ mod overview;
 mod parameters;
 pub mod pools;
 pub mod problem;
+pub mod reload;
 pub mod routes;
 pub mod serve;
 pub mod sessions;

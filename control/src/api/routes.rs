@@ -3,8 +3,9 @@
 use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
+use super::reload::Reloader;
 use super::views::CertificateView;
-use super::{connections, events, flows, metrics, overview, pools, sessions};
+use super::{connections, events, flows, metrics, overview, pools, reload, sessions};
 use crate::aaa::window::Window;
 use crate::journal::Board;
 use adit_dataplane::contract::WorkerCounters;
@@ -24,6 +25,8 @@ use utoipa_axum::routes;
 pub struct Sources {
     /// To the IKE thread.
     pub asker: Asker,
+    /// To the reload thread.
+    pub reloader: Reloader,
     /// To the AAA thread.
     pub aaa: Window,
     /// Every worker's core and counters.
@@ -96,6 +99,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(overview::dropped))
         .routes(routes!(overview::certificates))
         .routes(routes!(metrics::metrics))
+        .routes(routes!(reload::reload))
         .routes(routes!(sessions::sessions))
         .routes(routes!(sessions::session, sessions::disconnect))
         .routes(routes!(sessions::rekey))

@@ -4,6 +4,7 @@ use super::client::{self, AskError};
 use super::ctcp::Ctcp;
 use super::flows::Flows;
 use super::login_test::{self, LoginTest};
+use super::reload::{Check, Reload};
 use super::sessions::{self, Disconnect, Rekey, Sas, Sessions};
 use super::watch::Watch;
 use super::why::Why;
@@ -65,6 +66,10 @@ enum What {
         #[command(subcommand)]
         what: Option<Aaa>,
     },
+    /// Read the configuration again: all of it is applied, or nothing
+    Reload(Reload),
+    /// Check a configuration, without the daemon
+    Check(Check),
     /// Make a password's hash for a [[user]] of the configuration
     HashPassword,
     /// Make a token for an [[operator]] of the configuration
@@ -114,13 +119,15 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
         What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),
         What::Aaa { what: Some(Aaa::Test(test)) } => return Ok(login_test::run(test)),
+        What::Reload(reload) => return reload.run(&arguments.socket, arguments.json),
+        What::Check(check) => return Ok(check.run()),
         What::HashPassword => return Ok(hash_password::run()),
         What::NewToken => return Ok(new_token::run()),
     };
     Ok(print(&text?))
 }
 
-fn print(text: &str) -> ExitCode {
+pub(super) fn print(text: &str) -> ExitCode {
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has seen enough (`aditctl … | head`).

@@ -1,7 +1,7 @@
 //! `aditd`: checks a configuration, or runs the daemon.
 
 use crate::config;
-use crate::runtime::{daemon, first_start, host, privileges};
+use crate::runtime::{ConfigSource, daemon, first_start, host, privileges};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn check(file: &Path) -> ExitCode {
+pub(super) fn check(file: &Path) -> ExitCode {
     match config::load(file, host::cores()) {
         Ok((_config, warnings)) => {
             for warning in warnings {
@@ -54,6 +54,8 @@ fn check(file: &Path) -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> ExitCode {
+    // Before a thread is pinned.
+    let cores = host::cores();
     // Before the first key is read.
     let memory = privileges::keep_memory_private();
     let loaded = match &arguments.config {
@@ -82,14 +84,15 @@ fn serve(arguments: &Arguments) -> ExitCode {
     if let Some(socket) = &arguments.socket {
         config.api.socket.clone_from(socket);
     }
-    crate::telemetry::start(&config.log);
+    let log_level = crate::telemetry::start(&config.log);
     if let Err(error) = memory {
         tracing::warn!("core dumps cannot be switched off ({error}): a crash may write keys to the disk");
     }
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    match daemon::run(config) {
+    let (file, socket) = (arguments.config.clone(), arguments.socket.clone());
+    match daemon::run(config, ConfigSource { file, socket, cores }, log_level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

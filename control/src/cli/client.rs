@@ -55,6 +55,23 @@ fn why(error: &io::Error) -> String {
 
 /// The body of the answer to `method path`.
 pub(super) fn ask(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
+    let (status, body) = ask_for_any(socket, method, path)?;
+    match status {
+        status if status.is_success() => Ok(body),
+        refused => Err(refusal(socket, refused, &body)),
+    }
+}
+
+/// The daemon's own words, if they are some.
+pub(super) fn refusal(socket: &Path, status: StatusCode, body: &[u8]) -> AskError {
+    match serde_json::from_slice::<ProblemView>(body) {
+        Ok(problem) => AskError::Refused(problem.detail),
+        Err(_other_words) => strange(socket, &status),
+    }
+}
+
+/// The same, whatever the answer is.
+pub(super) fn ask_for_any(socket: &Path, method: Method, path: &str) -> Result<(StatusCode, Vec<u8>), AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| strange(socket, &error))?;
     runtime.block_on(async {
@@ -101,24 +118,13 @@ pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
+async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(StatusCode, Vec<u8>), AskError> {
     let (answer, connection) = send(socket, method, path, "application/json").await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
     let body = body.map_err(|error| strange(socket, &error))?.to_bytes().to_vec();
     connection.abort();
-    if status.is_success() {
-        return Ok(body);
-    }
-    Err(refusal(socket, status, &body))
-}
-
-/// The daemon's own words.
-fn refusal(socket: &Path, status: StatusCode, body: &[u8]) -> AskError {
-    match serde_json::from_slice::<ProblemView>(body) {
-        Ok(problem) => AskError::Refused(problem.detail),
-        Err(_other_words) => strange(socket, &status),
-    }
+    Ok((status, body))
 }
 
 /// An answer's head, and the task that reads its body.

@@ -9,6 +9,7 @@ mod hash_password;
 mod login_test;
 mod new_token;
 pub mod password;
+mod reload;
 mod sessions;
 mod tables;
 mod units;

@@ -352,13 +352,16 @@ fn pools(source: &Source<'_>, file: &[file::Pool]) -> Vec<Pool> {
                 error(Problem::SecondRange { family, found: net.to_string(), first });
             }
         }
+        let servers = pool.netbios_name_servers.as_ref();
+        let servers =
+            servers.map(|list| each_once(source, &format!("{} netbios_name_servers", pool.title), &list.value));
         let dns = pool.dns.as_ref().map(|list| each_once(source, &format!("{} dns", pool.title), &list.value));
         pools.push(Pool {
             name: name.to_owned(),
             v4,
             v6,
             dns: dns.unwrap_or_default(),
-            netbios_name_servers: Vec::new(),
+            netbios_name_servers: servers.unwrap_or_default(),
         });
     }
     pools

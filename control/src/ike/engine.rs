@@ -7,6 +7,7 @@ mod first_contact;
 mod fragment;
 mod login;
 mod orders;
+mod reconfigure;
 mod stalling;
 mod tunnel_of;
 mod unknown_spi;
@@ -27,6 +28,7 @@ use super::v2::{Calling, Closing, Established, HalfOpen, IkeSa, Proving, Verdict
 pub use super::v2::{Given, NoRoom};
 use super::wire::{Header, Id, IkeSpi, Incoming, NotifyKind, Sealed, WireError, parse, parse_header};
 use crate::aaa::{Question, Record};
+use crate::config::Renumbering;
 use crate::config::checked::Config;
 use crate::installer::Installer;
 use crate::journal::Happening;
@@ -54,6 +56,8 @@ pub enum Output {
     Account(Record),
     /// Tell whoever watches.
     Happened(Box<Happening>),
+    /// Tell AAA that this configuration is in force, with connections in these places.
+    Reconfigured(Arc<Config>, Renumbering),
 }
 
 /// What is held right now: for metrics, and for tests that nothing is left behind.

@@ -46,6 +46,7 @@ pub(super) const fn advice(cause: Cause) -> Option<&'static str> {
         Cause::Stalled | Cause::Unheard => {
             Some("See the remedy of the stall that was found; the client can log in again at once.")
         }
+        Cause::Reconfigured => Some("The log has the plan of the reload; the client can log in again if it still may."),
         Cause::WrongGroup
         | Cause::WrongSignature
         | Cause::Refused

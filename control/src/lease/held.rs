@@ -28,6 +28,14 @@ impl Held {
         let of = |lease: &Lease| usize::from(lease.v4.is_some()) + usize::from(lease.v6.is_some());
         self.0.iter().map(|waiting| of(&waiting.lease)).sum()
     }
+
+    /// Pools have other places. What has no address left is not held.
+    pub(super) fn relocate(&mut self, relocate: impl Fn(&mut Lease)) {
+        for waiting in &mut self.0 {
+            relocate(&mut waiting.lease);
+        }
+        self.0.retain(|waiting| waiting.lease != Lease::default());
+    }
 }
 
 impl Held {

@@ -9,10 +9,13 @@
 //! the session would best live on, and the session then lives where its address is.
 
 mod held;
+mod moved;
 mod range;
 mod view;
 
 pub use view::{LeaseCursor, LeaseListing, LeasePage, LeaseView, PoolView, RangeView};
+
+pub use moved::gives;
 
 use crate::config::checked::Pool;
 use crate::ike::wire::Id;

@@ -69,9 +69,9 @@ impl Lanes {
 }
 
 #[derive(Debug)]
-struct Holder {
-    session: SessionId,
-    identity: Id,
+pub(super) struct Holder {
+    pub(super) session: SessionId,
+    pub(super) identity: Id,
 }
 
 impl Range {
@@ -86,6 +86,32 @@ impl Range {
             freed: BTreeMap::new(),
             last_of: BTreeMap::new(),
             turn: 0,
+        }
+    }
+
+    /// Whether this offset is given to anybody at all.
+    pub(super) fn has(&self, offset: u64) -> bool {
+        self.offsets.contains(&offset)
+    }
+
+    /// Who has what.
+    pub(super) fn holders(&self) -> impl Iterator<Item = (u64, &Holder)> {
+        self.used.iter().map(|(offset, holder)| (*offset, holder))
+    }
+
+    /// What was given back and by whom, the first first.
+    pub(super) fn given_back(&self) -> impl Iterator<Item = (u64, &Id)> {
+        let mut freed: Vec<(Turn, u64, &Id)> =
+            self.freed.iter().map(|(offset, (turn, identity))| (*turn, *offset, identity)).collect();
+        freed.sort_unstable_by_key(|(turn, ..)| *turn);
+        freed.into_iter().map(|(_, offset, identity)| (offset, identity))
+    }
+
+    /// This offset is free, and this identity had it last.
+    pub(super) fn remember(&mut self, offset: u64, identity: &Id) {
+        let nobody = SessionId(0);
+        if self.take_this(offset, nobody, identity).is_some() {
+            self.give_back(offset, nobody);
         }
     }
 

@@ -11,7 +11,7 @@ use webpki::{
 };
 
 /// Certificates of authorities.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorities {
     anchors: Vec<TrustAnchor<'static>>,
     subjects: Vec<Vec<u8>>,

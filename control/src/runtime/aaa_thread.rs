@@ -156,6 +156,7 @@ impl Office {
                 handed_in = work.recv(), if leave_at.is_none() => match handed_in {
                     Some(Work::Question(question)) => self.desk.handle_question(clock::now(), *question),
                     Some(Work::Record(record)) => self.desk.handle_record(clock::now(), record),
+                    Some(Work::Reconfigure(config, places)) => self.desk.take_config(config, &places),
                     // Who asked may have gone in the meantime.
                     Some(Work::View(answer)) => drop(answer.send(self.desk.view(clock::now()))),
                     Some(Work::Leave) | None => leave_at = Some(clock::now() + LAST_RECORDS),

@@ -7,6 +7,7 @@ use super::errand::{Drive, Errand, InnerSide};
 use super::ike_thread::IkeThread;
 use super::lookout::Lookout;
 use super::outbox::{Outbox, WorkerGone};
+use super::reload_thread::{self, ConfigSource};
 use super::signals::{self, Wish};
 use super::{clock, host, privileges};
 use crate::api::ask;
@@ -18,6 +19,7 @@ use crate::ctcp::Survey;
 use crate::flows::Walks;
 use crate::ike::engine::Engine;
 use crate::journal::{self, Board, Journal};
+use crate::telemetry::LogLevel;
 use adit_crypto::random::OsRandom;
 use adit_dataplane::time::Instant;
 use crossbeam_channel::Receiver;
@@ -77,8 +79,15 @@ pub enum DaemonError {
 ///
 /// # Errors
 /// See [`DaemonError`].
-pub fn run(config: Config) -> Result<(), DaemonError> {
-    open_and_serve(config, None)
+pub fn run(config: Config, source: ConfigSource, log_level: LogLevel) -> Result<(), DaemonError> {
+    open_and_serve(config, Reloading { source: Some(source), log_level }, None)
+}
+
+/// What a reload needs.
+pub(super) struct Reloading {
+    /// A client has none.
+    pub(super) source: Option<ConfigSource>,
+    pub(super) log_level: LogLevel,
 }
 
 /// Runs the daemon as a client: it logs in, and ends when it is told to leave or when who looks on says so.
@@ -86,10 +95,10 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
 /// # Errors
 /// See [`DaemonError`]. A login that fails is none: who looks on has seen it.
 pub fn run_errand(config: Config, errand: Errand) -> Result<(), DaemonError> {
-    open_and_serve(config, Some(errand))
+    open_and_serve(config, Reloading { source: None, log_level: LogLevel::default() }, Some(errand))
 }
 
-fn open_and_serve(config: Config, errand: Option<Errand>) -> Result<(), DaemonError> {
+fn open_and_serve(config: Config, reloading: Reloading, errand: Option<Errand>) -> Result<(), DaemonError> {
     let system = |what| move |source| DaemonError::System { what, source };
     let (inner, errand) = match errand {
         Some(Errand { ctcp, inner, drive }) => (inner, Some((ctcp, drive))),
@@ -104,12 +113,13 @@ fn open_and_serve(config: Config, errand: Option<Errand>) -> Result<(), DaemonEr
     let socket = ApiSocket::bind(&config.api.socket)?;
     let (dials, drive) = errand.unzip();
     let started = dataplane::start(&config, dials, inner, &mut OsRandom)?;
-    serve(config, started, socket, wishes, drive)
+    serve(config, reloading, started, socket, wishes, drive)
 }
 
 /// Runs the control plane over a dataplane at work, whoever made it.
 pub(super) fn serve(
     config: Config,
+    reloading: Reloading,
     started: Started,
     socket: ApiSocket,
     wishes: Receiver<Wish>,
@@ -133,7 +143,11 @@ pub(super) fn serve(
     let (board, keeping) = Board::new(Journal::new(config.events.keep, life), arriving);
     let lookout = Lookout::new(unix_at_zero, config.certificate.clone());
     let certificates = certificates(&config);
-    let sources = Sources { asker, aaa: aaa.window().clone(), workers, certificates, board };
+    let Reloading { source, log_level } = reloading;
+    let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone());
+    let reloader = reloader.map_err(system("starting the reload thread"))?;
+    let sources =
+        Sources { asker, reloader: reloader.clone(), aaa: aaa.window().clone(), workers, certificates, board };
     let mut engine =
         Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
     engine.set_time_of_day(unix_at_zero);
@@ -147,6 +161,9 @@ pub(super) fn serve(
         dataplane,
         questions,
         aaa: window,
+        aaa_room: None,
+        reloader,
+        log_level,
         answers,
         wishes,
         facts,
@@ -314,14 +331,22 @@ mod tests {
         Ok(())
     }
 
-    fn config(socket: &Path) -> Config {
-        let text = format!(
+    fn text(socket: &Path) -> String {
+        format!(
             "[node]\nidentity = \"headend.rig\"\n[workers]\ncount = 2\n[api]\nsocket = {socket:?}\n\
              [[pool]]\nname = \"a\"\naddresses = [\"10.30.0.0/16\"]\n\
              [[connection]]\nname = \"c\"\nremote_ids = [\"*\"]\npsk = \"a key that is long enough\"\n\
              pools = [\"a\"]\nnetworks = [\"0.0.0.0/0\"]\n"
-        );
+        )
+    }
+
+    fn config(socket: &Path) -> Config {
+        let text = text(socket);
         read("test", &text, &Surroundings { folder: "/".into(), cores: vec![0, 1] }).unwrap().0
+    }
+
+    fn nothing_to_read() -> Reloading {
+        Reloading { source: None, log_level: LogLevel::default() }
     }
 
     fn ask(socket: &Path) -> String {
@@ -341,7 +366,7 @@ mod tests {
         let socket = ApiSocket::bind(&path).unwrap();
         let (started, _events) = dataplane(until_stop);
         let (wish, wishes) = bounded(4);
-        let daemon = std::thread::spawn(move || serve(config, started, socket, wishes, None));
+        let daemon = std::thread::spawn(move || serve(config, nothing_to_read(), started, socket, wishes, None));
         let answer = ask(&path);
         for part in ["200 OK", "\"identity\":\"headend.rig\"", "\"state\":\"serving\"", "\"lacks\":[\"everything\"]"] {
             assert!(answer.contains(part), "{part} in {answer}");
@@ -352,6 +377,56 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// Status and body of the answer.
+    fn post(socket: &Path, path: &str) -> (String, serde_json::Value) {
+        use std::io::{Read, Write};
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        write!(stream, "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().to_owned(), serde_json::from_str(body).unwrap())
+    }
+
+    #[test]
+    fn a_file_is_planned_applied_or_refused_and_what_is_refused_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, file) = (folder.path().join("aditd.sock"), folder.path().join("aditd.toml"));
+        let first = text(&path);
+        let source = ConfigSource { file: Some(file.clone()), socket: None, cores: vec![0, 1] };
+        let reloading = Reloading { source: Some(source), log_level: LogLevel::default() };
+        let socket = ApiSocket::bind(&path).unwrap();
+        let (started, _events) = dataplane(until_stop);
+        let (wish, wishes) = bounded(4);
+        let config = config(&path);
+        let daemon = std::thread::spawn(move || serve(config, reloading, started, socket, wishes, None));
+        let (dry, wet) = ("/v1/reload?dry_run=true", "/v1/reload");
+        let otherwise = |from: &str, to: &str| first.replace(from, to);
+        let burst = otherwise("count = 2", "count = 2\nburst = 32");
+        let mtu = format!("{burst}[tun]\nmtu = 1300\n");
+        for (text, path_, status, outcome, said) in [
+            (&first, wet, "200", "nothing-to-do", "the file says what is in force"),
+            (&burst, dry, "200", "planned", "64 → 32"),
+            (&otherwise("count", "cuont"), wet, "422", "invalid", "\"line\":4"),
+            (&mtu, dry, "409", "needs-restart", "[tun]"),
+            (&mtu, wet, "409", "needs-restart", "1 of 2 changes need a restart"),
+            (&first, dry, "200", "nothing-to-do", ""),
+            (&burst, wet, "200", "applied", "1 change, no session ended"),
+            (&burst, wet, "200", "nothing-to-do", ""),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let (code, view) = post(&path, path_);
+            let shown = view.to_string();
+            assert_eq!((code.as_str(), view["outcome"].as_str()), (status, Some(outcome)), "{shown}");
+            let parts = said.split(" → ");
+            assert!(parts.into_iter().all(|part| shown.contains(part)), "{said} in {shown}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(post(&path, wet).1["outcome"], "invalid", "a file that is gone");
+        wish.send(Wish::Leave).unwrap();
+        daemon.join().unwrap().unwrap();
+    }
+
     #[test]
     fn a_worker_that_ends_by_itself_ends_the_daemon_with_the_workers_own_words() {
         let folder = tempfile::tempdir().unwrap();
@@ -359,7 +434,7 @@ mod tests {
         let socket = ApiSocket::bind(&path).unwrap();
         let (started, _events) = dataplane(|_commands| Err(io::Error::other("the interface was removed")));
         let (_wish, wishes) = bounded(4);
-        let ended = serve(config(&path), started, socket, wishes, None);
+        let ended = serve(config(&path), nothing_to_read(), started, socket, wishes, None);
         assert_eq!(ended.unwrap_err().to_string(), "worker 1: the interface was removed");
         assert!(!path.exists());
     }
@@ -372,7 +447,7 @@ mod tests {
         let (started, events) = dataplane(until_stop);
         drop(events);
         let (_wish, wishes) = bounded(4);
-        let ended = serve(config(&path), started, socket, wishes, None);
+        let ended = serve(config(&path), nothing_to_read(), started, socket, wishes, None);
         assert!(matches!(ended, Err(DaemonError::WorkerGone(_))), "{ended:?}");
     }
 }

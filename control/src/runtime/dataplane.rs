@@ -6,7 +6,7 @@ use crate::ike::engine::CtcpManner;
 use crate::lease::headend_address;
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::carrier::ctcp::{CtcpConfig, Limits, Mode, Part};
-use adit_dataplane::contract::{ClusterSlot, Dataplane, Routes, SpiLayout};
+use adit_dataplane::contract::{ClusterSlot, CtcpCare, CtcpTuning, Dataplane, Routes, SpiLayout, Tuning};
 use adit_dataplane::inner_flows::InnerFlowsConfig;
 use adit_dataplane::io::{Backend, IoConfig, OpenError, TunConfig, open};
 use adit_dataplane::packet::{PacketBuf, PoolSizes};
@@ -99,9 +99,27 @@ fn io_config(config: &Config) -> IoConfig {
 }
 
 /// The headend's own address in each range, with the range's prefix: the kernel then routes the range to the TUN.
-fn own_addresses(config: &Config) -> Vec<IpNet> {
+pub(super) fn own_addresses(config: &Config) -> Vec<IpNet> {
     let ranges = config.pools.iter().flat_map(|pool| [pool.v4.map(IpNet::V4), pool.v6.map(IpNet::V6)]).flatten();
     ranges.filter_map(|range| IpNet::new(headend_address(range)?, range.prefix_len()).ok()).collect()
+}
+
+/// What of the configuration workers can be told while they work.
+pub(super) fn tuning(config: &Config) -> Tuning {
+    let Ctcp { stall_after, hold_lease: _, ring, memory } = config.ctcp;
+    let care = match config.listen.ctcp_mode {
+        CtcpMode::Adaptive => CtcpCare::Adaptive,
+        CtcpMode::Stateless => CtcpCare::Stateless,
+    };
+    let ctcp = config.listen.tcp_ports().next().map(|_| CtcpTuning { care, stall_after, ring, memory });
+    Tuning {
+        burst: config.workers.burst,
+        spin: config.workers.spin,
+        coalesce: config.workers.coalesce,
+        rules: config.sizes.rules,
+        moves_per_minute: config.esp.moves_per_minute,
+        ctcp,
+    }
 }
 
 fn workers_config(config: &Config) -> DataplaneConfig {

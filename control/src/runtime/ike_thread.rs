@@ -8,8 +8,9 @@ use super::lookout::Lookout;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
 use crate::aaa::Answer;
-use crate::aaa::window::Window;
+use crate::aaa::window::{RoomForConfig, Window};
 use crate::api::ask::{Obeyed, Order, Question};
+use crate::api::reload::Reloader;
 use crate::api::views::{IkeView, StatusView};
 use crate::config::checked::Flows;
 use crate::ctcp::Survey;
@@ -17,6 +18,7 @@ use crate::flows::Walks;
 use crate::ike::engine::{Engine, Output};
 use crate::journal::{Feed, What};
 use crate::session::{SessionId, SessionState};
+use crate::telemetry::LogLevel;
 use adit_dataplane::contract::{Command, Dataplane, Event, WorkerId};
 use adit_dataplane::time::Instant;
 use crossbeam_channel::{Receiver, never, select};
@@ -45,10 +47,15 @@ pub(super) struct IkeThread {
     pub(super) questions: Receiver<Question>,
     /// Where AAA is asked.
     pub(super) aaa: Window,
+    /// Room there for a configuration that was taken a moment ago.
+    pub(super) aaa_room: Option<RoomForConfig>,
+    /// Who reads the file again after a signal.
+    pub(super) reloader: Reloader,
+    pub(super) log_level: LogLevel,
     /// What AAA answers.
     pub(super) answers: Receiver<Answer>,
     pub(super) wishes: Receiver<Wish>,
-    /// What does not change while the daemon runs.
+    /// What changes by a reload alone.
     pub(super) facts: StatusView,
     pub(super) outbox: Outbox,
     /// Where what happens is told.
@@ -178,7 +185,7 @@ impl IkeThread {
         Ok(())
     }
 
-    fn carry_out(&mut self) -> Result<(), WorkerGone> {
+    pub(super) fn carry_out(&mut self) -> Result<(), WorkerGone> {
         let now = clock::now();
         self.outbox.retry(now, &self.dataplane.workers)?;
         while let Some(output) = self.engine.poll_output() {
@@ -194,6 +201,11 @@ impl IkeThread {
                 }
                 Output::Account(record) => self.aaa.write(record),
                 Output::Happened(happening) => self.feed.tell(now, *happening),
+                Output::Reconfigured(config, places) => {
+                    if let Some(room) = self.aaa_room.take() {
+                        room.hand_in(config, places);
+                    }
+                }
             }
         }
         Ok(())
@@ -217,6 +229,7 @@ impl IkeThread {
             }
             Question::Flows(answer) => self.ask_for_flows(FlowQuestion::Show(answer))?,
             Question::InnerFlows(wanted, answer) => self.ask_for_inner_flows(&wanted, answer)?,
+            Question::Reload(proposal) => self.reload(proposal)?,
             Question::ClearFlows(which, answer) => self.ask_for_flows(FlowQuestion::Clear(which, answer))?,
         }
         Ok(())
@@ -261,9 +274,7 @@ impl IkeThread {
                 self.leaving = Some(now + FAREWELL);
             }
             (Wish::Leave, Some(_)) => {}
-            (Wish::Reload, _) => {
-                tracing::warn!("SIGHUP: reloading the configuration while running is not built yet; restart aditd");
-            }
+            (Wish::Reload, _) => self.reloader.call(),
         }
     }
 
@@ -287,6 +298,6 @@ impl IkeThread {
     }
 }
 
-fn worker(index: usize) -> WorkerId {
+pub(super) fn worker(index: usize) -> WorkerId {
     WorkerId(u8::try_from(index).unwrap_or(u8::MAX))
 }

@@ -14,4 +14,8 @@ mod inner_flows;
 mod lookout;
 pub mod outbox;
 pub mod privileges;
+mod reload;
+mod reload_thread;
 mod signals;
+
+pub use reload_thread::ConfigSource;

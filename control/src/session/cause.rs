@@ -71,6 +71,7 @@ causes! {
     Expired "expired" "nobody replaced the IKE SA before its time was over",
     InvalidSyntax "invalid_syntax" "the client sent an authenticated message that cannot be read",
     UnsupportedCritical "unsupported_critical" "the client sent a payload of unknown type that must be understood",
+    Reconfigured "reconfigured" "the configuration has changed, and the session does not fit it any more",
     Asked "asked" "the operator has ended the session",
     ShutDown "shut_down" "adit is shutting down",
 }

@@ -11,7 +11,7 @@ use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{DefaultFields, JsonFields};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// The variable that wins over `[log] level`.
 pub const LEVEL_VARIABLE: &str = "ADIT_LOG";
@@ -23,30 +23,51 @@ pub fn is_filter(text: &str) -> bool {
     is_level || text.contains(['=', ',']) && EnvFilter::try_new(text).is_ok()
 }
 
+/// What is logged, to be changed while the process runs.
+#[derive(Debug, Clone, Default)]
+pub struct LogLevel(Option<reload::Handle<EnvFilter, Registry>>);
+
+impl LogLevel {
+    /// From now on. The variable wins, as at start.
+    pub fn set(&self, level: &str) {
+        let Self(Some(handle)) = self else { return };
+        if std::env::var(LEVEL_VARIABLE).is_ok_and(|text| is_filter(&text)) {
+            return tracing::warn!("{LEVEL_VARIABLE} wins over [log] level, which changes nothing");
+        }
+        if let Err(error) = handle.reload(EnvFilter::new(level)) {
+            tracing::error!("the log level stays as it is: {error}");
+        }
+    }
+}
+
 /// Starts logging, once in a process; later calls change nothing.
-pub fn start(log: &Log) {
+pub fn start(log: &Log) -> LogLevel {
     let wanted = std::env::var(LEVEL_VARIABLE).ok();
     let (level, ignored) = match wanted {
         Some(text) if is_filter(&text) => (text, None),
         other => (log.level.clone(), other),
     };
     let colours = std::io::stderr().is_terminal();
-    let subscriber = subscriber(&Log { level, format: log.format }, std::io::stderr, colours);
-    let _already_started = tracing::subscriber::set_global_default(subscriber);
+    let (subscriber, handle) = subscriber(&Log { level, format: log.format }, std::io::stderr, colours);
+    let started = tracing::subscriber::set_global_default(subscriber);
     if let Some(text) = ignored {
         tracing::warn!("{LEVEL_VARIABLE}={text:?} is neither a level nor a filter; [log] level stands");
     }
+    LogLevel(started.is_ok().then_some(handle))
 }
 
-fn subscriber<W>(log: &Log, writer: W, colours: bool) -> Box<dyn Subscriber + Send + Sync>
+type Logging = (Box<dyn Subscriber + Send + Sync>, reload::Handle<EnvFilter, Registry>);
+
+fn subscriber<W>(log: &Log, writer: W, colours: bool) -> Logging
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     // The level is about events. Spans stay on: without its span a warning would not say whose session it is about.
     let is_span = filter_fn(|metadata: &Metadata<'_>| metadata.is_span()).with_max_level_hint(LevelFilter::INFO);
-    let filter = EnvFilter::new(&log.level).or(is_span);
+    let (level, handle) = reload::Layer::new(EnvFilter::new(&log.level));
+    let filter = level.or(is_span);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours);
-    match log.format {
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match log.format {
         LogFormat::Text => {
             let layer = layer.fmt_fields(DefaultFields::new()).event_format(TextLine);
             Box::new(Registry::default().with(layer.with_filter(filter)))
@@ -55,7 +76,8 @@ where
             let layer = layer.fmt_fields(JsonFields::new()).event_format(JsonLine);
             Box::new(Registry::default().with(layer.with_ansi(false).with_filter(filter)))
         }
-    }
+    };
+    (subscriber, handle)
 }
 
 #[cfg(test)]
@@ -81,7 +103,7 @@ mod tests {
         let memory = Memory::default();
         let writer = memory.clone();
         let log = Log { level: level.to_owned(), format };
-        tracing::subscriber::with_default(subscriber(&log, move || writer.clone(), false), body);
+        tracing::subscriber::with_default(subscriber(&log, move || writer.clone(), false).0, body);
         let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
         text.lines().map(str::to_owned).collect()
     }
@@ -129,6 +151,26 @@ mod tests {
         let lines = logged("warn", LogFormat::Text, a_session);
         let [line] = &lines[..] else { panic!("one line: {lines:?}") };
         assert!(line.ends_with(" WARN session=s7 login refused cause=\"wrong_psk\""), "{line}");
+    }
+
+    #[test]
+    fn a_level_that_is_set_while_the_process_runs_counts_from_then_on() {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let log = Log { level: "info".to_owned(), format: LogFormat::Text };
+        let (subscriber, handle) = subscriber(&log, move || writer.clone(), false);
+        let level = LogLevel(Some(handle));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("before");
+            level.set("debug");
+            tracing::debug!("between");
+            level.set("warn");
+            tracing::info!("after");
+            tracing::warn!("in the end");
+        });
+        let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        let said: Vec<&str> = text.lines().map(|line| line.split_once("Z ").unwrap().1).collect();
+        assert_eq!(said, ["DEBUG between", " WARN in the end"]);
     }
 
     #[test]

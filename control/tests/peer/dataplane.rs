@@ -27,6 +27,7 @@ pub struct Dataplane {
     pub added: Vec<Spi>,
     /// What AAA was asked and has not answered.
     pub questions: Vec<Question>,
+    pub configs: Vec<(std::sync::Arc<adit_control::config::checked::Config>, adit_control::config::Renumbering)>,
     /// The books.
     pub records: Vec<Record>,
     pub happenings: Vec<Happening>,
@@ -77,6 +78,10 @@ impl Dataplane {
             Output::Command(worker, command) => (worker, command),
             Output::Ask(question) => {
                 self.questions.push(question);
+                return None;
+            }
+            Output::Reconfigured(config, places) => {
+                self.configs.push((config, places));
                 return None;
             }
             Output::Account(record) => {
@@ -160,7 +165,7 @@ impl Dataplane {
             Command::ClearConnection { .. } | Command::TellFlows(_) | Command::TellInnerFlows(_) => {
                 unreachable!("the engine asks for nothing")
             }
-            Command::Stop => unreachable!("the engine does not stop workers"),
+            Command::Tune(_) | Command::Stop => unreachable!("the engine neither tunes nor stops workers"),
         }
         None
     }

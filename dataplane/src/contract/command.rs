@@ -1,7 +1,8 @@
 //! What control tells a worker. Applied between bursts, in order.
 
 use super::{
-    EspPath, FlowPage, IkeDatagram, InnerFlowPage, Lifetime, Path, SaCounters, Selectors, Spi, Transports, WorkerId,
+    EspPath, FlowPage, IkeDatagram, InnerFlowPage, Lifetime, Path, SaCounters, Selectors, Spi, Transports, Tuning,
+    WorkerId,
 };
 use adit_crypto::esp_cipher::EspCipher;
 use adit_crypto::suite::SequenceNumbers;
@@ -77,6 +78,8 @@ pub enum Command {
     TellInnerFlows(Box<InnerFlowPage>),
     /// A NAT keepalive to send.
     SendKeepalive(Keepalive),
+    /// Work otherwise from now on.
+    Tune(Box<Tuning>),
     /// Send what is queued, close the doors and return.
     Stop,
 }

@@ -12,6 +12,7 @@ mod selector;
 mod spi;
 mod tables;
 mod transport;
+mod tuning;
 mod tunnel_rules;
 
 pub use burst_times::BurstTimes;
@@ -33,6 +34,7 @@ pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
 pub use tables::{NextHop, Routes};
 pub use transport::{EspPath, Transport, Transports};
+pub use tuning::{CtcpCare, CtcpTuning, Tuning};
 pub use tunnel_rules::{EcnMode, MssClamp, OuterDf, OuterDscp, TunnelRules};
 
 pub use crate::fate::DropReason;

@@ -1,4 +1,4 @@
-//! What every tunnel does with sizes and with the outer header; the same for all, fixed at start.
+//! What every tunnel does with sizes and with the outer header; the same for all.
 
 use crate::wire::traffic_class::{Dscp, Ecn, TrafficClass};
 

@@ -224,6 +224,9 @@ impl Door for MemoryDoor {
         })
     }
 
+    /// It never waits.
+    fn tune(&mut self, _spin: Duration, _coalesce: Duration) {}
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.waker) as Arc<dyn Wake>
     }

@@ -28,7 +28,7 @@ mod waker;
 
 pub use inner_pair::{InnerEnd, WorkerEnd, inner_pair};
 pub use open::{Backend, DoorSeed, IoConfig, Lack, OpenError, OpenReport, TunConfig, open};
-pub use tun::give_address;
+pub use tun::{give_address, give_network, take_network};
 
 use crate::contract::Wake;
 use crate::packet::{Burst, Pool};
@@ -102,6 +102,9 @@ pub trait Door {
     /// The door cannot go on: its inner interface was removed, or the kernel refuses to wait.
     fn wait(&mut self, limit: Duration) -> io::Result<Woken>;
 
+    /// Waits otherwise from now on: looks for `spin` before it sleeps, lets packets gather for `coalesce` at most.
+    fn tune(&mut self, spin: Duration, coalesce: Duration);
+
     /// Ends another thread's [`Door::wait`] here.
     fn waker(&self) -> Arc<dyn Wake>;
 
@@ -131,6 +134,10 @@ impl<D: Door + ?Sized> Door for Box<D> {
 
     fn wait(&mut self, limit: Duration) -> io::Result<Woken> {
         (**self).wait(limit)
+    }
+
+    fn tune(&mut self, spin: Duration, coalesce: Duration) {
+        (**self).tune(spin, coalesce);
     }
 
     fn waker(&self) -> Arc<dyn Wake> {

@@ -24,17 +24,33 @@ pub(super) fn bring_up(index: u32, mtu: u32) -> io::Result<()> {
 
 /// Adds an address; the kernel makes the route to its prefix.
 pub(super) fn add_address(index: u32, address: &IpNet) -> io::Result<()> {
-    let (family, octets) = match address.addr() {
-        IpAddr::V4(v4) => (libc::AF_INET, v4.octets().to_vec()),
-        IpAddr::V6(v6) => (libc::AF_INET6, v6.octets().to_vec()),
-    };
-    // struct ifaddrmsg: family, prefix length, flags, scope, index
-    let mut message = vec![family as u8, address.prefix_len(), 0, 0];
-    message.extend(index.to_ne_bytes());
+    let (message, octets) = address_message(index, address);
     // No duplicate address detection: nobody else is on the link, and it would delay the address by a second.
     let flags = attribute(libc::IFA_FLAGS, &libc::IFA_F_NODAD.to_ne_bytes());
     let parts = [&message[..], &attribute(libc::IFA_LOCAL, &octets), &attribute(libc::IFA_ADDRESS, &octets), &flags];
     request(libc::RTM_NEWADDR, CREATE_OR_REPLACE, &parts)
+}
+
+/// Takes an address away again, and the route that the kernel made.
+pub(super) fn remove_address(index: u32, address: &IpNet) -> io::Result<()> {
+    let (message, octets) = address_message(index, address);
+    request(
+        libc::RTM_DELADDR,
+        0,
+        &[&message, &attribute(libc::IFA_LOCAL, &octets), &attribute(libc::IFA_ADDRESS, &octets)],
+    )
+}
+
+/// `struct ifaddrmsg`, and the address's octets.
+fn address_message(index: u32, address: &IpNet) -> (Vec<u8>, Vec<u8>) {
+    let (family, octets) = match address.addr() {
+        IpAddr::V4(v4) => (libc::AF_INET, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (libc::AF_INET6, v6.octets().to_vec()),
+    };
+    // family, prefix length, flags, scope, index
+    let mut message = vec![family as u8, address.prefix_len(), 0, 0];
+    message.extend(index.to_ne_bytes());
+    (message, octets)
 }
 
 /// Sends packets for `network` to the interface, with `source` as their own address where they name none. The route goes with the

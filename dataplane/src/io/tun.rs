@@ -72,6 +72,22 @@ pub fn give_address(name: &str, address: IpAddr, networks: &[IpNet]) -> io::Resu
     networks.iter().try_for_each(|network| netlink::add_route(index, network, address))
 }
 
+/// Gives an interface of ours one more address, with the network around it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn give_network(name: &str, network: &IpNet) -> io::Result<()> {
+    netlink::add_address(interface_index(name)?, network)
+}
+
+/// Takes it from the interface again.
+///
+/// # Errors
+/// What the kernel says.
+pub fn take_network(name: &str, network: &IpNet) -> io::Result<()> {
+    netlink::remove_address(interface_index(name)?, network)
+}
+
 fn open_queue(name: &str, first: bool) -> Result<File, OpenError> {
     let device = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun");
     let file = device.map_err(|source| match source.raw_os_error() {

@@ -67,6 +67,11 @@ impl Sad {
         Self { worker, workers, layout, pace, pairs: Vec::new(), tunnels: Vec::new(), len: 0 }
     }
 
+    /// How often ESP may move a tunnel, from now on.
+    pub fn pace(&mut self, moves_per_minute: u32) {
+        self.pace = Pace::per_minute(moves_per_minute);
+    }
+
     /// Where this SPI leads.
     #[inline]
     pub fn find(&self, spi: u32) -> Found {

@@ -6,7 +6,9 @@
 use super::classify::ike;
 use super::report::Reports;
 use crate::carrier::ctcp::{Carrier, CtcpConfig, Inside, Outlet, Taken};
-use crate::contract::{Event, FlowPage, IkeDatagram, Path, StalledFlow, TunnelKey, WorkerCounters, WorkerId};
+use crate::contract::{
+    CtcpTuning, Event, FlowPage, IkeDatagram, Path, StalledFlow, TunnelKey, WorkerCounters, WorkerId,
+};
 use crate::fate::{DropReason, Fate};
 use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool};
 use crate::time::Instant;
@@ -22,6 +24,11 @@ pub(super) struct Ctcp {
 impl Ctcp {
     pub(super) fn new(worker: WorkerId, config: CtcpConfig, secret: [u8; 24]) -> Self {
         Self { carrier: Carrier::new(worker, config, secret), frames: Burst::new() }
+    }
+
+    /// What begins from now on begins otherwise.
+    pub(super) fn tune(&mut self, tuning: CtcpTuning) {
+        self.carrier.tune(tuning);
     }
 
     /// Segments become what is in them; what they call for goes to `replies`.

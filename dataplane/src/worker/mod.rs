@@ -11,6 +11,7 @@ mod obey;
 mod report;
 mod setup;
 mod tidings;
+mod tune;
 mod turn;
 
 pub use setup::{CtcpSetup, DataplaneConfig, assemble, start};
@@ -45,6 +46,8 @@ struct Seat {
 pub struct Worker<D> {
     id: WorkerId,
     limit: usize,
+    /// Buffers of the usual size: no burst is larger.
+    small: usize,
     rules: TunnelRules,
     door: D,
     door_stats: DoorStats,
@@ -81,6 +84,7 @@ impl<D: Door> Worker<D> {
         Self {
             id,
             limit: config.burst,
+            small: config.pool.small,
             rules: config.rules,
             door_stats: door.stats(),
             door,

@@ -109,11 +109,15 @@ impl<D: Door> Worker<D> {
                     }
                     Ok(())
                 }
+                Command::Tune(tuning) => {
+                    self.tune(&tuning);
+                    Ok(())
+                }
                 Command::Stop => return Obeyed::Stop,
             };
             // Keys that came with a command that does not fit were dropped, and wiped, right here.
             if let Err(Misfit::NotOurs | Misfit::SlotTaken | Misfit::Unknown | Misfit::TooManyInbound) = fits {
-                counters.commands_refused(1);
+                self.counters.commands_refused(1);
             }
         }
         obeyed

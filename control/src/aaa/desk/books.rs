@@ -9,6 +9,7 @@ use super::super::radius::{Good, Line, Made, accounting_request};
 use super::super::{Account, AccountId, Moment, Record};
 use super::view::LineView;
 use super::{Port, Room};
+use crate::config::Renumbering;
 use crate::config::checked::{Config, RadiusServer, UserSource};
 use adit_dataplane::time::Instant;
 use std::collections::btree_map::Entry as Slot;
@@ -65,6 +66,14 @@ impl Books {
             desks: config.radius.iter().map(desk).collect(),
             written: 0,
             lost: 0,
+        }
+    }
+
+    /// Connections have other places now.
+    pub(super) fn renumber(&mut self, places: &Renumbering) {
+        for book in self.accounts.values_mut() {
+            let connection = places.place(book.account.connection);
+            book.account = Arc::new(Account { connection, ..Account::clone(&book.account) });
         }
     }
 

@@ -5,6 +5,7 @@ use super::super::radius::{Good, Line, Response, Success, login_request, read_re
 use super::super::{Answer, Profile, Proof, Question, QuestionId, Rejection, Source, Verdict, Why};
 use super::view::LineView;
 use super::{Output, Port, Room};
+use crate::config::Renumbering;
 use crate::config::checked::{Config, UserSource, Xauth};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::time::Instant;
@@ -76,6 +77,14 @@ impl Logins {
             local: LocalUsers::new(config.users.clone(), random),
             checks: 0,
             counters: config.radius.iter().map(counter).collect(),
+        }
+    }
+
+    /// Who is being asked about is asked about as before; whom it concerns has another place.
+    pub(super) fn take_config(&mut self, config: &Config, places: &Renumbering, random: &mut dyn SecretRandom) {
+        self.local.replace(config.users.clone(), random);
+        for open in self.open.values_mut() {
+            open.question.connection = places.place(open.question.connection);
         }
     }
 

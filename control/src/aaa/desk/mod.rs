@@ -9,6 +9,7 @@ pub use view::{DeskView, LineView};
 
 use super::local::{Check, Checked};
 use super::{Answer, Question, Record};
+use crate::config::Renumbering;
 use crate::config::checked::{Config, Connection};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::time::Instant;
@@ -94,6 +95,14 @@ impl Desk {
         let logins = self.logins.doors().map(|(server, to)| (Door { server, port: Port::Logins }, to));
         let books = self.books.doors().map(|(server, to)| (Door { server, port: Port::Books }, to));
         logins.chain(books).collect()
+    }
+
+    /// Users and connections are others from now on; servers are not. Open questions and books go on.
+    pub fn take_config(&mut self, config: Arc<Config>, places: &Renumbering) {
+        self.logins.take_config(&config, places, &mut *self.room.random);
+        self.books.renumber(places);
+        self.room.name = config.identity.to_string();
+        self.room.config = config;
     }
 
     /// Somebody wants in.

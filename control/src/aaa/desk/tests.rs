@@ -434,6 +434,30 @@ fn more_accounts_than_identifiers_are_all_written() {
     assert!(world.desk.books_are_written());
 }
 
+#[test]
+fn another_configuration_is_the_next_questions_while_what_is_open_goes_on() {
+    let mut world = World::new(&[UserSource::Local, UserSource::Radius], 1);
+    world.ask(question(1, "bob", "bob-pass"));
+    let asked = world.last(logins(0));
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.take();
+    assert_eq!((world.count(logins(0)), world.count(books(0))), (1, 1));
+    // The connection is the second now, and alice is locked.
+    let mut new = config(vec![UserSource::Local, UserSource::Radius], 1);
+    new.connections.insert(0, Connection { name: "first".to_owned(), ..new.connections[0].clone() });
+    new.users.0.insert(UserName::new(b"alice").unwrap(), user("alice-pass", Access::Locked));
+    let places = Renumbering::new(&config(vec![UserSource::Local], 1), &new);
+    assert_eq!((places.place(0), places.place(1)), (1, usize::MAX));
+    world.desk.take_config(Arc::new(new), &places);
+    world.reply(logins(0), &asked, 2, &[]);
+    assert!(matches!(world.verdict(1), Verdict::Accept(_)));
+    let started = world.last(books(0));
+    world.reply(books(0), &started, 5, &[]);
+    assert!(world.desk.books_are_written());
+    world.ask(question(2, "alice", "alice-pass"));
+    assert_eq!(world.why(2), Why::Locked);
+}
+
 /// Any mix of questions, answers, forgeries and time: each question gets exactly one answer, and nothing is left.
 #[test]
 fn whatever_happens_each_question_gets_one_answer() {

@@ -86,6 +86,14 @@ impl AuthV1 {
         }
     }
 
+    /// Who signs clients' certificates, where they have some.
+    pub const fn authorities(&self) -> Option<&Arc<Authorities>> {
+        match self {
+            Self::Rsa { authorities } | Self::XauthRsa { authorities, .. } => Some(authorities),
+            Self::Psk { .. } | Self::XauthPsk { .. } | Self::Hybrid { .. } => None,
+        }
+    }
+
     /// How users log in, where they do.
     pub const fn xauth(&self) -> Option<&Xauth> {
         match self {

@@ -10,13 +10,18 @@ use adit_dataplane::time::Instant;
 impl Engine {
     /// Ends a session: the peer is told. One that is not yet up ends without a word.
     pub fn disconnect(&mut self, now: Instant, id: SessionId) {
+        self.end(now, id, Cause::Asked);
+    }
+
+    /// Ends a session for this reason.
+    pub(super) fn end(&mut self, now: Instant, id: SessionId, cause: Cause) {
         let _span = tracing::info_span!("session", session = %id).entered();
         match self.sessions.remove(&id) {
             Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
             Some(Stage::Calling(calling)) => self.hang_up(calling.held()),
             Some(Stage::Proving(proving)) => self.hang_up(proving.held()),
-            Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(Cause::Asked)),
-            Some(Stage::V1(stage)) => self.close_v1(now, stage, Cause::Asked),
+            Some(Stage::Established(session)) => self.settle(now, session, Verdict::Close(cause)),
+            Some(Stage::V1(stage)) => self.close_v1(now, stage, cause),
             Some(closing @ Stage::Closing(_)) => {
                 self.sessions.insert(id, closing);
             }

@@ -23,6 +23,16 @@ impl UserKey {
 }
 
 impl Engine {
+    /// Connections have other places now.
+    pub(super) fn find_users_anew(&mut self) {
+        self.by_user.clear();
+        for (id, stage) in &self.sessions {
+            if let Stage::V1(StageV1::Established(session)) = stage {
+                self.by_user.entry(UserKey::of(session)).or_default().insert(*id);
+            }
+        }
+    }
+
     /// The session of the same user's that a claim is about: the one with that address, or the one that comes along the
     /// very same path.
     pub(super) fn claimed(&self, key: &UserKey, newer: &Established, claim: Claim) -> Option<SessionId> {

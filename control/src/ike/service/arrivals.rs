@@ -40,6 +40,17 @@ struct Limits {
     cookies_per_source: usize,
 }
 
+impl Limits {
+    const fn of(ike: &config::Ike) -> Self {
+        Self {
+            most: ike.half_open_limit,
+            most_per_source: ike.half_open_limit_per_source,
+            cookies: ike.cookie_threshold,
+            cookies_per_source: ike.cookie_threshold_per_source,
+        }
+    }
+}
+
 /// What a first message has to bring along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Toll {
@@ -73,13 +84,13 @@ impl fmt::Display for CookiesAsked {
 
 impl Arrivals {
     pub(crate) fn new(ike: &config::Ike) -> Self {
-        let limits = Limits {
-            most: ike.half_open_limit,
-            most_per_source: ike.half_open_limit_per_source,
-            cookies: ike.cookie_threshold,
-            cookies_per_source: ike.cookie_threshold_per_source,
-        };
+        let limits = Limits::of(ike);
         Self { limits, here: BTreeMap::new(), half_open: 0, by_source: BTreeMap::new() }
+    }
+
+    /// Who is here already stays, however many they are.
+    pub(crate) fn limit_to(&mut self, ike: &config::Ike) {
+        self.limits = Limits::of(ike);
     }
 
     /// Whoever came with this SPI from this address and is still here.

@@ -83,6 +83,11 @@ impl Farewells {
         Some(oldest)
     }
 
+    /// As many as this are kept from now on; those that are too many go when their time is over.
+    pub(crate) fn limit_to(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// The answer to this request, if it has one.
     pub(crate) fn answer(&mut self, spi: IkeSpi, request: &[u8]) -> Option<&[u8]> {
         let farewell = self.by_spi.get_mut(&spi)?;

@@ -64,12 +64,7 @@ impl Node {
         let mut nobodys_psk = vec![0; 32];
         random.fill(&mut nobodys_psk);
         let nobodys_psk = SecretBytes::new(nobodys_psk);
-        let mut ike_proposals = Vec::new();
-        for proposal in config.connections.iter().filter_map(Connection::v2).flat_map(|login| &login.ike_proposals) {
-            if !ike_proposals.contains(proposal) {
-                ike_proposals.push(proposal.clone());
-            }
-        }
+        let ike_proposals = all_ike_proposals(&config);
         Self {
             leases: Leases::new(&config.pools, installer.inner_layout()),
             farewells: Farewells::new(config.ike.half_open_limit),
@@ -90,6 +85,14 @@ impl Node {
             nobodys_psk,
             spis: BTreeMap::new(),
         }
+    }
+
+    /// Another configuration is in force. What sessions remember of the old one's places is for the caller to put right.
+    pub(crate) fn take_config(&mut self, config: Arc<Config>) {
+        self.leases.move_to(&config.pools);
+        self.farewells.limit_to(config.ike.half_open_limit);
+        self.ike_proposals = all_ike_proposals(&config);
+        self.config = config;
     }
 
     /// How our own requests are repeated.
@@ -257,4 +260,14 @@ impl Node {
     pub(crate) fn forget_farewell(&mut self, spi: IkeSpi) {
         self.farewells.forget(spi);
     }
+}
+
+fn all_ike_proposals(config: &Config) -> Vec<IkeProposal> {
+    let mut all = Vec::new();
+    for proposal in config.connections.iter().filter_map(Connection::v2).flat_map(|login| &login.ike_proposals) {
+        if !all.contains(proposal) {
+            all.push(proposal.clone());
+        }
+    }
+    all
 }

@@ -1,6 +1,7 @@
 //! A session's line in the books (RFC 2866): one start when it is in service, interims, one stop.
 
 use crate::aaa::{Account, Moment, Record, Usage};
+use crate::config::Renumbering;
 use crate::ike::service::{Node, Traffic};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;
@@ -24,6 +25,14 @@ impl Books {
         node.installer.account(Record { account: Arc::clone(&account), moment: Moment::Start });
         let interim = interim.filter(|every| !every.is_zero()).map(|every| (every, now + every));
         Self::Open { account, since: now, interim }
+    }
+
+    /// Connections have other places now.
+    pub(super) fn renumber(&mut self, places: &Renumbering) {
+        if let Self::Open { account, .. } = self {
+            let connection = places.place(account.connection);
+            *account = Arc::new(Account { connection, ..Account::clone(account) });
+        }
     }
 
     /// Whether it has begun.

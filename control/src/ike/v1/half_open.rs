@@ -11,6 +11,7 @@ use super::nat_seen::{Traversal, traversals};
 use super::phase_1::{Contact, Proven};
 use super::proof;
 use super::wire::{Body, Chain, Exchange, Header, Id, IkeOffer, Incoming, parse};
+use crate::config::Renumbering;
 use crate::ike::counters::Ignored;
 use crate::ike::service::Stranger;
 use crate::ike::service::{Arrival, Node, Role};
@@ -83,6 +84,18 @@ pub(crate) struct Begun {
 
 /// Wrong proofs after which no other is looked at: each costs some hashes for every secret that may be meant.
 const MOST_WRONG: u32 = 5;
+
+impl HalfOpen {
+    /// Connections have other places now. In main mode nobody knows yet whose the client is.
+    pub(crate) fn renumber(&mut self, places: &Renumbering) {
+        match &mut self.expects {
+            Expects::KeyExchange | Expects::MainProof(_) => {}
+            Expects::AggressiveProof(expects) => {
+                expects.connection = expects.connection.map(|old| places.place(old));
+            }
+        }
+    }
+}
 
 /// Which message comes next.
 pub(super) enum Expects {

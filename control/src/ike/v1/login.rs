@@ -15,9 +15,11 @@ use super::wire::{
     Attribute, Body, ConfigKind, Delete, Exchange, Incoming, ModeConfig, Payload, mode_config_number as number, parse,
 };
 use crate::aaa::{Answer, Caller, ChallengeState, Profile, Proof, Question, QuestionId, UserName, Verdict, Why};
+use crate::config::Renumbering;
 use crate::ike::counters::Ignored;
 use crate::ike::service::Stranger;
 use crate::ike::service::{Node, Retry};
+use crate::reload::SessionFacts;
 use crate::session::Cause;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::IkeDatagram;
@@ -93,6 +95,33 @@ impl Login {
         let asks = [number::XAUTH_USER_NAME, number::XAUTH_USER_PASSWORD];
         let stage = ask(now, node, &mut proven, &prompt, &asks, None, None);
         Ok(Self { proven, stage, wrong: 0, rounds: 1, deadline: now + TYPING })
+    }
+
+    /// Connections have other places now.
+    pub(crate) fn renumber(&mut self, places: &Renumbering) {
+        self.proven.connection = places.place(self.proven.connection);
+    }
+
+    /// Who logs in, as far as is known. A user who is being judged or told counts as one of our own, whoever is asked.
+    pub(crate) fn facts(&self, node: &Node) -> SessionFacts {
+        let user = match &self.stage {
+            Stage::Asked { user, .. } => user.clone(),
+            Stage::Judged { user, .. } => Some(user.clone()),
+            Stage::Told { outcome: Outcome::In(user), .. } => Some(user.name.clone()),
+            Stage::Told { outcome: Outcome::Out(_), .. } => None,
+        };
+        let Proven { id, connection, identity, .. } = &self.proven;
+        let connection = node.connection(*connection).map(|connection| connection.name.clone());
+        let identity = user.as_ref().map_or_else(|| identity.to_string(), |user| user.as_str().to_owned());
+        SessionFacts {
+            id: *id,
+            identity,
+            connection: connection.unwrap_or_default(),
+            user,
+            addresses: Vec::new(),
+            networks: Vec::new(),
+            transport: None,
+        }
     }
 
     /// When [`Login::timeout`] has something to do.

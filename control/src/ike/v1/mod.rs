@@ -52,6 +52,7 @@ mod pull;
 mod quick_choice;
 mod quick_mode;
 mod reached;
+mod reconfigured;
 mod rekey;
 mod repeated;
 mod respond;

@@ -40,6 +40,7 @@ mod other_ike;
 mod proving;
 mod purpose;
 mod reassembly;
+mod reconfigured;
 mod rekey_child;
 mod rekey_ike;
 mod sa_init;

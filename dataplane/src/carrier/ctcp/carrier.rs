@@ -26,7 +26,7 @@ use super::slot::{Key, Slot, Talk, UNPROVEN};
 use super::stall::Stalling;
 use super::trailer::{Inside, TRAILER_LEN, trailer};
 use crate::carrier::tcp::Scratch;
-use crate::contract::{FlowReport, Path, TunnelKey, WorkerId};
+use crate::contract::{CtcpCare, CtcpTuning, FlowReport, Path, TunnelKey, WorkerId};
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
@@ -145,6 +145,17 @@ pub struct Carrier {
 }
 
 impl Carrier {
+    /// What begins from now on begins so; who has stalled, and how much all may hold, is judged so from now on.
+    pub fn tune(&mut self, tuning: CtcpTuning) {
+        let CtcpTuning { care, stall_after, ring, memory } = tuning;
+        let mode = match care {
+            CtcpCare::Adaptive => Mode::Adaptive,
+            CtcpCare::Stateless => Mode::Stateless,
+        };
+        let limits = Limits { ring, ..self.config.limits };
+        self.config = CtcpConfig { mode, limits, stall_after, memory, ..self.config };
+    }
+
     /// This worker's; no connection yet. `secret` keys cookies and tables.
     pub fn new(worker: WorkerId, config: CtcpConfig, secret: [u8; 24]) -> Self {
         let [cookie, table] = [&secret[..16], &secret[16..]];

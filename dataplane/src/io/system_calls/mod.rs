@@ -245,6 +245,11 @@ impl Door for SystemCallDoor {
         Ok(Woken::TimedOut)
     }
 
+    fn tune(&mut self, spin: Duration, coalesce: Duration) {
+        self.spin = spin;
+        self.gather = Gather::new(coalesce, spin);
+    }
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.waker) as Arc<dyn Wake>
     }

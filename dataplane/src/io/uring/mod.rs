@@ -241,6 +241,11 @@ impl Door for UringDoor {
         if self.ring.has_news() || self.waker.is_called() { Ok(self.woken()) } else { Ok(Woken::TimedOut) }
     }
 
+    fn tune(&mut self, spin: Duration, coalesce: Duration) {
+        self.spin = spin;
+        self.gather = Gather::new(coalesce, spin);
+    }
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.waker) as Arc<dyn Wake>
     }

@@ -1,0 +1,113 @@
+//! Pools, users and servers, each known by its name.
+
+use super::show::{list, maybe, plain, quoted, time};
+use super::{Changes, Effect, Touched};
+use crate::config::checked::{Access, PasswordProtocol, Pool, RadiusServer, Signature, User, Users};
+use std::collections::BTreeSet;
+
+const SERVERS: Effect = Effect::Restart("sockets to RADIUS servers and their books are opened at start");
+
+pub(super) fn pools(changes: &mut Changes, old: &[Pool], new: &[Pool]) {
+    for pool in old {
+        let outside = || Effect::Touches(Touched::OutsidePools(pool.name.clone()));
+        changes.section(format!("[[pool]] {}", pool.name));
+        match new.iter().find(|other| other.name == pool.name) {
+            Some(other) => {
+                let Pool { name: _, v4, v6, dns, netbios_name_servers } = pool;
+                let (was, is) = ((v4, v6), (&other.v4, &other.v6));
+                let ranges = |(v4, v6): &(&Option<_>, &Option<_>)| {
+                    let v4 = v4.as_ref().map(|net: &ipnet::Ipv4Net| net.to_string());
+                    list(
+                        &v4.into_iter()
+                            .chain(v6.as_ref().map(|net: &ipnet::Ipv6Net| net.to_string()))
+                            .collect::<Vec<_>>(),
+                    )
+                };
+                let servers = &other.netbios_name_servers;
+                changes
+                    .key("addresses", &was, &is, ranges, outside())
+                    .key("dns", dns, &other.dns, |all| list(all), Effect::NewLogins)
+                    .key("netbios_name_servers", netbios_name_servers, servers, |all| list(all), Effect::NewLogins);
+            }
+            None => changes.add("", String::new(), "removed".to_owned(), outside()),
+        }
+    }
+    for pool in new.iter().filter(|pool| !old.iter().any(|other| other.name == pool.name)) {
+        changes.section(format!("[[pool]] {}", pool.name)).add(
+            "",
+            String::new(),
+            "added".to_owned(),
+            Effect::NewLogins,
+        );
+    }
+}
+
+pub(super) fn users(changes: &mut Changes, old: &Users, new: &Users) {
+    let names: BTreeSet<_> = old.0.keys().chain(new.0.keys()).collect();
+    for name in names {
+        changes.section(format!("[[user]] {}", name.as_str()));
+        let touched = Effect::Touches(Touched::OfUser(name.clone()));
+        match (old.0.get(name), new.0.get(name)) {
+            (Some(User { password, access, address }), Some(other)) => {
+                let locked = |access: &Access| plain(&matches!(access, Access::Locked));
+                let effect = match other.access {
+                    Access::Locked => touched,
+                    Access::Open => Effect::NewLogins,
+                };
+                changes
+                    .unseen("password_hash", password, &other.password, Effect::NewLogins)
+                    .key("locked", access, &other.access, locked, effect)
+                    .key("address", address, &other.address, maybe, Effect::NewLogins);
+            }
+            (Some(_), None) => changes.add("", String::new(), "removed".to_owned(), touched),
+            (None, Some(_)) => changes.add("", String::new(), "added".to_owned(), Effect::NewLogins),
+            (None, None) => {}
+        }
+    }
+}
+
+/// By address and port of logins.
+pub(super) fn radius(changes: &mut Changes, old: &[RadiusServer], new: &[RadiusServer]) {
+    for server in old {
+        changes.section(format!("[[radius]] {}", server.address));
+        let Some(other) = new.iter().find(|other| other.address == server.address) else {
+            changes.add("", String::new(), "removed".to_owned(), SERVERS);
+            continue;
+        };
+        let RadiusServer { address: _, auth_port, acct_port, secret, timeout, tries, dead_time, password, signature } =
+            server;
+        changes
+            .key("auth_port", auth_port, &other.auth_port, plain, SERVERS)
+            .key("acct_port", acct_port, &other.acct_port, maybe, SERVERS)
+            .unseen("secret", secret, &other.secret, SERVERS)
+            .key("timeout", timeout, &other.timeout, time, SERVERS)
+            .key("tries", tries, &other.tries, plain, SERVERS)
+            .key("dead_time", dead_time, &other.dead_time, time, SERVERS)
+            .key("password_protocol", password, &other.password, |how| quoted(&protocol(*how)), SERVERS)
+            .key("message_authenticator", signature, &other.signature, |what| quoted(&signed(*what)), SERVERS);
+    }
+    for server in new.iter().filter(|server| !old.iter().any(|other| other.address == server.address)) {
+        changes.section(format!("[[radius]] {}", server.address)).add("", String::new(), "added".to_owned(), SERVERS);
+    }
+    let order = |servers: &[RadiusServer]| servers.iter().map(|server| server.address).collect::<Vec<_>>();
+    let (was, is) = (order(old), order(new));
+    let same: BTreeSet<_> = was.iter().collect();
+    if was != is && same == is.iter().collect() {
+        changes.section("[[radius]]").add("order", list(&was), list(&is), SERVERS);
+    }
+}
+
+const fn protocol(protocol: PasswordProtocol) -> &'static str {
+    match protocol {
+        PasswordProtocol::Pap => "pap",
+        PasswordProtocol::Chap => "chap",
+        PasswordProtocol::MsChapV2 => "mschapv2",
+    }
+}
+
+const fn signed(signature: Signature) -> &'static str {
+    match signature {
+        Signature::Required => "required",
+        Signature::WhenPresent => "when-present",
+    }
+}

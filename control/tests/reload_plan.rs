@@ -1,0 +1,239 @@
+//! Every key of the documented file, changed by itself: what that means is decided, and `docs/reload.md` says the same.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use adit_control::config::checked::Config;
+use adit_control::config::difference::{Change, difference};
+use adit_control::config::{Surroundings, read};
+use adit_control::reload::{Plan, Verdict};
+
+const DOCUMENTED: &str = include_str!("../../deploy/aditd.toml");
+const PAGE: &str = include_str!("../../docs/reload.md");
+
+/// Another value of each key, as the file spells it.
+const OTHERWISE: &[(&str, &str, &str)] = &[
+    ("[node]", "identity", "\"other.example.org\""),
+    ("[listen]", "addresses", "[\"192.0.2.1\"]"),
+    ("[listen]", "ike_port", "501"),
+    ("[listen]", "natt_port", "4501"),
+    ("[listen]", "cisco_udp_port", "10001"),
+    ("[listen]", "native_esp", "false"),
+    ("[listen]", "nat_traversals", "[\"rfc3947\"]"),
+    ("[listen]", "ctcp_ports", "[10001]"),
+    ("[listen]", "ctcp_mode", "\"stateless\""),
+    ("[listen]", "tcp_port", "4502"),
+    ("[ctcp]", "stall_after", "\"9s\""),
+    ("[ctcp]", "hold_lease", "\"1m\""),
+    ("[ctcp]", "ring", "\"256KiB\""),
+    ("[ctcp]", "memory", "\"128MiB\""),
+    ("[workers]", "cores", "[0]"),
+    ("[workers]", "count", "1"),
+    ("[workers]", "burst", "32"),
+    ("[workers]", "spin", "\"1ms\""),
+    ("[workers]", "coalesce", "\"0us\""),
+    ("[workers]", "buffers", "8192"),
+    ("[tun]", "name", "\"vpn1\""),
+    ("[tun]", "mtu", "\"1300\""),
+    ("[io]", "backend", "\"system-calls\""),
+    ("[io]", "receive_buffer", "\"1MiB\""),
+    ("[io]", "send_buffer", "\"1MiB\""),
+    ("[crypto]", "backend", "\"rustcrypto\""),
+    ("[log]", "level", "\"debug\""),
+    ("[log]", "format", "\"json\""),
+    ("[api]", "socket", "\"/run/other.sock\""),
+    ("[ike]", "dpd_delay", "\"31s\""),
+    ("[ike]", "retransmit_initial", "\"3s\""),
+    ("[ike]", "retransmit_factor", "1.5"),
+    ("[ike]", "retransmit_tries", "4"),
+    ("[ike]", "half_open_timeout", "\"31s\""),
+    ("[ike]", "half_open_limit", "4095"),
+    ("[ike]", "half_open_limit_per_source", "1023"),
+    ("[ike]", "cookie_threshold", "127"),
+    ("[ike]", "cookie_threshold_per_source", "15"),
+    ("[ike]", "fragment_size", "\"1200\""),
+    ("[ike]", "session_limit", "65535"),
+    ("[ike]", "natt_keepalive", "\"21s\""),
+    ("[ike]", "rekey_grace", "\"6s\""),
+    ("[ike]", "children_limit", "5"),
+    ("[ike]", "rekey_time", "\"5h\""),
+    ("[ike]", "over_time", "\"25m\""),
+    ("[esp]", "replay_window", "128"),
+    ("[esp]", "path_mtu", "1400"),
+    ("[esp]", "outer_df", "\"copy\""),
+    ("[esp]", "dscp", "46"),
+    ("[esp]", "ecn", "\"compatibility\""),
+    ("[esp]", "mss_clamp", "\"off\""),
+    ("[esp]", "rekey_time", "\"2h\""),
+    ("[esp]", "rekey_bytes", "1000000000"),
+    ("[esp]", "rekey_packets", "1000000"),
+    ("[esp]", "hard_factor", "1.5"),
+    ("[esp]", "moves_per_minute", "61"),
+    ("[[pool]]", "addresses", "[\"10.30.0.0/16\", \"fd31::/64\"]"),
+    ("[[pool]]", "dns", "[]"),
+    ("[[pool]]", "netbios_name_servers", "[\"10.20.0.54\"]"),
+    (
+        "[[user]]",
+        "password_hash",
+        "\"$argon2id$v=19$m=19456,t=2,p=1$SYlJttmyRZ8N1qPLuqQE7Q$xP4gPUWRCcht2AO7RUO2lXQSym6R2EXVC0ZLEelRlYM\"",
+    ),
+    ("[[user]]", "locked", "false"),
+    ("[[user]]", "address", "\"10.30.7.8\""),
+    ("[[radius]]", "address", "\"10.20.0.6\""),
+    ("[[radius]]", "auth_port", "1822"),
+    ("[[radius]]", "acct_port", "1823"),
+    ("[[radius]]", "secret", "\"another one, long enough for all\""),
+    ("[[radius]]", "timeout", "\"4s\""),
+    ("[[radius]]", "tries", "3"),
+    ("[[radius]]", "dead_time", "\"3m\""),
+    ("[[radius]]", "password_protocol", "\"chap\""),
+    ("[[radius]]", "message_authenticator", "\"when-present\""),
+    ("[[connection]]", "remote_ids", "[\"*@example.net\"]"),
+    ("[[connection]]", "psk", "\"another one, long enough for all\""),
+    ("[[connection]]", "networks", "[\"10.20.0.0/25\", \"fd20::/64\"]"),
+    ("[[connection]]", "transports", "[\"nat-t\"]"),
+    ("[[connection]]", "ike_proposals", "[\"aes256-sha256-ecp384\"]"),
+    ("[[connection]]", "esp_proposals", "[\"aes256gcm16\"]"),
+    ("[[connection]]", "modes", "[\"main\"]"),
+    ("[[connection]]", "aggressive_limit", "11"),
+    ("[[connection]]", "users", "[\"radius\"]"),
+    ("[[connection]]", "xauth_prompt", "\"Who?\""),
+    ("[[connection]]", "max_logins", "1"),
+    ("[[connection]]", "accounting_interim", "\"11m\""),
+    ("[[connection]]", "idle_timeout", "\"10m\""),
+    ("[[connection]]", "session_timeout", "\"10h\""),
+    ("[[connection]]", "reauth_time", "\"10h\""),
+    ("[[connection]]", "banner", "\"Good morning\""),
+    ("[[connection]]", "default_domain", "\"example.net\""),
+    ("[[connection]]", "split_dns", "[\"example.net\"]"),
+    ("[[connection]]", "local_lan", "true"),
+    ("[[connection]]", "save_password", "true"),
+    ("[[connection]]", "backup_servers", "[\"vpn2.example.org\"]"),
+    ("[[connection]]", "cisco_udp_port", "10001"),
+    ("[[connection]]", "pfs", "true"),
+];
+
+/// Keys whose change takes other keys or files with it. The page has them in its table all the same.
+const NOT_ALONE: &[(&str, &str)] = &[
+    ("[node]", "certificate"),
+    ("[node]", "private_key"),
+    ("[[pool]]", "name"),
+    ("[[user]]", "name"),
+    ("[[radius]]", "secret_file"),
+    ("[[connection]]", "name"),
+    ("[[connection]]", "ike"),
+    ("[[connection]]", "auth"),
+    ("[[connection]]", "psk_file"),
+    ("[[connection]]", "pools"),
+    ("[[connection]]", "ca"),
+    ("[[connection]]", "legacy"),
+];
+
+fn config(text: &str) -> Config {
+    read("aditd.toml", text, &Surroundings { folder: "/".into(), cores: vec![0, 1] }).unwrap().0
+}
+
+/// Section and key of a line that has one, active or not.
+fn keys() -> Vec<(String, String, usize)> {
+    let mut section = String::new();
+    let mut keys = Vec::new();
+    for (number, line) in DOCUMENTED.lines().enumerate() {
+        if line.starts_with('[') {
+            section = line.trim().to_owned();
+        }
+        let Some((key, _)) = line.strip_prefix('#').unwrap_or(line).split_once(" = ") else { continue };
+        if key.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()) {
+            keys.push((section.clone(), key.to_owned(), number));
+        }
+    }
+    keys
+}
+
+/// The documented file with this key otherwise, where it stands first.
+fn otherwise(section: &str, key: &str, value: &str) -> String {
+    let all = keys();
+    let (.., at) = all.iter().find(|(s, k, _)| s == section && k == key).unwrap();
+    let line = |(number, line): (usize, &str)| match number == *at {
+        true => format!("{key} = {value}\n"),
+        false => format!("{line}\n"),
+    };
+    DOCUMENTED.lines().enumerate().map(line).collect()
+}
+
+/// What the page says of a key.
+fn said(section: &str, key: &str) -> Option<&'static str> {
+    let begin = format!("| `{section}` | `{key}` | ");
+    let line = PAGE.lines().find(|line| line.starts_with(&begin))?;
+    line.strip_prefix(&begin)?.split(" |").next()
+}
+
+/// How the page says it; of several the one that matters most.
+fn word(changes: &[Change]) -> &'static str {
+    let all = ["at-once", "new-logins", "next-keys", "sessions", "restart"];
+    let rank = |change: &Change| all.iter().position(|name| *name == change.effect.name()).unwrap();
+    ["at once", "new logins", "next keys", "may end sessions", "restart"][changes.iter().map(rank).max().unwrap()]
+}
+
+#[test]
+fn every_documented_key_has_a_decided_effect_and_the_page_says_which() {
+    let old = config(DOCUMENTED);
+    let mut wrong = Vec::new();
+    for (section, key, value) in OTHERWISE {
+        let new = config(&otherwise(section, key, value));
+        // Some changes end sessions in one direction only.
+        let both = [difference(&old, &new), difference(&new, &old)].concat();
+        let named = |change: &&Change| {
+            let key = if *key == "count" { "cores" } else { key };
+            change.section.starts_with(section) && (change.key == key || change.key.is_empty())
+        };
+        let of_key: Vec<Change> = both.iter().filter(named).cloned().collect();
+        assert!(!of_key.is_empty(), "{section} {key} = {value} changes nothing: {both:?}");
+        if said(section, key) != Some(word(&of_key)) {
+            wrong.push(format!("| `{section}` | `{key}` | {} |", word(&of_key)));
+        }
+    }
+    assert!(wrong.is_empty(), "docs/reload.md is wrong about:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_documented_key_is_changed_here_and_on_the_page() {
+    for (section, key, _) in keys() {
+        let changed = OTHERWISE.iter().any(|(s, k, _)| *s == section && *k == key);
+        let not_alone = NOT_ALONE.contains(&(&section[..], &key[..]));
+        assert!(changed != not_alone, "{section} {key} is in neither list, or in both");
+        assert!(said(&section, &key).is_some(), "{section} {key} is not in the table of docs/reload.md");
+    }
+}
+
+#[test]
+fn the_same_file_is_no_change_and_no_secret_is_in_a_plan() {
+    let old = config(DOCUMENTED);
+    assert_eq!(Plan::new(&old, &config(DOCUMENTED), &[]).verdict(), Verdict::NothingToDo);
+    for (section, key) in [("[[connection]]", "psk"), ("[[radius]]", "secret")] {
+        let new = config(&otherwise(section, key, "\"another one, long enough for all\""));
+        let plan = format!("{:?}", Plan::new(&old, &new, &[]));
+        assert!(!plan.contains("another one") && !plan.contains("change me") && plan.contains("changed"), "{plan}");
+    }
+}
+
+#[test]
+fn connections_and_pools_that_come_go_or_change_their_order_are_named() {
+    let old = config(DOCUMENTED);
+    let texts = |new: &Config| {
+        let plan = Plan::new(&old, new, &[]);
+        plan.steps
+            .iter()
+            .map(|step| {
+                format!("{} {} {} → {}", step.change.section, step.change.key, step.change.from, step.change.to)
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut new = old.clone();
+    new.connections.reverse();
+    assert_eq!(texts(&new), ["[[connection]] order staff, ezvpn → ezvpn, staff"]);
+    new.connections.pop();
+    assert_eq!(texts(&new), ["[[connection]] staff   → removed"]);
+    let mut new = old.clone();
+    new.pools[0].name = "other".to_owned();
+    let said = texts(&new);
+    assert_eq!(said[..2], ["[[pool]] office   → removed", "[[pool]] other   → added"]);
+    assert_eq!(said[2..], ["[[connection]] staff pools office → other", "[[connection]] ezvpn pools office → other"]);
+}
