@@ -31,6 +31,9 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("[workers]", "spin", "\"1ms\""),
     ("[workers]", "coalesce", "\"0us\""),
     ("[workers]", "buffers", "8192"),
+    ("[flows]", "table", "\"off\""),
+    ("[flows]", "limit", "1000"),
+    ("[flows]", "sample", "10"),
     ("[tun]", "name", "\"vpn1\""),
     ("[tun]", "mtu", "\"1300\""),
     ("[io]", "backend", "\"system-calls\""),
@@ -40,6 +43,8 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("[log]", "level", "\"debug\""),
     ("[log]", "format", "\"json\""),
     ("[api]", "socket", "\"/run/other.sock\""),
+    ("[api]", "admins", "[\"root\"]"),
+    ("[events]", "keep", "128"),
     ("[ike]", "dpd_delay", "\"31s\""),
     ("[ike]", "retransmit_initial", "\"3s\""),
     ("[ike]", "retransmit_factor", "1.5"),
@@ -115,6 +120,14 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
 const NOT_ALONE: &[(&str, &str)] = &[
     ("[node]", "certificate"),
     ("[node]", "private_key"),
+    ("[api]", "listen"),
+    ("[api]", "certificate"),
+    ("[api]", "private_key"),
+    ("[api]", "client_ca"),
+    ("[[operator]]", "name"),
+    ("[[operator]]", "role"),
+    ("[[operator]]", "token_hash"),
+    ("[[operator]]", "certificate_name"),
     ("[[pool]]", "name"),
     ("[[user]]", "name"),
     ("[[radius]]", "secret_file"),
@@ -136,10 +149,12 @@ fn keys() -> Vec<(String, String, usize)> {
     let mut section = String::new();
     let mut keys = Vec::new();
     for (number, line) in DOCUMENTED.lines().enumerate() {
+        // Active or not.
+        let line = line.strip_prefix('#').unwrap_or(line);
         if line.starts_with('[') {
             section = line.trim().to_owned();
         }
-        let Some((key, _)) = line.strip_prefix('#').unwrap_or(line).split_once(" = ") else { continue };
+        let Some((key, _)) = line.split_once(" = ") else { continue };
         if key.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()) {
             keys.push((section.clone(), key.to_owned(), number));
         }
