@@ -448,6 +448,27 @@ fn the_committed_description_is_the_programs() {
 }
 
 #[test]
+fn completions_and_man_pages_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("none.sock");
+    let bash = out(&ctl(&nowhere, &["completions", "bash"]));
+    let written = ctl(&nowhere, &["man", folder.path().join("man1").to_str().unwrap()]);
+    assert_eq!(written.status.code(), Some(0));
+    let help = out(&ctl(&nowhere, &["--help"]));
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let names: Vec<_> =
+        commands.map(|line| line.split_whitespace().next().unwrap()).filter(|name| *name != "help").collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(bash.contains(&format!("aditctl,{name})")), "{name}");
+        let page = folder.path().join("man1").join(format!("aditctl-{name}.1"));
+        assert!(std::fs::read_to_string(page).unwrap().contains(".SH NAME"), "{name}");
+    }
+    assert!(out(&ctl(&nowhere, &["man"])).contains("aditctl\\-sessions(1)"));
+}
+
+#[test]
 fn the_socket_goes_when_the_api_does() {
     let daemon = serving();
     let socket = daemon.socket();

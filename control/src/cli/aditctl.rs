@@ -3,13 +3,15 @@
 use super::client::{self, AskError};
 use super::ctcp::Ctcp;
 use super::flows::Flows;
+use super::generated::{Completions, Man};
 use super::login_test::{self, LoginTest};
 use super::reload::{Check, Reload};
 use super::sessions::{self, Disconnect, Rekey, Sas, Sessions};
+use super::top::Top;
 use super::watch::Watch;
 use super::why::Why;
 use super::{hash_password, new_token, tables};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use hyper::Method;
 use serde::de::DeserializeOwned;
 use std::io::Write as _;
@@ -51,6 +53,8 @@ enum What {
     Ike,
     /// cTCP connections: what they have shown, what is wrong with them and what helps
     Ctcp(Ctcp),
+    /// Sessions and their flows, live, on the whole screen
+    Top(Top),
     /// What happens, a line each, as it happens
     Watch(Watch),
     /// A session's story: how it came, what it loses and where, how it ended, what to do
@@ -72,6 +76,10 @@ enum What {
     Check(Check),
     /// Make a password's hash for a [[user]] of the configuration
     HashPassword,
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Print or write man pages
+    Man(Man),
     /// Make a token for an [[operator]] of the configuration
     NewToken,
 }
@@ -112,6 +120,7 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Rekey(rekey) => rekey.run(&arguments.socket, arguments.json),
         What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
         What::Ctcp(ctcp) => ctcp.run(&arguments.socket, arguments.json, width),
+        What::Top(top) => return top.run(&arguments.socket, arguments.json),
         What::Watch(watch) => return watch.run(&arguments.socket, arguments.json),
         What::Why(why) => why.run(&arguments.socket, arguments.json),
         What::Flows(flows) => flows.run(&arguments.socket, arguments.json, width),
@@ -122,6 +131,8 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Reload(reload) => return reload.run(&arguments.socket, arguments.json),
         What::Check(check) => return Ok(check.run()),
         What::HashPassword => return Ok(hash_password::run()),
+        What::Completions(completions) => return Ok(completions.run(Arguments::command())),
+        What::Man(man) => return Ok(man.run(Arguments::command())),
         What::NewToken => return Ok(new_token::run()),
     };
     Ok(print(&text?))

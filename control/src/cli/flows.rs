@@ -2,7 +2,7 @@
 
 use super::client::{self, AskError};
 use super::tables::{finish, table};
-use super::units::{octets, time};
+use super::units::{bits, octets, time};
 use crate::flows::{FlowTableView, InnerFlowView, InnerFlowsView, InnerTcpView, RoundTripView};
 use clap::{Args, ValueEnum};
 use hyper::Method;
@@ -138,18 +138,6 @@ fn rtt(time: Option<RoundTripView>) -> String {
         || "-".to_owned(),
         |RoundTripView { smoothed_us, .. }| format!("{}.{}ms", smoothed_us / 1000, smoothed_us / 100 % 10),
     )
-}
-
-/// `0`, `640 bit/s`, `1.2 Mbit/s`.
-fn bits(rate: u64) -> String {
-    let (divisor, unit) = match rate {
-        0 => return "0".to_owned(),
-        1..1000 => return format!("{rate} bit/s"),
-        1000..1_000_000 => (1000, "kbit/s"),
-        1_000_000..1_000_000_000 => (1_000_000, "Mbit/s"),
-        1_000_000_000.. => (1_000_000_000, "Gbit/s"),
-    };
-    format!("{}.{} {unit}", rate / divisor, rate % divisor * 10 / divisor)
 }
 
 #[cfg(test)]

@@ -20,6 +20,18 @@ pub(super) fn time(seconds: u64) -> String {
     }
 }
 
+/// `0`, `640 bit/s`, `1.2 Mbit/s`.
+pub(super) fn bits(rate: u64) -> String {
+    let (divisor, unit) = match rate {
+        0 => return "0".to_owned(),
+        1..1000 => return format!("{rate} bit/s"),
+        1000..1_000_000 => (1000, "kbit/s"),
+        1_000_000..1_000_000_000 => (1_000_000, "Mbit/s"),
+        1_000_000_000.. => (1_000_000_000, "Gbit/s"),
+    };
+    format!("{}.{} {unit}", rate / divisor, rate % divisor * 10 / divisor)
+}
+
 fn scaled(value: u64, step: u64, units: &[&str]) -> String {
     let mut unit = 0;
     let mut divisor = 1;

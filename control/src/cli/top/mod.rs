@@ -1,0 +1,112 @@
+//! `aditctl top`: sessions, live and on the whole screen; one session's flows behind Enter.
+//!
+//! ```text
+//!  asking thread ── Picture, every second ──▶ Desk (what is shown, what keys do) ──▶ draw
+//! ```
+//! `Desk` and `draw` know neither terminal nor clock, so tests can hold them.
+
+mod desk;
+mod draw;
+mod picture;
+
+use super::client::AskError;
+use clap::Args;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use desk::{Desk, Next};
+use picture::Picture;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How soon a key is heard, and how often the screen is drawn at least.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Exit status: 0 left by a key, 2 without a terminal.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Top {
+    /// Seconds between two looks at the daemon
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=60))]
+    every: u16,
+}
+
+impl Top {
+    /// Until a key ends it. For scripts, one picture as JSON.
+    pub(super) fn run(&self, socket: &Path, json: bool) -> Result<ExitCode, AskError> {
+        let first = Picture::take(socket, None)?;
+        if json {
+            let text = serde_json::to_string(&first).map_err(|error| super::client::strange(socket, &error))?;
+            return Ok(super::aditctl::print(&(text + "\n")));
+        }
+        if !io::stdout().is_terminal() {
+            eprintln!(
+                "aditctl: top needs a terminal; `aditctl sessions` and `aditctl flows` print, `aditctl top --json` too"
+            );
+            return Ok(ExitCode::from(2));
+        }
+        let (wish, wishes) = bounded(4);
+        let (pictures, taken) = bounded(1);
+        let (socket, every) = (socket.to_owned(), Duration::from_secs(self.every.into()));
+        std::thread::spawn(move || ask(&socket, every, &wishes, &pictures));
+        // It also gives the terminal back if something here panics.
+        let mut terminal = ratatui::init();
+        let shown = show(&mut terminal, first, &taken, &wish);
+        ratatui::restore();
+        match shown {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => {
+                eprintln!("aditctl: the terminal: {error}");
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    }
+}
+
+/// Whose flows are wanted beside the sessions; nobody's at first.
+type Wish = Option<String>;
+
+/// Asks the daemon again and again, and at once when somebody's flows are wanted.
+fn ask(socket: &Path, every: Duration, wishes: &Receiver<Wish>, pictures: &Sender<Result<Picture, String>>) {
+    let mut flows_of = None;
+    loop {
+        match wishes.recv_timeout(every) {
+            Ok(wish) => flows_of = wish,
+            Err(error) if error.is_timeout() => {}
+            Err(_gone) => return,
+        }
+        let picture = Picture::take(socket, flows_of.as_deref()).map_err(|error| error.to_string());
+        if pictures.send(picture).is_err() {
+            return;
+        }
+    }
+}
+
+fn show(
+    terminal: &mut DefaultTerminal,
+    first: Picture,
+    taken: &Receiver<Result<Picture, String>>,
+    wish: &Sender<Wish>,
+) -> io::Result<()> {
+    let mut desk = Desk::new(first);
+    loop {
+        terminal.draw(|frame| draw::draw(frame, &desk))?;
+        if event::poll(LOOK)?
+            && let Event::Key(key) = event::read()?
+            && key.kind != KeyEventKind::Release
+        {
+            match desk.key(key) {
+                Next::Stay => {}
+                Next::FlowsOf(session) => {
+                    // Four wishes may wait; more are as good as the last of them.
+                    let _full = wish.try_send(session);
+                }
+                Next::Leave => return Ok(()),
+            }
+        }
+        while let Ok(picture) = taken.try_recv() {
+            desk.take(picture);
+        }
+    }
+}
