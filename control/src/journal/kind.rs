@@ -20,9 +20,10 @@ macro_rules! kinds {
     ($($variant:ident $name:literal $severity:ident $sentence:literal,)+) => {
         /// One kind of happening.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
         #[schema(as = EventKind)]
         pub enum Kind {
-            $(#[doc = $sentence] #[serde(rename = $name)] $variant,)+
+            $(#[doc = $sentence] $variant,)+
         }
 
         impl Kind {

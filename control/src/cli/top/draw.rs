@@ -42,7 +42,7 @@ fn header(desk: &Desk) -> Vec<Line<'_>> {
         status.sas
     );
     let second = format!(
-        "from clients {}, to clients {} · {} workers, {busy}% of turns found something · {} dropped",
+        "from clients {}, to clients {} · {} workers, {busy}% busy · {} dropped",
         bits(rate.up),
         bits(rate.down),
         status.workers,
@@ -103,13 +103,13 @@ fn sessions(frame: &mut Frame<'_>, area: Rect, desk: &Desk) {
     });
     let rows: Vec<_> = rows.collect();
     let mut names = vec!["id", "identity", "how", "by"];
-    let mut widths = vec![Constraint::Length(6), Constraint::Min(12), Constraint::Length(8), Constraint::Length(9)];
+    let mut widths = vec![Constraint::Length(5), Constraint::Min(12), Constraint::Length(8), Constraint::Length(9)];
     if wide {
         names.extend(["inner", "public", "connection"]);
         widths.extend([Constraint::Length(15), Constraint::Length(24), Constraint::Length(14)]);
     }
     names.extend(["up", "down", "bytes", "age"]);
-    widths.extend([Constraint::Length(11), Constraint::Length(11), Constraint::Length(10), Constraint::Length(7)]);
+    widths.extend([Constraint::Length(11), Constraint::Length(11), Constraint::Length(9), Constraint::Length(7)]);
     let sorted = match desk.sort {
         Sort::Rate => None,
         Sort::Bytes => Some("bytes"),
