@@ -5,7 +5,7 @@ use adit_control::api::ask::{self, Obeyed, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::reload;
 use adit_control::api::routes::Sources;
-use adit_control::api::views::{IkeView, StatusView};
+use adit_control::api::views::{CertificateView, IkeView, StatusView};
 use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
@@ -69,7 +69,7 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
     let (board, keeping) = Board::new(Journal::new(64, 7), arriving);
     let (reloader, workers) = (reload::requests().0, workers.into());
-    let sources = Sources { asker, reloader, aaa, workers, certificates: [].into(), board };
+    let sources = Sources { asker, reloader, aaa, workers, board };
     let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
     Daemon { _api: api, _feed: feed, folder }
 }
@@ -85,6 +85,7 @@ fn serving() -> Daemon {
         }
         Question::Session(id, answer) => drop(answer.send(Some(session()).filter(|_| id == SessionId(7)))),
         Question::Sas(_, _, answer) => drop(answer.send(Listed { lines: vec![sa()], next: None })),
+        Question::Certificates(answer) => drop(answer.send(vec![certificate()])),
         Question::Pools(answer) => drop(answer.send(vec![pool()])),
         Question::Leases(_, answer) => drop(answer.send(LeasePage { leases: vec![lease()], next: None })),
         Question::Order(id, _, answer) => {
@@ -167,6 +168,10 @@ fn connecting() -> SessionView {
         peer: "[2001:db8:1111:2222:3333:4444:5555:6666]:4500".parse().unwrap(),
         ..session()
     }
+}
+
+fn certificate() -> CertificateView {
+    CertificateView { used_for: "api".to_owned(), subject: "CN=headend.rig".to_owned(), not_after: 1_795_804_200 }
 }
 
 fn pool() -> PoolView {
@@ -445,6 +450,14 @@ fn the_committed_description_is_the_programs() {
     assert_eq!(body, serde_json::from_str::<serde_json::Value>(&described).unwrap());
     let again = "GET /openapi.json HTTP/1.1\r\nhost: a\r\nif-none-match: \"0.1.0\"\r\nconnection: close\r\n\r\n";
     assert!(raw(&daemon, again).starts_with("HTTP/1.1 304 "));
+}
+
+#[test]
+fn what_is_told_of_certificates_is_whom_they_name_and_when_they_end() {
+    let daemon = serving();
+    let answer = raw(&daemon, "GET /v1/certificates HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(serde_json::from_str::<Vec<CertificateView>>(body).unwrap(), [certificate()]);
 }
 
 #[test]

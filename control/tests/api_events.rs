@@ -40,7 +40,7 @@ fn daemon(socket: &Path, life: u64) -> Daemon {
     let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
     let (board, keeping) = Board::new(Journal::new(64, life), arriving);
     let reloader = adit_control::api::reload::requests().0;
-    let sources = Sources { asker, reloader, aaa, workers: [].into(), certificates: [].into(), board };
+    let sources = Sources { asker, reloader, aaa, workers: [].into(), board };
     Daemon { _api: ApiThread::start(Doors::local(ApiSocket::bind(socket).unwrap()), sources, keeping).unwrap(), feed }
 }
 

@@ -39,7 +39,7 @@ impl Daemon {
         drop(feed);
         let (board, keeping) = Board::new(Journal::new(1, 1), arriving);
         let reloader = adit_control::api::reload::requests().0;
-        let sources = Sources { asker, reloader, aaa, workers: [].into(), certificates: [].into(), board };
+        let sources = Sources { asker, reloader, aaa, workers: [].into(), board };
         let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
         Self { _api: api, folder }
     }

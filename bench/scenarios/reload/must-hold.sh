@@ -116,3 +116,5 @@ hold "only strongSwan's session is left" answers '["alice@rig"]' eval "ctl sessi
 hold "vpnc is told and ends" within 5 not vpnc_runs c2
 hold "the log says why" says "$RIG_DIR/h/aditd.log" 'cause="?reconfigured'
 hold "strongSwan has lost nothing" eval "pings_end c1 | grep -E '^[0-9]{2,} sent, 0 lost'"
+hold "who watches is told" answers "another configuration is in force: 1 changes, 1 sessions ended" \
+  eval "in_ns h curl -s --unix-socket '$RIG_DIR/h/aditd.sock' 'http://aditd/v1/events?kind=reloaded&limit=1000' | jq -r '.events[-1].sentence'"

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-use super::views::{IkeView, StatusView};
+use super::views::{CertificateView, IkeView, StatusView};
 
 /// Questions that may wait. More means that the IKE thread does not keep up: better told than queued.
 const WAITING: usize = 16;
@@ -27,6 +27,8 @@ pub enum Question {
     Session(SessionId, oneshot::Sender<Option<SessionView>>),
     /// A page of child SAs.
     Sas(Listing, SaQuery, oneshot::Sender<Listed<SaView>>),
+    /// Our own certificates.
+    Certificates(oneshot::Sender<Vec<CertificateView>>),
     /// All pools.
     Pools(oneshot::Sender<Vec<PoolView>>),
     /// A page of leases.

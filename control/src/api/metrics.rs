@@ -17,7 +17,6 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::sync::Arc;
 
 /// What Prometheus negotiates for OpenMetrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -33,7 +32,7 @@ pub(super) async fn metrics(State(sources): State<Sources>) -> Result<Response, 
         ike: sources.asker.ask(Question::Ike).await?,
         pools: sources.asker.ask(Question::Pools).await?,
         aaa: sources.aaa.view().await.ok_or(NoAnswer::Gone)?,
-        certificates: Arc::clone(&sources.certificates),
+        certificates: sources.asker.ask(Question::Certificates).await?,
         workers: sources.workers.iter().map(|(_, counters)| (counters.totals(), counters.burst_times())).collect(),
     };
     Ok(([(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS))], text(figures)).into_response())
@@ -46,7 +45,7 @@ struct Figures {
     ike: IkeView,
     pools: Vec<PoolView>,
     aaa: DeskView,
-    certificates: Arc<[CertificateView]>,
+    certificates: Vec<CertificateView>,
     workers: Vec<(WorkerTotals, BurstTimes)>,
 }
 
@@ -230,5 +229,54 @@ impl Figures {
             worker.encode_histogram::<NoLabelSet>(times.sum.as_secs_f64(), times.count(), &buckets, None)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ike::counters::EngineCounters;
+    use crate::ike::engine::Holdings;
+    use adit_dataplane::contract::WorkerCounters;
+    use std::collections::BTreeSet;
+
+    fn figures() -> Figures {
+        let counters = WorkerCounters::default();
+        counters.burst_took(std::time::Duration::from_micros(3));
+        counters.burst_took(std::time::Duration::from_secs(1));
+        let range = |network: &str| RangeView { network: network.to_owned(), size: 253, in_use: 7, held: 1 };
+        Figures {
+            status: StatusView::example(),
+            ike: IkeView::new(Holdings::default(), &EngineCounters::default()),
+            pools: vec![PoolView {
+                name: "a \"strange\"\nname".to_owned(),
+                ranges: vec![range("10.30.0.0/24"), range("fd30::/64")],
+            }],
+            aaa: DeskView::default(),
+            certificates: Vec::new(),
+            workers: vec![(counters.totals(), counters.burst_times())],
+        }
+    }
+
+    #[test]
+    fn each_series_is_there_once_and_the_text_is_whole() {
+        let text = text(figures());
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        let series: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with('#')).map(|line| line.rsplit_once(' ').unwrap().0).collect();
+        let different: BTreeSet<_> = series.iter().collect();
+        assert_eq!(different.len(), series.len(), "{text}");
+        assert!(series.iter().all(|name| name.starts_with("adit_")), "{text}");
+        for line in [
+            "adit_build_info{version=\"0.1.0\",io=\"io_uring\"} 1",
+            "adit_sessions{state=\"up\"} 2",
+            "adit_logins_total 0",
+            "adit_pool_addresses_in_use{pool=\"a \\\"strange\\\"\\nname\",family=\"ipv6\"} 7",
+            "adit_packets_dropped_total{reason=\"replayed\"} 0",
+            "adit_worker_burst_seconds_count{worker=\"0\"} 2",
+            "adit_worker_burst_seconds_bucket{worker=\"0\",le=\"+Inf\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
     }
 }

@@ -50,8 +50,8 @@ pub(super) async fn workers(State(sources): State<Sources>) -> Json<Vec<WorkerVi
     (status = 200, description = "Each of them", body = [CertificateView]),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
 ))]
-pub(super) async fn certificates(State(sources): State<Sources>) -> Json<Vec<CertificateView>> {
-    Json(sources.certificates.to_vec())
+pub(super) async fn certificates(State(sources): State<Sources>) -> Result<Json<Vec<CertificateView>>, Problem> {
+    Ok(Json(sources.asker.ask(Question::Certificates).await?))
 }
 
 /// Dropped packets, by reason

@@ -4,7 +4,6 @@ use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
 use super::reload::Reloader;
-use super::views::CertificateView;
 use super::{connections, events, flows, metrics, overview, pools, reload, sessions};
 use crate::aaa::window::Window;
 use crate::journal::Board;
@@ -31,8 +30,6 @@ pub struct Sources {
     pub aaa: Window,
     /// Every worker's core and counters.
     pub workers: Arc<[(Option<usize>, Arc<WorkerCounters>)]>,
-    /// Our certificates.
-    pub certificates: Arc<[CertificateView]>,
     /// Where what happens is read.
     pub board: Board,
 }

@@ -1,10 +1,12 @@
 //! What the API answers, as types. Sessions and SAs are [`crate::session::SessionView`] and
 //! [`crate::session::SaView`].
 
+use crate::config::checked::Config;
 use crate::ike::counters::{EngineCounters, Ignored};
 use crate::ike::engine::Holdings;
 use adit_dataplane::contract::{WorkerCounters, WorkerTotals};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// `GET /v1/status`
@@ -42,6 +44,31 @@ pub struct StatusView {
     pub lacks: Vec<String>,
     /// Commands that wait because a worker's channel is full.
     pub commands_waiting: usize,
+}
+
+#[cfg(test)]
+impl StatusView {
+    /// One for tests.
+    pub(crate) fn example() -> Self {
+        Self {
+            version: "0.1.0".to_owned(),
+            identity: "headend.rig".to_owned(),
+            up_seconds: 3700,
+            state: "serving".to_owned(),
+            sessions: 2,
+            sessions_pending: 1,
+            half_open: 0,
+            cookies_asked_of: "nobody".to_owned(),
+            sas: 2,
+            workers: 1,
+            listen: Vec::new(),
+            tun: "adit0".to_owned(),
+            mtu: 1400,
+            io: "io_uring".to_owned(),
+            lacks: Vec::new(),
+            commands_waiting: 0,
+        }
+    }
 }
 
 /// `GET /v1/ike`: what the IKE engine holds right now, and what it did since the start.
@@ -132,6 +159,8 @@ pub struct WorkerView {
     pub turns: u64,
     /// Turns that found nothing to do.
     pub idle_turns: u64,
+    /// Microseconds that the other turns took. Its growth in a second, of a million, is the worker's load.
+    pub busy_us: u64,
     /// Packets read from the outer side.
     pub outer_received: u64,
     /// Packets written to the outer side.
@@ -185,6 +214,20 @@ pub struct CertificateView {
     pub not_after: u64,
 }
 
+impl CertificateView {
+    /// Those of a configuration.
+    pub fn all(config: &Config) -> Vec<Self> {
+        let view = |used_for: &str, subject: String, ends: Duration| Self {
+            used_for: used_for.to_owned(),
+            subject,
+            not_after: ends.as_secs(),
+        };
+        let ike = config.certificate.iter().map(|own| view("ike", own.leaf().subject().to_string(), own.leaf().ends()));
+        let api = config.api.tcp.iter().map(|tcp| view("api", tcp.certificate.subject.clone(), tcp.certificate.ends));
+        ike.chain(api).collect()
+    }
+}
+
 /// One reason of `GET /v1/drops`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DropView {
@@ -207,6 +250,7 @@ impl WorkerView {
             core,
             turns: totals.turns,
             idle_turns: totals.idle_turns,
+            busy_us: u64::try_from(counters.burst_times().sum.as_micros()).unwrap_or(u64::MAX),
             outer_received: totals.outer_received,
             outer_sent: totals.outer_sent,
             inner_received: totals.inner_received,

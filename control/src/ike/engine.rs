@@ -325,7 +325,7 @@ impl Engine {
 
     /// A page of leases.
     pub fn leases(&self, listing: LeaseListing) -> LeasePage {
-        self.node.leases.list(listing)
+        self.node.leases.list(listing, ikev1::lease_holder)
     }
 
     /// How full the pools are.

@@ -231,6 +231,10 @@ fn words(what: What) -> Told {
         What::DaemonStarted { version } => {
             Told { sentence: format!("aditd {version} has begun to serve"), ..Told::default() }
         }
+        What::Reloaded { changes, ended } => {
+            let sentence = format!("another configuration is in force: {changes} changes, {ended} sessions ended");
+            Told { sentence, ..Told::default() }
+        }
         What::DaemonLeaving => Told { sentence: Kind::DaemonLeaving.sentence().to_owned(), ..Told::default() },
     }
 }

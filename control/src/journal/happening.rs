@@ -114,6 +114,13 @@ pub enum What {
         /// adit's.
         version: &'static str,
     },
+    /// See [`Kind::Reloaded`].
+    Reloaded {
+        /// Keys and sections that are otherwise,
+        changes: usize,
+        /// and sessions that did not fit any more.
+        ended: usize,
+    },
     /// See [`Kind::DaemonLeaving`].
     DaemonLeaving,
 }
@@ -174,6 +181,7 @@ impl What {
             Self::Worker { strain: Some(_), .. } => Kind::WorkerOverloaded,
             Self::Worker { strain: None, .. } => Kind::WorkerRecovered,
             Self::DaemonStarted { .. } => Kind::DaemonStarted,
+            Self::Reloaded { .. } => Kind::Reloaded,
             Self::DaemonLeaving => Kind::DaemonLeaving,
         }
     }

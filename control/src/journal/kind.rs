@@ -63,6 +63,7 @@ kinds! {
     WorkerOverloaded "worker_overloaded" Error "a worker has had more packets than it can carry for three seconds",
     WorkerRecovered "worker_recovered" Info "a worker that was overloaded has had room for five seconds",
     DaemonStarted "daemon_started" Info "aditd has begun to serve",
+    Reloaded "reloaded" Info "another configuration is in force",
     DaemonLeaving "daemon_leaving" Info "aditd says goodbye to its clients and ends",
 }
 
@@ -80,6 +81,7 @@ impl Kind {
             | Self::WorkerOverloaded
             | Self::WorkerRecovered
             | Self::DaemonStarted
+            | Self::Reloaded
             | Self::DaemonLeaving => false,
         }
     }

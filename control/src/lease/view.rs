@@ -1,6 +1,7 @@
 //! Pools and leases as the API shows them: copied.
 
 use super::{Leases, PoolRange};
+use crate::ike::wire::Id;
 use crate::session::SessionId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -90,8 +91,8 @@ impl Leases {
         .collect()
     }
 
-    /// A page of leases.
-    pub fn list(&self, listing: LeaseListing) -> LeasePage {
+    /// A page of leases; `named` says whom an identity stands for that a lease was taken by.
+    pub fn list(&self, listing: LeaseListing, named: impl Fn(&Id) -> String) -> LeasePage {
         let mut page = LeasePage { leases: Vec::new(), next: None };
         let held: BTreeSet<SessionId> = self.held.owners().collect();
         let from = listing.after.map_or(0, |after| after.range);
@@ -108,7 +109,7 @@ impl Leases {
                     address: in_pool.address(offset),
                     pool: in_pool.name.clone(),
                     session: session.to_string(),
-                    identity: identity.to_string(),
+                    identity: named(identity),
                     state: if held.contains(&session) { "held" } else { "in_use" }.to_owned(),
                 });
             }

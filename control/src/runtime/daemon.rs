@@ -13,7 +13,7 @@ use super::{clock, host, privileges};
 use crate::api::ask;
 use crate::api::listen::{ApiSocket, SocketError};
 use crate::api::routes::Sources;
-use crate::api::views::{CertificateView, StatusView};
+use crate::api::views::StatusView;
 use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ctcp::Survey;
 use crate::flows::Walks;
@@ -142,12 +142,10 @@ pub(super) fn serve(
     let life = (unix_at_zero + clock::now().since(Instant::ZERO)).as_secs();
     let (board, keeping) = Board::new(Journal::new(config.events.keep, life), arriving);
     let lookout = Lookout::new(unix_at_zero, config.certificate.clone());
-    let certificates = certificates(&config);
     let Reloading { source, log_level } = reloading;
     let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone());
     let reloader = reloader.map_err(system("starting the reload thread"))?;
-    let sources =
-        Sources { asker, reloader: reloader.clone(), aaa: aaa.window().clone(), workers, certificates, board };
+    let sources = Sources { asker, reloader: reloader.clone(), aaa: aaa.window().clone(), workers, board };
     let mut engine =
         Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
     engine.set_time_of_day(unix_at_zero);
@@ -197,18 +195,6 @@ pub(super) fn serve(
         }
         Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-/// What is told of our certificates.
-fn certificates(config: &Config) -> Arc<[CertificateView]> {
-    let view = |used_for: &str, subject: String, ends: Duration| CertificateView {
-        used_for: used_for.to_owned(),
-        subject,
-        not_after: ends.as_secs(),
-    };
-    let ike = config.certificate.iter().map(|own| view("ike", own.leaf().subject().to_string(), own.leaf().ends()));
-    let api = config.api.tcp.iter().map(|tcp| view("api", tcp.certificate.subject.clone(), tcp.certificate.ends));
-    ike.chain(api).collect()
 }
 
 fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> StatusView {

@@ -11,7 +11,7 @@ use crate::aaa::Answer;
 use crate::aaa::window::{RoomForConfig, Window};
 use crate::api::ask::{Obeyed, Order, Question};
 use crate::api::reload::Reloader;
-use crate::api::views::{IkeView, StatusView};
+use crate::api::views::{CertificateView, IkeView, StatusView};
 use crate::config::checked::Flows;
 use crate::ctcp::Survey;
 use crate::flows::Walks;
@@ -221,6 +221,7 @@ impl IkeThread {
             }
             Question::Session(id, answer) => drop(answer.send(self.engine.session(now, id))),
             Question::Sas(listing, query, answer) => drop(answer.send(self.engine.some_sas(now, listing, query))),
+            Question::Certificates(answer) => drop(answer.send(CertificateView::all(self.engine.config()))),
             Question::Pools(answer) => drop(answer.send(self.engine.pools())),
             Question::Leases(listing, answer) => drop(answer.send(self.engine.leases(listing))),
             Question::Order(id, order, answer) => drop(answer.send(self.order(now, id, order))),

@@ -60,6 +60,15 @@ impl Lookout {
         Self { due, certificates_due, unix_at_zero, certificate, told: None, low: BTreeSet::new(), workers: Vec::new() }
     }
 
+    /// From now on this is our certificate.
+    pub(super) fn looks_after(&mut self, certificate: Option<Arc<OwnCertificate>>) {
+        let octets = |own: &Option<Arc<OwnCertificate>>| own.as_ref().map(|own| own.leaf().der().to_vec());
+        if octets(&certificate) != octets(&self.certificate) {
+            (self.told, self.certificates_due) = (None, Instant::ZERO);
+        }
+        self.certificate = certificate;
+    }
+
     /// Whether it is time to look again.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.due
@@ -211,6 +220,24 @@ mod tests {
             counters.dropped(DropReason::HandoffFull, 20);
             assert!(lookout.look(Instant::ZERO, [], [counters.totals()]).is_empty());
         }
+    }
+
+    #[test]
+    fn a_certificate_that_is_renewed_is_looked_at_anew() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pki");
+        let read = |name: &str| std::fs::read(format!("{folder}/{name}")).unwrap();
+        let (chain, key) = (read("headend.pem"), SecretBytes::from(&read("headend.key")[..]));
+        let own = Some(Arc::new(OwnCertificate::from_pem(&chain, &key).unwrap()));
+        let ends = own.as_ref().unwrap().leaf().ends();
+        let mut lookout = Lookout::new(ends - 5 * DAY, own.clone());
+        let mut look = |lookout: &mut Lookout| kinds(&lookout.look(Instant::ZERO, [], []));
+        assert_eq!(look(&mut lookout), [Kind::CertificateExpiring]);
+        lookout.looks_after(own.clone());
+        assert!(look(&mut lookout).is_empty(), "it is the same");
+        lookout.looks_after(None);
+        assert!(look(&mut lookout).is_empty());
+        lookout.looks_after(own);
+        assert_eq!(look(&mut lookout), [Kind::CertificateExpiring]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::dataplane::tuning;
 use super::ike_thread::{IkeThread, worker};
 use super::outbox::WorkerGone;
 use crate::config::checked::Config;
+use crate::journal::What;
 use crate::reload::{Decision, Proposal, Verdict, Wanted};
 use adit_dataplane::contract::Command;
 use std::sync::Arc;
@@ -38,12 +39,14 @@ impl IkeThread {
         }
         self.aaa_room = Some(room);
         self.facts.identity = config.identity.to_string();
+        self.lookout.looks_after(config.certificate.clone());
         let now = clock::now();
         for index in 0..self.dataplane.workers.len() {
             let command = Command::Tune(Box::new(tuning(config)));
             self.outbox.send(now, &self.dataplane.workers, worker(index), command)?;
         }
         self.log_level.set(&config.log.level);
+        self.feed.tell(now, What::Reloaded { changes: plan.steps.len(), ended: plan.ends().len() });
         self.carry_out()?;
         Ok(Decision::Applied(plan))
     }

@@ -64,6 +64,8 @@ pub(super) struct Desk {
     pub(super) picture: Picture,
     /// Between the last two pictures.
     rates: BTreeMap<String, Rate>,
+    /// How much of their time the workers were busy between them, of a hundred.
+    pub(super) load: Option<u64>,
     /// Why there was no newer one.
     pub(super) trouble: Option<String>,
     pub(super) sort: Sort,
@@ -91,6 +93,7 @@ impl Desk {
         Self {
             picture,
             rates: BTreeMap::new(),
+            load: None,
             trouble: None,
             sort: Sort::Rate,
             filter: String::new(),
@@ -119,6 +122,10 @@ impl Desk {
             let rate = Rate { up: rate(now.bytes_in, then.bytes_in), down: rate(now.bytes_out, then.bytes_out) };
             Some((now.id.clone(), rate))
         });
+        let busy = |picture: &Picture| picture.workers.iter().map(|worker| u128::from(worker.busy_us)).sum::<u128>();
+        let all = nanos / 1000 * picture.workers.len() as u128;
+        let load = (busy(&picture).saturating_sub(busy(&self.picture)) * 100).checked_div(all);
+        self.load = load.and_then(|load| u64::try_from(load.min(100)).ok());
         self.rates = rates.collect();
         self.picture = picture;
         self.trouble = None;
@@ -247,9 +254,10 @@ impl Desk {
 pub(super) mod tests {
     use super::super::picture::{Flows, Picture};
     use super::*;
-    use crate::api::views::StatusView;
+    use crate::api::views::{StatusView, WorkerView};
     use crate::flows::InnerWayView;
     use crate::session::{Health, SessionState};
+    use adit_dataplane::contract::WorkerCounters;
     use std::time::Duration;
 
     pub(in super::super) fn key(code: KeyCode) -> KeyEvent {
@@ -300,26 +308,14 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn picture(second: u64) -> Picture {
-        let status = StatusView {
-            version: "0.1.0".to_owned(),
-            identity: "headend.rig".to_owned(),
-            up_seconds: 3700,
-            state: "serving".to_owned(),
-            sessions: 2,
-            sessions_pending: 0,
-            half_open: 0,
-            cookies_asked_of: "nobody".to_owned(),
-            sas: 2,
-            workers: 1,
-            listen: Vec::new(),
-            tun: "adit0".to_owned(),
-            mtu: 1400,
-            io: "io_uring".to_owned(),
-            lacks: Vec::new(),
-            commands_waiting: 0,
-        };
         let sessions = vec![session("s1", "alice@rig", 0, 0), session("s2", "bob", 0, 0)];
-        Picture { at: Duration::from_secs(second), status, workers: Vec::new(), sessions, flows: Flows::default() }
+        Picture {
+            at: Duration::from_secs(second),
+            status: StatusView::example(),
+            workers: Vec::new(),
+            sessions,
+            flows: Flows::default(),
+        }
     }
 
     pub(in super::super) fn desk() -> Desk {
@@ -384,6 +380,22 @@ pub(super) mod tests {
             desk.key(key(code));
         }
         assert_eq!(desk.key(key(KeyCode::Enter)), Next::Stay);
+    }
+
+    #[test]
+    fn load_is_what_workers_were_busy_of_the_time_between_two_pictures() {
+        let mut desk = desk();
+        assert_eq!(desk.load, None, "one picture says nothing");
+        let counters = WorkerCounters::default();
+        let idle = WorkerView::new(0, None, &counters);
+        counters.burst_took(Duration::from_millis(500));
+        let busy = [idle, WorkerView::new(0, None, &counters)];
+        for (second, workers, load) in
+            [(2, [busy[0].clone()], Some(0)), (3, [busy[1].clone()], Some(50)), (4, [busy[0].clone()], Some(0))]
+        {
+            desk.take(Ok(Picture { workers: workers.into(), ..picture(second) }));
+            assert_eq!(desk.load, load, "{second}");
+        }
     }
 
     #[test]

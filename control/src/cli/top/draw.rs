@@ -30,8 +30,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, desk: &Desk) {
 fn header(desk: &Desk) -> Vec<Line<'_>> {
     let status = &desk.picture.status;
     let rate = desk.whole_rate();
-    let turns = |read: fn(&crate::api::views::WorkerView) -> u64| desk.picture.workers.iter().map(read).sum::<u64>();
-    let busy = 100 - (turns(|worker| worker.idle_turns) * 100).checked_div(turns(|worker| worker.turns)).unwrap_or(100);
+    let dropped: u64 = desk.picture.workers.iter().map(|worker| worker.dropped).sum();
+    let load = desk.load.map_or_else(|| "-".to_owned(), |load| format!("{load}%"));
     let first = format!(
         "  {}, {}, up {} · {} up, {} pending · {} child SAs",
         status.version,
@@ -42,11 +42,11 @@ fn header(desk: &Desk) -> Vec<Line<'_>> {
         status.sas
     );
     let second = format!(
-        "from clients {}, to clients {} · {} workers, {busy}% busy · {} dropped",
+        "from clients {}, to clients {} · {} workers, {load} busy · {} dropped",
         bits(rate.up),
         bits(rate.down),
         status.workers,
-        count(turns(|worker| worker.dropped))
+        count(dropped)
     );
     let third = match &desk.trouble {
         Some(trouble) => Line::styled(format!("no newer picture: {trouble}"), REVERSED),

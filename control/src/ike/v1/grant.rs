@@ -127,6 +127,15 @@ pub(super) fn lease_identity(session: &Established) -> Id {
     Id { kind: IdKind::KeyId, bytes }
 }
 
+/// Who that is, without the group; of IKEv2's leases, who has them.
+pub(crate) fn lease_holder(identity: &Id) -> String {
+    let user = match (identity.kind, identity.bytes.iter().position(|octet| *octet == 0)) {
+        (IdKind::KeyId, Some(at)) => identity.bytes.get(at + 1..).and_then(|user| std::str::from_utf8(user).ok()),
+        (_, _) => None,
+    };
+    user.and_then(|user| Id::parse(user).ok()).map_or_else(|| identity.to_string(), |user| user.to_string())
+}
+
 impl LoggedIn {
     /// The user's name as the session's identity.
     pub(super) fn identity(&self) -> Id {
@@ -144,6 +153,21 @@ impl LoggedIn {
             caller: Caller { peer: peer.path.peer, local: peer.path.local, group: group.to_string() },
             addresses,
             class: self.profile.class.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_its_users_without_the_group_and_what_is_no_text_is_shown_whole() {
+        let key = |bytes: &[u8]| Id { kind: IdKind::KeyId, bytes: bytes.to_vec() };
+        assert_eq!(lease_holder(&key(b"riggroup\0bob")), "bob");
+        assert_eq!(lease_holder(&key(b"riggroup\0alice@rig")), "alice@rig");
+        for whole in [key(b"riggroup"), key(b"riggroup\0\xff"), Id::parse("alice@rig").unwrap()] {
+            assert_eq!(lease_holder(&whole), whole.to_string());
         }
     }
 }
