@@ -177,19 +177,8 @@ run_stall() {
 deploy/install-schemathesis.sh >"$work/schemathesis" 2>&1 &
 schemathesis=$!
 step "formatting" cargo fmt --all --check
-# Everything is built for the tests anyway. In CI clippy builds it, so that no dependency has to be checked beside that; who works here checks
-# more often than he tests, and has both.
-lint() {
-  if [ "${CI:-}" != true ]; then
-    cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-    return
-  fi
-  export RUSTC_WORKSPACE_WRAPPER=clippy-driver RUSTFLAGS="-D warnings"
-  cargo test --quiet --locked --workspace --all-targets --no-run
-}
-step "lints" lint
+step "lints" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 counted "tests" count_cargo cargo test --locked --workspace --no-fail-fast
-unset RUSTC_WORKSPACE_WRAPPER RUSTFLAGS
 failed_before=$failed
 step "release build" build_release
 # Without a build there is nothing to hold the scenarios against; an older binary would only deceive.

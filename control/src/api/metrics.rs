@@ -223,7 +223,7 @@ impl Figures {
         let mut metric = sheet.0.encode_descriptor("worker_burst_seconds", help, None, MetricType::Histogram)?;
         for (index, (_, times)) in self.workers.iter().enumerate() {
             let buckets: Vec<(f64, u64)> =
-                times.buckets().map(|(up_to, n)| (up_to.map_or(f64::MAX, |time| time.as_secs_f64()), n)).collect();
+                times.buckets().map(|(up_to, n)| (up_to.map_or(f64::INFINITY, |time| time.as_secs_f64()), n)).collect();
             let labels = label("worker", &index.to_string());
             let mut worker = metric.encode_family(&labels)?;
             worker.encode_histogram::<NoLabelSet>(times.sum.as_secs_f64(), times.count(), &buckets, None)?;
@@ -274,7 +274,7 @@ mod tests {
             "adit_pool_addresses_in_use{pool=\"a \\\"strange\\\"\\nname\",family=\"ipv6\"} 7",
             "adit_packets_dropped_total{reason=\"replayed\"} 0",
             "adit_worker_burst_seconds_count{worker=\"0\"} 2",
-            "adit_worker_burst_seconds_bucket{worker=\"0\",le=\"+Inf\"} 2",
+            "adit_worker_burst_seconds_bucket{le=\"+Inf\",worker=\"0\"} 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

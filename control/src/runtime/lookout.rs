@@ -230,7 +230,7 @@ mod tests {
         let own = Some(Arc::new(OwnCertificate::from_pem(&chain, &key).unwrap()));
         let ends = own.as_ref().unwrap().leaf().ends();
         let mut lookout = Lookout::new(ends - 5 * DAY, own.clone());
-        let mut look = |lookout: &mut Lookout| kinds(&lookout.look(Instant::ZERO, [], []));
+        let look = |lookout: &mut Lookout| kinds(&lookout.look(Instant::ZERO, [], []));
         assert_eq!(look(&mut lookout), [Kind::CertificateExpiring]);
         lookout.looks_after(own.clone());
         assert!(look(&mut lookout).is_empty(), "it is the same");
