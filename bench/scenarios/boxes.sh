@@ -12,6 +12,8 @@
 #   long_line MILLISECONDS   between the router and the headend, before the headend starts
 #   lose LEG PERCENT   segments with data are lost on the leg: client-box, box-headend, headend-box or box-client;
 #                      0 percent for none. lost LEG: how many were.
+#   firewall_waits     drops the client's segments with data from now on, and lets the others pass, as one does that waits for what is
+#                      missing. firewall_goes: no more. waiting: how many it dropped.
 #   count_resets       from now on. resets: how many passed, "<the client's> <the headend's>". A capture's end comes late.
 
 BOX_LEGS="client-box box-headend headend-box box-client"
@@ -163,3 +165,17 @@ table inet rig_resets {
 E
 }
 resets() { echo "$(box_counter rig_resets of_client) $(box_counter rig_resets of_headend)"; }
+
+firewall_waits() {
+  in_ns r nft -f - <<'N'
+table inet rig_in_order {
+  counter waiting { }
+  chain forward {
+    type filter hook forward priority 0;
+    tcp dport 10000 ip length > 40 counter name waiting drop
+  }
+}
+N
+}
+firewall_goes() { in_ns r nft delete table inet rig_in_order; }
+waiting() { box_counter rig_in_order waiting; }

@@ -20,19 +20,6 @@ relay_start() {
 }
 # of_flow FIELD: of the only connection.
 of_flow() { ctl ctcp --json | jq -r ".[0]$1"; }
-firewall_waits() {
-  in_ns r nft -f - <<'N'
-table inet rig_in_order {
-  counter waiting { }
-  chain forward {
-    type filter hook forward priority 0;
-    tcp dport 10000 ip length > 40 counter name waiting drop
-  }
-}
-N
-}
-firewall_goes() { in_ns r nft delete table inet rig_in_order; }
-waiting() { in_ns r nft -j list counter inet rig_in_order waiting | jq '.nftables[] | select(.counter) | .counter.packets'; }
 
 hold "the headend takes a TCP connection" relay_start 40001
 hold "vpnc logs in" vpnc_connect c1 "$ADIT_SCENARIO/vpnc.conf"

@@ -1,5 +1,6 @@
 #!/bin/bash
 . "$(dirname "$0")/../rig.sh"
+. "$(dirname "$0")/../boxes.sh"
 
 rig_up
 SOCKET=$RIG_DIR/h/aditd.sock
@@ -49,14 +50,7 @@ hold "aditctl why tells it" says <(ctl why bob) 'refused .*\[wrong_password\], f
 # cTCP in Cisco's manner: nothing with data comes up any more.
 hold "a client by cTCP logs in" adit_client c3 --group riggroup --transport ctcp --legacy
 hold "the inner server answers" reaches c3 "$SERVER4"
-in_ns r nft -f - <<'N'
-table inet rig_in_order {
-  chain forward {
-    type filter hook forward priority 0;
-    tcp dport 10000 ip length > 40 drop
-  }
-}
-N
+firewall_waits
 hold "nothing comes up any more" not reaches c3 "$SERVER4"
 gone() { [[ $(told alice) == "login stall_suspected"*"stall_found logout" ]] || { printf 'got: %s\n' "$(told alice)"; return 1; }; }
 hold "the stall is suspected, found, and the end of the session" within 20 gone

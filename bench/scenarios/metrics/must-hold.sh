@@ -1,5 +1,6 @@
 #!/bin/bash
 . "$(dirname "$0")/../rig.sh"
+. "$(dirname "$0")/../boxes.sh"
 
 DEPLOY=$SCENARIOS/../../deploy
 topology_up 1 none
@@ -36,14 +37,7 @@ hold "its session is counted" within 5 answers 1 value 'adit_sessions{state="up"
 hold "its login, too" answers 1 value adit_logins_total
 hold "the pool is full, and that is told" within 10 answers "AditCertificateExpires AditPoolFull" firing
 hold "by its name" answers small eval "ask alerts | jq -r '.data.alerts[] | select(.labels.alertname == \"AditPoolFull\") | .labels.pool'"
-in_ns r nft -f - <<'N'
-table inet rig_in_order {
-  chain forward {
-    type filter hook forward priority 0;
-    tcp dport 10000 ip length > 40 drop
-  }
-}
-N
+firewall_waits
 hold "a firewall lets nothing of its data pass" not reaches c1 "$SERVER4"
 stalls() { says <(firing) AditStalls; }
 hold "the stall is told" within 30 stalls
