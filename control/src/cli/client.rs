@@ -6,6 +6,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,6 +84,17 @@ pub(super) fn ask_for_any(socket: &Path, method: Method, path: &str) -> Result<(
     })
 }
 
+/// What `path` answers, read.
+pub(super) fn get<V: DeserializeOwned>(socket: &Path, path: &str) -> Result<V, AskError> {
+    let body = ask(socket, Method::GET, path)?;
+    serde_json::from_slice(&body).map_err(|error| strange(socket, &error))
+}
+
+/// As `--json` prints it.
+pub(super) fn as_json<T: Serialize>(socket: &Path, value: &T) -> Result<String, AskError> {
+    serde_json::to_string(value).map(|text| text + "\n").map_err(|error| strange(socket, &error))
+}
+
 /// All lines of a list, page by page. `path` may have a query; the lines stand under `key`.
 pub(super) fn list(socket: &Path, path: &str, key: &str) -> Result<Vec<Value>, AskError> {
     let mut lines = Vec::new();
@@ -104,8 +117,7 @@ pub(super) fn whole(socket: &Path, path: &str, key: &str) -> Result<Vec<Value>, 
 }
 
 fn page(socket: &Path, path: &str, key: &str) -> Result<(Vec<Value>, Option<String>), AskError> {
-    let body = ask(socket, Method::GET, path)?;
-    let mut page: Value = serde_json::from_slice(&body).map_err(|error| strange(socket, &error))?;
+    let mut page: Value = get(socket, path)?;
     let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
     match page.get_mut(key).map(Value::take) {
         Some(Value::Array(lines)) => Ok((lines, next)),

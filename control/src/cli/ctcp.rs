@@ -43,9 +43,9 @@ impl Ctcp {
 }
 
 fn show(socket: &Path, name: Option<&str>, json: bool, width: u16) -> Result<String, AskError> {
-    let strange = |error: serde_json::Error| client::strange(socket, &error);
     let lines = client::list(socket, "/v1/ctcp", "connections")?;
-    let mut views: Vec<ConnectionView> = serde_json::from_value(lines.into()).map_err(strange)?;
+    let mut views: Vec<ConnectionView> =
+        serde_json::from_value(lines.into()).map_err(|error| client::strange(socket, &error))?;
     if let Some(name) = name {
         views.retain(|view| view.is_called(name));
         if views.is_empty() {
@@ -53,7 +53,7 @@ fn show(socket: &Path, name: Option<&str>, json: bool, width: u16) -> Result<Str
         }
     }
     if json {
-        return serde_json::to_string(&views).map(|text| text + "\n").map_err(strange);
+        return client::as_json(socket, &views);
     }
     Ok(match name {
         Some(_) => views.iter().map(detail).collect::<Vec<_>>().join("\n"),

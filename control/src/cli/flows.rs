@@ -5,7 +5,6 @@ use super::tables::{finish, table};
 use super::units::{bits, octets, time};
 use crate::flows::{FlowTableView, InnerFlowView, InnerFlowsView, InnerTcpView, RoundTripView};
 use clap::{Args, ValueEnum};
-use hyper::Method;
 use std::cmp::Reverse;
 use std::path::Path;
 
@@ -41,9 +40,7 @@ impl Flows {
     pub(super) fn run(&self, socket: &Path, json: bool, width: u16) -> Result<String, AskError> {
         let all = self.ask(socket)?;
         match json {
-            true => {
-                serde_json::to_string(&all).map(|text| text + "\n").map_err(|error| client::strange(socket, &error))
-            }
+            true => client::as_json(socket, &all),
             false => Ok(show(&all, width)),
         }
     }
@@ -63,12 +60,10 @@ impl Flows {
         let mut path = format!("/v1/flows?limit={PAGE}");
         for (name, value) in [("session", self.session.as_deref()), ("after", after)] {
             if let Some(value) = value {
-                let value: String = value.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-                path = format!("{path}&{name}={value}");
+                path = format!("{path}&{name}={}", client::encoded(value));
             }
         }
-        let body = client::ask(socket, Method::GET, &path)?;
-        serde_json::from_slice(&body).map_err(|error| client::strange(socket, &error))
+        client::get(socket, &path)
     }
 }
 

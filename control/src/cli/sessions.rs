@@ -119,7 +119,7 @@ fn each(
         begun.push(serde_json::from_slice::<Begun>(&body).map_err(|error| client::strange(socket, &error))?);
     }
     if json {
-        return serde_json::to_string(&begun).map(|text| text + "\n").map_err(|error| client::strange(socket, &error));
+        return client::as_json(socket, &begun);
     }
     let mut text = String::new();
     for Begun { session } in begun {

@@ -1,7 +1,7 @@
 //! `aditctl why`: a session's story in plain words: who it is, how it came, what happened, what it loses and where, how it ended,
 //! and what can be done.
 
-use super::client::{self, AskError};
+use super::client::{self, AskError, get};
 use super::units::{octets, time};
 use super::watch::printable;
 use crate::api::connections::ConnectionsPage;
@@ -11,9 +11,7 @@ use crate::ctcp::{ConnectionView, LossView};
 use crate::journal::{DiagnosisView, Entry, EventsView, Kind, StoryView};
 use crate::session::{SessionId, SessionView};
 use clap::Args;
-use hyper::Method;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -57,9 +55,7 @@ impl Why {
             return Err(AskError::Refused(format!("no session or identity {whom} is here, or remembered")));
         }
         match json {
-            true => {
-                serde_json::to_string(&known).map(|text| text + "\n").map_err(|error| client::strange(socket, &error))
-            }
+            true => client::as_json(socket, &known),
             false => Ok(known.in_words(&self.whom)),
         }
     }
@@ -130,11 +126,6 @@ fn known<V>(answer: Result<V, AskError>) -> Result<Option<V>, AskError> {
         Err(AskError::Refused(_nothing_known)) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn get<V: DeserializeOwned>(socket: &Path, path: &str) -> Result<V, AskError> {
-    let body = client::ask(socket, Method::GET, path)?;
-    serde_json::from_slice(&body).map_err(|error| client::strange(socket, &error))
 }
 
 /// Lines, each with what it is about in front.

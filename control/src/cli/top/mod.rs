@@ -37,8 +37,7 @@ impl Top {
     pub(super) fn run(&self, socket: &Path, json: bool) -> Result<ExitCode, AskError> {
         let first = Picture::take(socket, None)?;
         if json {
-            let text = serde_json::to_string(&first).map_err(|error| super::client::strange(socket, &error))?;
-            return Ok(super::aditctl::print(&(text + "\n")));
+            return Ok(super::aditctl::print(&super::client::as_json(socket, &first)?));
         }
         if !io::stdout().is_terminal() {
             eprintln!(

@@ -1,13 +1,11 @@
 //! What the daemon says at one time.
 
 use crate::api::views::{StatusView, WorkerView};
-use crate::cli::client::{self, AskError, encoded};
+use crate::cli::client::{self, AskError, encoded, get};
 use crate::flows::{InnerFlowView, InnerFlowsView};
 use crate::runtime::clock;
 use crate::session::SessionView;
-use hyper::Method;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,9 +55,4 @@ impl Flows {
             Err(error) => Err(error),
         }
     }
-}
-
-fn get<V: DeserializeOwned>(socket: &Path, path: &str) -> Result<V, AskError> {
-    let body = client::ask(socket, Method::GET, path)?;
-    serde_json::from_slice(&body).map_err(|error| client::strange(socket, &error))
 }
