@@ -8,6 +8,7 @@ use super::{connections, events, flows, metrics, overview, pools, reload, sessio
 use crate::aaa::window::Window;
 use crate::journal::Board;
 use adit_dataplane::contract::WorkerCounters;
+use axum::body::Bytes;
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -73,10 +74,10 @@ impl utoipa::Modify for Security {
 /// The whole API.
 pub fn router(sources: Sources) -> Router {
     let (paths, document) = parts();
-    let document: Arc<str> = document.to_json().unwrap_or_default().into();
+    let document = Bytes::from(document.to_json().unwrap_or_default());
     paths
         .with_state(sources)
-        .route("/openapi.json", get(move |asked: HeaderMap| async move { described(&document, &asked) }))
+        .route("/openapi.json", get(move |asked: HeaderMap| async move { described(document, &asked) }))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(guard))
@@ -112,13 +113,13 @@ fn parts() -> (Router<Sources>, OpenApi) {
 }
 
 /// It changes with the program alone, so its version is a good tag.
-fn described(document: &Arc<str>, asked: &HeaderMap) -> Response {
+fn described(document: Bytes, asked: &HeaderMap) -> Response {
     const TAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
     if asked.get(IF_NONE_MATCH).is_some_and(|tag| tag == TAG) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, HeaderValue::from_static(TAG))]).into_response();
     }
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (ETAG, HeaderValue::from_static(TAG))];
-    (headers, document.to_string()).into_response()
+    (headers, document).into_response()
 }
 
 async fn unknown() -> Problem {
