@@ -13,8 +13,6 @@ use rustls::ServerConfig;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Octets of the longest file of certificates or keys.
-const MAX_PEM: u64 = 256 << 10;
 const SOCKET: &str = "/run/adit/aditd.sock";
 
 pub(super) fn api(source: &Source<'_>, file: &file::Api, operators: &[file::Operator], folder: &Path) -> Api {
@@ -73,7 +71,7 @@ fn server(source: &Source<'_>, file: &file::Api, line: usize, folder: &Path) -> 
     let read = |key: &Located<String>, name: &str, what: &'static str| {
         let path = folder.join(&key.value);
         let pem = match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > MAX_PEM => Err(format!("it has more than {MAX_PEM} octets")),
+            Ok(metadata) if metadata.len() > psk::MAX_PEM => Err(format!("it has more than {} octets", psk::MAX_PEM)),
             Ok(_) => std::fs::read(&path).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -82,15 +80,7 @@ fn server(source: &Source<'_>, file: &file::Api, line: usize, folder: &Path) -> 
         };
         pem.map_err(refuse).ok()
     };
-    let path = folder.join(&key.value);
-    let private_key = match psk::private_file(&path, MAX_PEM) {
-        Ok(key) => key,
-        Err(error) => {
-            let problem = Problem::SecretFile { what: "our private key", path, error };
-            source.error(key.line, "[api] private_key".to_owned(), problem);
-            return None;
-        }
-    };
+    let private_key = psk::private_key(source, "[api] private_key", key, folder)?;
     let certificates = read(chain, "certificate", "our certificates")?;
     let authorities = match &file.client_ca {
         Some(file) => Some(read(file, "client_ca", "certificates of those who sign operators'")?),

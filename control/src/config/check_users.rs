@@ -16,8 +16,6 @@ use std::time::Duration;
 
 /// A shared secret can be found offline by whoever sees one packet (RFC 2865 section 3: at least 16 octets).
 const SHORT_SECRET: usize = 16;
-/// Octets of the longest file of certificates or keys.
-const MAX_PEM: u64 = 256 << 10;
 
 pub(super) fn users(source: &Source<'_>, file: &[file::User], pools: &[Pool], warnings: &mut Vec<Warning>) -> Users {
     let mut users = Users::default();
@@ -151,15 +149,7 @@ pub(super) fn certificate(source: &Source<'_>, file: &file::Config, folder: &Pat
         }
     };
     let (chain, key) = both?;
-    let path = folder.join(&key.value);
-    let private_key = match psk::private_file(&path, MAX_PEM) {
-        Ok(key) => key,
-        Err(error) => {
-            let problem = Problem::SecretFile { what: "our private key", path, error };
-            source.error(key.line, "[node] private_key".to_owned(), problem);
-            return None;
-        }
-    };
+    let private_key = psk::private_key(source, "[node] private_key", key, folder)?;
     let path = folder.join(&chain.value);
     let refuse = |error: String| {
         let problem = Problem::Certificate { what: "our certificates", path: path.clone(), error };

@@ -94,7 +94,25 @@ pub fn private_file(path: &Path, most: u64) -> Result<SecretBytes, SecretFileErr
     Ok(SecretBytes::new(text))
 }
 
-fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
+/// Octets of the longest file of certificates or keys.
+pub(super) const MAX_PEM: u64 = 256 << 10;
+
+/// The file that this key of the configuration names, with a private key of ours; it is said why it cannot be had.
+pub(super) fn private_key(
+    source: &Source<'_>,
+    title: &str,
+    key: &Located<String>,
+    folder: &Path,
+) -> Option<SecretBytes> {
+    let path = folder.join(&key.value);
+    let refuse = |error| {
+        let problem = Problem::SecretFile { what: "our private key", path: path.clone(), error };
+        source.error(key.line, title.to_owned(), problem);
+    };
+    private_file(&path, MAX_PEM).map_err(refuse).ok()
+}
+
+pub(super) fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
     let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|value| u8::try_from(value).ok());
     let (pairs, []) = digits.as_chunks::<2>() else { return None };
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()

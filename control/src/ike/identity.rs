@@ -100,7 +100,7 @@ impl IdPattern {
 }
 
 /// Whether `bytes` are the parts of a pattern with anything between them.
-fn glob(parts: &[&[u8]], bytes: &[u8], same: fn(&[u8], &[u8]) -> bool) -> bool {
+pub(crate) fn glob(parts: &[&[u8]], bytes: &[u8], same: fn(&[u8], &[u8]) -> bool) -> bool {
     let (first, last, middle) = match parts {
         [] => return false,
         [only] => return same(only, bytes),

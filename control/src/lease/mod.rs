@@ -193,7 +193,7 @@ impl Leases {
         let fill = |in_pool: &PoolRange| PoolFill {
             name: format!("{} ({})", in_pool.name, in_pool.net),
             in_use: in_pool.range.in_use() as u64,
-            of: last_offset(in_pool.net).saturating_sub(FIRST_GIVEN - 1),
+            of: in_pool.range.size(),
         };
         self.v4.iter().chain(&self.v6).flatten().map(fill).collect()
     }

@@ -77,11 +77,14 @@ pub struct LeasePage {
 impl Leases {
     /// All pools, as they are filled.
     pub fn pools(&self) -> Vec<PoolView> {
-        let view = |in_pool: &PoolRange| RangeView {
-            network: in_pool.net.to_string(),
-            size: in_pool.range.size().min(1 << 53),
-            in_use: (in_pool.range.in_use() as u64).saturating_sub(self.held_in(in_pool)),
-            held: self.held_in(in_pool),
+        let view = |in_pool: &PoolRange| {
+            let held = self.held_in(in_pool);
+            RangeView {
+                network: in_pool.net.to_string(),
+                size: in_pool.range.size().min(1 << 53),
+                in_use: (in_pool.range.in_use() as u64).saturating_sub(held),
+                held,
+            }
         };
         let both = self.v4.iter().zip(&self.v6);
         both.map(|(v4, v6)| PoolView {

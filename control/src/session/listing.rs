@@ -2,6 +2,7 @@
 //! session that the one before looked at, so a session that is there all the time is told once, whatever comes and goes.
 
 use super::{SessionId, SessionState, SessionView};
+use crate::ike::identity::glob;
 use std::net::IpAddr;
 
 /// Sessions that are looked at for one page, at most: who waits for few among many gets empty pages, and the IKE thread goes on.
@@ -80,18 +81,8 @@ impl Listing {
 
 /// Whether `text` is what `pattern` says, in which a `*` stands for any characters.
 fn fits(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let mut last = None;
-    for part in parts {
-        if let Some(between) = last.replace(part) {
-            match rest.find(between) {
-                Some(at) => rest = rest.get(at + between.len()..).unwrap_or_default(),
-                None => return false,
-            }
-        }
-    }
-    last.map_or(rest.is_empty(), |last| rest.ends_with(last))
+    let parts: Vec<&[u8]> = pattern.split('*').map(str::as_bytes).collect();
+    glob(&parts, text.as_bytes(), |one, other| one == other)
 }
 
 #[cfg(test)]

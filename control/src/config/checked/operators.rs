@@ -1,6 +1,7 @@
 //! Who may use the control API, and by which doors.
 
 use crate::api::access::Role;
+use crate::config::psk::from_hex;
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -85,11 +86,7 @@ impl TokenHash {
 
     /// As [`TokenHash`] is written.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("sha256:")?.as_bytes();
-        let (pairs, []) = digits.as_chunks::<2>() else { return None };
-        let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        let octets: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
-        octets?.try_into().ok().map(Self)
+        from_hex(text.strip_prefix("sha256:")?.as_bytes())?.try_into().ok().map(Self)
     }
 
     /// Whether it is this token's; how long that takes tells nothing.
