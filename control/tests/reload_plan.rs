@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use adit_control::config::checked::Config;
-use adit_control::config::difference::{Change, difference};
+use adit_control::config::difference::{Change, difference, settings};
+use adit_control::config::file::known_keys;
 use adit_control::config::{Surroundings, read};
 use adit_control::reload::{Plan, Verdict};
 
@@ -251,4 +252,53 @@ fn connections_and_pools_that_come_go_or_change_their_order_are_named() {
     let said = texts(&new);
     assert_eq!(said[..2], ["[[pool]] office   → removed", "[[pool]] other   → added"]);
     assert_eq!(said[2..], ["[[connection]] staff pools office → other", "[[connection]] ezvpn pools office → other"]);
+}
+
+/// Keys that are told as part of another, or not at all.
+const NOT_TOLD: &[(&str, &str)] = &[
+    // As `certificate`.
+    ("[node]", "private_key"),
+    ("[api]", "private_key"),
+    ("[api]", "client_ca"),
+    // As `cores`.
+    ("[workers]", "count"),
+    // In the section's title.
+    ("[[pool]]", "name"),
+    ("[[user]]", "name"),
+    ("[[radius]]", "address"),
+    ("[[connection]]", "name"),
+    // As `secret` and `psk`.
+    ("[[radius]]", "secret_file"),
+    ("[[connection]]", "psk_file"),
+    // As the proposals that it allows.
+    ("[[connection]]", "legacy"),
+    // Of connections that take certificates; the documented file has none.
+    ("[[connection]]", "ca"),
+];
+
+#[test]
+fn every_key_is_told_with_its_value_and_no_secret_is() {
+    let config = config(DOCUMENTED);
+    let told = settings(&config);
+    let is_told = |section: &str, key: &str| {
+        told.iter().any(|setting| setting.section.split(' ').next() == Some(section) && setting.key == key)
+    };
+    let known = known_keys();
+    let known =
+        known.iter().map(|(section, key)| (section.as_str(), *key)).filter(|(section, _)| *section != "[[operator]]");
+    let (is, is_not): (Vec<_>, Vec<_>) = known.partition(|(section, key)| is_told(section, key));
+    let missing: Vec<_> = is_not.iter().filter(|key| !NOT_TOLD.contains(key)).collect();
+    let told_after_all: Vec<_> = is.iter().filter(|key| NOT_TOLD.contains(key)).collect();
+    assert!(missing.is_empty() && told_after_all.is_empty(), "{missing:?}, {told_after_all:?}");
+    let value = |section: &str, key: &str| {
+        told.iter().find(|setting| setting.section == section && setting.key == key).unwrap().value.clone()
+    };
+    assert_eq!(value("[ike]", "dpd_delay").as_deref(), Some("30s"));
+    assert_eq!(value("[[pool]] office", "addresses").as_deref(), Some("10.30.0.0/16, fd30::/64"));
+    assert_eq!(value("[[radius]] 10.20.0.5", "secret"), None);
+    assert_eq!(value("[[user]] alice", "password_hash"), None);
+    let text = format!("{told:?}");
+    for secret in ["change me", "argon2id", "openssl"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
 }

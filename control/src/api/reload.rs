@@ -1,11 +1,11 @@
-//! `POST /v1/reload`: to the reload thread, which answers with the plan.
+//! `POST /v1/reload` and `GET /v1/config`: to the reload thread, which has the configuration.
 
 use super::access::Admin;
 use super::ask::NoAnswer;
 use super::parameters::Asked;
 use super::problem::{Problem, ProblemView};
 use super::routes::Sources;
-use crate::reload::{Outcome, PlanView, Wanted};
+use crate::reload::{ConfigView, Outcome, PlanView, Wanted};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Json;
@@ -15,18 +15,18 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use utoipa::IntoParams;
 
-/// Reloads that may wait.
+/// Reloads and questions that may wait.
 const WAITING: usize = 4;
 /// A file is read and compared in much less; a disk may be slow.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// One reload.
+/// What the reload thread is asked for.
 #[derive(Debug)]
-pub struct Request {
-    /// What for.
-    pub wanted: Wanted,
-    /// Who wants to know; nobody after a signal.
-    pub answer: Option<oneshot::Sender<PlanView>>,
+pub enum Request {
+    /// One reload, and who wants to know; nobody after a signal.
+    Reload(Wanted, Option<oneshot::Sender<PlanView>>),
+    /// The configuration in force.
+    Show(oneshot::Sender<ConfigView>),
 }
 
 /// The asking end.
@@ -42,7 +42,7 @@ pub fn requests() -> (Reloader, Receiver<Request>) {
 impl Reloader {
     /// After a signal: whatever comes of it is in the log. Reloads that still wait say the same.
     pub fn call(&self) {
-        let _full = self.0.try_send(Request { wanted: Wanted::Apply, answer: None });
+        let _full = self.0.try_send(Request::Reload(Wanted::Apply, None));
     }
 
     /// Asks and waits for the answer.
@@ -50,8 +50,20 @@ impl Reloader {
     /// # Errors
     /// See [`NoAnswer`]. What was asked for may still be done.
     pub async fn ask(&self, wanted: Wanted) -> Result<PlanView, NoAnswer> {
+        self.answered(|answer| Request::Reload(wanted, Some(answer))).await
+    }
+
+    /// The configuration in force.
+    ///
+    /// # Errors
+    /// See [`NoAnswer`].
+    pub async fn show(&self) -> Result<ConfigView, NoAnswer> {
+        self.answered(Request::Show).await
+    }
+
+    async fn answered<A>(&self, request: impl FnOnce(oneshot::Sender<A>) -> Request) -> Result<A, NoAnswer> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Request { wanted, answer: Some(answer) }).map_err(|error| match error {
+        self.0.try_send(request(answer)).map_err(|error| match error {
             TrySendError::Full(_) => NoAnswer::Busy,
             TrySendError::Disconnected(_) => NoAnswer::Gone,
         })?;
@@ -91,6 +103,17 @@ pub(super) async fn reload(
     let view = sources.reloader.ask(wanted).await?;
     tracing::debug!(by = admin.name(), "reload: {wanted:?}");
     Ok((status(view.outcome), Json(view)))
+}
+
+/// The configuration in force
+///
+/// Every key, with its default where the file says nothing. Of secrets nothing is shown.
+#[utoipa::path(get, path = "/v1/config", tag = "overview", responses(
+    (status = 200, description = "All of it", body = ConfigView),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn config(State(sources): State<Sources>) -> Result<Json<ConfigView>, Problem> {
+    Ok(Json(sources.reloader.show().await?))
 }
 
 const fn status(outcome: Outcome) -> StatusCode {

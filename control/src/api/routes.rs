@@ -98,6 +98,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(overview::certificates))
         .routes(routes!(metrics::metrics))
         .routes(routes!(reload::reload))
+        .routes(routes!(reload::config))
         .routes(routes!(sessions::sessions))
         .routes(routes!(sessions::session, sessions::disconnect))
         .routes(routes!(sessions::rekey))

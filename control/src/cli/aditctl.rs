@@ -5,7 +5,7 @@ use super::ctcp::Ctcp;
 use super::flows::Flows;
 use super::generated::{Completions, Man};
 use super::login_test::{self, LoginTest};
-use super::reload::{Check, Reload};
+use super::reload::{Check, Reload, ShowConfig};
 use super::sessions::{self, Disconnect, Rekey, Sas, Sessions};
 use super::top::Top;
 use super::watch::Watch;
@@ -72,6 +72,8 @@ enum What {
     },
     /// Read the configuration again: all of it is applied, or nothing
     Reload(Reload),
+    /// The configuration in force: every key, with its default where the file says nothing
+    Config(ShowConfig),
     /// Check a configuration, without the daemon
     Check(Check),
     /// Make a password's hash for a [[user]] of the configuration
@@ -129,6 +131,7 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),
         What::Aaa { what: Some(Aaa::Test(test)) } => return Ok(login_test::run(test)),
         What::Reload(reload) => return reload.run(&arguments.socket, arguments.json),
+        What::Config(config) => config.run(&arguments.socket, arguments.json),
         What::Check(check) => return Ok(check.run()),
         What::HashPassword => return Ok(hash_password::run()),
         What::Completions(completions) => return Ok(completions.run(Arguments::command())),

@@ -1,7 +1,7 @@
-//! `aditctl reload` and `aditctl check`: the configuration.
+//! `aditctl reload`, `aditctl config` and `aditctl check`: the configuration.
 
 use super::client::{self, AskError};
-use crate::reload::{ChangeView, Outcome, PlanView};
+use crate::reload::{ChangeView, ConfigView, Outcome, PlanView};
 use clap::Args;
 use hyper::{Method, StatusCode};
 use std::fmt::Write as _;
@@ -25,6 +25,43 @@ pub(super) struct Check {
     /// The configuration
     #[arg(value_name = "FILE", default_value = USUAL_FILE)]
     file: PathBuf,
+}
+
+/// Of secrets nothing is shown.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ShowConfig {
+    /// Only keys whose section or name has this in it: `ike`, `office`, `timeout`
+    #[arg(value_name = "WORD")]
+    word: Option<String>,
+}
+
+impl ShowConfig {
+    pub(super) fn run(&self, socket: &Path, json: bool) -> Result<String, AskError> {
+        let mut view: ConfigView = client::get(socket, "/v1/config")?;
+        if let Some(word) = &self.word {
+            view.settings.retain(|setting| setting.section.contains(word) || setting.key.contains(word));
+        }
+        if json { client::as_json(socket, &view) } else { Ok(settings(&view)) }
+    }
+}
+
+/// Sections and their keys, as a file has them.
+fn settings(view: &ConfigView) -> String {
+    let mut text = format!("# {}\n", view.file);
+    let mut section = "";
+    for setting in &view.settings {
+        // Writing into a string does not fail.
+        if setting.section != section {
+            section = &setting.section;
+            let _ = write!(text, "\n{section}\n");
+        }
+        let value = setting.value.as_deref().unwrap_or("(not shown)");
+        let _ = match setting.key.as_str() {
+            "" => writeln!(text, "{value}"),
+            key => writeln!(text, "{key} = {value}"),
+        };
+    }
+    text
 }
 
 impl Reload {

@@ -8,4 +8,4 @@ mod view;
 pub use facts::SessionFacts;
 pub use plan::{Plan, Step, Verdict};
 pub use proposal::{Decision, Proposal, Wanted};
-pub use view::{ChangeView, EndedView, MistakeView, Outcome, PlanView};
+pub use view::{ChangeView, ConfigView, EndedView, MistakeView, Outcome, PlanView, SettingView};

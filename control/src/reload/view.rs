@@ -1,6 +1,8 @@
 //! A plan as the API shows it.
 
 use super::{Plan, Step, Verdict};
+use crate::config::checked::Config;
+use crate::config::difference::{Setting, settings};
 use crate::config::{ConfigErrors, Warning};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,6 +24,34 @@ pub struct PlanView {
     pub mistakes: Vec<MistakeView>,
     /// What is right and probably not meant.
     pub warnings: Vec<String>,
+}
+
+/// `GET /v1/config`: the configuration in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfigView {
+    /// The file that it was read from.
+    pub file: String,
+    /// Every key, in the order of the documented file.
+    pub settings: Vec<SettingView>,
+}
+
+/// One key and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettingView {
+    /// Section, with its name where there are several: `[workers]`, `[[pool]] office`.
+    pub section: String,
+    /// The key; empty for a section of which nothing is shown.
+    pub key: String,
+    /// As the file spells it, but for the brackets of lists; null for secrets and what belongs to them.
+    pub value: Option<String>,
+}
+
+impl ConfigView {
+    /// Of this file.
+    pub fn new(file: &str, config: &Config) -> Self {
+        let view = |Setting { section, key, value }| SettingView { section, key: key.to_owned(), value };
+        Self { file: file.to_owned(), settings: settings(config).into_iter().map(view).collect() }
+    }
 }
 
 /// What came of a reload.

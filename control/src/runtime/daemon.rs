@@ -364,10 +364,10 @@ mod tests {
     }
 
     /// Status and body of the answer.
-    fn post(socket: &Path, path: &str) -> (String, serde_json::Value) {
+    fn asked(method: &str, socket: &Path, path: &str) -> (String, serde_json::Value) {
         use std::io::{Read, Write};
         let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
-        write!(stream, "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -401,14 +401,21 @@ mod tests {
             (&burst, wet, "200", "nothing-to-do", ""),
         ] {
             std::fs::write(&file, text).unwrap();
-            let (code, view) = post(&path, path_);
+            let (code, view) = asked("POST", &path, path_);
             let shown = view.to_string();
             assert_eq!((code.as_str(), view["outcome"].as_str()), (status, Some(outcome)), "{shown}");
             let parts = said.split(" → ");
             assert!(parts.into_iter().all(|part| shown.contains(part)), "{said} in {shown}");
         }
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(post(&path, wet).1["outcome"], "invalid", "a file that is gone");
+        assert_eq!(asked("POST", &path, wet).1["outcome"], "invalid", "a file that is gone");
+        let (_, shown) = asked("GET", &path, "/v1/config");
+        assert_eq!(shown["file"], file.display().to_string());
+        let settings = shown["settings"].as_array().unwrap();
+        let is = |key: &str, value: serde_json::Value| {
+            settings.iter().any(|setting| setting["key"] == key && setting["value"] == value)
+        };
+        assert!(is("burst", "32".into()) && is("psk", serde_json::Value::Null), "what is in force: {shown}");
         wish.send(Wish::Leave).unwrap();
         daemon.join().unwrap().unwrap();
     }

@@ -5,7 +5,7 @@ use crate::api::ask::{Asker, Question};
 use crate::api::reload::{Reloader, Request, requests};
 use crate::config::checked::Config;
 use crate::config::{self, Warning};
-use crate::reload::{Decision, Outcome, PlanView, Proposal, Verdict, Wanted};
+use crate::reload::{ConfigView, Decision, Outcome, PlanView, Proposal, Verdict, Wanted};
 use adit_dataplane::io::{give_network, take_network};
 use crossbeam_channel::{Receiver, bounded};
 use ipnet::IpNet;
@@ -48,14 +48,25 @@ struct ReloadThread {
 
 impl ReloadThread {
     fn serve(mut self, requests: &Receiver<Request>) {
-        for Request { wanted, answer } in requests {
-            let view = self.reload(wanted);
-            say(&view);
-            if let Some(answer) = answer {
-                // Who asked may have gone in the meantime.
-                drop(answer.send(view));
+        for request in requests {
+            // Who asked may have gone in the meantime.
+            match request {
+                Request::Reload(wanted, answer) => {
+                    let view = self.reload(wanted);
+                    say(&view);
+                    if let Some(answer) = answer {
+                        drop(answer.send(view));
+                    }
+                }
+                Request::Show(answer) => drop(answer.send(ConfigView::new(&self.name(), &self.config))),
             }
         }
+    }
+
+    /// What messages call the configuration in force.
+    fn name(&self) -> String {
+        let file = self.source.as_ref().and_then(|source| source.file.as_ref());
+        file.map_or_else(|| config::BUILT_IN_NAME.to_owned(), |file| file.display().to_string())
     }
 
     fn reload(&mut self, wanted: Wanted) -> PlanView {

@@ -57,14 +57,15 @@ fn of_both(changes: &mut Changes, (old, of_old): (&Config, &Connection), (new, o
         .key("networks", networks, &of_new.networks, |all| list(all), beyond)
         .key("transports", transports, &of_new.transports, ways, otherwise)
         .key("esp_proposals", esp_proposals, &of_new.esp_proposals, |all| list(all), Effect::NextKeys);
+    let version = |login: &Login| match login {
+        Login::V2(_) => "\"v2\"".to_owned(),
+        Login::V1(_) => "\"v1\"".to_owned(),
+    };
+    changes.tell("ike", || Some(version(login)));
     match (login, &of_new.login) {
         (Login::V2(old), Login::V2(new)) => v2(changes, old, new),
         (Login::V1(old), Login::V1(new)) => v1(changes, old, new),
         (Login::V2(_), Login::V1(_)) | (Login::V1(_), Login::V2(_)) => {
-            let version = |login: &Login| match login {
-                Login::V2(_) => "\"v2\"".to_owned(),
-                Login::V1(_) => "\"v1\"".to_owned(),
-            };
             let touched = Effect::Touches(Touched::OfConnection(name.clone()));
             changes.add("ike", version(login), version(&of_new.login), touched);
         }

@@ -1,7 +1,7 @@
 //! What is different between two configurations, key by key, and what each difference means while aditd runs.
 //!
 //! Every checked struct is taken apart by name, so a key that is new does not compile here until somebody has decided
-//! what its change means.
+//! what its change means. The same walk tells all settings of one configuration ([`settings`]).
 
 mod connections;
 mod lists;
@@ -98,12 +98,34 @@ impl Touched {
 /// All changes from one configuration to another, in the order of the documented file.
 pub fn difference(old: &Config, new: &Config) -> Vec<Change> {
     let mut changes = Changes::default();
-    sections::compare(&mut changes, old, new);
-    lists::pools(&mut changes, &old.pools, &new.pools);
-    lists::users(&mut changes, &old.users, &new.users);
-    lists::radius(&mut changes, &old.radius, &new.radius);
-    connections::compare(&mut changes, old, new);
+    compare(&mut changes, old, new);
     changes.found
+}
+
+fn compare(changes: &mut Changes, old: &Config, new: &Config) {
+    sections::compare(changes, old, new);
+    lists::pools(changes, &old.pools, &new.pools);
+    lists::users(changes, &old.users, &new.users);
+    lists::radius(changes, &old.radius, &new.radius);
+    connections::compare(changes, old, new);
+}
+
+/// One key and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// As of a [`Change`].
+    pub section: String,
+    /// The key; empty for a section as a whole.
+    pub key: &'static str,
+    /// As the file spells it, but for the brackets of lists; `None` for what nobody is shown.
+    pub value: Option<String>,
+}
+
+/// All settings of a configuration, in the order of the documented file; what the file does not say has its default.
+pub fn settings(config: &Config) -> Vec<Setting> {
+    let mut all = Changes { all: Some(Vec::new()), ..Changes::default() };
+    compare(&mut all, config, config);
+    all.all.unwrap_or_default()
 }
 
 /// What was found so far.
@@ -111,6 +133,8 @@ pub fn difference(old: &Config, new: &Config) -> Vec<Change> {
 struct Changes {
     section: String,
     found: Vec<Change>,
+    /// Of a configuration compared with itself: each key and its value.
+    all: Option<Vec<Setting>>,
 }
 
 impl Changes {
@@ -129,6 +153,7 @@ impl Changes {
         shown: impl Fn(&T) -> String,
         effect: Effect,
     ) -> &mut Self {
+        self.tell(key, || Some(shown(new)));
         if old != new {
             self.add(key, shown(old), shown(new), effect);
         }
@@ -137,10 +162,18 @@ impl Changes {
 
     /// Two values that nobody is shown: secrets, and what is too long.
     fn unseen<T: PartialEq>(&mut self, key: &'static str, old: &T, new: &T, effect: Effect) -> &mut Self {
+        self.tell(key, || None);
         if old != new {
             self.add(key, String::new(), "changed".to_owned(), effect);
         }
         self
+    }
+
+    /// The order of sections is theirs in the list.
+    fn tell(&mut self, key: &'static str, value: impl FnOnce() -> Option<String>) {
+        if let Some(all) = self.all.as_mut().filter(|_| key != "order") {
+            all.push(Setting { section: self.section.clone(), key, value: value() });
+        }
     }
 
     fn add(&mut self, key: &'static str, from: String, to: String, effect: Effect) {
