@@ -14,8 +14,8 @@ rig="iproute2 nftables procps iputils-ping tcpdump socat iperf3 jq tshark python
 strongswan="charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins libcharon-extauth-plugins"
 # Cisco's side of the world, and who knows its users: vpnc, a prober, a RADIUS server, certificates for them.
 cisco="vpnc ike-scan freeradius openssl"
-# Who looks at the control API: curl, schemathesis (by deploy/install-schemathesis.sh), Prometheus; and a terminal for aditctl top.
-lookers="curl python3-venv prometheus tmux"
+# Who looks at the control API: curl, wrk, schemathesis (by deploy/install-schemathesis.sh), Prometheus; and a terminal for aditctl top.
+lookers="curl python3-venv prometheus tmux wrk"
 
 missing=()
 for package in $build $rig $strongswan $cisco $lookers; do

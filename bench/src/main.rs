@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod api_load;
 mod client;
 mod connection;
 mod flows;
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// What the control API costs the packet path while many ask it
+    ApiLoad(api_load::ApiLoadArgs),
     /// Log into a headend, by IKEv1 as Cisco's clients do or by IKEv2, and carry packets
     Client(Box<client::ClientArgs>),
     /// What cTCP's connections cost in memory and clocks
@@ -43,6 +46,7 @@ enum What {
 
 fn main() -> ExitCode {
     match Arguments::parse().what {
+        What::ApiLoad(args) => api_load::main(&args),
         What::Client(args) => client::main(&args),
         What::Flows(args) => flows::main(&args),
         What::Scenario(ask) => scenario::main(&ask),

@@ -10,6 +10,7 @@
 
 mod by;
 mod case;
+mod forwarding;
 mod inner;
 
 use crate::connection::Void;
@@ -18,6 +19,7 @@ use adit_crypto::suite::CipherSuite;
 use by::By;
 use case::{Case, Direction, What};
 use clap::Args;
+pub(crate) use forwarding::Forwarding;
 use inner::{FlowTable, Inner};
 use serde::Serialize;
 use std::io;

@@ -14,7 +14,7 @@ use super::settings::{Settings, Version};
 use super::trace::TraceHash;
 use super::world::{Tally, World};
 use adit_control::config::ConfigErrors;
-use adit_control::ike::engine::Contact;
+use adit_control::ike::engine::{Contact, Engine};
 use adit_control::ike::wire::Exchange;
 use adit_control::session::SessionState;
 use adit_dataplane::time::Instant;
@@ -139,6 +139,30 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, ConfigErrors> {
         ladder: crowd.world.trace.ladder().to_vec(),
         findings: crowd.world.findings,
     })
+}
+
+/// A headend with its sessions up, taken out of its world.
+pub(crate) struct Crowded {
+    pub(crate) engine: Engine,
+    /// What time it was there.
+    pub(crate) now: Instant,
+}
+
+/// So many people log in, nobody is lost on the way, and none does anything else.
+/// `None` if there is no headend, which would be a mistake here.
+pub(crate) fn crowded(people: usize) -> Result<Option<Crowded>, ConfigErrors> {
+    let day = 86_400;
+    let settings = Settings { rekey_ike: day, rekey_child: day, dpd_delay: day };
+    let (loss, duplication, straggling) = (Odds::NEVER, Odds::NEVER, Odds::NEVER);
+    let mut crowd = Crowd::gather(&Plan { loss, duplication, straggling, settings, ..Plan::new(1, people) })?;
+    let start = crowd.world.now();
+    let coming = Duration::from_secs(people as u64 / LOGINS_A_SECOND + 1);
+    for number in 0..people {
+        crowd.agenda.enter(start + crowd.chance.up_to(coming), (number, Deed::Call));
+    }
+    crowd.pass(coming + LONGEST_WAIT);
+    let now = crowd.world.now();
+    Ok(crowd.world.take_engine(HostId::HEADEND).map(|engine| Crowded { engine, now }))
 }
 
 impl Crowd {

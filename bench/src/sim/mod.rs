@@ -33,5 +33,7 @@ mod trace;
 mod whereabouts;
 mod world;
 
+pub(crate) use crowd::{Crowded, crowded};
+
 #[cfg(test)]
 mod tests;

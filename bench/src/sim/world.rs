@@ -155,6 +155,11 @@ impl World {
         self.hosts.get(id.0)?.machine.as_ref()
     }
 
+    /// Out of this world, which goes on without it.
+    pub(crate) fn take_engine(&mut self, id: HostId) -> Option<Engine> {
+        Some(self.hosts.get_mut(id.0)?.machine.take()?.engine)
+    }
+
     /// Does something to an engine and lets all that follows from it happen. `None` if it is switched off.
     pub(crate) fn with_engine<R>(&mut self, id: HostId, act: impl FnOnce(Instant, &mut Engine) -> R) -> Option<R> {
         let now = self.now;

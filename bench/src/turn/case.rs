@@ -9,7 +9,8 @@ use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
     ClusterSlot, Command, Dataplane, EspPath, Following, InboundSpec, Lane, Lifetime, NextHop, OutboundSpec, PairSpec,
-    Routes, Selector, Selectors, SequenceNumbers, SpiLayout, Transport, Transports, TunnelKey, TunnelSpec, WorkerId,
+    Routes, Selector, Selectors, SequenceNumbers, SpiLayout, Transport, Transports, TunnelKey, TunnelSpec,
+    WorkerCounters, WorkerId,
 };
 use adit_dataplane::esp::{IvSpace, OutboundSa};
 use adit_dataplane::io::memory::{MemoryDoor, MemoryPeer, NotTaken, pair};
@@ -171,6 +172,11 @@ impl Case {
         self.dataplane.events.try_iter().for_each(drop);
         self.connections.push(connection);
         Ok(())
+    }
+
+    /// The worker's.
+    pub(super) fn counters(&self) -> Option<Arc<WorkerCounters>> {
+        self.dataplane.workers.first().map(|worker| Arc::clone(&worker.counters))
     }
 
     /// Clocks per packet over `bursts` turns.

@@ -1,0 +1,286 @@
+//! What the control API costs the packet path while many ask it: the real API by TCP and TLS, the engine of a simulated headend behind it,
+//! a worker that forwards packets in memory beside it, and wrk, which nobody here wrote, in front.
+//!
+//! Quiet and loaded spells take turns, so that other load on the machine hits both alike. The worker is pinned to one core; everything else
+//! is the kernel's to place, as in the daemon. What an IKE thread does is done here by the same engine, but without its commands: tunnels and
+//! their flows are not asked about.
+
+use crate::sim::{self, Crowded};
+use crate::turn::{Forwarding, TurnError};
+use adit_control::aaa::desk::DeskView;
+use adit_control::aaa::window::{self, Work};
+use adit_control::api::ask::{self, Question};
+use adit_control::api::listen::{ApiSocket, SocketError};
+use adit_control::api::reload;
+use adit_control::api::routes::Sources;
+use adit_control::api::views::{CertificateView, IkeView, StatusView};
+use adit_control::config::{self, ConfigErrors};
+use adit_control::journal::{self, Board, Journal};
+use adit_control::runtime::api_thread::{ApiThread, Doors};
+use adit_dataplane::contract::WorkerCounters;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// What to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ApiLoadArgs {
+    /// A configuration with `[api] listen`; only `[api]` and `[[operator]]` count
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Sessions behind the API
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    sessions: u32,
+    /// Seconds of each spell, quiet or loaded
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
+    seconds: u32,
+    /// Spells of either kind
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Core that the worker is pinned to
+    #[arg(long, default_value_t = 0)]
+    core: usize,
+    /// What puts the load on, and its arguments; its last line of output is a JSON object with `requests`, `errors` and `not_2xx`
+    #[arg(last = true, required = true)]
+    load: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ApiLoadError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("the API's thread cannot start: {0}")]
+    Api(#[from] io::Error),
+    #[error("the API cannot be served at {0}: {1}")]
+    Listen(std::net::SocketAddr, io::Error),
+    #[error("{up} of {wanted} simulated clients logged in")]
+    Missing { up: usize, wanted: u32 },
+    #[error("what puts the load on failed: {0}")]
+    Load(String),
+    #[error("the worker failed: {0}")]
+    Worker(#[from] TurnError),
+    #[error("a thread of the measurement ended early")]
+    Ended,
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// What wrk's script says of a spell.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Asked {
+    requests: u64,
+    errors: u64,
+    not_2xx: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    sessions: usize,
+    spells: u32,
+    seconds: u32,
+    /// Packets a second, the median of the quiet spells.
+    quiet_pps: f64,
+    /// The same while the API was asked.
+    loaded_pps: f64,
+    /// The median of each loaded spell's rate, of the quiet one's before it.
+    ratio: f64,
+    requests: u64,
+    requests_per_second: f64,
+    /// Connections that failed, requests without an answer.
+    errors: u64,
+    not_2xx: u64,
+    /// Questions that the engine was asked.
+    questions: u64,
+    /// The longest that it took for one of them.
+    longest_answer_ms: f64,
+}
+
+pub(crate) fn main(args: &ApiLoadArgs) -> ExitCode {
+    match measure(args).and_then(|report| Ok(println!("{}", serde_json::to_string(&report)?))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("adit-bench api-load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(args: &ApiLoadArgs) -> Result<Report, ApiLoadError> {
+    let cores = vec![args.core];
+    let (config, _warnings) = config::load(&args.config, cores)?;
+    let missing = |up| ApiLoadError::Missing { up, wanted: args.sessions };
+    let crowded = sim::crowded(args.sessions as usize)?.ok_or_else(|| missing(0))?;
+    let up = crowded.engine.sessions_up();
+    if up != args.sessions as usize {
+        return Err(missing(up));
+    }
+
+    let (tell, told) = mpsc::channel();
+    let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let worker = {
+        let (stop, sent, core) = (Arc::clone(&stop), Arc::clone(&sent), args.core);
+        std::thread::spawn(move || forward(core, &tell, &stop, &sent))
+    };
+    let Ok(counters) = told.recv() else {
+        worker.join().map_err(|_panicked| ApiLoadError::Ended)??;
+        return Err(ApiLoadError::Ended);
+    };
+
+    let (asker, questions) = ask::channel();
+    let (aaa, mut asked_of_aaa) = window::channel();
+    let (_feed, arriving) = journal::feed(Duration::ZERO);
+    let (board, keeping) = Board::new(Journal::new(64, 1), arriving);
+    let (reloader, _nobody) = reload::requests();
+    let sources = Sources { asker, reloader, aaa, workers: vec![(Some(args.core), counters)].into(), board };
+    let socket = ApiSocket::bind(&config.api.socket)?;
+    let doors = Doors::open(socket, &config.api).map_err(|(at, error)| ApiLoadError::Listen(at, error))?;
+    let api = ApiThread::start(doors, sources, keeping)?;
+    let desk = std::thread::spawn(move || {
+        while let Some(work) = asked_of_aaa.blocking_recv() {
+            if let Work::View(answer) = work {
+                drop(answer.send(DeskView::default()));
+            }
+        }
+    });
+    let answering = std::thread::spawn(move || answer(&crowded, questions));
+
+    let (quiet, loaded, asked) = spells(args, &sent)?;
+    drop(api);
+    stop.store(true, Relaxed);
+    worker.join().map_err(|_panicked| ApiLoadError::Ended)??;
+    let (questions, longest) = answering.join().map_err(|_panicked| ApiLoadError::Ended)?;
+    desk.join().map_err(|_panicked| ApiLoadError::Ended)?;
+    let ratios = quiet.iter().zip(&loaded).map(|(quiet, loaded)| loaded / quiet).collect();
+    let requests = asked.iter().map(|asked| asked.requests).sum();
+    Ok(Report {
+        sessions: up,
+        spells: args.rounds,
+        seconds: args.seconds,
+        quiet_pps: median(quiet),
+        loaded_pps: median(loaded),
+        ratio: median(ratios),
+        requests,
+        requests_per_second: requests as f64 / f64::from(args.rounds * args.seconds),
+        errors: asked.iter().map(|asked| asked.errors).sum(),
+        not_2xx: asked.iter().map(|asked| asked.not_2xx).sum(),
+        questions,
+        longest_answer_ms: longest.as_secs_f64() * 1e3,
+    })
+}
+
+/// Packets a second, quiet and loaded, and what was asked.
+type Spells = (Vec<f64>, Vec<f64>, Vec<Asked>);
+
+fn spells(args: &ApiLoadArgs, sent: &AtomicU64) -> Result<Spells, ApiLoadError> {
+    let clock = quanta::Clock::new();
+    let (mut quiet, mut loaded, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..args.rounds {
+        let spell = |during: &mut dyn FnMut() -> Result<(), ApiLoadError>| {
+            let (began, before) = (clock.now(), sent.load(Relaxed));
+            during()?;
+            let packets = sent.load(Relaxed) - before;
+            Ok::<f64, ApiLoadError>(packets as f64 / clock.now().duration_since(began).as_secs_f64())
+        };
+        quiet.push(spell(&mut || {
+            std::thread::sleep(Duration::from_secs(args.seconds.into()));
+            Ok(())
+        })?);
+        loaded.push(spell(&mut || {
+            asked.push(put_load_on(&args.load)?);
+            Ok(())
+        })?);
+    }
+    Ok((quiet, loaded, asked))
+}
+
+fn put_load_on(load: &[String]) -> Result<Asked, ApiLoadError> {
+    let failed = |what: &dyn std::fmt::Display| ApiLoadError::Load(format!("{}: {what}", load.join(" ")));
+    let [program, arguments @ ..] = load else { return Err(failed(&"no command")) };
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| failed(&error))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        return Err(failed(&format!("{}\n{text}", output.status)));
+    }
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last).map_err(|error| failed(&format!("{error} in its last line: {last}")))
+}
+
+/// The worker's thread: packets, packets.
+fn forward(
+    core: usize,
+    tell: &mpsc::Sender<Arc<WorkerCounters>>,
+    stop: &AtomicBool,
+    sent: &AtomicU64,
+) -> Result<(), TurnError> {
+    let mut forwarding = Forwarding::new(core)?;
+    if let Some(counters) = forwarding.counters() {
+        // Who does not listen has given up.
+        let _gone = tell.send(counters);
+    }
+    while !stop.load(Relaxed) {
+        let packets = forwarding.go_on()?;
+        sent.store(sent.load(Relaxed) + packets, Relaxed);
+    }
+    Ok(())
+}
+
+/// What the IKE thread does with questions, until nobody can ask any more: how many there were, and the longest time that one took.
+fn answer(crowded: &Crowded, questions: impl IntoIterator<Item = Question>) -> (u64, Duration) {
+    let Crowded { engine, now } = crowded;
+    let clock = quanta::Clock::new();
+    let (mut count, mut longest) = (0, Duration::ZERO);
+    for question in questions {
+        let began = clock.now();
+        match question {
+            Question::Status(answer) => drop(answer.send(status(engine))),
+            Question::Sessions(listing, query, answer) => {
+                drop(answer.send(engine.some_sessions(*now, listing, &query)));
+            }
+            Question::Session(id, answer) => drop(answer.send(engine.session(*now, id))),
+            Question::Sas(listing, query, answer) => drop(answer.send(engine.some_sas(*now, listing, query))),
+            Question::Certificates(answer) => drop(answer.send(CertificateView::all(engine.config()))),
+            Question::Pools(answer) => drop(answer.send(engine.pools())),
+            Question::Leases(listing, answer) => drop(answer.send(engine.leases(listing))),
+            Question::Ike(answer) => drop(answer.send(IkeView::new(engine.holdings(), engine.counters()))),
+            // What would need workers, or change something: whoever asks hears that nobody is there.
+            needs_more => drop(needs_more),
+        }
+        count += 1;
+        longest = longest.max(clock.now().duration_since(began));
+    }
+    (count, longest)
+}
+
+fn status(engine: &adit_control::ike::engine::Engine) -> StatusView {
+    StatusView {
+        sessions: engine.sessions_up(),
+        sessions_pending: engine.sessions_in_all() - engine.sessions_up(),
+        half_open: engine.holdings().half_open,
+        cookies_asked_of: engine.cookies_asked().to_string(),
+        sas: engine.sas_in_all(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        identity: engine.config().identity.to_string(),
+        up_seconds: 0,
+        state: "simulated".to_owned(),
+        workers: 1,
+        listen: Vec::new(),
+        tun: String::new(),
+        mtu: 0,
+        io: "memory".to_owned(),
+        lacks: Vec::new(),
+        commands_waiting: 0,
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

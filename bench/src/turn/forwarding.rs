@@ -1,0 +1,61 @@
+//! A worker that forwards packets in memory for as long as somebody wants, for measurements of what happens beside it.
+
+use super::by::By;
+use super::case::{Case, Direction, What};
+use super::inner::{FlowTable, Inner};
+use super::{TurnArgs, TurnError, suite};
+use adit_dataplane::contract::WorkerCounters;
+use std::sync::Arc;
+
+/// Octets of an inner packet: about the mean of what tunnels carry.
+const SIZE: u16 = 350;
+/// Tunnels that packets come through in turn.
+const SAS: u32 = 1000;
+/// Turns between two looks at whether it is to go on.
+const BURSTS: u32 = 50;
+
+/// It decapsulates what 1000 clients send by NAT-T, with the flow table on.
+pub(crate) struct Forwarding {
+    case: Case,
+    clock: quanta::Clock,
+    burst: u64,
+}
+
+impl Forwarding {
+    /// On the thread that calls, which is pinned to this core.
+    pub(crate) fn new(core: usize) -> Result<Self, TurnError> {
+        let pinned = core_affinity::get_core_ids().into_iter().flatten().find(|found| found.id == core);
+        if !pinned.is_some_and(core_affinity::set_for_current) {
+            return Err(TurnError::Bench("no such core, or it is not ours"));
+        }
+        let suite = suite("aes128gcm16").map_err(|_unknown| TurnError::Bench("no such suite"))?;
+        let args = TurnArgs {
+            by: vec![By::NatT],
+            suites: vec![suite],
+            sizes: vec![SIZE],
+            window: 1024,
+            burst: 64,
+            sas: vec![SAS],
+            inner: Inner::Udp,
+            flows: vec![1000],
+            flow_table: vec![FlowTable::On],
+            rounds: 1,
+            bursts: BURSTS,
+            json: true,
+        };
+        let (direction, inner, flows, table) = (Direction::Decapsulate, Inner::Udp, 1000, FlowTable::On);
+        let what = What { by: By::NatT, suite, sas: SAS, direction, inner, size: SIZE, flows, table };
+        Ok(Self { case: Case::new(&args, what)?, clock: quanta::Clock::new(), burst: args.burst.into() })
+    }
+
+    /// Its worker's.
+    pub(crate) fn counters(&self) -> Option<Arc<WorkerCounters>> {
+        self.case.counters()
+    }
+
+    /// Some bursts more: how many packets that were. A packet that gets lost is an error.
+    pub(crate) fn go_on(&mut self) -> Result<u64, TurnError> {
+        self.case.round(&self.clock, BURSTS)?;
+        Ok(u64::from(BURSTS) * self.burst)
+    }
+}
