@@ -58,6 +58,12 @@ for host in c1 c2 c3; do
   hold "$host: what its session counts is what iperf3 moved" moves "$host"
   hold "$host: its child SA has counted as much" eval '[ "$(of '$host' sa "[.[].bytes_in] | add")" = "$(of '$host' sessions "[.[].bytes_in] | add")" ]'
 done
+took() { ctl ike --json | jq -r '[.login_times[] | "\(.phase) \(.count)"] | join(", ")'; }
+hold "each phase of the three logins was timed once" answers "ike_auth 1, phase_1 2, xauth 2, mode_config 2, quick_mode 2" took
+hold "none took no time" answers true eval 'ctl ike --json | jq "[.login_times[].sum_us > 0] | all"'
+worker() { ctl workers --json | jq "[.[] | $1] | all"; }
+hold "the worker says how full its bursts were, and what is free" answers true worker \
+  '.burst_packets > 10000 and .burst_packets >= .turns - .idle_turns and .full_bursts < .turns and .buffers_free > 100 and .handoffs_waiting == 0'
 flows_of() { ctl flows --json --limit 1000 --session "$(session_of "$1")" | jq '[.flows[] | select(.protocol == "tcp" and (.up.bytes > 4500000 or .down.bytes > 4500000))] | length'; }
 for host in c1 c2 c3; do
   hold "$host: both transfers are among its flows" answers 2 flows_of "$host"

@@ -135,6 +135,16 @@ impl Figures {
         ] {
             sheet.counter(name, help, value)?;
         }
+        let help = "Time that a phase of a login took, of those that led on";
+        let mut metric = sheet.0.encode_descriptor("login_phase_seconds", help, None, MetricType::Histogram)?;
+        for phase in &ike.login_times {
+            let seconds = |up_to: Option<u64>| up_to.map_or(f64::INFINITY, |millis| millis as f64 / 1e3);
+            let buckets: Vec<(f64, u64)> =
+                phase.buckets.iter().map(|bucket| (seconds(bucket.up_to_ms), bucket.count)).collect();
+            let labels = vec![("ike", phase.ike.clone()), ("phase", phase.phase.clone())];
+            let mut of_phase = metric.encode_family(&labels)?;
+            of_phase.encode_histogram::<NoLabelSet>(phase.sum_us as f64 / 1e6, phase.count, &buckets, None)?;
+        }
         let ignored = ike.ignored.iter().map(|reason| (label("reason", &reason.name), reason.total));
         sheet.counters("ike_ignored", "IKE datagrams that led to nothing, by reason", ignored)
     }
@@ -202,6 +212,14 @@ impl Figures {
             })
         });
         sheet.counters("worker_packets", "Packets, by side and direction", packets)?;
+        let waiting = workers().map(|(worker, of)| (vec![("worker", worker)], of.handoffs_waiting));
+        sheet.gauges("worker_handoffs_waiting", "Packets that wait in the rings from other workers", waiting)?;
+        let free = workers().map(|(worker, of)| (vec![("worker", worker)], of.buffers_free));
+        sheet.gauges("worker_buffers_free", "Packet buffers that are free", free)?;
+        let taken = workers().map(|(worker, of)| (vec![("worker", worker)], of.burst_packets));
+        sheet.counters("worker_burst_packets", "Packets that turns began with", taken)?;
+        let full = workers().map(|(worker, of)| (vec![("worker", worker)], of.full_bursts));
+        sheet.counters("worker_full_bursts", "Turns that began with as many packets as a burst may have", full)?;
         let handed = workers().map(|(worker, of)| (vec![("worker", worker)], of.handed_off));
         sheet.counters("worker_packets_handed_off", "Packets handed to another worker", handed)?;
         let sum = |read: fn(&WorkerTotals) -> u64| totals.iter().map(read).sum::<u64>();
@@ -271,6 +289,8 @@ mod tests {
             "adit_build_info{version=\"0.1.0\",io=\"io_uring\"} 1",
             "adit_sessions{state=\"up\"} 2",
             "adit_logins_total 0",
+            "adit_login_phase_seconds_bucket{le=\"0.25\",ike=\"v1\",phase=\"xauth\"} 0",
+            "adit_login_phase_seconds_bucket{le=\"+Inf\",ike=\"v2\",phase=\"ike_auth\"} 0",
             "adit_pool_addresses_in_use{pool=\"a \\\"strange\\\"\\nname\",family=\"ipv6\"} 7",
             "adit_packets_dropped_total{reason=\"replayed\"} 0",
             "adit_worker_burst_seconds_count{worker=\"0\"} 2",

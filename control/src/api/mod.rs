@@ -5,6 +5,7 @@ pub mod ask;
 pub mod connections;
 mod events;
 mod flows;
+mod frequency;
 pub mod listen;
 mod metrics;
 mod overview;

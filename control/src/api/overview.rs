@@ -1,6 +1,7 @@
 //! The daemon as a whole, thread by thread.
 
 use super::ask::{NoAnswer, Question};
+use super::frequency;
 use super::problem::{Problem, ProblemView};
 use super::routes::Sources;
 use super::views::{CertificateView, DropView, IkeView, StatusView, WorkerView, drops};
@@ -42,7 +43,7 @@ pub(super) async fn aaa(State(sources): State<Sources>) -> Result<Json<DeskView>
 ))]
 pub(super) async fn workers(State(sources): State<Sources>) -> Json<Vec<WorkerView>> {
     let views = sources.workers.iter().enumerate();
-    Json(views.map(|(index, (core, counters))| WorkerView::new(index, *core, counters)).collect())
+    Json(views.map(|(index, (core, counters))| WorkerView::new(index, *core, frequency::of(*core), counters)).collect())
 }
 
 /// The headend's own certificates

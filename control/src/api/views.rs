@@ -4,6 +4,7 @@
 use crate::config::checked::Config;
 use crate::ike::counters::{EngineCounters, Ignored};
 use crate::ike::engine::Holdings;
+use crate::ike::login_times::LoginTimesView;
 use adit_dataplane::contract::{WorkerCounters, WorkerTotals};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -98,6 +99,8 @@ pub struct IkeView {
     pub strangers_told: u64,
     /// Peers that proved their identity and got a session.
     pub logins: u64,
+    /// How long logins took, phase by phase.
+    pub login_times: Vec<LoginTimesView>,
     /// Peers that were refused.
     pub refusals: u64,
     /// cTCP connections of sessions that seemed to bring nothing of the client's.
@@ -140,6 +143,7 @@ impl IkeView {
             messages_cut: counters.messages_cut,
             strangers_told: counters.strangers_told,
             logins: counters.logins,
+            login_times: counters.login_times.view(),
             refusals: counters.refusals,
             stalls_suspected: counters.stalls_suspected,
             stalls_ended: counters.stalls_ended,
@@ -161,6 +165,17 @@ pub struct WorkerView {
     pub idle_turns: u64,
     /// Microseconds that the other turns took. Its growth in a second, of a million, is the worker's load.
     pub busy_us: u64,
+    /// Packets that turns began with. Divided by the turns that were not idle, it is how full bursts are.
+    pub burst_packets: u64,
+    /// Turns that began with as many packets as a burst may have: others may have had to wait.
+    pub full_bursts: u64,
+    /// Millions of cycles that its core does in a second, as the kernel told at the start; null where it does not. A packet has
+    /// cost `busy_us` × `core_mhz` ÷ `burst_packets` cycles.
+    pub core_mhz: Option<u64>,
+    /// Packets that wait for it in the rings from other workers.
+    pub handoffs_waiting: u64,
+    /// Packet buffers of the usual size that are free.
+    pub buffers_free: u64,
     /// Packets read from the outer side.
     pub outer_received: u64,
     /// Packets written to the outer side.
@@ -243,7 +258,7 @@ pub struct DropView {
 
 impl WorkerView {
     /// Reads a worker's counters.
-    pub fn new(worker: usize, core: Option<usize>, counters: &WorkerCounters) -> Self {
+    pub fn new(worker: usize, core: Option<usize>, core_mhz: Option<u64>, counters: &WorkerCounters) -> Self {
         let totals = counters.totals();
         Self {
             worker,
@@ -251,6 +266,11 @@ impl WorkerView {
             turns: totals.turns,
             idle_turns: totals.idle_turns,
             busy_us: u64::try_from(counters.burst_times().sum.as_micros()).unwrap_or(u64::MAX),
+            burst_packets: totals.burst_packets,
+            full_bursts: totals.full_bursts,
+            core_mhz,
+            handoffs_waiting: totals.handoffs_waiting,
+            buffers_free: totals.buffers_free,
             outer_received: totals.outer_received,
             outer_sent: totals.outer_sent,
             inner_received: totals.inner_received,

@@ -2,7 +2,7 @@
 
 use super::client::{self, AskError};
 use super::tables::{finish, table};
-use super::units::{count, octets, time};
+use super::units::{count, millis, octets, time};
 use crate::ctcp::{ClearView, ConnectionView, FlowView, LossView, StreamView};
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -244,10 +244,6 @@ fn flow(view: &FlowView) -> String {
 
 fn or_dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
-}
-
-fn millis(micros: u64) -> String {
-    format!("{}.{}ms", micros / 1000, micros / 100 % 10)
 }
 
 fn millis_or_dash(micros: Option<u64>) -> String {

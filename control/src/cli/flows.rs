@@ -2,7 +2,7 @@
 
 use super::client::{self, AskError};
 use super::tables::{finish, table};
-use super::units::{bits, octets, time};
+use super::units::{bits, millis, octets, time};
 use crate::flows::{FlowTableView, InnerFlowView, InnerFlowsView, InnerTcpView, RoundTripView};
 use clap::{Args, ValueEnum};
 use std::cmp::Reverse;
@@ -129,10 +129,7 @@ fn again(tcp: Option<&InnerTcpView>, which: impl Fn(&InnerTcpView) -> u32) -> St
 }
 
 fn rtt(time: Option<RoundTripView>) -> String {
-    time.map_or_else(
-        || "-".to_owned(),
-        |RoundTripView { smoothed_us, .. }| format!("{}.{}ms", smoothed_us / 1000, smoothed_us / 100 % 10),
-    )
+    time.map_or_else(|| "-".to_owned(), |RoundTripView { smoothed_us, .. }| millis(smoothed_us))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Answers as tables for people.
 
-use super::units::{count, octets, time};
+use super::units::{count, millis, octets, time};
 use crate::aaa::desk::DeskView;
 use crate::api::views::{DropView, IkeView, StatusView, WorkerView};
 use crate::ike::engine::Holdings;
@@ -48,6 +48,10 @@ pub(super) fn ike(view: &IkeView, width: u16) -> String {
     line("held", format!("{sessions} sessions, {half_open} half-open, {ike_sas} IKE SAs, {leases} leases"));
     line("dataplane", format!("{tunnels} tunnels, {spis} SPIs, {routes} inner routes"));
     line("logins", format!("{} done, {} refused", count(view.logins), count(view.refusals)));
+    for took in view.login_times.iter().filter(|took| took.count > 0) {
+        let mean = millis(took.sum_us / took.count);
+        line("", format!("IKE{} {}: {}, {mean} on average", took.ike, took.phase, count(took.count)));
+    }
     line("messages", format!("{} received, {} sent", count(view.received), count(view.sent)));
     line("again", format!("{} answers, {} requests of our own", count(view.answered_again), count(view.asked_again)));
     line(
@@ -150,6 +154,28 @@ pub(super) fn workers(views: &[WorkerView], width: u16) -> String {
             count(view.handed_off),
             count(view.dropped),
             idle,
+        ]);
+    }
+    finish(&table) + "\n" + &effort(views, width)
+}
+
+/// What packets cost, and what waits.
+fn effort(views: &[WorkerView], width: u16) -> String {
+    let headers =
+        ["worker", "packets a burst", "full bursts", "cycles a packet", "from others waiting", "buffers free"];
+    let mut table = table(width, &headers, 0);
+    for view in views {
+        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        let bursts = view.turns.saturating_sub(view.idle_turns);
+        let tenths = view.burst_packets.saturating_mul(10).checked_div(bursts);
+        let cycles = view.core_mhz.and_then(|mhz| view.busy_us.saturating_mul(mhz).checked_div(view.burst_packets));
+        table.add_row([
+            view.worker.to_string(),
+            or_dash(tenths.map(|tenths| format!("{}.{}", tenths / 10, tenths % 10))),
+            count(view.full_bursts),
+            or_dash(cycles.map(count)),
+            count(view.handoffs_waiting),
+            count(view.buffers_free),
         ]);
     }
     finish(&table)

@@ -32,6 +32,11 @@ pub(super) fn bits(rate: u64) -> String {
     format!("{}.{} {unit}", rate / divisor, rate % divisor * 10 / divisor)
 }
 
+/// Milliseconds with one decimal place: `0.3ms`, `41.7ms`.
+pub(super) fn millis(micros: u64) -> String {
+    format!("{}.{}ms", micros / 1000, micros / 100 % 10)
+}
+
 fn scaled(value: u64, step: u64, units: &[&str]) -> String {
     let mut unit = 0;
     let mut divisor = 1;

@@ -1,5 +1,7 @@
 //! What the engine did, in numbers. Every datagram that leads to nothing has a name here.
 
+use super::login_times::LoginTimes;
+
 macro_rules! ignored {
     ($($variant:ident $name:literal $sentence:literal,)+) => {
         /// Why a datagram led to nothing.
@@ -82,6 +84,8 @@ pub struct EngineCounters {
     pub strangers_told: u64,
     /// Peers that proved their identity and got a session.
     pub logins: u64,
+    /// How long their logins took.
+    pub login_times: LoginTimes,
     /// Peers that were refused.
     pub refusals: u64,
     /// Peers that were followed to another outer address, by an IKE message of theirs.

@@ -4,6 +4,7 @@ pub mod counters;
 pub mod engine;
 pub mod identity;
 pub mod keys;
+pub mod login_times;
 pub mod narrow;
 pub mod nat;
 pub mod propose;

@@ -66,6 +66,8 @@ macro_rules! worker_counters {
             $($name: AtomicU64,)+
             drops: [AtomicU64; DropReason::ALL.len()],
             bursts: BurstClock,
+            handoffs_waiting: AtomicU64,
+            buffers_free: AtomicU64,
         }
 
         /// A reading of [`WorkerCounters`].
@@ -74,11 +76,15 @@ macro_rules! worker_counters {
             $($(#[$doc])+ pub $name: u64,)+
             /// In the order of [`DropReason::ALL`].
             pub drops: [u64; DropReason::ALL.len()],
+            /// Packets that wait for it in the rings from other workers, after its last turn.
+            pub handoffs_waiting: u64,
+            /// Packet buffers that are free, after its last turn.
+            pub buffers_free: u64,
         }
 
         impl Default for WorkerCounters {
             fn default() -> Self {
-                Self { $($name: AtomicU64::new(0),)+ drops: std::array::from_fn(|_| AtomicU64::new(0)), bursts: BurstClock::default() }
+                Self { $($name: AtomicU64::new(0),)+ drops: std::array::from_fn(|_| AtomicU64::new(0)), bursts: BurstClock::default(), handoffs_waiting: AtomicU64::new(0), buffers_free: AtomicU64::new(0) }
             }
         }
 
@@ -88,6 +94,12 @@ macro_rules! worker_counters {
             /// One or more packets ended here.
             pub fn dropped(&self, reason: DropReason, n: u64) {
                 add(&self.drops[reason as usize], n);
+            }
+
+            /// What is left after a turn: packets in rings from other workers, and free buffers.
+            pub fn left(&self, handoffs_waiting: usize, buffers_free: usize) {
+                self.handoffs_waiting.store(handoffs_waiting as u64, Relaxed);
+                self.buffers_free.store(buffers_free as u64, Relaxed);
             }
 
             /// A turn that found something took so long.
@@ -105,6 +117,8 @@ macro_rules! worker_counters {
                 WorkerTotals {
                     $($name: self.$name.load(Relaxed),)+
                     drops: std::array::from_fn(|i| self.drops[i].load(Relaxed)),
+                    handoffs_waiting: self.handoffs_waiting.load(Relaxed),
+                    buffers_free: self.buffers_free.load(Relaxed),
                 }
             }
         }
@@ -116,6 +130,10 @@ worker_counters! {
     turns,
     /// Turns that found nothing to do.
     idle_turns,
+    /// Packets that turns began with.
+    burst_packets,
+    /// Turns that began with as many as a burst may have, so that others may have had to wait.
+    full_bursts,
     /// Packets read from the outer side.
     outer_received,
     /// Packets written to the outer side.

@@ -124,6 +124,11 @@ impl Neighbours {
         limit - left
     }
 
+    /// Packets that others have handed over and that were not taken over yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.links.iter().flatten().map(|link| link.packets_in.slots()).sum()
+    }
+
     /// Takes empty buffers home, pays what is owed, wakes whom something was pushed to.
     pub(super) fn settle(&mut self, pool: &mut Pool) {
         for link in self.links.iter_mut().flatten() {

@@ -107,6 +107,10 @@ impl<D: Door> Worker<D> {
         let segments_apart = inner.clone().filter(|packet| packet.meta.segments == Segments::One).count();
         self.counters.inner_received(segments_apart as u64);
         self.counters.outer_received((received - inner.count()) as u64);
+        self.counters.burst_packets(burst.len() as u64);
+        if burst.len() >= self.limit {
+            self.counters.full_bursts(1);
+        }
         taken_over + received
     }
 
@@ -155,6 +159,7 @@ impl<D: Door> Worker<D> {
             pool.put(packet);
         }
         neighbours.settle(pool);
+        counters.left(neighbours.waiting(), pool.free().0);
         reports.flush();
 
         let (before, stats) = (std::mem::replace(door_stats, door.stats()), door.stats());

@@ -387,9 +387,9 @@ pub(super) mod tests {
         let mut desk = desk();
         assert_eq!(desk.load, None, "one picture says nothing");
         let counters = WorkerCounters::default();
-        let idle = WorkerView::new(0, None, &counters);
+        let idle = WorkerView::new(0, None, None, &counters);
         counters.burst_took(Duration::from_millis(500));
-        let busy = [idle, WorkerView::new(0, None, &counters)];
+        let busy = [idle, WorkerView::new(0, None, None, &counters)];
         for (second, workers, load) in
             [(2, [busy[0].clone()], Some(0)), (3, [busy[1].clone()], Some(50)), (4, [busy[0].clone()], Some(0))]
         {

@@ -4,6 +4,7 @@ use super::users::UserKey;
 use super::{Door, Engine, Stage, StageV1};
 use crate::aaa::Answer;
 use crate::ike::counters::Ignored;
+use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
@@ -153,10 +154,15 @@ impl Engine {
 
     /// After every message in phase 1.
     fn settle_step(&mut self, now: Instant, step: Step) {
-        let proven = match step {
+        let mut proven = match step {
             Step::Waits(half) => return self.keep_half_open_v1(half),
             Step::Proven(proven) => *proven,
         };
+        let next = match proven.user {
+            User::Asked => LoginPhase::Xauth,
+            User::NotAsked => LoginPhase::ModeConfig,
+        };
+        proven.clock.next(now, &mut self.node.counters.login_times, next);
         self.arrivals.no_longer_half_open(&proven.arrival);
         let (half_open, _, _) = self.arrivals.counts();
         let limit = self.node.config.ike.session_limit;
@@ -187,7 +193,8 @@ impl Engine {
                 self.node.timers.set(TimerKey::Session(id), Some(login.deadline()));
                 self.sessions.insert(id, Stage::V1(StageV1::Login(login)));
             }
-            LoginStep::In(proven, user, rest) => {
+            LoginStep::In(mut proven, user, rest) => {
+                proven.clock.next(now, &mut self.node.counters.login_times, LoginPhase::ModeConfig);
                 let session = Established::begin(now, &mut self.node, *proven, Some(user));
                 let id = self.begin_v1(now, session);
                 if let (Rest::ForSession, Some(datagram)) = (rest, datagram)

@@ -16,6 +16,7 @@ use super::wire::{Body, Exchange, Incoming, Payload, parse};
 use super::{informational, mode_config, quick_mode, rekey};
 use crate::aaa::Limits;
 use crate::ike::counters::Ignored;
+use crate::ike::login_times::LoginClock;
 use crate::ike::service::{Farewell, Node, Origin, Peer, Traffic, Tunnel};
 use crate::ike::wire::Id;
 use crate::session::Cause;
@@ -57,6 +58,8 @@ pub(crate) struct Established {
     pub(super) books: Books,
     pub(super) limits: Limits,
     pub(super) push_at: Option<Instant>,
+    /// Until its login is over.
+    pub(super) clock: Option<LoginClock>,
     /// What it has if we have started it.
     pub(super) called: Option<Box<Called>>,
 }
@@ -112,7 +115,8 @@ pub(super) enum Which {
 impl Established {
     /// In service from now on.
     pub(crate) fn begin(now: Instant, node: &mut Node, proven: Proven, user: Option<Box<LoggedIn>>) -> Self {
-        let Proven { id, arrival, connection, identity: group, path, framing, sa, traversal, contact, .. } = proven;
+        let Proven { id, arrival, connection, identity: group, path, framing, sa, traversal, contact, clock, .. } =
+            proven;
         let worker = node.installer.least_loaded();
         node.installer.session_came(worker);
         let identity = user.as_ref().map_or_else(|| group.clone(), |user| user.identity());
@@ -131,7 +135,7 @@ impl Established {
             sent: now,
         };
         let begun = Self::of(now, node, peer, group, sa, traversal);
-        Self { user, contact, limits, push_at: Some(now + PULL), ..begun }
+        Self { user, contact, limits, push_at: Some(now + PULL), clock: Some(clock), ..begun }
     }
 
     /// Both ends have proven what they must, and nothing has been done yet.
@@ -155,6 +159,7 @@ impl Established {
             suspicion: None,
             books: Books::default(),
             push_at: None,
+            clock: None,
             called: None,
         }
     }
@@ -353,6 +358,13 @@ impl Established {
     /// Whether the client says that it has lost whatever it had.
     pub(crate) fn is_initial(&self) -> bool {
         self.contact == Contact::Initial
+    }
+
+    /// It has a child SA to send on: its login is over.
+    pub(super) fn logged_in(&mut self, now: Instant, node: &mut Node) {
+        if let Some(clock) = self.clock.take() {
+            clock.end(now, &mut node.counters.login_times);
+        }
     }
 
     /// An address has been asked for, or given: nothing need be pushed.

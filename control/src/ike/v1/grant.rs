@@ -6,6 +6,7 @@ use super::login::LoggedIn;
 use super::phase_1::login_of;
 use super::wire::Encapsulation;
 use crate::aaa::{Account, AccountId, Caller};
+use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Inner, Node, Peer, Tunnel};
 use crate::ike::wire::{Id, IdKind};
 use crate::journal::What;
@@ -53,6 +54,9 @@ pub(super) fn grant(
     let following = session.peer.nat.following();
     let tunnel = Tunnel::set_up(node, id, key, path, following, transports, Inner::Lent(lease));
     node.counters.logins += 1;
+    if let Some(clock) = &mut session.clock {
+        clock.next(now, &mut node.counters.login_times, LoginPhase::QuickMode);
+    }
     let name = node.config.connections.get(session.peer.connection).map(|connection| connection.name.as_str());
     let auth = login_of(node, session.peer.connection).map(|login| login.auth.name());
     tracing::info!(identity = %session.peer.identity, group = %session.group, connection = name, auth,

@@ -13,6 +13,7 @@ use super::proof;
 use super::wire::{Body, Chain, Exchange, Header, Id, IkeOffer, Incoming, parse};
 use crate::config::Renumbering;
 use crate::ike::counters::Ignored;
+use crate::ike::login_times::{LoginClock, LoginPhase};
 use crate::ike::service::Stranger;
 use crate::ike::service::{Arrival, Node, Role};
 use crate::session::{Cause, SessionId};
@@ -404,7 +405,22 @@ impl Begun {
         (sa.life_told, sa.quiet) = (told, quiet);
         let (path, framing) = (datagram.path, datagram.framing);
         let user = proof::wants_user(offer.method);
-        Proven { id, arrival, connection, identity, path, framing, worker, sa, traversal, contact, since: now, user }
+        let clock = LoginClock::start(LoginPhase::Phase1, self.since);
+        Proven {
+            id,
+            arrival,
+            connection,
+            identity,
+            path,
+            framing,
+            worker,
+            sa,
+            traversal,
+            contact,
+            since: now,
+            user,
+            clock,
+        }
     }
 
     /// NAT-D hash of an address, under this phase 1's cookies.

@@ -43,6 +43,7 @@ impl Established {
     /// The peer has used one of our SAs for the first time.
     pub(crate) fn first_use(&mut self, now: Instant, node: &mut Node, spi: Spi) {
         rekey::first_use(now, node, self, spi);
+        self.logged_in(now, node);
         // Its third message may be under way still: a worker tells of a first packet before it hands over what came
         // with it.
         self.go_on(now, node);

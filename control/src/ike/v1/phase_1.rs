@@ -6,6 +6,7 @@ use super::nat_seen::Traversal;
 use super::wire::{AuthMethod, Chain, Exchange, Id, NotifyKind, Payload, Vendor};
 use crate::config::checked::LoginV1;
 use crate::ike::counters::Ignored;
+use crate::ike::login_times::LoginClock;
 use crate::ike::propose::NoProposal;
 pub(super) use crate::ike::service::Contact;
 use crate::ike::service::Stranger;
@@ -46,6 +47,7 @@ pub(crate) struct Proven {
     pub(super) contact: Contact,
     pub(super) since: Instant,
     pub(crate) user: User,
+    pub(crate) clock: LoginClock,
 }
 
 impl Proven {

@@ -185,6 +185,7 @@ pub(super) fn finish(now: Instant, node: &mut Node, session: &mut Established, c
         true => tracing::info!(spi_in = %spi_in, esp = suite, "child SA in use"),
         false => tracing::info!(spi_in = %spi_in, esp = suite, ?lane, by = "the peer", "child SA in use"),
     }
+    session.logged_in(now, node);
 }
 
 /// What was never finished: the peer may have the SA all the same, and is told that it ends.

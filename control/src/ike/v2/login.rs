@@ -4,6 +4,7 @@ use super::established::{Established, Service, farewell};
 use super::expect_auth::{LoginRefused, Proven};
 use super::first_child;
 use super::half_open::HalfOpen;
+use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Farewell, Node, Origin, Peer};
 use crate::ike::wire::{Incoming, Payload};
 use crate::journal::What;
@@ -52,7 +53,7 @@ impl Established {
                 (Service::childless(now), vec![refused.answer])
             }
         };
-        let HalfOpen { id, arrival, mut ike, nat, .. } = half;
+        let HalfOpen { id, arrival, mut ike, nat, since, .. } = half;
         let payloads: Vec<Payload> = proven.ours.into_iter().chain(rest).collect();
         let bytes = ike.answer(&incoming.header, &payloads);
         node.send_ike(worker, datagram.path, datagram.framing, bytes);
@@ -71,6 +72,9 @@ impl Established {
         };
         let session = Self::of(peer, ike, service);
         session.tell_login(node);
+        if without.is_none() {
+            node.counters.login_times.took(LoginPhase::IkeAuth, now.since(since));
+        }
         if let Some(cause) = without {
             node.tell_no_service(now, &session.peer, cause);
         }
