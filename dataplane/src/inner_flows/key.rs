@@ -1,5 +1,6 @@
 //! What makes two packets of one flow.
 
+use super::sight::Way;
 use crate::wire::ip::Addresses;
 use siphasher::sip::SipHasher13;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -57,6 +58,18 @@ impl FlowKey {
             Addresses::V6 { source, destination } => Addresses::V6 { source: destination, destination: source },
         };
         Self::up(Ends { addresses, ports: (to, from), protocol }, tunnel, generation)
+    }
+
+    /// The same as [`FlowKey::up`] or [`FlowKey::down`] of a packet by IPv4: source and destination side by side, as numbers, and their ports
+    /// likewise.
+    #[inline]
+    pub(super) fn v4(way: Way, addresses: u64, ports: u32, protocol: u8, tunnel: u32, generation: u32) -> Self {
+        let (addresses, ports) = match way {
+            Way::Up => (addresses, ports),
+            Way::Down => (addresses.rotate_left(32), ports.rotate_left(16)),
+        };
+        let owner = u64::from(tunnel) << 32 | u64::from(generation);
+        Self([owner, u64::from(ports) << 32 | u64::from(protocol) << 8 | V4, addresses, 0, 0, 0])
     }
 
     /// Whether it is a flow's.

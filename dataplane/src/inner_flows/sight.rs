@@ -73,6 +73,14 @@ impl Run {
 }
 
 impl Sight {
+    /// The same as [`Sight::of`] of the first packet of a run.
+    #[inline]
+    pub(super) fn of_run(run: Run, packet: &[u8], way: Way, generation: u32) -> Self {
+        let Run { tunnel, ports, addresses, protocol } = run;
+        let key = FlowKey::v4(way, u64::from_be(addresses), u32::from_be(ports), protocol, tunnel, generation);
+        Self { key, hash: 0, hint: 0, packets: 1, octets: packet.len() as u32, tcp: TcpSight::in_v4(packet, protocol) }
+    }
+
     /// `None` of what is no sound IP packet. A later fragment shows no ports; its flow is one of its own, without any. There is no hash yet.
     #[inline]
     pub(super) fn of(packet: &[u8], way: Way, tunnel: u32, generation: u32) -> Option<Self> {
@@ -97,7 +105,7 @@ impl Sight {
     /// The next packet of its [`Run`]: added here, or a sight of its own.
     #[inline]
     pub(super) fn go_on(&mut self, packet: &[u8]) -> Option<Self> {
-        let tcp = if self.key.protocol() == TCP { packet.get(IPV4_HEADER..).and_then(TcpSight::of) } else { None };
+        let tcp = TcpSight::in_v4(packet, self.key.protocol());
         let octets = packet.len() as u32;
         match (&mut self.tcp, &tcp) {
             (None, None) => {}
@@ -114,6 +122,12 @@ impl Sight {
 }
 
 impl TcpSight {
+    /// Of a whole packet by IPv4 without options.
+    #[inline]
+    fn in_v4(packet: &[u8], protocol: u8) -> Option<Self> {
+        if protocol == TCP { packet.get(IPV4_HEADER..).and_then(Self::of) } else { None }
+    }
+
     #[inline]
     fn of(segment: &[u8]) -> Option<Self> {
         let header = TcpHeader::parse(segment)?;
@@ -146,5 +160,30 @@ fn echo_identifier(protocol: u8, message: &[u8]) -> (u16, u16) {
             (identifier, identifier)
         }
         (_, _) => (0, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bolero::check;
+
+    #[test]
+    fn the_short_way_sees_what_the_long_one_does() {
+        check!().with_type::<(Vec<u8>, u8, bool)>().for_each(|(octets, kind, up)| {
+            let mut packet = octets.clone();
+            packet.resize(packet.len().max(60), 0);
+            // Most octets are no packet: half of these are one, of TCP or UDP.
+            if kind % 2 == 0 {
+                let len = (packet.len() as u16).to_be_bytes();
+                packet[..4].copy_from_slice(&[0x45, 0, len[0], len[1]]);
+                packet[6..8].copy_from_slice(&[0x40, 0]);
+                packet[9] = if kind % 4 == 0 { TCP } else { UDP };
+            }
+            let way = if *up { Way::Up } else { Way::Down };
+            if let Some((run, whole)) = Run::of(7, &packet) {
+                assert_eq!(Some(Sight::of_run(run, whole, way, 3)), Sight::of(&packet, way, 7, 3), "{packet:02x?}");
+            }
+        });
     }
 }

@@ -160,11 +160,13 @@ impl InnerFlows {
         }
         self.run = run.map(|(run, _)| run);
         let generation = self.generations.get(tunnel as usize).copied().unwrap_or(0);
-        if let Some(sight) = Sight::of(packet, way, tunnel, generation) {
+        let sight = match run {
+            Some((run, packet)) => Some(Sight::of_run(run, packet, way, generation)),
+            None => Sight::of(packet, way, tunnel, generation),
+        };
+        if let Some(sight) = sight {
             let hash = sight.key.hash(&self.hasher);
             self.sights.push(Sight { hash, ..sight });
-        } else {
-            self.run = None;
         }
     }
 
