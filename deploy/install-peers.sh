@@ -2,14 +2,17 @@
 # Installs the Debian packages that the rig needs: the peers, and the tools that look at them. Only what is missing; no
 # daemon is started. Debian 12 or newer, as root. Says nothing if there is nothing to do.
 #
-#   deploy/install-peers.sh              install
+#   deploy/install-peers.sh              install all of it
+#   deploy/install-peers.sh --run        install what `make run` needs, and no more
 #   deploy/install-peers.sh --missing    only print what is missing
 set -euo pipefail
 
 # What a compiler for adit needs beside Rust.
 build="gcc libc6-dev make"
-# Namespaces, NAT, captures, traffic.
-rig="iproute2 nftables procps iputils-ping tcpdump socat iperf3 jq tshark python3 haproxy"
+# Namespaces, NAT, traffic.
+run="iproute2 nftables procps iputils-ping iperf3 jq"
+# Captures, and what stands between the ends.
+rig="$run tcpdump socat tshark python3 haproxy"
 # strongSwan without its service: charon-systemd runs by hand, with ESP in user space.
 strongswan="charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins libcharon-extauth-plugins"
 # Cisco's side of the world, and who knows its users: vpnc, a prober, a RADIUS server, certificates for them.
@@ -18,7 +21,9 @@ cisco="vpnc ike-scan freeradius openssl"
 lookers="curl python3-venv prometheus tmux wrk"
 
 missing=()
-for package in $build $rig $strongswan $cisco $lookers; do
+wanted="$build $rig $strongswan $cisco $lookers"
+[ "${1:-}" != --run ] || wanted="$build $run $strongswan"
+for package in $wanted; do
   state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$state" = installed ] || missing+=("$package")
 done

@@ -42,7 +42,7 @@ trap 'exit 130' INT TERM HUP
 say() { echo "· $*" >&2; }
 die() { echo "make run: $*" >&2; exit 1; }
 
-deploy/install-peers.sh
+deploy/install-peers.sh --run
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/adit/target}
 say "building"
 # The whole workspace, as everything else builds it: a single package has other features, and is built anew.
@@ -126,10 +126,11 @@ while kill -0 "$aditd" 2>/dev/null; do
     echo "adit: $client in $RIG-c1 (10.99.1.2) behind NAT, headend $HEADEND4, inner server $SERVER4     Ctrl-C ends it"
     echo
     ctl status || true
-    for table in sessions sa workers; do
+    for table in sessions sa "flows --limit 6" workers; do
       echo
-      echo "$table"
-      ctl "$table" || true
+      echo "${table%% *}"
+      # shellcheck disable=SC2086 # a command and its options
+      ctl $table || true
     done
     echo
     echo "drops"
