@@ -2,11 +2,13 @@
 
 pub mod access;
 pub mod ask;
+pub mod caller;
 pub mod connections;
 mod events;
 mod flows;
 pub mod listen;
 mod metrics;
+pub mod origin;
 mod overview;
 mod parameters;
 pub mod pools;
