@@ -44,6 +44,9 @@ until_true 90 test -e "$RIG_DIR/looks" -o ! -d "/proc/$BROWSER"
 firewall_waits
 CODE=0
 wait "$BROWSER" || CODE=$?
+# The runner keeps a run's folder if it has failed. What was seen is worth a look in any case.
+KEPT=$SCENARIOS/../../.logs/page
+rm -rf "$KEPT" && mkdir -p "${KEPT%/page}" && cp -r "$RIG_DIR/screenshots" "$KEPT"
 [ "$CODE" -eq 0 ] || { [ -e "$RIG_DIR/reason" ] || echo "the browser's script ended with $CODE" >"$RIG_DIR/reason"; exit 1; }
 hold "no token is in the log" not grep -E "adit_[0-9a-f]{16}" "$RIG_DIR/h/aditd.log"
 hold "the logins are" says "$RIG_DIR/h/aditd.log" "somebody has signed in at the page" 3
