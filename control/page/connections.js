@@ -49,7 +49,7 @@ export function Connection({ id, may, say }) {
   return html`<p class="trail"><a href="#/connections">Connections</a> / ${id}</p>
     <${ProblemNote} problem=${all.problem} />
     ${all.data && !view && html`<${Card} id="gone" title=${id}><p class="empty">There is no connection ${id}: it has ended. Its session’s story says how.</p><//>`}
-    ${view && html`<${ConnectionCard} view=${view} at=${all.at} may=${may} say=${say} level="whole" />`}`;
+    ${view && html`<${ConnectionCard} view=${view} at=${all.at} may=${may} say=${say} />`}`;
 }
 
 // One connection: picture, finding and remedy, and the evidence.
@@ -72,7 +72,7 @@ export function ConnectionCard({ view, at, may, say }) {
   if (view.kind === 'tcp') {
     const facts = [...common, ['Waiting', `${octets(view.queued)} of ${octets(view.queue_most)}`], ['Had to give way', some(view.given_way, 'packet', 'packets')],
       ['Sent again', `${count(view.down.resent)} of ${count(view.down.segments)} segments`]];
-    return html`<${Card} id=${`c-${view.id}`} title=${`Connection ${view.id}`} note="real TCP (RFC 9329): TCP repairs itself" wide>
+    return html`<${Card} id=${`c-${view.id}`} title=${`Connection ${view.id}`} note="real TCP (RFC 9329): TCP repairs itself">
       <${Facts} facts=${facts} />${clear && html`<div class="buttons">${clear}</div>`}<//>`;
   }
   const { up, down, remedy } = view;
@@ -88,7 +88,7 @@ export function ConnectionCard({ view, at, may, say }) {
     ['Kept for repeating', `${octets(view.ring)} of ${octets(view.ring_most)}`],
     view.missing_octets !== null && ['Missing', `${octets(view.missing_octets)} for ${time(view.stalled_seconds)}`],
   ];
-  return html`<${Card} id=${`c-${view.id}`} title=${`Connection ${view.id}`} note="cTCP, Cisco’s IPsec over TCP" wide>
+  return html`<${Card} id=${`c-${view.id}`} title=${`Connection ${view.id}`} note="cTCP, Cisco’s IPsec over TCP">
     <${PathPicture} view=${ofConnection(view)} />
     <${Finding} reason=${remedy.reason} sentence=${remedy.sentence} lines=${remedy.lines} />
     <${Facts} facts=${common} />

@@ -12,7 +12,7 @@ export function Events() {
     && (!text || [entry.identity, entry.session, entry.peer, entry.subject, entry.reason, entry.sentence].some((part) => part?.toLowerCase().includes(text.toLowerCase())));
   const rows = stream.entries.filter(fits);
   const note = html`<${Badge} kind=${stream.live ? 'good' : 'warn'}>${stream.live ? 'live' : 'not connected'}<//>${stream.missed > 0 ? ` ${some(stream.missed, 'event was', 'events were')} missed` : ''}`;
-  return html`<${Card} id="events" title="Events" note=${note} wide>
+  return html`<${Card} id="events" title="Events" note=${note}>
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
       <label class="grows">Anything in them <input id="filter" type="search" value=${text} onInput=${(event) => setText(event.target.value)} autocomplete="off" /></label>
       <label>Kind <select value=${kind} onChange=${(event) => setKind(event.target.value)}>

@@ -32,7 +32,7 @@ export function Overview({ status }) {
       <${CertificatesTile} certificates=${certificates.data} />
     </div>
     <${Busiest} sessions=${sessions.data} rates=${rates} />
-    <${Card} id="latest" title="Latest events" note=${html`<a href="#/events">All events</a>`} wide>
+    <${Card} id="latest" title="Latest events" note=${html`<a href="#/events">All events</a>`}>
       ${events.entries.length === 0 ? html`<p class="empty">Nothing has happened so far.</p>` : html`<ol class="events">
         ${events.entries.slice(0, LATEST).map((entry) => html`<${EventLine} key=${entry.id} entry=${entry} />`)}</ol>`}
     <//>`;
@@ -132,6 +132,6 @@ function Busiest({ sessions, rates }) {
   const both = (row) => (rates.get(`${row.id} in`) ?? 0) + (rates.get(`${row.id} out`) ?? 0);
   const trouble = (row) => (row.health === 'UP' ? 0 : 1);
   const rows = [...(sessions?.sessions ?? [])].sort((one, other) => trouble(other) - trouble(one) || both(other) - both(one)).slice(0, BUSIEST);
-  return html`<${Card} id="busiest" title="Sessions" note="in trouble first, then the busiest" wide>
+  return html`<${Card} id="busiest" title="Sessions" note="in trouble first, then the busiest">
     <${SessionsTable} rows=${rows} rates=${rates} empty=${sessions ? 'Nobody is logged in.' : 'Asking …'} /><//>`;
 }

@@ -11,8 +11,8 @@ export function Badge({ kind = 'quiet', children }) {
   return html`<span class="badge ${kind}"><span class="dot" aria-hidden="true"></span>${children}</span>`;
 }
 
-export function Card({ title, note, id, children, wide }) {
-  return html`<section class="card ${wide ? 'wide' : ''}" aria-labelledby=${id}>
+export function Card({ title, note, id, children }) {
+  return html`<section class="card" aria-labelledby=${id}>
     <header><h2 id=${id}>${title}</h2>${note && html`<p class="note">${note}</p>`}</header>
     ${children}
   </section>`;

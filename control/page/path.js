@@ -105,7 +105,7 @@ function Way({ from, to, told, label }) {
   </g>`;
 }
 
-function Wide({ view, told, shown }) {
+function Wide({ told, shown }) {
   const above = (x) => ({ x, y: (index, of) => 76 - (of - 1 - index) * 16, anchor: 'middle' });
   const below = (x) => ({ x, y: (index) => 152 + index * 16, anchor: 'middle' });
   return html`<svg class="path at-width" viewBox="0 14 860 194" aria-hidden="true">
@@ -120,14 +120,14 @@ function Wide({ view, told, shown }) {
   </svg>`;
 }
 
-function Tall({ view, told, shown }) {
-  const left = (y) => ({ x: 118, y: (index, of) => y + 5 + (index - (of - 1) / 2) * 16, anchor: 'end' });
-  const right = (y) => ({ x: 202, y: (index, of) => y + 5 + (index - (of - 1) / 2) * 16, anchor: 'start' });
+function Tall({ told, shown }) {
+  const left = (y) => ({ x: 128, y: (index, of) => y + 5 + (index - (of - 1) / 2) * 16, anchor: 'end' });
+  const right = (y) => ({ x: 192, y: (index, of) => y + 5 + (index - (of - 1) / 2) * 16, anchor: 'start' });
   return html`<svg class="path at-height" viewBox="0 0 320 470" aria-hidden="true">
-    <${Way} from=${[145, 96]} to=${[145, 184]} told=${told.client.up} label=${{ ...left(140), x: 128 }} />
-    <${Way} from=${[175, 184]} to=${[175, 96]} told=${told.client.down} label=${{ ...right(140), x: 192 }} />
-    <${Way} from=${[145, 286]} to=${[145, 374]} told=${told.headend.up} label=${{ ...left(330), x: 128 }} />
-    <${Way} from=${[175, 374]} to=${[175, 286]} told=${told.headend.down} label=${{ ...right(330), x: 192 }} />
+    <${Way} from=${[145, 96]} to=${[145, 184]} told=${told.client.up} label=${left(140)} />
+    <${Way} from=${[175, 184]} to=${[175, 96]} told=${told.client.down} label=${right(140)} />
+    <${Way} from=${[145, 286]} to=${[145, 374]} told=${told.headend.up} label=${left(330)} />
+    <${Way} from=${[175, 374]} to=${[175, 286]} told=${told.headend.down} label=${right(330)} />
     <${Node} x=${60} y=${6} width=${200} height=${86} ...${shown.client} />
     <${Node} x=${60} y=${188} width=${200} height=${94} ...${shown.box} />
     <${Node} x=${60} y=${378} width=${200} height=${86} ...${shown.headend} />
@@ -137,7 +137,7 @@ function Tall({ view, told, shown }) {
 export function PathPicture({ view }) {
   const [told, shown] = [legs(view), nodes(view)];
   return html`<figure class="picture">
-    <${Wide} view=${view} told=${told} shown=${shown} /><${Tall} view=${view} told=${told} shown=${shown} />
+    <${Wide} told=${told} shown=${shown} /><${Tall} told=${told} shown=${shown} />
     <figcaption>${sentence(view)}</figcaption>
   </figure>`;
 }

@@ -19,11 +19,11 @@ export function Pools() {
     ['Pool', '', (lease) => lease.pool],
   ];
   return html`<${ProblemNote} problem=${pools.problem} />
-    <${Card} id="pools" title="Pools" note="in use, held for somebody who will be back, free" wide>
+    <${Card} id="pools" title="Pools" note="in use, held for somebody who will be back, free">
       ${pools.data?.pools.length === 0 && html`<p class="empty">There are none.</p>`}
       ${pools.data?.pools.map((pool) => html`<div class="pool"><h3>${pool.name}</h3>${pool.ranges.map((range) => html`<${Range} name=${pool.name} range=${range} />`)}</div>`)}
     <//>
-    <${Card} id="leases" title="Leases" wide>
+    <${Card} id="leases" title="Leases">
       <${Table} caption="Leases" columns=${columns} rows=${leases.data?.leases ?? []} keyOf=${(lease) => lease.address} empty=${leases.data ? 'Nobody has an address.' : 'Asking …'} />
       <${Pages} after=${after} setAfter=${setAfter} next=${leases.data?.next} />
     <//>`;

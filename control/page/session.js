@@ -22,7 +22,7 @@ export function Session({ id, may, say }) {
     ${gone && html`<${Over} id=${id} story=${story} />`}
     ${!gone && html`<${ProblemNote} problem=${detail.problem} />`}
     ${session && connections.data?.connections.map((view) => html`<${ConnectionCard} key=${view.id} view=${view} at=${connections.at} may=${may} say=${say} />`)}
-    ${gone && stall && html`<${Card} id="stall" title="Why it stalled" note=${`connection ${stall.subject ?? ''}, cTCP`} wide>
+    ${gone && stall && html`<${Card} id="stall" title="Why it stalled" note=${`connection ${stall.subject ?? ''}, cTCP`}>
       <${PathPicture} view=${ofDiagnosis(stall)} />
       <${Finding} reason=${stall.reason} sentence=${told(stall)} lines=${stall.remedy} /><//>`}
     ${session && html`<${Flows} name=${name} />`}
@@ -59,7 +59,7 @@ function Head({ session, at, may, say }) {
   ];
   const rate = (title, line, now, kind) => html`<div class="rate"><p>${title}</p><p class="big">${bits(now === undefined ? undefined : 8 * now)}</p>
     <${Sparkline} line=${line} kind=${kind} label=${`${title}, of late`} /></div>`;
-  return html`<${Card} id="session" title=${html`<span class="name">${who}</span>`} wide
+  return html`<${Card} id="session" title=${html`<span class="name">${who}</span>`}
     note=${html`${session.id} <${Badge} kind=${HEALTH[session.health]}>${session.health.toLowerCase()}${session.reason && ` · ${words(session.reason)}`}<//>`}>
     <div class="rates">${rate('From the client', into, rates.get('in'), 'in')}${rate('To the client', out, rates.get('out'), 'out')}</div>
     <${Facts} facts=${facts} />
@@ -73,7 +73,7 @@ function Head({ session, at, may, say }) {
 
 function Over({ id, story }) {
   const last = story.data?.events.findLast((entry) => entry.kind === 'logout');
-  return html`<${Card} id="session" title=${html`<span class="name">${story.data?.identity || id}</span>`} note=${html`${id} <${Badge} kind="quiet">over<//>`} wide>
+  return html`<${Card} id="session" title=${html`<span class="name">${story.data?.identity || id}</span>`} note=${html`${id} <${Badge} kind="quiet">over<//>`}>
     <p>${last ? `${last.sentence[0].toUpperCase()}${last.sentence.slice(1)}.` : story.data ? 'This session is over.' : 'No session of this name is here, or remembered.'}</p>
     ${last?.remedy.map((line) => html`<p>${line}</p>`)}
   <//>`;
@@ -81,7 +81,7 @@ function Over({ id, story }) {
 
 function Flows({ name }) {
   const { data, problem } = useAnswer(`/v1/flows?session=${name}&limit=500`, 2000);
-  if (problem?.type === 'not_counted') return html`<${Card} id="flows" title="Flows" wide><p class="empty">Flows are not counted: <span class="code">[flows] table</span> is off.</p><//>`;
+  if (problem?.type === 'not_counted') return html`<${Card} id="flows" title="Flows"><p class="empty">Flows are not counted: <span class="code">[flows] table</span> is off.</p><//>`;
   const rate = (flow) => flow.up.bits_per_second + flow.down.bits_per_second;
   const rows = [...(data?.flows ?? [])].sort((one, other) => rate(other) - rate(one) || one.idle_ms - other.idle_ms);
   const both = (trip) => (trip ? millis(trip.smoothed_us) : '–');
@@ -99,7 +99,7 @@ function Flows({ name }) {
   ];
   const sampled = data && data.sampled_one_of > 1 ? `, one packet of ${data.sampled_one_of} looked at` : '';
   const note = data ? `${rows.length}${data.next ? ' and more' : ''}${rows.length > FLOWS_SHOWN ? `, the busiest ${FLOWS_SHOWN}` : ''}${sampled}` : '';
-  return html`<${Card} id="flows" title="Flows" note=${note} wide>
+  return html`<${Card} id="flows" title="Flows" note=${note}>
     <${ProblemNote} problem=${problem} />
     <${Table} caption="Flows inside this session" columns=${columns} rows=${rows.slice(0, FLOWS_SHOWN)} keyOf=${(flow) => `${flow.protocol} ${flow.client} ${flow.server}`}
       empty=${data ? 'No flow so far.' : 'Asking …'} /><//>`;
@@ -118,12 +118,12 @@ function Sas({ sas }) {
     ['Out', 'number', (sa) => octets(sa.bytes_out)],
     ['Inner MTU', 'number', (sa) => (sa.inner_mtu > 0 ? String(sa.inner_mtu) : '–')],
   ];
-  return html`<${Card} id="sas" title="Child SAs" wide><${Table} caption="Child SAs" columns=${columns} rows=${sas} keyOf=${(sa) => sa.spi_in} empty="None." /><//>`;
+  return html`<${Card} id="sas" title="Child SAs"><${Table} caption="Child SAs" columns=${columns} rows=${sas} keyOf=${(sa) => sa.spi_in} empty="None." /><//>`;
 }
 
 function Story({ story }) {
   if (!story.data) return null;
   const { events, left_out: leftOut } = story.data;
-  return html`<${Card} id="story" title="Story" note=${leftOut > 0 ? `${leftOut} events in between are not kept` : ''} wide>
+  return html`<${Card} id="story" title="Story" note=${leftOut > 0 ? `${leftOut} events in between are not kept` : ''}>
     <ol class="events">${[...events].reverse().map((entry) => html`<${EventLine} key=${entry.id} entry=${entry} withWhom=${false} />`)}</ol><//>`;
 }

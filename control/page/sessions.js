@@ -82,7 +82,7 @@ export function Sessions() {
     <select value=${wanted[key]} onChange=${(event) => want({ [key]: event.target.value })}>
       <option value="">all</option>${values.map((value) => html`<option value=${value}>${value}</option>`)}
     </select></label>`;
-  return html`<${Card} id="sessions" title="Sessions" note=${data ? `${rows.length}${data.next ? ' and more' : ''}` : ''} wide>
+  return html`<${Card} id="sessions" title="Sessions" note=${data ? `${rows.length}${data.next ? ' and more' : ''}` : ''}>
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
       <label class="grows">Identity or address
         <input id="filter" type="search" value=${typed} onInput=${(event) => type(event.target.value)} autocomplete="off" spellcheck=${false} /></label>

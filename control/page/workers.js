@@ -39,6 +39,6 @@ function Drops({ drops }) {
     ['Since the start', 'number', (reason) => count(reason.total)],
     ['By worker', 'number', (reason) => reason.workers.map(count).join(' · ')],
   ];
-  return html`<${Card} id="drops" title="Dropped packets" note="by reason" wide>
+  return html`<${Card} id="drops" title="Dropped packets" note="by reason">
     <${Table} caption="Dropped packets by reason" columns=${columns} rows=${rows} keyOf=${(reason) => reason.name} empty=${drops.data ? 'None so far.' : 'Asking …'} /><//>`;
 }
