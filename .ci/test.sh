@@ -181,6 +181,8 @@ run_stall() {
 # It comes from the network while the processor builds; who needs it waits for it.
 deploy/install-schemathesis.sh >"$work/schemathesis" 2>&1 &
 schemathesis=$!
+deploy/install-playwright.sh >"$work/playwright" 2>&1 &
+playwright=$!
 step "formatting" cargo fmt --all --check
 step "lints" "${lint[@]}"
 counted "tests" count_cargo "${tested[@]}" cargo test --locked --workspace --no-fail-fast
@@ -189,6 +191,7 @@ step "release build" build_release
 # Without a build there is nothing to hold the scenarios against; an older binary would only deceive.
 if [ "$failed" -eq "$failed_before" ]; then
   wait "$schemathesis" || cat "$work/schemathesis"
+  wait "$playwright" || cat "$work/playwright"
   counted "scenarios" count_scenarios run_scenarios
   step "stall matrix" run_stall
   ONCE=1 step "make run ONCE=1" run_once

@@ -19,14 +19,18 @@ strongswan="charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongs
 cisco="vpnc ike-scan freeradius openssl"
 # Who looks at the control API: curl, wrk, schemathesis (by deploy/install-schemathesis.sh), Prometheus; and a terminal for aditctl top.
 lookers="curl python3-venv prometheus tmux wrk"
+# And at the web page: Chromium, with letters to draw, driven by node (playwright-core comes by deploy/install-playwright.sh).
+browser="chromium fonts-inter fonts-dejavu-core nodejs"
 
 missing=()
-wanted="$build $rig $strongswan $cisco $lookers"
+wanted="$build $rig $strongswan $cisco $lookers $browser"
 [ "${1:-}" != --run ] || wanted="$build $run $strongswan"
 for package in $wanted; do
   state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$state" = installed ] || missing+=("$package")
 done
+# node from elsewhere brings its own npm, which Debian's would be at odds with.
+command -v npm >/dev/null || missing+=(npm)
 if [ "${1:-}" = --missing ]; then
   [ "${#missing[@]}" -eq 0 ] || printf '%s\n' "${missing[@]}"
   exit 0

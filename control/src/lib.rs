@@ -14,6 +14,7 @@ pub mod ike;
 mod installer;
 pub mod journal;
 pub mod lease;
+pub mod page;
 pub mod pki;
 pub mod reload;
 pub mod runtime;

@@ -166,7 +166,18 @@ fn pages_are_filtered_and_limited_and_mistakes_are_named() {
     assert!(page.contains("\"next\":\"7-3\"") && page.contains("\"missed\":0") && !page.contains("7-4"), "{page}");
     let page = get(&socket, "/v1/events?session=s4");
     assert!(page.contains("7-4") && !page.contains("\"id\":\"7-3\""), "{page}");
+    let page = get(&socket, "/v1/events?last=2");
+    assert!(
+        page.contains("\"id\":\"7-4\"") && page.contains("\"id\":\"7-5\"") && !page.contains("\"id\":\"7-3\""),
+        "{page}"
+    );
+    assert!(get(&socket, "/v1/events?last=1000").contains("\"id\":\"7-1\""), "no more than there are");
+    assert!(get(&socket, "/v1/events?since=0&last=1").contains("\"id\":\"7-1\""), "`since` counts before it");
+    let mut latest = open(&socket, "/v1/events?last=1", STREAM);
+    assert_eq!(until(&mut latest, "id:"), "id: 7-5");
     for (target, words) in [
+        ("/v1/events?last=0", "last: 1 to 1000 events"),
+        ("/v1/events?last=1001", "last: 1 to 1000 events"),
         ("/v1/events?kind=logins", "there is no kind"),
         ("/v1/events?sinse=1", "unknown field"),
         ("/v1/events?since=x", "\\\"since\\\" is the number"),

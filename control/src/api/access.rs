@@ -2,8 +2,13 @@
 //!
 //! Nothing is answered before it is known who asks: [`guard`] stands before every path, those that do not exist too.
 
+use super::origin;
 use super::problem::{Kind, Problem};
 use crate::config::checked::Operator;
+use crate::page::login::{self, Logins};
+use crate::page::sign_in;
+use crate::runtime::clock;
+use adit_dataplane::time::Instant;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -28,11 +33,29 @@ pub struct Caller {
     pub name: Arc<str>,
     /// What he may.
     pub role: Role,
+    /// How that is known.
+    pub by: By,
 }
 
-/// Who is known by TCP.
+/// How somebody is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The kernel says so, at the Unix socket.
+    Socket,
+    /// By a token, with this very request.
+    Token,
+    /// By a certificate.
+    Certificate,
+    /// By a token that was shown at the page, some time ago.
+    Login,
+}
+
+/// Who is known by TCP, and who of them is logged in at the page.
 #[derive(Debug)]
-pub struct Operators(Vec<Operator>);
+pub struct Operators {
+    known: Vec<Operator>,
+    logins: Logins,
+}
 
 /// Somebody who has come by TCP: what he is by his certificate, and who is known by token.
 #[derive(Debug, Clone)]
@@ -46,29 +69,38 @@ pub struct Remote {
 impl Operators {
     /// As the configuration has them.
     pub const fn new(operators: Vec<Operator>) -> Self {
-        Self(operators)
+        Self { known: operators, logins: Logins::new() }
     }
 
     /// Whose token this is. All are looked at, whichever it is.
-    fn by_token(&self, token: &[u8]) -> Option<Caller> {
+    pub(crate) fn by_token(&self, token: &[u8]) -> Option<Caller> {
         let is_his = |operator: &&Operator| operator.token.as_ref().is_some_and(|hash| hash.is_of(token));
-        self.0.iter().filter(is_his).map(known).next_back()
+        self.known.iter().filter(is_his).map(|operator| known(operator, By::Token)).next_back()
     }
 
     /// Whose certificate this is.
     pub fn by_certificate(&self, common_name: &str) -> Option<Caller> {
-        self.0.iter().find(|operator| operator.certificate_name.as_deref() == Some(common_name)).map(known)
+        let is_his = |operator: &&Operator| operator.certificate_name.as_deref() == Some(common_name);
+        self.known.iter().find(is_his).map(|operator| known(operator, By::Certificate))
+    }
+
+    /// At the page.
+    pub(crate) const fn logins(&self) -> &Logins {
+        &self.logins
     }
 }
 
-fn known(operator: &Operator) -> Caller {
-    Caller { name: operator.name.as_str().into(), role: operator.role }
+fn known(operator: &Operator, by: By) -> Caller {
+    Caller { name: operator.name.as_str().into(), role: operator.role, by }
 }
 
 impl Remote {
-    /// A token counts more than a certificate: it was shown for this very request. One that is wrong makes a stranger.
-    fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
-        let Some(shown) = headers.get(AUTHORIZATION) else { return self.by_certificate.clone() };
+    /// A token counts more than a certificate: it was shown for this very request. One that is wrong makes a stranger. A login counts least.
+    fn caller(&self, headers: &HeaderMap, now: Instant) -> Option<Caller> {
+        let Some(shown) = headers.get(AUTHORIZATION) else {
+            let by_login = || self.operators.logins.whose(login::shown(headers)?, now);
+            return self.by_certificate.clone().or_else(by_login);
+        };
         let (scheme, token) = shown.as_bytes().split_at_checked(BEARER.len())?;
         if !scheme.eq_ignore_ascii_case(BEARER) {
             return None;
@@ -81,17 +113,40 @@ const BEARER: &[u8] = b"Bearer ";
 
 /// Lets those pass who are known and may do what they want. Who asks is put to the request by whoever took the connection.
 pub async fn guard(mut request: Request, next: Next) -> Response {
-    if let Some(caller) = request.extensions().get::<Remote>().and_then(|remote| remote.caller(request.headers())) {
+    let (now, remote) = (clock::now(), request.extensions().get::<Remote>().cloned());
+    if let Some(Remote { by_certificate: None, operators }) = &remote
+        && sign_in::is_meant(&request)
+    {
+        return sign_in::answer(operators, request, now).await;
+    }
+    if let Some(caller) = remote.as_ref().and_then(|remote| remote.caller(request.headers(), now)) {
         request.extensions_mut().insert(caller);
+    }
+    let Some(caller) = request.extensions().get::<Caller>() else { return nobody(&request) };
+    if remote.is_none() && !origin::is_asked_for_here(request.headers()) {
+        return origin::another_host().into_response();
     }
     let wanted = match *request.method() {
         Method::GET | Method::HEAD | Method::OPTIONS => Role::Read,
         _ => Role::Admin,
     };
-    match request.extensions().get::<Caller>() {
-        None => stranger().into_response(),
-        Some(caller) if caller.role < wanted => only_looks(caller).into_response(),
-        Some(_) => next.run(request).await,
+    if wanted > Role::Read && origin::is_from_elsewhere(request.headers()) {
+        return origin::elsewhere().into_response();
+    }
+    match remote {
+        Some(remote) if caller.by == By::Login && sign_in::is_sign_out(&request) => {
+            sign_in::sign_out(&remote.operators, request.headers(), now)
+        }
+        _ if caller.role < wanted => only_looks(caller).into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+/// The same to everybody, whatever was asked for; only that who looks gets something to look at.
+fn nobody(request: &Request) -> Response {
+    match *request.method() {
+        Method::GET | Method::HEAD if sign_in::wants_a_page(request.headers()) => sign_in::form(),
+        _ => stranger().into_response(),
     }
 }
 

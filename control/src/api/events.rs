@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct EventsQuery {
     /// Behind this event: its number, or its id. A page begins with the oldest without it, a stream with what happens from now on.
     since: Option<String>,
+    /// Without `since`: behind what was the newest but so many, of any kind. A page or a stream begins with the latest.
+    #[param(minimum = 1, maximum = 1000)]
+    last: Option<u64>,
     /// Kinds, with commas between them; all without.
     kind: Option<String>,
     /// Those of this session.
@@ -62,6 +65,12 @@ pub(super) async fn events(
     let last = says(&headers, &LAST_EVENT_ID).filter(|_| streams);
     let since = last.or(asked.since.as_deref()).map(str::parse::<Since>).transpose();
     let since = since.map_err(|error| wrong(error.to_string()))?.map(|since| since.in_life(board.newest()));
+    let latest = match asked.last {
+        Some(last @ 1..=1000) => Some(board.newest().number.saturating_sub(last)),
+        Some(_) => return Err(wrong("last: 1 to 1000 events".to_owned())),
+        None => None,
+    };
+    let since = since.or(latest);
     let kinds = asked.kind.as_deref().unwrap_or_default().split(',').filter(|name| !name.is_empty());
     let kinds = kinds.map(str::parse).collect::<Result<_, _>>();
     let kinds = kinds.map_err(|error: NoKind| wrong(error.to_string()))?;

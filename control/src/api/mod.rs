@@ -2,12 +2,14 @@
 
 pub mod access;
 pub mod ask;
+pub mod caller;
 pub mod connections;
 mod events;
 mod flows;
 mod frequency;
 pub mod listen;
 mod metrics;
+pub mod origin;
 mod overview;
 mod parameters;
 pub mod pools;

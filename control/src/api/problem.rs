@@ -47,6 +47,8 @@ problems! {
     NotUp CONFLICT "not_up" "The session is not up",
     WhoAreYou UNAUTHORIZED "who_are_you" "Nobody is answered here without a token or a certificate",
     ReadOnly FORBIDDEN "read_only" "Who may only look may not do this",
+    CrossSite FORBIDDEN "cross_site" "Another site's page may not ask for this",
+    WrongHost MISDIRECTED_REQUEST "wrong_host" "Nobody of this name is here",
     Busy SERVICE_UNAVAILABLE "busy" "Too much is asked at a time",
     TooLate SERVICE_UNAVAILABLE "too_late" "No answer came in time",
     Ending SERVICE_UNAVAILABLE "ending" "aditd is ending",

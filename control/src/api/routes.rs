@@ -4,9 +4,11 @@ use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
 use super::reload::Reloader;
-use super::{connections, events, flows, metrics, overview, pools, reload, sessions};
+use super::{caller, connections, events, flows, metrics, overview, pools, reload, sessions};
 use crate::aaa::window::Window;
 use crate::journal::Board;
+use crate::page::files;
+use crate::page::headers::secured;
 use adit_dataplane::contract::WorkerCounters;
 use axum::body::Bytes;
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
@@ -75,12 +77,14 @@ impl utoipa::Modify for Security {
 pub fn router(sources: Sources) -> Router {
     let (paths, document) = parts();
     let document = Bytes::from(document.to_json().unwrap_or_default());
-    paths
+    let inside = paths
+        .merge(files::router())
         .with_state(sources)
         .route("/openapi.json", get(move |asked: HeaderMap| async move { described(document, &asked) }))
         .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(guard))
+        .method_not_allowed_fallback(wrong_method);
+    // Around all of it, not each of its routes: what those add to an answer (`Allow`) would tell strangers which there are.
+    Router::new().fallback_service(inside).layer(middleware::from_fn(guard)).layer(middleware::from_fn(secured))
 }
 
 /// The document that describes it (OpenAPI 3.1).
@@ -91,6 +95,7 @@ pub fn description() -> OpenApi {
 fn parts() -> (Router<Sources>, OpenApi) {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(overview::status))
+        .routes(routes!(caller::caller))
         .routes(routes!(overview::ike))
         .routes(routes!(overview::aaa))
         .routes(routes!(overview::workers))

@@ -1,7 +1,7 @@
 //! The API thread: takes connections to the control socket and, if the configuration wants that, by TCP; says who asks, and serves them. It
 //! owns no state of the daemon.
 
-use crate::api::access::{Caller, Operators, Remote, Role};
+use crate::api::access::{By, Caller, Operators, Remote, Role};
 use crate::api::listen::ApiSocket;
 use crate::api::routes::{Sources, router};
 use crate::api::serve::{Peer, serve};
@@ -149,7 +149,7 @@ fn who(connection: &UnixStream, admins: &[u32]) -> Option<Caller> {
     let uid = connection.peer_cred().ok()?.uid();
     let may = uid == 0 || uid == rustix::process::geteuid().as_raw() || admins.contains(&uid);
     let role = if may { Role::Admin } else { Role::Read };
-    Some(Caller { name: format!("uid {uid}").into(), role })
+    Some(Caller { name: format!("uid {uid}").into(), role, by: By::Socket })
 }
 
 /// Whoever comes by TCP. A handshake takes none of the time of those who are in already.

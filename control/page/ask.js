@@ -1,0 +1,159 @@
+// Questions to the API: asked again and again while somebody looks, and what happens, as it happens.
+import { useState, useEffect, useRef } from './vendor/preact.js';
+
+// What is wrong, in the daemon's own words where it has some.
+export class Problem extends Error {
+  constructor(status, type, detail) {
+    super(detail);
+    this.status = status;
+    this.type = type;
+  }
+}
+
+export async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { credentials: 'same-origin', redirect: 'error', ...options });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new Problem(0, 'unreachable', 'aditd does not answer');
+  }
+  // The login is over: what stands here now for strangers is the form.
+  if (answer.status === 401) location.reload();
+  if (answer.status === 204) return null;
+  const body = await answer.json().catch(() => null);
+  if (answer.ok) return body;
+  const type = (body?.type ?? '').replace('urn:adit:problem:', '') || 'strange';
+  throw new Problem(answer.status, type, body?.detail ?? `the answer is ${answer.status}`);
+}
+
+// The latest answer to a path, asked again every so many milliseconds. Nobody asks while the tab is hidden.
+export function useAnswer(path, every = 2000) {
+  const [state, setState] = useState({ path: null, data: null, problem: null, at: 0 });
+  useEffect(() => {
+    if (!path) return undefined;
+    let over = false, timer = 0, asking = false, wait = every;
+    const abort = new AbortController();
+    const round = async () => {
+      if (over || asking || document.hidden) return;
+      asking = true;
+      try {
+        const data = await ask(path, { signal: abort.signal });
+        wait = every;
+        if (!over) setState({ path, data, problem: null, at: performance.now() });
+      } catch (problem) {
+        // What is not there comes seldom.
+        wait = problem.status === 404 ? 5 * every : every;
+        if (!over) setState((old) => ({ ...old, data: old.path === path ? old.data : null, path, problem }));
+      }
+      asking = false;
+      clearTimeout(timer);
+      if (!over) timer = setTimeout(round, wait);
+    };
+    document.addEventListener('visibilitychange', round);
+    round();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+      abort.abort();
+      document.removeEventListener('visibilitychange', round);
+    };
+  }, [path, every]);
+  return state.path === path ? state : { path, data: null, problem: null, at: 0 };
+}
+
+// Counters become rates: what each has grown by since the answer before, in a second. A counter that is new has none yet.
+export function useRates(counters, at) {
+  const kept = useRef({ at: 0, counters: new Map(), rates: new Map() });
+  const last = kept.current;
+  if (counters && at > last.at) {
+    const seconds = (at - last.at) / 1000;
+    const rates = new Map(), now = new Map(counters);
+    for (const [key, value] of now) {
+      const before = last.counters.get(key);
+      if (before !== undefined && value >= before && seconds < 30) rates.set(key, (value - before) / seconds);
+    }
+    kept.current = { at, counters: now, rates };
+  }
+  return kept.current.rates;
+}
+
+// The last values of something, for a small chart; it stays while the page does.
+const histories = new Map();
+const KEPT = 90;
+export function history(name, at, value) {
+  let line = histories.get(name);
+  if (!line) histories.set(name, (line = []));
+  if (value !== undefined && at > (line.at(-1)?.at ?? 0)) {
+    line.push({ at, value });
+    if (line.length > KEPT) line.shift();
+  }
+  // Of those who have gone nothing is kept for long.
+  if (histories.size > 400) histories.delete(histories.keys().next().value);
+  return line;
+}
+
+// What happens. One stream for the whole page; it goes on where it was after a pause.
+const EVENTS_KEPT = 500;
+const stream = { source: null, seen: null, entries: [], missed: 0, live: false, readers: new Set() };
+let waiting = 0;
+
+function tell() {
+  waiting = 0;
+  for (const reader of stream.readers) reader({});
+}
+function tellSoon() {
+  waiting ||= setTimeout(tell, 100);
+}
+function hear(message) {
+  let entry;
+  try { entry = JSON.parse(message.data); } catch { return; }
+  stream.seen = message.lastEventId || stream.seen;
+  if (stream.entries.some((known) => known.id === entry.id)) return;
+  stream.entries.unshift(entry);
+  stream.entries.length = Math.min(stream.entries.length, EVENTS_KEPT);
+  tellSoon();
+}
+const KINDS = [
+  'login', 'login_refused', 'logout', 'rekey', 'transport_moved', 'stall_suspected', 'stall_found', 'stall_refuted', 'pool_low',
+  'pool_recovered', 'certificate_expiring', 'worker_overloaded', 'worker_recovered', 'daemon_started', 'reloaded', 'daemon_leaving',
+];
+export const kinds = KINDS;
+function open() {
+  if (stream.source || document.hidden) return;
+  const from = stream.seen ? `since=${encodeURIComponent(stream.seen)}` : 'last=200';
+  const source = new EventSource(`/v1/events?${from}`);
+  stream.source = source;
+  for (const kind of KINDS) source.addEventListener(kind, hear);
+  source.addEventListener('missed', (message) => {
+    // What was not kept before the page was there is not missed by it.
+    if (!stream.seen) return;
+    try { stream.missed += JSON.parse(message.data).missed; } catch { /* a number is missing, no event */ }
+    tellSoon();
+  });
+  source.onopen = () => { stream.live = true; tellSoon(); };
+  source.onerror = () => {
+    stream.live = false;
+    tellSoon();
+    // A browser tries again by itself unless it was refused.
+    if (source.readyState === EventSource.CLOSED && stream.source === source) {
+      stream.source = null;
+      setTimeout(open, 3000);
+    }
+  };
+}
+function close() {
+  stream.source?.close();
+  stream.source = null;
+}
+document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
+
+export function useEvents() {
+  const [, again] = useState({});
+  useEffect(() => {
+    stream.readers.add(again);
+    open();
+    return () => stream.readers.delete(again);
+  }, []);
+  return stream;
+}
