@@ -30,7 +30,7 @@ for package in $wanted; do
   [ "$state" = installed ] || missing+=("$package")
 done
 # node from elsewhere brings its own npm, which Debian's would be at odds with.
-command -v npm >/dev/null || missing+=(npm)
+[ "${1:-}" = --run ] || command -v npm >/dev/null || missing+=(npm)
 if [ "${1:-}" = --missing ]; then
   [ "${#missing[@]}" -eq 0 ] || printf '%s\n' "${missing[@]}"
   exit 0
