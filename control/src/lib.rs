@@ -9,6 +9,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod ctcp;
+pub mod disk;
 pub mod flows;
 pub mod ike;
 mod installer;
