@@ -6,6 +6,7 @@
 
 pub mod aaa;
 pub mod api;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod ctcp;

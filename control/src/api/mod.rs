@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod ask;
+pub mod captures;
 pub mod connections;
 mod events;
 mod flows;
@@ -16,4 +17,5 @@ pub mod routes;
 pub mod serve;
 pub mod sessions;
 pub mod tls;
+pub mod transports;
 pub mod views;

@@ -4,8 +4,9 @@ use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
 use super::reload::Reloader;
-use super::{connections, events, flows, metrics, overview, pools, reload, sessions};
+use super::{captures, connections, events, flows, metrics, overview, pools, reload, sessions, transports};
 use crate::aaa::window::Window;
+use crate::capture::Clerk;
 use crate::journal::Board;
 use adit_dataplane::contract::WorkerCounters;
 use axum::body::Bytes;
@@ -31,6 +32,8 @@ pub struct Sources {
     pub aaa: Window,
     /// Every worker's core and counters.
     pub workers: Arc<[(Option<usize>, Arc<WorkerCounters>)]>,
+    /// To the capture thread.
+    pub captures: Clerk,
     /// Where what happens is read.
     pub board: Board,
 }
@@ -49,6 +52,7 @@ pub struct Sources {
         (name = "sessions", description = "Who is logged in, and child SAs"),
         (name = "connections", description = "cTCP and RFC 9329, connection by connection"),
         (name = "pools", description = "Inner addresses"),
+        (name = "captures", description = "Packets of a session, as pcapng"),
         (name = "events", description = "What happens, and what became of a session"),
     ),
     modifiers(&Security),
@@ -95,6 +99,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(overview::aaa))
         .routes(routes!(overview::workers))
         .routes(routes!(overview::dropped))
+        .routes(routes!(transports::transports))
         .routes(routes!(overview::certificates))
         .routes(routes!(metrics::metrics))
         .routes(routes!(reload::reload))
@@ -107,6 +112,10 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(flows::flows))
         .routes(routes!(connections::connections))
         .routes(routes!(connections::clear))
+        .routes(routes!(captures::captures, captures::begin))
+        .routes(routes!(captures::capture, captures::remove))
+        .routes(routes!(captures::stop))
+        .routes(routes!(captures::file))
         .routes(routes!(pools::pools))
         .routes(routes!(pools::leases))
         .split_for_parts()
