@@ -22,6 +22,7 @@ use pcap_file::pcapng::PcapNgReader;
 use pcap_file::pcapng::blocks::block_common::Block;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::blocks::interface_statistics::InterfaceStatisticsOption;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Program, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -298,15 +299,18 @@ fn four_run_at_a_time_and_interrupting_one_brings_what_it_has() {
     let output = daemon.ctl(&["capture", "s7"]).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && words.contains("4 captures run"), "{words}");
-    let (child, mut orders) = running.remove(0);
+    let (mut child, mut orders) = running.remove(0);
+    // It listens for an interruption before it asks for the file.
+    let mut out = child.stdout.take().unwrap();
+    let mut octets = vec![0; 4];
+    out.read_exact(&mut octets).unwrap();
     inner(&mut orders[0], 5, None);
-    // It has ordered the capture before it listens for an interruption.
     let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-    std::thread::sleep(Duration::from_millis(500));
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     daemon.stops(orders);
+    out.read_to_end(&mut octets).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(read(&output.stdout).0, [(1, 5, false)]);
+    assert_eq!(read(&octets).0, [(1, 5, false)]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("an operator has stopped it"));
     for (number, (child, orders)) in running.into_iter().enumerate() {
         daemon.out(&["captures", "remove", &format!("c{}", number + 2)]);
