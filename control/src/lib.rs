@@ -6,9 +6,11 @@
 
 pub mod aaa;
 pub mod api;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod ctcp;
+pub mod disk;
 pub mod flows;
 pub mod ike;
 mod installer;

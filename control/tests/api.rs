@@ -5,7 +5,9 @@ use adit_control::api::ask::{self, Obeyed, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::reload;
 use adit_control::api::routes::Sources;
+use adit_control::api::transports::TransportUse;
 use adit_control::api::views::{CertificateView, IkeView, StatusView};
+use adit_control::capture;
 use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
@@ -13,11 +15,13 @@ use adit_control::journal::{self, Board, Feed, Journal};
 use adit_control::lease::{LeasePage, LeaseView, PoolView, RangeView};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
 use adit_control::runtime::clock;
-use adit_control::session::{Health, Listed, Listing, SaView, SessionId, SessionQuery, SessionState, SessionView};
+use adit_control::session::{
+    Health, Listed, Listing, SaView, SessionId, SessionQuery, SessionState, SessionView, TransportLoad,
+};
 use adit_dataplane::contract::{
     Amount, Diagnosis, DownEvidence, DropReason, Evidence, Finding, FlowId, FlowReport, Leg, Loss, Path as OuterPath,
-    PathClass, PeerClass, Percent, Stall, Stalling, StreamEvidence, StreamReport, StreamState, SynOptions, TunnelKey,
-    UpEvidence, WorkerCounters, WorkerId,
+    PathClass, PeerClass, Percent, Stall, Stalling, StreamEvidence, StreamReport, StreamState, SynOptions, Transport,
+    TunnelKey, UpEvidence, WorkerCounters, WorkerId,
 };
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -69,7 +73,7 @@ fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
     let (board, keeping) = Board::new(Journal::new(64, 7), arriving);
     let (reloader, workers) = (reload::requests().0, workers.into());
-    let sources = Sources { asker, reloader, aaa, workers, board };
+    let sources = Sources { asker, reloader, aaa, workers, captures: capture::channel().0, board };
     let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
     Daemon { _api: api, _feed: feed, folder }
 }
@@ -97,6 +101,10 @@ fn serving() -> Daemon {
         }
         Question::Ike(answer) => drop(answer.send(ike())),
         Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false), stream()])),
+        Question::Transports(answer) => drop(answer.send(transports())),
+        // See `api_captures.rs`.
+        Question::CaptureTarget(_, answer) => drop(answer),
+        Question::Tell(_) => {}
         // See `api_flows.rs`.
         Question::InnerFlows(_, answer) => drop(answer),
         Question::Reload(_) => panic!("the reload thread asks, and there is none"),
@@ -106,6 +114,13 @@ fn serving() -> Daemon {
             let _gone = answer.send(ClearView { cleared });
         }
     })
+}
+
+fn transports() -> Vec<TransportUse> {
+    let load = TransportLoad { sessions: 3, bytes_in: 2048, bytes_out: 1536 };
+    let listen = ["192.0.2.1:4500", "[2001:db8:1::1]:4500"].map(str::to_owned).to_vec();
+    let none = TransportUse { transport: Transport::Esp, listen: vec![], load: TransportLoad::default() };
+    vec![TransportUse { transport: Transport::NatT, listen, load }, none]
 }
 
 fn status() -> StatusView {
@@ -258,7 +273,7 @@ fn sas_status_ike_workers_and_drops_as_json_have_their_shapes() {
 #[test]
 fn tables_fit_eighty_columns_and_use_units() {
     let daemon = serving();
-    for what in ["status", "sessions", "sa", "pools", "leases", "ike", "workers", "drops"] {
+    for what in ["status", "sessions", "sa", "pools", "leases", "ike", "workers", "drops", "transports"] {
         let text = out(&daemon.ctl(&[what]));
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{what}: {line:?} is too wide");
@@ -280,6 +295,10 @@ fn tables_fit_eighty_columns_and_use_units() {
     assert!(!ike.contains("shutting_down"), "only reasons that occurred:\n{ike}");
     let workers = out(&daemon.ctl(&["workers"]));
     assert!(workers.contains("1.2M") && workers.contains("25%"), "{workers}");
+    let transports = out(&daemon.ctl(&["transports"]));
+    for part in ["nat-t", "192.0.2.1:4500", "[2001:db8:1::1]:4500", "2.0 KiB", "1.5 KiB", "esp"] {
+        assert!(transports.contains(part), "{part} in\n{transports}");
+    }
     let drops = out(&daemon.ctl(&["drops"]));
     assert_eq!(drops.lines().count(), 2, "only reasons with drops:\n{drops}");
     assert!(out(&daemon.ctl(&["status"])).contains("up 1h01m"));

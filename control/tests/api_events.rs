@@ -4,6 +4,7 @@
 use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::Sources;
+use adit_control::capture;
 use adit_control::journal::{self, Board, Feed, Happening, Journal, Spell, What, Who};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
 use adit_control::session::Listed;
@@ -40,7 +41,7 @@ fn daemon(socket: &Path, life: u64) -> Daemon {
     let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
     let (board, keeping) = Board::new(Journal::new(64, life), arriving);
     let reloader = adit_control::api::reload::requests().0;
-    let sources = Sources { asker, reloader, aaa, workers: [].into(), board };
+    let sources = Sources { asker, reloader, aaa, workers: [].into(), captures: capture::channel().0, board };
     Daemon { _api: ApiThread::start(Doors::local(ApiSocket::bind(socket).unwrap()), sources, keeping).unwrap(), feed }
 }
 

@@ -4,6 +4,7 @@
 use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::Sources;
+use adit_control::capture;
 use adit_control::flows::{
     FlowCursor, FlowTableView, InnerFlowView, InnerFlowsView, InnerTcpView, InnerWayView, NoFlows, RoundTripView,
     Wanted,
@@ -39,7 +40,7 @@ impl Daemon {
         drop(feed);
         let (board, keeping) = Board::new(Journal::new(1, 1), arriving);
         let reloader = adit_control::api::reload::requests().0;
-        let sources = Sources { asker, reloader, aaa, workers: [].into(), board };
+        let sources = Sources { asker, reloader, aaa, workers: [].into(), captures: capture::channel().0, board };
         let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
         Self { _api: api, folder }
     }

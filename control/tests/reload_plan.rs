@@ -46,6 +46,8 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("[api]", "socket", "\"/run/other.sock\""),
     ("[api]", "admins", "[\"root\"]"),
     ("[events]", "keep", "128"),
+    ("[state]", "directory", "\"\""),
+    ("[state]", "hold_leases", "\"1m\""),
     ("[ike]", "dpd_delay", "\"31s\""),
     ("[ike]", "retransmit_initial", "\"3s\""),
     ("[ike]", "retransmit_factor", "1.5"),

@@ -133,6 +133,9 @@ impl Dataplane {
             | Command::ClearConnection { .. }
             | Command::TellFlows(_)
             | Command::TellInnerFlows(_)
+            | Command::Capture(_)
+            | Command::AimCapture(_)
+            | Command::StopCapture { .. }
             | Command::Tune(_)
             | Command::Stop => {}
         }

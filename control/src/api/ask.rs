@@ -1,7 +1,9 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
+use crate::capture::Target;
 use crate::ctcp::{ClearView, ConnectionView, Which};
 use crate::flows::{InnerFlowsView, NoFlows, Wanted};
+use crate::journal::Happening;
 use crate::lease::{LeaseListing, LeasePage, PoolView};
 use crate::reload::Proposal;
 use crate::session::{Listed, Listing, SaQuery, SaView, SessionId, SessionQuery, SessionView};
@@ -9,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+use super::transports::TransportUse;
 use super::views::{CertificateView, IkeView, StatusView};
 
 /// Questions that may wait. More means that the IKE thread does not keep up: better told than queued.
@@ -41,6 +44,12 @@ pub enum Question {
     Flows(oneshot::Sender<Vec<ConnectionView>>),
     /// Some of the flows inside tunnels; the workers are asked.
     InnerFlows(Wanted, oneshot::Sender<Result<InnerFlowsView, NoFlows>>),
+    /// Every transport: where it is listened for, and who goes by it.
+    Transports(oneshot::Sender<Vec<TransportUse>>),
+    /// Whose tunnel is to be captured, and where it goes; nothing if the session has none.
+    CaptureTarget(SessionId, oneshot::Sender<Option<Target>>),
+    /// Something has happened elsewhere.
+    Tell(Box<Happening>),
     /// Another configuration.
     Reload(Proposal),
     /// These are to end.

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod ask;
 pub mod caller;
+pub mod captures;
 pub mod connections;
 mod events;
 mod flows;
@@ -19,4 +20,5 @@ pub mod routes;
 pub mod serve;
 pub mod sessions;
 pub mod tls;
+pub mod transports;
 pub mod views;

@@ -1,6 +1,7 @@
 //! What is answered when something is wrong: RFC 9457, with stable names.
 
 use super::ask::NoAnswer;
+use crate::capture::NoCapture;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -41,9 +42,12 @@ problems! {
     NoSuchPath NOT_FOUND "no_such_path" "There is no such path",
     NoSuchSession NOT_FOUND "no_such_session" "There is no such session",
     NoSuchConnection NOT_FOUND "no_such_connection" "There is no such connection",
+    NoSuchCapture NOT_FOUND "no_such_capture" "There is no such capture",
     WrongMethod METHOD_NOT_ALLOWED "wrong_method" "This path has no such method",
     BadParameter BAD_REQUEST "bad_parameter" "A parameter is wrong",
     NotCounted CONFLICT "not_counted" "The configuration has this turned off",
+    TooManyCaptures CONFLICT "too_many_captures" "As many captures run as may",
+    NotWritten SERVICE_UNAVAILABLE "not_written" "The disk does not take or give what it should",
     NotUp CONFLICT "not_up" "The session is not up",
     WhoAreYou UNAUTHORIZED "who_are_you" "Nobody is answered here without a token or a certificate",
     ReadOnly FORBIDDEN "read_only" "Who may only look may not do this",
@@ -111,6 +115,21 @@ impl From<NoAnswer> for Problem {
             NoAnswer::Busy => Kind::Busy,
             NoAnswer::TooLate => Kind::TooLate,
             NoAnswer::Gone => Kind::Ending,
+        };
+        Self::new(kind, none.to_string())
+    }
+}
+
+impl From<NoCapture> for Problem {
+    fn from(none: NoCapture) -> Self {
+        let kind = match none {
+            NoCapture::Unknown => Kind::NoSuchCapture,
+            NoCapture::TooMany => Kind::TooManyCaptures,
+            NoCapture::NoFolder => Kind::NotCounted,
+            NoCapture::Limit(_) => Kind::BadParameter,
+            NoCapture::File { .. } => Kind::NotWritten,
+            NoCapture::Busy => Kind::Busy,
+            NoCapture::Gone => Kind::Ending,
         };
         Self::new(kind, none.to_string())
     }

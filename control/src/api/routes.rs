@@ -4,8 +4,9 @@ use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
 use super::reload::Reloader;
-use super::{caller, connections, events, flows, metrics, overview, pools, reload, sessions};
+use super::{caller, captures, connections, events, flows, metrics, overview, pools, reload, sessions, transports};
 use crate::aaa::window::Window;
+use crate::capture::Clerk;
 use crate::journal::Board;
 use crate::page::files;
 use crate::page::headers::secured;
@@ -33,6 +34,8 @@ pub struct Sources {
     pub aaa: Window,
     /// Every worker's core and counters.
     pub workers: Arc<[(Option<usize>, Arc<WorkerCounters>)]>,
+    /// To the capture thread.
+    pub captures: Clerk,
     /// Where what happens is read.
     pub board: Board,
 }
@@ -51,6 +54,7 @@ pub struct Sources {
         (name = "sessions", description = "Who is logged in, and child SAs"),
         (name = "connections", description = "cTCP and RFC 9329, connection by connection"),
         (name = "pools", description = "Inner addresses"),
+        (name = "captures", description = "Packets of a session, as pcapng"),
         (name = "events", description = "What happens, and what became of a session"),
     ),
     modifiers(&Security),
@@ -100,6 +104,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(overview::aaa))
         .routes(routes!(overview::workers))
         .routes(routes!(overview::dropped))
+        .routes(routes!(transports::transports))
         .routes(routes!(overview::certificates))
         .routes(routes!(metrics::metrics))
         .routes(routes!(reload::reload))
@@ -113,6 +118,10 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(flows::flows))
         .routes(routes!(connections::connections))
         .routes(routes!(connections::clear))
+        .routes(routes!(captures::captures, captures::begin))
+        .routes(routes!(captures::capture, captures::remove))
+        .routes(routes!(captures::stop))
+        .routes(routes!(captures::file))
         .routes(routes!(pools::pools))
         .routes(routes!(pools::leases))
         .split_for_parts()

@@ -1,5 +1,6 @@
 //! `aditctl`: asks a running daemon.
 
+use super::capture::{Capture, Captures};
 use super::client::{self, AskError};
 use super::ctcp::Ctcp;
 use super::flows::Flows;
@@ -53,6 +54,10 @@ enum What {
     Ike,
     /// cTCP connections: what they have shown, what is wrong with them and what helps
     Ctcp(Ctcp),
+    /// A session's packets into a file that Wireshark reads, those that are dropped with the reason
+    Capture(Capture),
+    /// Captures that the daemon has
+    Captures(Captures),
     /// Sessions and their flows, live, on the whole screen
     Top(Top),
     /// What happens, a line each, as it happens
@@ -61,6 +66,8 @@ enum What {
     Why(Why),
     /// Flows inside tunnels: who talks to whom, how fast, round trips and repetitions
     Flows(Flows),
+    /// Ways in which ESP comes: where each is listened for, who goes by it, moves and drops
+    Transports,
     /// Worker threads and their packets
     Workers,
     /// Dropped packets, by reason
@@ -122,10 +129,13 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Rekey(rekey) => rekey.run(&arguments.socket, arguments.json),
         What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
         What::Ctcp(ctcp) => ctcp.run(&arguments.socket, arguments.json, width),
+        What::Capture(capture) => return capture.run(&arguments.socket, arguments.json),
+        What::Captures(captures) => captures.run(&arguments.socket, arguments.json, width),
         What::Top(top) => return top.run(&arguments.socket, arguments.json),
         What::Watch(watch) => return watch.run(&arguments.socket, arguments.json),
         What::Why(why) => why.run(&arguments.socket, arguments.json),
         What::Flows(flows) => flows.run(&arguments.socket, arguments.json, width),
+        What::Transports => ask(arguments, "/v1/transports", |views: &Vec<_>| tables::transports(views, width)),
         What::Workers => ask(arguments, "/v1/workers", |views: &Vec<_>| tables::workers(views, width)),
         What::Drops => ask(arguments, "/v1/drops", |views: &Vec<_>| tables::drops(views, width)),
         What::Aaa { what: None } => ask(arguments, "/v1/aaa", |view| tables::aaa(view, width)),

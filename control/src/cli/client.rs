@@ -130,7 +130,8 @@ pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(StatusCode, Vec<u8>), AskError> {
+/// The same for who runs in a runtime already.
+pub(super) async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(StatusCode, Vec<u8>), AskError> {
     let (answer, connection) = send(socket, method, path, "application/json").await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
@@ -161,7 +162,12 @@ async fn send(
 
 /// The body of an answer without end, as a stream of server-sent events.
 pub(super) async fn stream(socket: &Path, path: &str) -> Result<Incoming, AskError> {
-    let answer = match tokio::time::timeout(PATIENCE, send(socket, Method::GET, path, "text/event-stream")).await {
+    body(socket, path, "text/event-stream").await
+}
+
+/// The body of an answer that may take its time.
+pub(super) async fn body(socket: &Path, path: &str, accept: &str) -> Result<Incoming, AskError> {
+    let answer = match tokio::time::timeout(PATIENCE, send(socket, Method::GET, path, accept)).await {
         Ok(answer) => answer?.0,
         Err(_elapsed) => return Err(strange(socket, &"no answer in time")),
     };

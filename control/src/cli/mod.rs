@@ -2,6 +2,7 @@
 
 pub mod aditctl;
 pub mod aditd;
+mod capture;
 mod client;
 mod ctcp;
 mod flows;

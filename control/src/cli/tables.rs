@@ -2,6 +2,7 @@
 
 use super::units::{count, millis, octets, time};
 use crate::aaa::desk::DeskView;
+use crate::api::transports::TransportView;
 use crate::api::views::{DropView, IkeView, StatusView, WorkerView};
 use crate::ike::engine::Holdings;
 use crate::lease::{LeaseView, PoolView};
@@ -216,6 +217,25 @@ pub(super) fn aaa(view: &DeskView, width: u16) -> String {
     }
     text.push('\n');
     text + &finish(&table)
+}
+
+pub(super) fn transports(views: &[TransportView], width: u16) -> String {
+    let headers = ["transport", "listens on", "drops", "sessions", "in", "out", "moved to"];
+    let mut table = table(width, &headers, 3);
+    for view in views {
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let drops = view.drops.iter().map(|reason| format!("{} {}", reason.name, count(reason.total)));
+        table.add_row([
+            view.transport.clone(),
+            or_dash(view.listen.join("\n")),
+            or_dash(drops.collect::<Vec<_>>().join("\n")),
+            view.sessions.to_string(),
+            octets(view.bytes_in),
+            octets(view.bytes_out),
+            count(view.moved_to),
+        ]);
+    }
+    finish(&table)
 }
 
 /// The first `text` columns are text, the others numbers.

@@ -4,7 +4,7 @@ use super::check_connections::{Around, connections};
 use super::check_users;
 use super::checked::{
     Config, Ctcp, Esp, Events, Flows, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
-    SocketBuffers, Tun, Workers,
+    SocketBuffers, State, Tun, Workers,
 };
 use super::error::{Problem, Warning};
 use super::file;
@@ -71,6 +71,7 @@ pub(super) fn check(
         },
         api: super::check_api::api(source, &file.api, &file.operators, &around.folder),
         events: Events { keep: narrow(file.events_keep.as_ref(), Events::default().keep) },
+        state: state(&file.state),
         ike: ike(source, &file.ike, warnings),
         esp: esp(&file.esp),
         sizes: sizes(&file.sizes),
@@ -173,6 +174,15 @@ fn ctcp(file: &file::Ctcp) -> Ctcp {
         hold_lease: duration(file.hold_lease.as_ref(), usual.hold_lease),
         ring: narrow(file.ring.as_ref(), usual.ring),
         memory: narrow(file.memory.as_ref(), usual.memory),
+    }
+}
+
+fn state(file: &file::State) -> State {
+    let usual = State::default();
+    let directory = file.directory.as_ref().map(|key| key.value.as_str());
+    State {
+        directory: directory.filter(|path| !path.is_empty()).map(PathBuf::from),
+        hold_leases: duration(file.hold_leases.as_ref(), usual.hold_leases),
     }
 }
 

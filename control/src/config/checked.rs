@@ -5,6 +5,7 @@ mod ikev1;
 mod operators;
 mod password_hash;
 mod radius;
+mod state;
 mod users;
 
 pub use flows::{FlowTable, Flows};
@@ -12,6 +13,7 @@ pub use ikev1::{AuthV1, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassw
 pub use operators::{Api, ApiTcp, Named, Operator, TOKEN_LEN, TokenHash};
 pub use password_hash::{PasswordHash, PasswordHashError};
 pub use radius::{PasswordProtocol, RadiusServer, Signature};
+pub use state::State;
 pub use users::{Access, User, UserSource, Users};
 
 pub use crate::ike::v1::wire::{NatTraversal, NatTraversals};
@@ -56,6 +58,8 @@ pub struct Config {
     pub api: Api,
     /// What happens.
     pub events: Events,
+    /// What outlives the process.
+    pub state: State,
     /// Timers and limits of IKE.
     pub ike: Ike,
     /// Of every child SA.

@@ -6,11 +6,13 @@
 mod api;
 mod connection;
 mod radius;
+mod state;
 mod user;
 
 pub use api::{Api, Operator};
 pub use connection::{Auth, Connection, V1, Version};
 pub use radius::Radius;
+pub use state::State;
 pub use user::User;
 
 use super::checked::{CtcpMode, FlowTable, IoBackend, LogFormat};
@@ -63,6 +65,8 @@ pub struct Config {
     pub api: Api,
     /// `[events] keep`
     pub events_keep: Key<u64>,
+    /// `[state]`
+    pub state: State,
     /// `[ike]`
     pub ike: Ike,
     /// `[esp]`
@@ -261,8 +265,9 @@ pub struct Pool {
 }
 
 /// Sections that stand once.
-const SINGLE: [&str; 13] =
-    ["node", "listen", "ctcp", "workers", "flows", "tun", "io", "crypto", "log", "api", "events", "ike", "esp"];
+const SINGLE: [&str; 14] = [
+    "node", "listen", "ctcp", "workers", "flows", "tun", "io", "crypto", "log", "api", "events", "state", "ike", "esp",
+];
 /// Sections that stand any number of times.
 const REPEATED: [&str; 5] = ["operator", "pool", "user", "radius", "connection"];
 
@@ -395,6 +400,7 @@ fn read_single(config: &mut Config, name: &str, section: &mut Section<'_>) {
         "log" => config.log = Log::read(section),
         "api" => config.api = Api::read(section),
         "events" => config.events_keep = section.get("keep", &EVENTS),
+        "state" => config.state = State::read(section),
         "ike" => config.ike = Ike::read(section),
         _esp => {
             config.esp = Esp::read(section);
@@ -482,6 +488,7 @@ impl Config {
             log: Log::read(nothing),
             api: Api::read(nothing),
             events_keep: None,
+            state: State::read(nothing),
             ike: Ike::read(nothing),
             esp: Esp::read(nothing),
             sizes: Sizes::read(nothing),

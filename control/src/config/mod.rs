@@ -27,6 +27,7 @@ pub use check_v1::{DEFAULT_PHASE_1_PROPOSALS, DEFAULT_V1_ESP_PROPOSALS};
 pub use error::{ConfigError, ConfigErrors, Problem, Warning};
 pub use proposal::ProposalTextError;
 pub use psk::{private_file, secret_file};
+pub(crate) use quantity::parse_duration as duration;
 pub use renumbering::Renumbering;
 
 use checked::Config;

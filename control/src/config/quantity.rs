@@ -16,7 +16,7 @@ const TIME: [(&str, u64); 6] = [
 const SIZE: [(&str, u64); 5] = [("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 /// `30s`, `500ms`, `50us`, `2m`, `1h`, `1.5s`. `None` without a unit.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     scaled(text, &TIME).map(Duration::from_nanos)
 }
 

@@ -2,6 +2,7 @@
 
 mod calling;
 mod calling_v1;
+mod capturing;
 mod ending;
 mod first_contact;
 mod fragment;

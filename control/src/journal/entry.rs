@@ -3,6 +3,7 @@
 use super::advice::advice;
 use super::happening::{By, Happening, Renewed, Spell, Strain, What, Who};
 use super::{EventId, Kind, Severity};
+use crate::capture;
 use crate::ctcp::{LossView, remedy};
 use adit_dataplane::contract::{Finding, FlowReport, Leg, PathClass, Transport};
 use serde::{Deserialize, Serialize};
@@ -44,9 +45,9 @@ pub struct Entry {
     pub addresses: Vec<IpAddr>,
     /// By which version of IKE a client came: `v1`, `v2`.
     pub ike: Option<String>,
-    /// What it is about if that is no client: a pool, a certificate, a worker; for a stall the connection, for a rekey `ike` or `child`.
+    /// What it is about if that is no client: a capture, a pool, a certificate, a worker; for a stall the connection, for a rekey `ike` or `child`.
     pub subject: Option<String>,
-    /// Who has begun it: `us`, `peer`; for a move, what showed it.
+    /// Who has begun it: `us`, `peer`; for a move, what showed it; for a capture, the operator.
     pub by: Option<String>,
     /// The stable reason code: a cause, a finding.
     pub reason: Option<String>,
@@ -88,6 +89,7 @@ struct Told {
     diagnosis: Option<DiagnosisView>,
     subject: Option<String>,
     by: Option<&'static str>,
+    operator: Option<String>,
     transport: Option<Transport>,
     before: Option<(Option<Transport>, SocketAddr)>,
     addresses: Vec<IpAddr>,
@@ -125,7 +127,7 @@ impl Entry {
             addresses: told.addresses,
             ike: told.ike.map(str::to_owned),
             subject: told.subject,
-            by: told.by.map(str::to_owned),
+            by: told.by.map(str::to_owned).or(told.operator),
             reason: told.reason,
             sentence: told.sentence,
             remedy: told.remedy,
@@ -196,6 +198,21 @@ fn words(what: What) -> Told {
             ..Told::default()
         },
         What::StallFound(flow) => stalled(&flow),
+        What::CaptureStarted { capture, what, by } => {
+            let packets = match what {
+                capture::What::Outer => "outer packets",
+                capture::What::Inner => "inner packets",
+                capture::What::Both => "packets",
+            };
+            let sentence = format!("{by} has its {packets} written to a file, as capture {capture}");
+            Told { sentence, subject: Some(capture.to_string()), operator: Some(by), ..Told::default() }
+        }
+        What::CaptureEnded { capture, end, by, packets, missed } => {
+            let missed = if missed == 0 { String::new() } else { format!(", {missed} found no room") };
+            let sentence = format!("capture {capture} has ended with {packets} packets{missed}: {}", end.sentence());
+            let (subject, reason) = (Some(capture.to_string()), Some(end.name().to_owned()));
+            Told { sentence, subject, reason, operator: Some(by), ..Told::default() }
+        }
         What::Pool { pool, in_use, of, low } => {
             let again = match low {
                 Spell::On => "",

@@ -1,6 +1,7 @@
 //! One thing that has happened, as whoever saw it tells it: values, no text, no number, no time.
 
 use super::Kind;
+use crate::capture::{self, CaptureEnd, CaptureName};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{FlowId, FlowReport, Transport};
 use std::net::{IpAddr, SocketAddr};
@@ -84,6 +85,28 @@ pub enum What {
     StallRefuted(FlowId),
     /// See [`Kind::StallFound`].
     StallFound(Box<FlowReport>),
+    /// See [`Kind::CaptureStarted`].
+    CaptureStarted {
+        /// Its name.
+        capture: CaptureName,
+        /// Which packets.
+        what: capture::What,
+        /// Which operator wants it.
+        by: String,
+    },
+    /// See [`Kind::CaptureEnded`].
+    CaptureEnded {
+        /// Its name.
+        capture: CaptureName,
+        /// By what.
+        end: CaptureEnd,
+        /// Which operator had begun it, or has stopped it.
+        by: String,
+        /// Packets in the file,
+        packets: u64,
+        /// and those that found no room on their way there.
+        missed: u64,
+    },
     /// See [`Kind::PoolLow`] and [`Kind::PoolRecovered`].
     Pool {
         /// Its name.
@@ -175,6 +198,8 @@ impl What {
             Self::StallSuspected(_) => Kind::StallSuspected,
             Self::StallRefuted(_) => Kind::StallRefuted,
             Self::StallFound(_) => Kind::StallFound,
+            Self::CaptureStarted { .. } => Kind::CaptureStarted,
+            Self::CaptureEnded { .. } => Kind::CaptureEnded,
             Self::Pool { low: Spell::On, .. } => Kind::PoolLow,
             Self::Pool { low: Spell::Off, .. } => Kind::PoolRecovered,
             Self::CertificateExpiring { .. } => Kind::CertificateExpiring,

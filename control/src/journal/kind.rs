@@ -57,6 +57,8 @@ kinds! {
     StallSuspected "stall_suspected" Info "a cTCP connection seems to bring nothing of its client's; the client is asked whether it lives",
     StallFound "stall_found" Warning "a cTCP connection has stalled and its session ends; the reason is a finding, with its remedy",
     StallRefuted "stall_refuted" Info "the client of a suspected cTCP connection was heard after all",
+    CaptureStarted "capture_started" Info "an operator has a session's packets written to a file",
+    CaptureEnded "capture_ended" Info "a capture has ended; the reason says by what",
     PoolLow "pool_low" Warning "nine of ten addresses of a pool are in use",
     PoolRecovered "pool_recovered" Info "fewer than eight of ten addresses of a pool are in use again",
     CertificateExpiring "certificate_expiring" Warning "a certificate of the headend's ends soon or has ended",
@@ -75,6 +77,8 @@ impl Kind {
             Self::Login
             | Self::Logout
             | Self::StallFound
+            | Self::CaptureStarted
+            | Self::CaptureEnded
             | Self::PoolLow
             | Self::PoolRecovered
             | Self::CertificateExpiring

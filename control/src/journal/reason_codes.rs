@@ -1,5 +1,6 @@
 //! `docs/reason-codes.md`: every stable code in one list, made from where each is defined.
 
+use crate::capture::CaptureEnd;
 use crate::ctcp::remedy;
 use crate::ike::counters::Ignored;
 use crate::journal::{Kind, Severity};
@@ -98,6 +99,8 @@ fn page() -> String {
     table(&mut page, &["kind", "severity", "", "what has happened"], kinds);
     page += "\n## Causes\n\nWhy a login fails or a session ends: `cause=` in logs, `reason` of `login_refused` and `logout`.\n\n";
     table(&mut page, &["cause", ""], pairs(Cause::ALL.iter().map(|cause| (cause.name(), cause.sentence()))));
+    page += "\n## Ends of captures\n\n`reason` of `capture_ended`, `end` in `GET /v1/captures`.\n\n";
+    table(&mut page, &["end", ""], pairs(CaptureEnd::ALL.iter().map(|end| (end.name(), end.sentence()))));
     page += "\n## Findings\n\nWhat is wrong with a cTCP connection: `reason` of `stall_found`, `remedy.reason` in `GET /v1/ctcp`. \
                  [operating.md](operating.md) has the remedies.\n\n";
     table(&mut page, &["finding", ""], pairs(Finding::ALL.iter().map(|found| finding(*found))));

@@ -1,18 +1,28 @@
 //! Leases whose sessions are over and whose clients will be back: nobody else gets them for a while, unless there is no other.
 
-use super::{Lease, Leases};
+use super::{Lease, Leases, News, Standing, Whose};
 use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
-use std::collections::VecDeque;
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// So many are held at most; the oldest goes first.
-pub(super) const MOST_HELD: usize = 4096;
+/// So many are held at most, as many as there may be sessions and each family apart; the oldest goes first.
+pub(super) const MOST_HELD: usize = 131_072;
 
-/// All of them, in the order in which they came.
+/// All of them, each found by its owner, by its time and by its age.
 #[derive(Debug, Default)]
-pub(super) struct Held(VecDeque<Waiting>);
+pub(super) struct Held {
+    by_turn: BTreeMap<Turn, Waiting>,
+    by_identity: BTreeSet<(Id, Turn)>,
+    by_time: BTreeSet<(Instant, Turn)>,
+    addresses: BTreeSet<IpAddr>,
+    turn: Turn,
+}
+
+/// Counts what came: the order.
+type Turn = u64;
 
 #[derive(Debug)]
 struct Waiting {
@@ -25,65 +35,93 @@ struct Waiting {
 impl Held {
     /// Addresses.
     pub(super) fn addresses(&self) -> usize {
-        let of = |lease: &Lease| usize::from(lease.v4.is_some()) + usize::from(lease.v6.is_some());
-        self.0.iter().map(|waiting| of(&waiting.lease)).sum()
+        self.addresses.len()
     }
 
     /// Pools have other places. What has no address left is not held.
     pub(super) fn relocate(&mut self, relocate: impl Fn(&mut Lease)) {
-        for waiting in &mut self.0 {
+        for waiting in self.by_turn.values_mut() {
             relocate(&mut waiting.lease);
         }
-        self.0.retain(|waiting| waiting.lease != Lease::default());
-    }
-}
-
-impl Held {
-    /// Of both families.
-    pub(super) fn all_addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let of = |lease: &Lease| [lease.v4.map(|v4| v4.address.into()), lease.v6.map(|v6| v6.address.into())];
-        self.0.iter().flat_map(move |waiting| of(&waiting.lease)).flatten()
+        self.addresses = self.by_turn.values().flat_map(|waiting| waiting.lease.addresses()).collect();
+        let empty = self.by_turn.iter().filter(|(_, waiting)| waiting.lease == Lease::default());
+        for turn in empty.map(|(turn, _)| *turn).collect::<Vec<_>>() {
+            self.take(turn);
+        }
     }
 
-    /// Who had them.
-    pub(super) fn owners(&self) -> impl Iterator<Item = SessionId> {
-        self.0.iter().map(|waiting| waiting.owner)
+    /// Whether this one is held.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address)
+    }
+
+    /// How many in this network.
+    pub(super) fn within(&self, net: IpNet) -> usize {
+        self.addresses.range(net.network()..=net.broadcast()).count()
+    }
+
+    fn put(&mut self, waiting: Waiting) {
+        self.turn += 1;
+        self.by_identity.insert((waiting.identity.clone(), self.turn));
+        self.by_time.insert((waiting.until, self.turn));
+        self.addresses.extend(waiting.lease.addresses());
+        self.by_turn.insert(self.turn, waiting);
+    }
+
+    fn take(&mut self, turn: Turn) -> Option<Waiting> {
+        let waiting = self.by_turn.remove(&turn)?;
+        self.by_identity.remove(&(waiting.identity.clone(), turn));
+        self.by_time.remove(&(waiting.until, turn));
+        for address in waiting.lease.addresses() {
+            self.addresses.remove(&address);
+        }
+        Some(waiting)
+    }
+
+    fn next_of(&self, identity: &Id) -> Option<Turn> {
+        let (_, turn) = self.by_identity.range((identity.clone(), 0)..=(identity.clone(), Turn::MAX)).next()?;
+        Some(*turn)
     }
 }
 
 impl Leases {
     /// A session is over and its client, who is known by `identity`, will be back: what it had is its own until then.
     pub fn hold(&mut self, owner: SessionId, identity: Id, lease: Lease, until: Instant) {
-        self.held.0.push_back(Waiting { until, owner, identity, lease });
-        if self.held.0.len() > MOST_HELD {
+        for address in lease.addresses() {
+            self.tell(News {
+                address,
+                whose: Some(Whose { identity: identity.clone(), standing: Standing::Held(until) }),
+            });
+        }
+        self.held.put(Waiting { until, owner, identity, lease });
+        if self.held.by_turn.len() > MOST_HELD {
             self.release_oldest();
         }
     }
 
     /// What was held until now is anybody's again.
     pub fn release(&mut self, now: Instant) {
-        self.release_where(|waiting| waiting.until <= now);
+        while let Some((_, turn)) = self.held.by_time.first().copied().filter(|(until, _)| *until <= now) {
+            self.release_this(turn);
+        }
     }
 
     /// Its owner is back, and remembered by what is given back here.
     pub(super) fn release_to(&mut self, identity: &Id) {
-        self.release_where(|waiting| waiting.identity == *identity);
+        while let Some(turn) = self.held.next_of(identity) {
+            self.release_this(turn);
+        }
     }
 
     /// Somebody is here who would get nothing otherwise. `None` if nothing is held.
     pub(super) fn release_oldest(&mut self) -> Option<()> {
-        let Waiting { owner, lease, .. } = self.held.0.pop_front()?;
-        self.give_back(owner, lease);
+        let turn = *self.held.by_turn.first_key_value()?.0;
+        self.release_this(turn);
         Some(())
     }
 
-    fn release_where(&mut self, goes: impl Fn(&Waiting) -> bool) {
-        if !self.held.0.iter().any(&goes) {
-            return;
-        }
-        let (gone, stays): (Vec<_>, Vec<_>) = self.held.0.drain(..).partition(goes);
-        self.held.0 = stays.into();
-        for Waiting { owner, lease, .. } in gone {
+    fn release_this(&mut self, turn: Turn) {
+        if let Some(Waiting { owner, lease, .. }) = self.held.take(turn) {
             self.give_back(owner, lease);
         }
     }

@@ -9,13 +9,17 @@
 //! the session would best live on, and the session then lives where its address is.
 
 mod held;
+mod kept;
 mod moved;
+mod news;
 mod range;
 mod view;
 
+pub use kept::{KeptLease, NotALease, entry, read_entry};
 pub use view::{LeaseCursor, LeaseListing, LeasePage, LeaseView, PoolView, RangeView};
 
 pub use moved::gives;
+pub use news::{News, NotHeld, Standing, Whose};
 
 use crate::config::checked::Pool;
 use crate::ike::wire::Id;
@@ -23,6 +27,7 @@ use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
 use held::Held;
 use ipnet::IpNet;
+use news::Telling;
 use range::{Lanes, Range};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -33,6 +38,7 @@ pub struct Leases {
     v4: Vec<Option<PoolRange>>,
     v6: Vec<Option<PoolRange>>,
     held: Held,
+    news: Telling,
 }
 
 /// What one family is asked for.
@@ -103,6 +109,7 @@ impl Leases {
             v4: pools.iter().map(|pool| range(pool, pool.v4.map(IpNet::V4))).collect(),
             v6: pools.iter().map(|pool| range(pool, pool.v6.map(IpNet::V6))).collect(),
             held: Held::default(),
+            news: Telling::default(),
         }
     }
 
@@ -124,7 +131,13 @@ impl Leases {
         loop {
             match self.take_free(pools, owner, identity, want, worker) {
                 Err(full) => self.release_oldest().ok_or(full)?,
-                taken => return taken,
+                Ok(lease) => {
+                    for address in lease.addresses() {
+                        let whose = Some(Whose { identity: identity.clone(), standing: Standing::Here });
+                        self.tell(News { address, whose });
+                    }
+                    return Ok(lease);
+                }
             }
         }
     }
@@ -176,8 +189,10 @@ impl Leases {
         for (ranges, pool, number) in [v4, v6].into_iter().flatten() {
             if let Some(Some(in_pool)) = ranges.get_mut(pool)
                 && let Some(offset) = in_pool.offset(number)
+                && in_pool.range.give_back(offset, owner).is_some()
             {
-                in_pool.range.give_back(offset, owner);
+                let address = in_pool.address(offset);
+                self.news.tell(News { address, whose: None });
             }
         }
     }

@@ -26,6 +26,7 @@ impl Leases {
         carry_over(&old.v4, &mut self.v4);
         carry_over(&old.v6, &mut self.v6);
         self.held = old.held;
+        self.news = old.news;
         // What is held of a pool that is gone is nobody's.
         let (v4, v6) = (&self.v4, &self.v6);
         self.held.relocate(|lease| relocate(v4, v6, lease));
@@ -53,7 +54,7 @@ fn relocate(v4: &[Option<PoolRange>], v6: &[Option<PoolRange>], lease: &mut Leas
 }
 
 /// Pool and offset of an address that is given to clients.
-fn place(ranges: &[Option<PoolRange>], number: u128) -> Option<(usize, u64)> {
+pub(super) fn place(ranges: &[Option<PoolRange>], number: u128) -> Option<(usize, u64)> {
     ranges.iter().enumerate().find_map(|(pool, in_pool)| {
         let in_pool = in_pool.as_ref()?;
         let offset = in_pool.offset(number).filter(|offset| in_pool.range.has(*offset))?;

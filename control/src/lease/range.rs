@@ -111,7 +111,7 @@ impl Range {
     pub(super) fn remember(&mut self, offset: u64, identity: &Id) {
         let nobody = SessionId(0);
         if self.take_this(offset, nobody, identity).is_some() {
-            self.give_back(offset, nobody);
+            let _given_back = self.give_back(offset, nobody);
         }
     }
 
@@ -151,21 +151,22 @@ impl Range {
         self.take_this(offset, session, identity)
     }
 
-    /// Frees an offset if this session has it.
-    pub(super) fn give_back(&mut self, offset: u64, session: SessionId) {
+    /// Frees an offset if this session has it. `None` if it has not.
+    pub(super) fn give_back(&mut self, offset: u64, session: SessionId) -> Option<()> {
         if self.used.get(&offset).is_none_or(|holder| holder.session != session) {
-            return;
+            return None;
         }
-        let Some(Holder { identity, .. }) = self.used.remove(&offset) else { return };
-        let Some(free) = self.free.get_mut(self.lanes.owner(offset).index()) else { return };
+        let Holder { identity, .. } = self.used.remove(&offset)?;
+        let Some(free) = self.free.get_mut(self.lanes.owner(offset).index()) else { return Some(()) };
         if offset >= free.fresh && self.freed.len() >= MAX_REMEMBERED {
             // It counts as never used again: `fresh` will come by.
-            return;
+            return Some(());
         }
         self.turn += 1;
         free.queue.insert(self.turn, offset);
         self.last_of.insert(identity.clone(), offset);
         self.freed.insert(offset, (self.turn, identity));
+        Some(())
     }
 
     fn next_free(&mut self, lane: usize) -> Option<u64> {

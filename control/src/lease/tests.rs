@@ -343,3 +343,64 @@ fn a_range_behaves_like_two_lists() {
         }
     });
 }
+
+/// What was told since the last time.
+fn news(leases: &mut Leases) -> Vec<String> {
+    let shown = |news: News| match news.whose {
+        None => format!("{} free", news.address),
+        Some(Whose { identity, standing: Standing::Here }) => format!("{} {identity}", news.address),
+        Some(Whose { identity, standing: Standing::Held(until) }) => {
+            format!("{} {identity} until {}", news.address, until.since(Instant::ZERO).as_secs())
+        }
+    };
+    std::iter::from_fn(|| leases.poll_news()).map(shown).collect()
+}
+
+#[test]
+fn what_becomes_of_addresses_is_told_in_order() {
+    let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+    let mut leases = leases(&[pool("small", Some("10.30.0.0/29"), Some("fd30::/64"))]);
+    let before = leases.take(&[0], SessionId(1), &who("early"), V4, W0).unwrap();
+    leases.keep_news();
+    leases.give_back(SessionId(1), before);
+    assert_eq!(news(&mut leases), ["10.30.0.2 free"]);
+    let alice = leases.take(&[0], SessionId(2), &who("alice"), BOTH, W0).unwrap();
+    assert_eq!(news(&mut leases), ["10.30.0.3 alice", "fd30::2 alice"]);
+    leases.hold(SessionId(2), who("alice"), alice, at(300));
+    assert_eq!(news(&mut leases), ["10.30.0.3 alice until 300", "fd30::2 alice until 300"]);
+    leases.take(&[0], SessionId(3), &who("alice"), V4, W0).unwrap();
+    assert_eq!(news(&mut leases), ["10.30.0.3 free", "fd30::2 free", "10.30.0.3 alice"]);
+    leases.give_back(SessionId(2), alice);
+    assert_eq!(news(&mut leases), Vec::<String>::new(), "it is not that session's any more");
+    // The pools move, and the news go on.
+    leases.move_to(&[pool("small", Some("10.30.0.0/28"), None)]);
+    leases.give_back(SessionId(3), Lease { v6: None, ..alice });
+    assert_eq!(news(&mut leases), ["10.30.0.3 free"]);
+}
+
+#[test]
+fn what_another_run_has_kept_is_held_remembered_or_nobodys() {
+    let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let mut leases = leases(&[pool("small", Some("10.30.0.0/29"), Some("fd30::/64"))]);
+    leases.keep_news();
+    let now = at(100);
+    assert_eq!(leases.restore(now, ip("10.30.0.4"), &who("alice"), at(300)), Ok(()));
+    assert_eq!(leases.restore(now, ip("fd30::9"), &who("alice"), at(300)), Ok(()));
+    assert_eq!(leases.restore(now, ip("10.30.0.5"), &who("over"), at(100)), Ok(()));
+    assert_eq!(leases.restore(now, ip("10.30.0.4"), &who("bob"), at(300)), Err(NotHeld::Taken));
+    for outside in ["10.30.0.1", "10.30.0.7", "10.31.0.4", "fd31::9", "fd30::1"] {
+        assert_eq!(leases.restore(now, ip(outside), &who("bob"), at(300)), Err(NotHeld::NoPool), "{outside}");
+    }
+    assert_eq!(news(&mut leases), ["10.30.0.4 alice until 300", "fd30::9 alice until 300", "10.30.0.5 free"]);
+    assert_eq!((leases.in_use(), leases.pools()[0].ranges[0].held), (0, 1));
+    assert_eq!(v4(leases.take(&[0], SessionId(1), &who("bob"), rather("10.30.0.4"), W0)), "10.30.0.2");
+    assert_eq!(v4(leases.take(&[0], SessionId(2), &who("over"), V4, W0)), "10.30.0.5");
+    let alice = leases.take(&[0], SessionId(3), &who("alice"), BOTH, W0).unwrap();
+    assert_eq!((alice.v4.unwrap().address.to_string(), alice.v6.unwrap().address.to_string()).0, "10.30.0.4");
+    assert_eq!(alice.v6.unwrap().address.to_string(), "fd30::9");
+    // Nobody came for it.
+    leases.restore(now, ip("10.30.0.6"), &who("late"), at(300)).unwrap();
+    leases.release(at(300));
+    assert_eq!(leases.in_use(), 4);
+}

@@ -2,9 +2,7 @@
 
 use super::{Leases, PoolRange};
 use crate::ike::wire::Id;
-use crate::session::SessionId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Bound;
 use utoipa::ToSchema;
@@ -39,7 +37,7 @@ pub struct LeaseView {
     pub address: IpAddr,
     /// The pool that it is from.
     pub pool: String,
-    /// The session that has it, or had it.
+    /// The session that has it, or had it; `s0` if that was before aditd was started.
     pub session: String,
     /// Whose it is.
     pub identity: String,
@@ -97,7 +95,6 @@ impl Leases {
     /// A page of leases; `named` says whom an identity stands for that a lease was taken by.
     pub fn list(&self, listing: LeaseListing, named: impl Fn(&Id) -> String) -> LeasePage {
         let mut page = LeasePage { leases: Vec::new(), next: None };
-        let held: BTreeSet<SessionId> = self.held.owners().collect();
         let from = listing.after.map_or(0, |after| after.range);
         for (range, in_pool) in self.ranges().enumerate().skip(from) {
             let Some(in_pool) = in_pool else { continue };
@@ -113,7 +110,7 @@ impl Leases {
                     pool: in_pool.name.clone(),
                     session: session.to_string(),
                     identity: named(identity),
-                    state: if held.contains(&session) { "held" } else { "in_use" }.to_owned(),
+                    state: if self.held.has(in_pool.address(offset)) { "held" } else { "in_use" }.to_owned(),
                 });
             }
         }
@@ -126,13 +123,12 @@ impl Leases {
     }
 
     fn held_in(&self, in_pool: &PoolRange) -> u64 {
-        let lies_in = |address: IpAddr| in_pool.net.contains(&address);
-        self.held.all_addresses().filter(|address| lies_in(*address)).count() as u64
+        self.held.within(in_pool.net) as u64
     }
 }
 
 impl PoolRange {
-    fn address(&self, offset: u64) -> IpAddr {
+    pub(super) fn address(&self, offset: u64) -> IpAddr {
         let number = self.first + u128::from(offset);
         match self.net.network() {
             IpAddr::V4(_) => Ipv4Addr::from(number as u32).into(),

@@ -2,6 +2,7 @@
 
 use super::aaa_thread::AaaThread;
 use super::api_thread::{ApiThread, Doors};
+use super::capture_thread::CaptureThread;
 use super::dataplane::{self, StartError, Started};
 use super::errand::{Drive, Errand, InnerSide};
 use super::ike_thread::IkeThread;
@@ -33,6 +34,9 @@ use std::time::Duration;
 const JOIN_WITHIN: Duration = Duration::from_secs(2);
 /// How often a worker's thread is looked at meanwhile.
 const JOIN_STEP: Duration = Duration::from_millis(5);
+
+/// Where captures lie, in the directory of what outlives the process.
+const CAPTURES: &str = "captures";
 
 /// Why the daemon does not run, or no longer. The text says what the operator can do.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +149,11 @@ pub(super) fn serve(
     let Reloading { source, log_level } = reloading;
     let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone());
     let reloader = reloader.map_err(system("starting the reload thread"))?;
-    let sources = Sources { asker, reloader: reloader.clone(), aaa: aaa.window().clone(), workers, board };
+    let folder = config.state.directory.as_ref().map(|directory| directory.join(CAPTURES));
+    let captures = CaptureThread::start(folder, &dataplane.workers, asker.clone());
+    let captures = captures.map_err(system("starting the capture thread"))?;
+    let (window, clerk) = (aaa.window().clone(), captures.clerk().clone());
+    let sources = Sources { asker, reloader: reloader.clone(), aaa: window, workers, captures: clerk, board };
     let mut engine =
         Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
     engine.set_time_of_day(unix_at_zero);
@@ -183,6 +191,8 @@ pub(super) fn serve(
     let thread = std::thread::Builder::new().name("ike".to_owned()).spawn(move || ike.run());
     let ended = thread.map_err(system("starting the IKE thread"))?.join();
     drop(api);
+    // After the workers' last packets.
+    drop(captures);
     // After the IKE thread: its last records are written first.
     drop(aaa);
     match ended {

@@ -11,6 +11,7 @@ use crate::aaa::Answer;
 use crate::aaa::window::{RoomForConfig, Window};
 use crate::api::ask::{Obeyed, Order, Question};
 use crate::api::reload::Reloader;
+use crate::api::transports::TransportUse;
 use crate::api::views::{CertificateView, IkeView, StatusView};
 use crate::config::checked::Flows;
 use crate::ctcp::Survey;
@@ -230,6 +231,13 @@ impl IkeThread {
             }
             Question::Flows(answer) => self.ask_for_flows(FlowQuestion::Show(answer))?,
             Question::InnerFlows(wanted, answer) => self.ask_for_inner_flows(&wanted, answer)?,
+            Question::Transports(answer) => {
+                let listen = &self.engine.config().listen;
+                let all = self.engine.by_transport().map(|used| TransportUse::new(used, listen));
+                drop(answer.send(all.into()));
+            }
+            Question::CaptureTarget(id, answer) => drop(answer.send(self.engine.capture_target(id))),
+            Question::Tell(happening) => self.feed.tell(now, *happening),
             Question::Reload(proposal) => self.reload(proposal)?,
             Question::ClearFlows(which, answer) => self.ask_for_flows(FlowQuestion::Clear(which, answer))?,
         }

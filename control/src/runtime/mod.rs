@@ -2,6 +2,8 @@
 
 pub mod aaa_thread;
 pub mod api_thread;
+mod capture_seat;
+pub mod capture_thread;
 pub mod clock;
 pub mod daemon;
 mod dataplane;

@@ -103,6 +103,17 @@ pub struct SessionView {
     pub packets_out: u64,
 }
 
+/// Sessions that go by one transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TransportLoad {
+    /// So many.
+    pub sessions: usize,
+    /// Inner octets from them since their login,
+    pub bytes_in: u64,
+    /// and to them.
+    pub bytes_out: u64,
+}
+
 /// One child SA pair, copied for the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SaView {

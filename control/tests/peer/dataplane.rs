@@ -162,9 +162,12 @@ impl Dataplane {
                 self.log.push("EndConnection");
                 self.ended.push((path, tunnel));
             }
-            Command::ClearConnection { .. } | Command::TellFlows(_) | Command::TellInnerFlows(_) => {
-                unreachable!("the engine asks for nothing")
-            }
+            Command::ClearConnection { .. }
+            | Command::TellFlows(_)
+            | Command::TellInnerFlows(_)
+            | Command::Capture(_)
+            | Command::AimCapture(_)
+            | Command::StopCapture { .. } => unreachable!("the engine asks for nothing"),
             Command::Tune(_) | Command::Stop => unreachable!("the engine neither tunes nor stops workers"),
         }
         None

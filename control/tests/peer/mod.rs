@@ -58,6 +58,7 @@ pub fn config() -> Config {
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         api: Api::local("/run/adit/control.sock"),
         events: Events::default(),
+        state: State::default(),
         ike: Ike {
             dpd_delay: Duration::from_secs(30),
             retransmit_initial: Duration::from_secs(4),

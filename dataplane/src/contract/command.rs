@@ -1,8 +1,8 @@
 //! What control tells a worker. Applied between bursts, in order.
 
 use super::{
-    EspPath, FlowPage, IkeDatagram, InnerFlowPage, Lifetime, Path, SaCounters, Selectors, Spi, Transports, Tuning,
-    WorkerId,
+    CaptureAim, CaptureId, CaptureOrder, EspPath, FlowPage, IkeDatagram, InnerFlowPage, Lifetime, Path, SaCounters,
+    Selectors, Spi, Transports, Tuning, WorkerId,
 };
 use adit_crypto::esp_cipher::EspCipher;
 use adit_crypto::suite::SequenceNumbers;
@@ -78,6 +78,15 @@ pub enum Command {
     TellInnerFlows(Box<InnerFlowPage>),
     /// A NAT keepalive to send.
     SendKeepalive(Keepalive),
+    /// Copy a tunnel's packets from now on, until [`Command::StopCapture`] or until the tunnel is gone.
+    Capture(Box<CaptureOrder>),
+    /// That tunnel's session goes along here outside from now on.
+    AimCapture(Box<CaptureAim>),
+    /// Copy for this capture no longer; its writer is dropped.
+    StopCapture {
+        /// Which.
+        id: CaptureId,
+    },
     /// Work otherwise from now on.
     Tune(Box<Tuning>),
     /// Send what is queued, close the doors and return.

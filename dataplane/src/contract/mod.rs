@@ -1,6 +1,8 @@
 //! All that the control plane may see of the dataplane: commands in, events out, tables and counters.
 
 mod burst_times;
+mod capture;
+mod capture_ring;
 mod command;
 mod counters;
 mod event;
@@ -16,6 +18,11 @@ mod tuning;
 mod tunnel_rules;
 
 pub use burst_times::BurstTimes;
+pub use capture::{
+    CaptureAim, CaptureId, CaptureOrder, CapturePaths, CaptureSide, CaptureSides, CaptureWay, Captured, MAX_CAPTURES,
+    OuterForm, Sight,
+};
+pub use capture_ring::{CaptureReader, CaptureWriter, CapturedNumber, Reading, capture_ring};
 pub use command::{
     Command, Following, InboundSpec, Keepalive, KeepaliveForm, Lane, Move, OutboundSpec, PairSpec, TunnelKey,
     TunnelSpec,

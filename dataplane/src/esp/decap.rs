@@ -124,8 +124,9 @@ impl InboundSa {
             self.news.add(Tiding::Elsewhere);
         }
 
-        let len = len?;
+        // Before the packet can be refused: what may not come out is still what a capture shows.
         packet.strip_front(HEADER_LEN + iv_len).ok_or(DropReason::Malformed)?;
+        let len = len?;
         packet.truncate(len).ok_or(DropReason::Malformed)?;
         self.burst.0 += 1;
         self.burst.1 += len as u32;

@@ -100,6 +100,11 @@ impl Sad {
         self.tunnels.get(slot as usize)?.as_deref()
     }
 
+    /// The tunnel of this name, if it is here.
+    pub fn owned(&self, tunnel: TunnelKey) -> Option<&Tunnel> {
+        self.tunnel(tunnel.slot).filter(|_| tunnel.worker == self.worker)
+    }
+
     /// The tunnel in this slot.
     #[inline]
     pub fn tunnel_mut(&mut self, slot: u32) -> Option<&mut Tunnel> {

@@ -1,6 +1,7 @@
 //! Workers: one thread per core, each running [`Worker::turn`] to completion on a burst.
 
 mod arrive;
+mod capture;
 mod classify;
 mod ctcp;
 mod fit;
@@ -23,6 +24,7 @@ use crate::io::{Door, DoorStats};
 use crate::packet::{Burst, Pool};
 use crate::sad::Sad;
 use arc_swap::{ArcSwap, Cache};
+use capture::Captures;
 use crossbeam_channel::{Receiver, Sender};
 use ctcp::Ctcp;
 use handoff::Neighbours;
@@ -63,6 +65,8 @@ pub struct Worker<D> {
     ctcp: Option<Ctcp>,
     /// Unless nobody wants to know.
     inner_flows: Option<InnerFlows>,
+    /// Who wants copies of what.
+    captures: Captures,
     /// The packets that walk through the stages.
     burst: Burst,
     /// Room for a burst in which packets are cut.
@@ -98,6 +102,7 @@ impl<D: Door> Worker<D> {
             notices: Notices::new(),
             ctcp: config.ctcp.map(|setup| Ctcp::new(id, setup.config, setup.secret_of(id))),
             inner_flows: inner_flows.map(|flows| InnerFlows::new(id, &flows, buffers)),
+            captures: Captures::new(),
             burst: Vec::with_capacity(buffers),
             cut: Vec::with_capacity(buffers),
             replies: Vec::with_capacity(obey::COMMANDS_PER_TURN),

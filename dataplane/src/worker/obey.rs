@@ -33,7 +33,7 @@ impl<D: Door> Worker<D> {
             }
             let Ok(command) = self.commands.try_recv() else { break };
             obeyed = Obeyed::Some;
-            let Self { sad, reports, pool, replies, counters, ctcp, inner_flows, .. } = self;
+            let Self { sad, reports, pool, replies, counters, ctcp, inner_flows, captures, .. } = self;
             let fits = match command {
                 Command::AddTunnel(spec) => sad.add_tunnel(&spec),
                 Command::MoveTunnel(order) => sad.move_tunnel(now, &order).map(|path| {
@@ -50,6 +50,7 @@ impl<D: Door> Worker<D> {
                     if let (Ok(()), Some(flows)) = (dropped, inner_flows) {
                         flows.end_tunnel(tunnel.slot);
                     }
+                    captures.tunnel_gone(tunnel);
                     dropped
                 }
                 Command::SendIke(datagram) if datagram.framing == IkeFraming::Tcp => {
@@ -107,6 +108,18 @@ impl<D: Door> Worker<D> {
                         Ok(packet) => replies.push(packet),
                         Err(reason) => counters.dropped(reason, 1),
                     }
+                    Ok(())
+                }
+                Command::Capture(order) => {
+                    captures.begin(*order, self.id, sad, self.burst.capacity());
+                    Ok(())
+                }
+                Command::AimCapture(aim) => {
+                    captures.aim(aim.id, aim.paths);
+                    Ok(())
+                }
+                Command::StopCapture { id } => {
+                    captures.stop(id);
                     Ok(())
                 }
                 Command::Tune(tuning) => {

@@ -4,6 +4,8 @@
 //! obey → snapshot → rx → classify → decapsulate → (look up) → route → fit → (look down) → encapsulate → tx → sweep
 //! ```
 //!
+//! Where a packet is captured stands in [`super::capture`].
+//!
 //! A stage is a function over the burst. It may change a packet and its `meta`; it may not call an earlier stage.
 //! Packets whose fate is not `Forward` are skipped by later stages and swept once. No clock is read, nothing is
 //! allocated but the copy of an IKE message for control.
@@ -52,22 +54,40 @@ impl<D: Door> Worker<D> {
         let received = self.receive();
 
         let Self { id, rules, pool, sad, routes, reports, neighbours, notices, burst, cut, used, counters, .. } = self;
-        let Self { ctcp, inner_flows, replies, .. } = self;
+        let Self { ctcp, inner_flows, replies, captures, .. } = self;
         let routes = routes.load();
         if let Some(ctcp) = ctcp {
+            if captures.are_on() {
+                captures.segments_came(burst, sad, now);
+            }
             ctcp.undress(now, burst, pool, replies);
         }
         classify(burst);
+        if captures.are_on() {
+            captures.came(burst, sad, now);
+        }
         decapsulate(burst, sad, rules, reports, counters, used, now);
+        if captures.are_on() {
+            captures.opened(burst, now);
+        }
         if let Some(flows) = inner_flows {
             flows.see(now, Way::Up, came_up(burst, *id));
         }
         route(burst, routes, *id, neighbours.workers());
+        if captures.are_on() {
+            captures.routed(burst);
+        }
         Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
         if let Some(flows) = inner_flows {
             flows.see(now, Way::Down, goes_down(burst));
         }
+        if captures.are_on() {
+            captures.going(burst, now);
+        }
         encapsulate(burst, sad, rules, reports, used, now);
+        if captures.are_on() {
+            captures.sealed(burst, now);
+        }
         if let Some(ctcp) = ctcp {
             dress(burst, ctcp, (*id, neighbours.workers()), pool, replies, now);
             ctcp.poll(now, pool, replies);
@@ -76,6 +96,10 @@ impl<D: Door> Worker<D> {
             if obeyed == Obeyed::Stop {
                 ctcp.hang_up(now, pool, replies);
             }
+        }
+        if captures.are_on() {
+            captures.leaving(replies, burst, sad, now);
+            captures.end_burst();
         }
 
         self.transmit()?;

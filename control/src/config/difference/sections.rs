@@ -4,13 +4,14 @@ use super::show::{list, maybe, maybe_time, plain, quoted, size, time};
 use super::{Changes, Effect};
 use crate::config::checked::{
     Api, ApiTcp, Config, Ctcp, CtcpMode, Esp, Events, FlowTable, Flows, Ike, IoBackend, Listen, Log, LogFormat,
-    NatTraversal, NativeEsp, Rekey, Sizes, SocketBuffers, Tun, Workers,
+    NatTraversal, NativeEsp, Rekey, Sizes, SocketBuffers, State, Tun, Workers,
 };
 use adit_dataplane::contract::{EcnMode, MssClamp, OuterDf, OuterDscp, TunnelRules};
 
 /// Why these wait for a restart.
 const SOCKETS: Effect = Effect::Restart("sockets are opened at start");
 const THREADS: Effect = Effect::Restart("workers and their memory are made at start");
+const STATE: Effect = Effect::Restart("state is read at start");
 const JOURNAL: Effect = Effect::Restart("the journal is made at start");
 const INTERFACE: Effect = Effect::Restart("the interface is made at start");
 
@@ -28,6 +29,7 @@ pub(super) fn compare(changes: &mut Changes, old: &Config, new: &Config) {
         log: of_log,
         api: of_api,
         events: Events { keep },
+        state: of_state,
         flows: of_flows,
         ike: of_ike,
         esp: of_esp,
@@ -62,6 +64,7 @@ pub(super) fn compare(changes: &mut Changes, old: &Config, new: &Config) {
     log(changes, of_log, &new.log);
     api(changes, of_api, &new.api);
     changes.section("[events]").key("keep", keep, &new.events.keep, plain, JOURNAL);
+    state(changes, of_state, &new.state);
     flows(changes, *of_flows, new.flows);
     ike(changes, of_ike, &new.ike);
     esp(changes, of_esp, &new.esp);
@@ -142,6 +145,18 @@ fn ctcp(changes: &mut Changes, old: &Ctcp, new: &Ctcp) {
         .key("hold_lease", hold_lease, &new.hold_lease, time, Effect::AtOnce)
         .key("ring", ring, &new.ring, size, Effect::NewLogins)
         .key("memory", memory, &new.memory, size, Effect::AtOnce);
+}
+
+fn state(changes: &mut Changes, old: &State, new: &State) {
+    let State { directory, hold_leases } = old;
+    let path = |path: &Option<std::path::PathBuf>| quoted(&path.as_deref().unwrap_or("".as_ref()).display());
+    changes.section("[state]").key("directory", directory, &new.directory, path, STATE).key(
+        "hold_leases",
+        hold_leases,
+        &new.hold_leases,
+        time,
+        Effect::AtOnce,
+    );
 }
 
 fn workers(changes: &mut Changes, old: &Workers, new: &Workers) {

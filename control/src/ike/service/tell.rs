@@ -27,13 +27,18 @@ pub(crate) struct Stranger {
 impl Node {
     /// Something has happened to a session.
     pub(crate) fn tell(&mut self, peer: &Peer, what: What) {
-        let who = Who {
+        let who = self.who(peer);
+        self.installer.tell(Happening { who: Some(who), what });
+    }
+
+    /// A session's peer, as events name it.
+    pub(crate) fn who(&self, peer: &Peer) -> Who {
+        Who {
             session: Some(peer.id),
             identity: Some(peer.identity.to_string()),
             connection: self.connection(peer.connection).map(|connection| connection.name.clone()),
             peer: peer.path.peer,
-        };
-        self.installer.tell(Happening { who: Some(who), what });
+        }
     }
 
     /// Somebody is not let in, which is told as often as there is budget: whoever does not even claim to be anybody cannot spend what the others

@@ -8,7 +8,7 @@ use super::isakmp_sa::Cookies;
 use super::login::Login;
 use super::suite::Suite;
 use super::wire::IkeSpi;
-use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
+use crate::ike::service::{Behind, IkeShown, Node, Tunnel, connecting, sas, view};
 use crate::session::{Reason, SaView, SessionState, SessionView};
 use adit_dataplane::contract::TunnelKey;
 use adit_dataplane::time::Instant;
@@ -107,6 +107,14 @@ impl Established {
     pub(crate) fn tunnel(&self) -> Option<TunnelKey> {
         match &self.service {
             Service::Tunnel(tunnel) => Some(tunnel.key),
+            Service::Nothing { .. } => None,
+        }
+    }
+
+    /// Its tunnel, while it has one.
+    pub(crate) fn tunnel_held(&self) -> Option<&Tunnel> {
+        match &self.service {
+            Service::Tunnel(tunnel) => Some(tunnel),
             Service::Nothing { .. } => None,
         }
     }

@@ -6,7 +6,7 @@ use super::established::{Established, Service};
 use super::half_open::HalfOpen;
 use super::ike_sa::{IkeSa, IkeSpis};
 use super::proving::{Keyed, Proving};
-use crate::ike::service::{Behind, IkeShown, Node, connecting, sas, view};
+use crate::ike::service::{Behind, IkeShown, Node, Tunnel, connecting, sas, view};
 use crate::ike::wire::IkeSpi;
 use crate::session::{Reason, SaView, SessionState, SessionView};
 use adit_dataplane::contract::TunnelKey;
@@ -48,6 +48,14 @@ impl Established {
     pub(crate) fn tunnel(&self) -> Option<TunnelKey> {
         match &self.service {
             Service::Tunnel(tunnel) => Some(tunnel.key),
+            Service::Childless { .. } => None,
+        }
+    }
+
+    /// Its tunnel, while it has one.
+    pub(crate) fn tunnel_held(&self) -> Option<&Tunnel> {
+        match &self.service {
+            Service::Tunnel(tunnel) => Some(tunnel),
             Service::Childless { .. } => None,
         }
     }

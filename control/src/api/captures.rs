@@ -1,0 +1,193 @@
+//! Captures: a session's packets as pcapng.
+
+use super::access::Admin;
+use super::ask::Question;
+use super::parameters::{Asked, Named};
+use super::problem::{Kind, Problem, ProblemView};
+use super::routes::Sources;
+use crate::capture::{CaptureName, CaptureView, Limits, NoCapture, Readable, Request, Wanted, What};
+use crate::session::{NoSessionId, SessionId};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use http_body_util::channel::{Channel, Sender};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
+
+/// Octets that are read from a file at a time.
+const PIECE: usize = 64 << 10;
+/// Pieces that wait for a reader.
+const WAITING: usize = 2;
+/// How often a file that still grows is looked at.
+const AGAIN: Duration = Duration::from_millis(100);
+/// Who takes nothing for so long is no reader any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which session's packets, and how much of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CaptureQuery {
+    /// The session's name, as `s17`.
+    #[param(pattern = "^s[0-9]{1,9}$")]
+    session: String,
+    /// Which packets: `both` if nothing is said.
+    what: Option<What>,
+    /// Seconds after which it ends by itself: 60 if nothing is said.
+    #[param(minimum = 1, maximum = 3600)]
+    seconds: Option<u64>,
+    /// Octets of the file: ten million if nothing is said.
+    #[param(minimum = 4096, maximum = 1_000_000_000)]
+    octets: Option<u64>,
+    /// Octets of each packet, from its IP header on: all if nothing is said.
+    #[param(minimum = 96, maximum = 65535)]
+    snap: Option<u32>,
+}
+
+/// Captures that there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CapturesView {
+    /// Oldest first; those that have ended are kept for a while.
+    pub captures: Vec<CaptureView>,
+}
+
+/// Captures
+#[utoipa::path(get, path = "/v1/captures", tag = "captures", responses(
+    (status = 200, description = "All of them", body = CapturesView),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn captures(State(sources): State<Sources>) -> Result<Json<CapturesView>, Problem> {
+    let captures = sources.captures.ask(Request::List).await?;
+    Ok(Json(CapturesView { captures }))
+}
+
+/// Capture a session's packets
+///
+/// They are written to a file of the daemon's, in the form that Wireshark reads (pcapng): outside as they come and go, inside as they are
+/// before and after encryption, those that are dropped with the reason as a comment. It ends by itself, at the latest with its session.
+#[utoipa::path(post, path = "/v1/captures", tag = "captures", params(CaptureQuery), responses(
+    (status = 201, description = "It has begun", body = CaptureView),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn begin(
+    admin: Admin,
+    State(sources): State<Sources>,
+    Asked(asked): Asked<CaptureQuery>,
+) -> Result<(StatusCode, Json<CaptureView>), Problem> {
+    let bad = |error: NoSessionId| Problem::new(Kind::BadParameter, format!("session: {error}"));
+    let session: SessionId = asked.session.parse().map_err(bad)?;
+    let limits = Limits::new(asked.seconds, asked.octets, asked.snap).map_err(NoCapture::Limit)?;
+    let target = sources.asker.ask(|answer| Question::CaptureTarget(session, answer)).await?;
+    let target = target.ok_or_else(|| {
+        Problem::new(Kind::NoSuchSession, format!("there is no session {session} that carries packets"))
+    })?;
+    let wanted = Wanted { target, what: asked.what.unwrap_or_default(), limits, by: admin.name().to_owned() };
+    let view = sources.captures.ask(|answer| Request::Begin(Box::new(wanted), answer)).await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// One capture
+#[utoipa::path(get, path = "/v1/captures/{capture}", tag = "captures",
+    params(("capture" = String, Path, description = "Its name, as `c3`", pattern = "^c[0-9]{1,9}$")), responses(
+    (status = 200, description = "The capture", body = CaptureView),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn capture(
+    State(sources): State<Sources>,
+    Named(name): Named<CaptureName>,
+) -> Result<Json<CaptureView>, Problem> {
+    Ok(Json(sources.captures.ask(|answer| Request::Show(name, answer)).await?))
+}
+
+/// Stop a capture
+///
+/// Its file stays. Whoever reads it gets its end.
+#[utoipa::path(post, path = "/v1/captures/{capture}/stop", tag = "captures",
+    params(("capture" = String, Path, description = "Its name, as `c3`", pattern = "^c[0-9]{1,9}$")), responses(
+    (status = 202, description = "It ends", body = CaptureView),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn stop(
+    admin: Admin,
+    State(sources): State<Sources>,
+    Named(name): Named<CaptureName>,
+) -> Result<(StatusCode, Json<CaptureView>), Problem> {
+    let by = admin.name().to_owned();
+    let view = sources.captures.ask(|answer| Request::Stop(name, by, answer)).await?;
+    Ok((StatusCode::ACCEPTED, Json(view)))
+}
+
+/// Remove a capture
+///
+/// It ends if it still runs, and its file goes.
+#[utoipa::path(delete, path = "/v1/captures/{capture}", tag = "captures",
+    params(("capture" = String, Path, description = "Its name, as `c3`", pattern = "^c[0-9]{1,9}$")), responses(
+    (status = 200, description = "It is gone; what it was", body = CaptureView),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn remove(
+    admin: Admin,
+    State(sources): State<Sources>,
+    Named(name): Named<CaptureName>,
+) -> Result<Json<CaptureView>, Problem> {
+    let by = admin.name().to_owned();
+    Ok(Json(sources.captures.ask(|answer| Request::Remove(name, by, answer)).await?))
+}
+
+/// A capture's packets
+///
+/// Only for operators who may change things: packets are the secrets of users. While the capture runs, the answer goes on as the file grows.
+#[utoipa::path(get, path = "/v1/captures/{capture}/file", tag = "captures",
+    params(("capture" = String, Path, description = "Its name, as `c3`", pattern = "^c[0-9]{1,9}$")), responses(
+    (status = 200, description = "The file, to its end", body = String, content_type = "application/x-pcapng"),
+    (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
+))]
+pub(super) async fn file(
+    admin: Admin,
+    State(sources): State<Sources>,
+    Named(name): Named<CaptureName>,
+) -> Result<Response, Problem> {
+    let readable = sources.captures.ask(|answer| Request::Read(name, answer)).await?;
+    tracing::info!(capture = %name, by = admin.name(), "an operator reads a capture");
+    let (sender, body) = Channel::<Bytes, io::Error>::new(WAITING);
+    tokio::spawn(send(readable, sender));
+    let headers = [(header::CONTENT_TYPE, "application/x-pcapng"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, Body::new(body)).into_response())
+}
+
+/// Sends until the capture has ended and all of it is read, or until nobody reads any more.
+async fn send(readable: Readable, mut sender: Sender<Bytes, io::Error>) {
+    let Readable { file, progress } = readable;
+    let file = std::sync::Arc::new(file);
+    let mut at = 0;
+    loop {
+        let (written, over) = progress.look();
+        if at >= written {
+            if over {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        }
+        let (file, wanted) = (std::sync::Arc::clone(&file), PIECE.min(usize::try_from(written - at).unwrap_or(PIECE)));
+        // A disk may take its time; the API's thread has others to answer.
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; wanted];
+            file.read_exact_at(&mut piece, at).map(|()| piece)
+        });
+        let piece = match read.await {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => return sender.abort(error),
+            Err(_ended) => return,
+        };
+        at += piece.len() as u64;
+        match tokio::time::timeout(PATIENCE, sender.send_data(piece.into())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
