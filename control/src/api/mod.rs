@@ -3,6 +3,7 @@
 pub mod access;
 pub mod ask;
 pub mod connections;
+mod drain;
 mod events;
 mod flows;
 pub mod listen;

@@ -4,7 +4,7 @@ use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
 use super::reload::Reloader;
-use super::{connections, events, flows, metrics, overview, pools, reload, sessions};
+use super::{connections, drain, events, flows, metrics, overview, pools, reload, sessions};
 use crate::aaa::window::Window;
 use crate::journal::Board;
 use adit_dataplane::contract::WorkerCounters;
@@ -98,6 +98,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(overview::certificates))
         .routes(routes!(metrics::metrics))
         .routes(routes!(reload::reload))
+        .routes(routes!(drain::drain, drain::stop_draining))
         .routes(routes!(sessions::sessions))
         .routes(routes!(sessions::session, sessions::disconnect))
         .routes(routes!(sessions::rekey))

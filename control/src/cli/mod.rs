@@ -4,6 +4,7 @@ pub mod aditctl;
 pub mod aditd;
 mod client;
 mod ctcp;
+mod drain;
 mod flows;
 mod generated;
 mod hash_password;

@@ -5,6 +5,7 @@ pub mod api_thread;
 pub mod clock;
 pub mod daemon;
 mod dataplane;
+mod drain;
 pub mod errand;
 pub mod first_start;
 mod flows;
@@ -17,5 +18,6 @@ pub mod privileges;
 mod reload;
 mod reload_thread;
 mod signals;
+mod state;
 
 pub use reload_thread::ConfigSource;
