@@ -53,7 +53,8 @@ impl IkeThread {
             drain.told = true;
             self.engine.end_all(now);
         }
-        if drain.stop && self.engine.is_idle() {
+        // Who does not answer is waited for as at any other end.
+        if drain.stop && (drain.told || self.engine.is_idle()) {
             self.obey(Wish::Leave);
         }
     }
