@@ -277,6 +277,7 @@ fn status(engine: &adit_control::ike::engine::Engine) -> StatusView {
         io: "memory".to_owned(),
         lacks: Vec::new(),
         commands_waiting: 0,
+        draining: None,
     }
 }
 

@@ -1,12 +1,12 @@
 //! The control API over a real Unix socket, with a stand-in for the IKE thread, asked by the real `aditctl`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use adit_control::api::ask::{self, Obeyed, Question};
+use adit_control::api::ask::{self, DrainOrder, Obeyed, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::reload;
 use adit_control::api::routes::Sources;
 use adit_control::api::transports::TransportUse;
-use adit_control::api::views::{CertificateView, IkeView, StatusView};
+use adit_control::api::views::{CertificateView, DrainView, IkeView, StatusView};
 use adit_control::capture;
 use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
 use adit_control::ike::counters::EngineCounters;
@@ -107,6 +107,16 @@ fn serving() -> Daemon {
         Question::Tell(_) => {}
         // See `api_flows.rs`.
         Question::InnerFlows(_, answer) => drop(answer),
+        Question::Drain(order, answer) => {
+            let draining = match order {
+                DrainOrder::Begin { within, stop } => {
+                    Some(DrainView { left_seconds: within.map(|within| within.as_secs()), stop })
+                }
+                DrainOrder::Cancel => None,
+            };
+            let state = if draining.is_some() { "draining" } else { "serving" }.to_owned();
+            let _gone = answer.send(StatusView { state, draining, ..status() });
+        }
         Question::Reload(_) => panic!("the reload thread asks, and there is none"),
         Question::ClearFlows(which, answer) => {
             let cleared = [flow_report(true).id, flow_report(false).id, stream_report().id];
@@ -129,6 +139,7 @@ fn status() -> StatusView {
         identity: "headend.rig".to_owned(),
         up_seconds: 3700,
         state: "serving".to_owned(),
+        draining: None,
         sessions: 1,
         sessions_pending: 1,
         half_open: 1,
@@ -302,6 +313,23 @@ fn tables_fit_eighty_columns_and_use_units() {
     let drops = out(&daemon.ctl(&["drops"]));
     assert_eq!(drops.lines().count(), 2, "only reasons with drops:\n{drops}");
     assert!(out(&daemon.ctl(&["status"])).contains("up 1h01m"));
+}
+
+#[test]
+fn draining_begins_with_or_without_an_end_and_is_taken_back() {
+    let daemon = serving();
+    let begun = out(&daemon.ctl(&["drain"]));
+    assert!(
+        begun.starts_with("aditd      0.1.0, draining, up 1h01m\ndraining   nobody new is let in, sessions may stay\n")
+    );
+    let begun = out(&daemon.ctl(&["drain", "--within", "10m", "--stop"]));
+    let line = "\ndraining   nobody new is let in, sessions end in 10m00s, then aditd ends\n";
+    assert!(begun.contains(line) && begun.lines().all(|line| line.chars().count() <= 80), "{begun}");
+    let over: StatusView = serde_json::from_str(&out(&daemon.ctl(&["drain", "--cancel", "--json"]))).unwrap();
+    assert_eq!(over, status());
+    for wrong in [&["--within", "10"][..], &["--within", "8h", "--cancel"], &["--within", "200h"]] {
+        assert_eq!(daemon.ctl(&[&["drain"], wrong].concat()).status.code(), Some(2), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn judge(desk: &mut Desk, question: Question) -> Option<Verdict> {
         match desk.poll_output()? {
             Output::Check(check) => desk.handle_checked(Instant::ZERO, check.run()),
             Output::Answer(answer) => return Some(answer.verdict),
-            Output::Send(..) => {}
+            Output::Send(..) | Output::Keep(..) => {}
         }
     }
 }

@@ -97,6 +97,8 @@ pub enum Terminated {
     AdminReset,
     /// adit is shutting down.
     AdminReboot,
+    /// adit was killed, or the machine was.
+    NasReboot,
     /// Something went wrong here.
     NasError,
     /// The client broke the protocol, or did not go on.
@@ -106,6 +108,24 @@ pub enum Terminated {
 }
 
 impl Terminated {
+    const ALL: [Self; 10] = [
+        Self::UserRequest,
+        Self::LostCarrier,
+        Self::IdleTimeout,
+        Self::SessionTimeout,
+        Self::AdminReset,
+        Self::AdminReboot,
+        Self::NasError,
+        Self::NasRequest,
+        Self::NasReboot,
+        Self::Preempted,
+    ];
+
+    /// What has this value.
+    pub fn from_value(value: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.value() == value)
+    }
+
     /// The attribute's value.
     pub const fn value(self) -> u32 {
         match self {
@@ -117,6 +137,7 @@ impl Terminated {
             Self::AdminReboot => 7,
             Self::NasError => 9,
             Self::NasRequest => 10,
+            Self::NasReboot => 11,
             Self::Preempted => 13,
         }
     }
@@ -132,7 +153,7 @@ impl From<Cause> for Terminated {
             Cause::IdleTimeout => Self::IdleTimeout,
             Cause::SessionTimeout => Self::SessionTimeout,
             Cause::Asked | Cause::Reconfigured => Self::AdminReset,
-            Cause::ShutDown => Self::AdminReboot,
+            Cause::ShutDown | Cause::Drained => Self::AdminReboot,
             Cause::AddressLost
             | Cause::Childless
             | Cause::Expired

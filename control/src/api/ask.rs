@@ -50,6 +50,8 @@ pub enum Question {
     CaptureTarget(SessionId, oneshot::Sender<Option<Target>>),
     /// Something has happened elsewhere.
     Tell(Box<Happening>),
+    /// Nobody new is to be let in, or everybody again; the answer is how the daemon is then.
+    Drain(DrainOrder, oneshot::Sender<StatusView>),
     /// Another configuration.
     Reload(Proposal),
     /// These are to end.
@@ -65,6 +67,20 @@ pub enum Order {
     RekeyIke,
     /// Its child SAs are replaced, one after the other.
     RekeyChildren,
+}
+
+/// What is to be done about draining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrainOrder {
+    /// Nobody new is let in.
+    Begin {
+        /// Who is still here after so long is told to go; `None` lets everybody stay.
+        within: Option<Duration>,
+        /// Whether the daemon ends when nobody is left.
+        stop: bool,
+    },
+    /// Everybody is let in again.
+    Cancel,
 }
 
 /// What became of an [`Order`].

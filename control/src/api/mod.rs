@@ -5,6 +5,7 @@ pub mod ask;
 pub mod caller;
 pub mod captures;
 pub mod connections;
+mod drain;
 mod events;
 mod flows;
 mod frequency;

@@ -4,7 +4,8 @@ use super::access::guard;
 use super::ask::Asker;
 use super::problem::{Kind, Problem};
 use super::reload::Reloader;
-use super::{caller, captures, connections, events, flows, metrics, overview, pools, reload, sessions, transports};
+use super::transports;
+use super::{caller, captures, connections, drain, events, flows, metrics, overview, pools, reload, sessions};
 use crate::aaa::window::Window;
 use crate::capture::Clerk;
 use crate::journal::Board;
@@ -109,6 +110,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(metrics::metrics))
         .routes(routes!(reload::reload))
         .routes(routes!(reload::config))
+        .routes(routes!(drain::drain, drain::stop_draining))
         .routes(routes!(sessions::sessions))
         .routes(routes!(sessions::session, sessions::disconnect))
         .routes(routes!(sessions::rekey))

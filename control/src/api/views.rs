@@ -19,8 +19,10 @@ pub struct StatusView {
     pub identity: String,
     /// Seconds since the start.
     pub up_seconds: u64,
-    /// `serving`, or `leaving` after SIGTERM.
+    /// `serving`, `draining` while nobody new is let in, or `leaving` after SIGTERM.
     pub state: String,
+    /// While it is draining.
+    pub draining: Option<DrainView>,
     /// Logged in.
     pub sessions: usize,
     /// Not yet logged in, or leaving.
@@ -47,6 +49,15 @@ pub struct StatusView {
     pub commands_waiting: usize,
 }
 
+/// How draining goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DrainView {
+    /// Seconds until those who are still here are told to go; null lets them stay.
+    pub left_seconds: Option<u64>,
+    /// Whether the daemon ends when nobody is left.
+    pub stop: bool,
+}
+
 #[cfg(test)]
 impl StatusView {
     /// One for tests.
@@ -56,6 +67,7 @@ impl StatusView {
             identity: "headend.rig".to_owned(),
             up_seconds: 3700,
             state: "serving".to_owned(),
+            draining: None,
             sessions: 2,
             sessions_pending: 1,
             half_open: 0,

@@ -3,6 +3,7 @@
 use super::capture::{Capture, Captures};
 use super::client::{self, AskError};
 use super::ctcp::Ctcp;
+use super::drain::Drain;
 use super::flows::Flows;
 use super::generated::{Completions, Man};
 use super::login_test::{self, LoginTest};
@@ -50,6 +51,8 @@ enum What {
     Disconnect(Disconnect),
     /// Replace the keys of sessions
     Rekey(Rekey),
+    /// Let nobody new in, for maintenance
+    Drain(Drain),
     /// What IKE holds right now, and what it refused to listen to
     Ike,
     /// cTCP connections: what they have shown, what is wrong with them and what helps
@@ -127,6 +130,7 @@ fn answer(arguments: &Arguments) -> Result<ExitCode, AskError> {
         What::Leases => sessions::leases(&arguments.socket, arguments.json, width),
         What::Disconnect(disconnect) => disconnect.run(&arguments.socket, arguments.json),
         What::Rekey(rekey) => rekey.run(&arguments.socket, arguments.json),
+        What::Drain(drain) => drain.run(&arguments.socket, arguments.json),
         What::Ike => ask(arguments, "/v1/ike", |view| tables::ike(view, width)),
         What::Ctcp(ctcp) => ctcp.run(&arguments.socket, arguments.json, width),
         What::Capture(capture) => return capture.run(&arguments.socket, arguments.json),

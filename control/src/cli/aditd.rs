@@ -16,7 +16,7 @@ struct Arguments {
     /// Only check this configuration: exit status 0 if it is right, 2 if not
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     check: Option<PathBuf>,
-    /// Where the built-in configuration keeps its pre-shared key
+    /// Where the built-in configuration keeps its pre-shared key and its state
     #[arg(long, value_name = "DIR", default_value = "/var/lib/adit")]
     state_dir: PathBuf,
     /// Serve the control API here instead of where the configuration says
@@ -62,7 +62,10 @@ fn serve(arguments: &Arguments) -> ExitCode {
         Some(file) => config::load(file, host::cores()),
         None => match first_start::prepare(&arguments.state_dir) {
             Ok(start) => {
-                let loaded = config::read(config::BUILT_IN_NAME, config::BUILT_IN, &start.surroundings());
+                let mut loaded = config::read(config::BUILT_IN_NAME, config::BUILT_IN, &start.surroundings());
+                if let Ok((config, _)) = &mut loaded {
+                    config.state.directory = Some(arguments.state_dir.clone());
+                }
                 if let (Ok((config, _)), Some(key)) = (&loaded, start.new_key()) {
                     print!("{}", first_start::welcome(config, &start, key, host::own_address()));
                 }

@@ -66,7 +66,7 @@ fn attempt(test: &LoginTest) -> Result<ExitCode, CannotTry> {
         config.listen.addresses.first().map_or(test.peer, |address| SocketAddr::new(*address, config.listen.natt_port));
     let caller = Caller { peer: test.peer, local, group: "aditctl".to_owned() };
     let system = |error: std::io::Error| CannotTry(error.to_string(), 3);
-    let aaa = AaaThread::start(Arc::clone(&config)).map_err(system)?;
+    let aaa = AaaThread::start(Arc::clone(&config), None).map_err(system)?;
     let mut state: Option<ChallengeState> = None;
     let mut prompt = format!("Password of {user}: ");
     for round in 0..ROUNDS {

@@ -5,6 +5,7 @@ pub mod aditd;
 mod capture;
 mod client;
 mod ctcp;
+mod drain;
 mod flows;
 mod generated;
 mod hash_password;

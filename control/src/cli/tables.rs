@@ -3,7 +3,7 @@
 use super::units::{count, millis, octets, time};
 use crate::aaa::desk::DeskView;
 use crate::api::transports::TransportView;
-use crate::api::views::{DropView, IkeView, StatusView, WorkerView};
+use crate::api::views::{DrainView, DropView, IkeView, StatusView, WorkerView};
 use crate::ike::engine::Holdings;
 use crate::lease::{LeaseView, PoolView};
 use crate::session::{SaView, SessionState, SessionView};
@@ -25,6 +25,12 @@ pub(super) fn status(view: &StatusView) -> String {
         let _infallible = writeln!(text, "{name:<10} {value}");
     };
     line("aditd", format!("{}, {}, up {}", view.version, view.state, time(view.up_seconds)));
+    if let Some(DrainView { left_seconds, stop }) = view.draining {
+        let left = left_seconds
+            .map_or_else(|| "sessions may stay".to_owned(), |left| format!("sessions end in {}", time(left)));
+        let then = if stop { ", then aditd ends" } else { "" };
+        line("draining", format!("nobody new is let in, {left}{then}"));
+    }
     line("identity", view.identity.clone());
     line("sessions", format!("{} up, {} pending, {} child SAs", view.sessions, view.sessions_pending, view.sas));
     line("logins", format!("{} half-open, cookies asked of {}", view.half_open, view.cookies_asked_of));

@@ -42,6 +42,7 @@ ignored! {
     SourceFull "source_full" "too many half-open SAs from one address",
     SpiTaken "spi_taken" "another IKE_SA_INIT with the SPI and address of a living IKE SA",
     WouldAmplify "would_amplify" "the answer would be larger than the question from an unproven address",
+    Draining "draining" "nobody new is let in, for the operator drains the headend",
     ShuttingDown "shutting_down" "adit is leaving",
     OtherVersion "other_version" "another major version of IKE",
     Unanswered "unanswered" "an error that strangers have been told often enough",

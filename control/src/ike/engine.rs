@@ -3,9 +3,11 @@
 mod calling;
 mod calling_v1;
 mod capturing;
+mod door;
 mod ending;
 mod first_contact;
 mod fragment;
+mod leases;
 mod login;
 mod orders;
 mod reconfigure;
@@ -16,6 +18,7 @@ mod users;
 mod v1;
 mod ways;
 
+use self::door::Door;
 use self::users::UserKey;
 pub use calling::CannotCall;
 pub use ways::{Asking, Pulse};
@@ -101,13 +104,6 @@ pub struct Engine {
     by_user: BTreeMap<UserKey, BTreeSet<SessionId>>,
     next_id: u32,
     door: Door,
-}
-
-/// Whether new sessions are taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Door {
-    Open,
-    Shut,
 }
 
 /// Where a session stands; each owns what it knows.

@@ -34,6 +34,7 @@ pub(super) const fn advice(cause: Cause) -> Option<&'static str> {
         Cause::ServerRefused => Some("Look into the RADIUS server's log."),
         Cause::AaaUnavailable => Some("Look at the RADIUS servers with aditctl aaa."),
         Cause::XauthGivenUp | Cause::XauthTimeout => Some("Let the user answer the client's question in time."),
+        Cause::Drained => Some("Let the client try another headend, or wait until this one is back: aditctl status."),
         Cause::LoginLimit => Some("Let the user leave elsewhere, or raise max_logins of the [[connection]]."),
         Cause::NoCertificate => Some("Set [node] certificate and private_key, or let the client show a certificate."),
         Cause::UntrustedCertificate => {

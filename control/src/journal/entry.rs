@@ -252,6 +252,19 @@ fn words(what: What) -> Told {
             let sentence = format!("another configuration is in force: {changes} changes, {ended} sessions ended");
             Told { sentence, ..Told::default() }
         }
+        What::StateNotWritten { file, reason } => {
+            let sentence = format!("{file} is not written: {reason}");
+            let remedy = "Make room on that disk, or mend its directory: aditd tries again by itself.".to_owned();
+            Told { sentence, remedy: vec![remedy], subject: Some(file), ..Told::default() }
+        }
+        What::StateWritten { file } => {
+            Told { sentence: format!("{file} is written again"), subject: Some(file), ..Told::default() }
+        }
+        What::Draining { sessions, within } => {
+            let end = within.map(|within| format!(", which end within {} s", within.as_secs())).unwrap_or_default();
+            Told { sentence: format!("nobody new is let in; {sessions} sessions are here{end}"), ..Told::default() }
+        }
+        What::DrainingOver => Told { sentence: Kind::DrainingOver.sentence().to_owned(), ..Told::default() },
         What::DaemonLeaving => Told { sentence: Kind::DaemonLeaving.sentence().to_owned(), ..Told::default() },
     }
 }

@@ -144,6 +144,27 @@ pub enum What {
         /// and sessions that did not fit any more.
         ended: usize,
     },
+    /// See [`Kind::StateNotWritten`].
+    StateNotWritten {
+        /// The file, or the directory.
+        file: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// See [`Kind::StateWritten`].
+    StateWritten {
+        /// The file.
+        file: String,
+    },
+    /// See [`Kind::Draining`].
+    Draining {
+        /// Sessions that are still here,
+        sessions: usize,
+        /// and how long they may stay, if there is a limit.
+        within: Option<Duration>,
+    },
+    /// See [`Kind::DrainingOver`].
+    DrainingOver,
     /// See [`Kind::DaemonLeaving`].
     DaemonLeaving,
 }
@@ -207,6 +228,10 @@ impl What {
             Self::Worker { strain: None, .. } => Kind::WorkerRecovered,
             Self::DaemonStarted { .. } => Kind::DaemonStarted,
             Self::Reloaded { .. } => Kind::Reloaded,
+            Self::StateNotWritten { .. } => Kind::StateNotWritten,
+            Self::StateWritten { .. } => Kind::StateWritten,
+            Self::Draining { .. } => Kind::Draining,
+            Self::DrainingOver => Kind::DrainingOver,
             Self::DaemonLeaving => Kind::DaemonLeaving,
         }
     }

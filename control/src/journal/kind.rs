@@ -66,6 +66,10 @@ kinds! {
     WorkerRecovered "worker_recovered" Info "a worker that was overloaded has had room for five seconds",
     DaemonStarted "daemon_started" Info "aditd has begun to serve",
     Reloaded "reloaded" Info "another configuration is in force",
+    StateNotWritten "state_not_written" Warning "the disk does not take what is to outlive the process; everything else goes on",
+    StateWritten "state_written" Info "the disk takes what is to outlive the process again, and has all of it",
+    Draining "draining" Info "nobody new is let in from now on",
+    DrainingOver "draining_over" Info "everybody is let in again",
     DaemonLeaving "daemon_leaving" Info "aditd says goodbye to its clients and ends",
 }
 
@@ -86,6 +90,10 @@ impl Kind {
             | Self::WorkerRecovered
             | Self::DaemonStarted
             | Self::Reloaded
+            | Self::StateNotWritten
+            | Self::StateWritten
+            | Self::Draining
+            | Self::DrainingOver
             | Self::DaemonLeaving => false,
         }
     }

@@ -368,13 +368,13 @@ fn what_becomes_of_addresses_is_told_in_order() {
     assert_eq!(news(&mut leases), ["10.30.0.3 alice", "fd30::2 alice"]);
     leases.hold(SessionId(2), who("alice"), alice, at(300));
     assert_eq!(news(&mut leases), ["10.30.0.3 alice until 300", "fd30::2 alice until 300"]);
-    leases.take(&[0], SessionId(3), &who("alice"), V4, W0).unwrap();
+    let again = leases.take(&[0], SessionId(3), &who("alice"), V4, W0).unwrap();
     assert_eq!(news(&mut leases), ["10.30.0.3 free", "fd30::2 free", "10.30.0.3 alice"]);
     leases.give_back(SessionId(2), alice);
     assert_eq!(news(&mut leases), Vec::<String>::new(), "it is not that session's any more");
     // The pools move, and the news go on.
     leases.move_to(&[pool("small", Some("10.30.0.0/28"), None)]);
-    leases.give_back(SessionId(3), Lease { v6: None, ..alice });
+    leases.give_back(SessionId(3), again);
     assert_eq!(news(&mut leases), ["10.30.0.3 free"]);
 }
 

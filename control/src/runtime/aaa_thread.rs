@@ -6,6 +6,7 @@ use crate::aaa::desk::{Desk, Door, Output};
 use crate::aaa::window::{self, Window, Work};
 use crate::aaa::{Answer, Check, Checked};
 use crate::config::checked::Config;
+use crate::disk::{Content, Kept};
 use adit_crypto::random::OsRandom;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeMap;
@@ -33,12 +34,13 @@ pub struct AaaThread {
 }
 
 impl AaaThread {
-    /// Starts with the users and servers of a configuration.
+    /// Starts with the users and servers of a configuration, and with what was kept of its books.
     ///
     /// # Errors
     /// The system gives no thread, or no socket.
-    pub fn start(config: Arc<Config>) -> io::Result<Self> {
-        let desk = Desk::new(config, clock::unix_at_zero(), Box::new(OsRandom));
+    pub fn start(config: Arc<Config>, shelf: Option<Shelf>) -> io::Result<Self> {
+        let mut desk = Desk::new(config, clock::unix_at_zero(), Box::new(OsRandom));
+        let shelf = shelf.map(|shelf| shelf.unpack(&mut desk));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (window, handed_in) = window::channel();
         // As many as the asker has open questions, never more.
@@ -53,7 +55,7 @@ impl AaaThread {
         std::thread::Builder::new().name("passwords".to_owned()).spawn(move || check_all(&to_check, &done))?;
         let thread = std::thread::Builder::new().name("aaa".to_owned()).spawn(move || {
             runtime.block_on(async {
-                match Office::open(desk, doors, answer, check) {
+                match Office::open(desk, doors, Hands { answer, check, shelf }) {
                     Ok((office, packets)) => office.serve(handed_in, checked, packets).await,
                     Err(error) => tracing::error!("users and RADIUS are not served: {error}"),
                 }
@@ -104,23 +106,48 @@ fn socket(to: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Books that outlive the process.
+#[derive(Debug)]
+pub struct Shelf {
+    /// Where changes are told.
+    pub kept: Kept,
+    /// What is there from another run.
+    pub content: Content,
+}
+
+impl Shelf {
+    /// Gives the desk what is there.
+    fn unpack(self, desk: &mut Desk) -> Kept {
+        let Self { kept, content } = self;
+        desk.keep_books();
+        for (key, value) in content {
+            if let Err(error) = desk.restore(clock::now(), &key, &value) {
+                tracing::warn!(account = %key.escape_ascii(), "records for RADIUS are left out: {error}");
+                kept.remove(key);
+            }
+        }
+        kept
+    }
+}
+
 /// The desk, its sockets, and those who wait.
 struct Office {
     desk: Desk,
     sockets: BTreeMap<Door, (SocketAddr, UdpSocket)>,
+    hands: Hands,
+}
+
+/// Where what the desk makes goes, but for packets.
+struct Hands {
     answer: Sender<Answer>,
     check: Sender<Check>,
+    shelf: Option<Kept>,
 }
 
 type Packet = (Door, Vec<u8>);
 
 impl Office {
-    fn open(
-        desk: Desk,
-        doors: BTreeMap<Door, UdpSocket>,
-        answer: Sender<Answer>,
-        check: Sender<Check>,
-    ) -> io::Result<(Self, mpsc::Receiver<Packet>)> {
+    fn open(desk: Desk, doors: BTreeMap<Door, UdpSocket>, hands: Hands) -> io::Result<(Self, mpsc::Receiver<Packet>)> {
         let (packet, packets) = mpsc::channel(PACKETS);
         let leads_to: BTreeMap<Door, SocketAddr> = desk.doors().into_iter().collect();
         let mut sockets = BTreeMap::new();
@@ -130,7 +157,7 @@ impl Office {
             tokio::spawn(listen(door, to, receiver, packet.clone()));
             sockets.insert(door, (to, socket));
         }
-        Ok((Self { desk, sockets, answer, check }, packets))
+        Ok((Self { desk, sockets, hands }, packets))
     }
 
     async fn serve(
@@ -140,6 +167,8 @@ impl Office {
         mut packets: mpsc::Receiver<Packet>,
     ) {
         let mut leave_at = None;
+        // What another run has left.
+        self.carry_out();
         loop {
             let now = clock::now();
             if leave_at.is_some_and(|at| now >= at || self.desk.books_are_written()) {
@@ -183,8 +212,13 @@ impl Office {
                         tracing::debug!(server = %to, "a packet could not be sent: {error}");
                     }
                 }
-                Output::Check(check) => drop(self.check.send(*check)),
-                Output::Answer(answer) => drop(self.answer.send(*answer)),
+                Output::Check(check) => drop(self.hands.check.send(*check)),
+                Output::Answer(answer) => drop(self.hands.answer.send(*answer)),
+                Output::Keep(key, value) => match (&self.hands.shelf, value) {
+                    (Some(shelf), Some(value)) => shelf.put(key, value),
+                    (Some(shelf), None) => shelf.remove(key),
+                    (None, _) => {}
+                },
             }
         }
     }

@@ -10,6 +10,7 @@ use super::lookout::Lookout;
 use super::outbox::{Outbox, WorkerGone};
 use super::reload_thread::{self, ConfigSource};
 use super::signals::{self, Wish};
+use super::state::{self, Keeping};
 use super::{clock, host, privileges};
 use crate::api::ask;
 use crate::api::listen::{ApiSocket, SocketError};
@@ -17,6 +18,7 @@ use crate::api::routes::Sources;
 use crate::api::views::StatusView;
 use crate::config::checked::{Config, Listen, NativeEsp};
 use crate::ctcp::Survey;
+use crate::disk::Disk;
 use crate::flows::Walks;
 use crate::ike::engine::Engine;
 use crate::journal::{self, Board, Journal};
@@ -32,6 +34,8 @@ use std::time::Duration;
 
 /// How long a worker that was told to stop may take to empty its queues.
 const JOIN_WITHIN: Duration = Duration::from_secs(2);
+/// How long the disk may take what is left to write.
+const DISK_WITHIN: Duration = Duration::from_millis(1500);
 /// How often a worker's thread is looked at meanwhile.
 const JOIN_STEP: Duration = Duration::from_millis(5);
 
@@ -140,7 +144,10 @@ pub(super) fn serve(
     let workers = cores.zip(counters).collect();
     let flows = config.flows;
     let config = Arc::new(config);
-    let aaa = AaaThread::start(Arc::clone(&config)).map_err(system("starting the AAA thread"))?;
+    let (disk, disk_thread) = Disk::start().map_err(system("starting the disk's thread"))?;
+    let folder = state::open(config.state.directory.as_deref());
+    let shelf = state::shelf(&disk, &folder);
+    let aaa = AaaThread::start(Arc::clone(&config), shelf).map_err(system("starting the AAA thread"))?;
     let unix_at_zero = clock::unix_at_zero();
     let (feed, arriving) = journal::feed(unix_at_zero);
     let life = (unix_at_zero + clock::now().since(Instant::ZERO)).as_secs();
@@ -157,6 +164,7 @@ pub(super) fn serve(
     let mut engine =
         Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
     engine.set_time_of_day(unix_at_zero);
+    let on_disk = Keeping::begin(disk, &mut engine, &folder, unix_at_zero);
     let (answers, window) = (aaa.answers().clone(), aaa.window().clone());
     let outbox = Outbox::new(dataplane.workers.len());
     let workers = u8::try_from(dataplane.workers.len()).unwrap_or(u8::MAX);
@@ -181,6 +189,8 @@ pub(super) fn serve(
         walks,
         started,
         threads,
+        on_disk,
+        drain: None,
         leaving: None,
         errand,
     };
@@ -195,6 +205,9 @@ pub(super) fn serve(
     drop(captures);
     // After the IKE thread: its last records are written first.
     drop(aaa);
+    disk_thread.end(DISK_WITHIN);
+    // Nobody else writes there before.
+    drop(folder);
     match ended {
         Ok((threads, ended)) => {
             // A worker's own words say more than that it is gone.
@@ -225,6 +238,7 @@ fn facts(config: &Config, workers: usize, io: String, lacks: Vec<String>) -> Sta
         identity: config.identity.to_string(),
         up_seconds: 0,
         state: String::new(),
+        draining: None,
         sessions: 0,
         sessions_pending: 0,
         half_open: 0,

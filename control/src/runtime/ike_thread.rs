@@ -1,12 +1,14 @@
 //! The IKE thread: owns the engine, feeds it events and time, carries out what it wants.
 
 use super::clock;
+use super::drain::Drain;
 use super::errand::{Drive, Going};
 use super::flows::FlowQuestion;
 use super::inner_flows;
 use super::lookout::Lookout;
 use super::outbox::{Outbox, WorkerGone};
 use super::signals::Wish;
+use super::state::Keeping;
 use crate::aaa::Answer;
 use crate::aaa::window::{RoomForConfig, Window};
 use crate::api::ask::{Obeyed, Order, Question};
@@ -72,6 +74,10 @@ pub(super) struct IkeThread {
     pub(super) started: Instant,
     /// The workers; given back when [`IkeThread::run`] ends.
     pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
+    /// What the disk is told.
+    pub(super) on_disk: Keeping,
+    /// Set while nobody new is let in.
+    pub(super) drain: Option<Drain>,
     /// Set once the operator wants to leave: the time when patience ends.
     pub(super) leaving: Option<Instant>,
     /// What we are run for, where we are a client.
@@ -101,6 +107,7 @@ impl IkeThread {
                 self.engine.handle_timeout(now);
             }
             self.look_around(now);
+            self.drain_on();
             look_after = self.look_on();
             self.carry_out()?;
             if let Some(index) = self.threads.iter().position(JoinHandle::is_finished) {
@@ -117,6 +124,9 @@ impl IkeThread {
         }
         let workers = self.dataplane.workers.iter().map(|worker| worker.counters.totals());
         for what in self.lookout.look(now, self.engine.pool_fills(), workers) {
+            self.feed.tell(now, what);
+        }
+        for what in self.on_disk.look() {
             self.feed.tell(now, what);
         }
     }
@@ -144,7 +154,7 @@ impl IkeThread {
     /// Waits for whatever comes first and hands it in.
     fn wait_and_take(&mut self, look_after: Duration) -> Result<(), WorkerGone> {
         let now = clock::now();
-        let times = [self.engine.poll_timeout(), self.outbox.retry_at(), self.leaving];
+        let times = [self.engine.poll_timeout(), self.outbox.retry_at(), self.leaving, self.drain_at()];
         let wait = times.into_iter().flatten().min().map_or(look_after, |at| at.since(now).min(look_after));
         let no_events = never();
         let events = if self.outbox.is_choked() { &no_events } else { &self.dataplane.events };
@@ -209,6 +219,7 @@ impl IkeThread {
                 }
             }
         }
+        self.on_disk.write_down(&mut self.engine);
         Ok(())
     }
 
@@ -238,6 +249,10 @@ impl IkeThread {
             }
             Question::CaptureTarget(id, answer) => drop(answer.send(self.engine.capture_target(id))),
             Question::Tell(happening) => self.feed.tell(now, *happening),
+            Question::Drain(order, answer) => {
+                self.order_drain(now, order);
+                drop(answer.send(self.status(now)));
+            }
             Question::Reload(proposal) => self.reload(proposal)?,
             Question::ClearFlows(which, answer) => self.ask_for_flows(FlowQuestion::Clear(which, answer))?,
         }
@@ -262,18 +277,28 @@ impl IkeThread {
         let up = self.engine.sessions_up();
         StatusView {
             up_seconds: now.since(self.started).as_secs(),
-            state: if self.leaving.is_some() { "leaving" } else { "serving" }.to_owned(),
+            state: self.state().to_owned(),
+            draining: self.drain_view(now),
             sessions: up,
             sessions_pending: self.engine.sessions_in_all() - up,
             half_open: self.engine.holdings().half_open,
             cookies_asked_of: self.engine.cookies_asked().to_string(),
             sas: self.engine.sas_in_all(),
             commands_waiting: self.outbox.waiting(),
+            lacks: self.facts.lacks.iter().cloned().chain(self.on_disk.lacks()).collect(),
             ..self.facts.clone()
         }
     }
 
-    fn obey(&mut self, wish: Wish) {
+    fn state(&self) -> &'static str {
+        match (self.leaving, self.drain) {
+            (Some(_), _) => "leaving",
+            (None, Some(_)) => "draining",
+            (None, None) => "serving",
+        }
+    }
+
+    pub(super) fn obey(&mut self, wish: Wish) {
         match (wish, self.leaving) {
             (Wish::Leave, None) => {
                 let now = clock::now();

@@ -7,6 +7,7 @@ pub mod capture_thread;
 pub mod clock;
 pub mod daemon;
 mod dataplane;
+mod drain;
 pub mod errand;
 pub mod first_start;
 mod flows;
@@ -19,5 +20,6 @@ pub mod privileges;
 mod reload;
 mod reload_thread;
 mod signals;
+mod state;
 
 pub use reload_thread::ConfigSource;

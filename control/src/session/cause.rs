@@ -73,6 +73,7 @@ causes! {
     UnsupportedCritical "unsupported_critical" "the client sent a payload of unknown type that must be understood",
     Reconfigured "reconfigured" "the configuration has changed, and the session does not fit it any more",
     Asked "asked" "the operator has ended the session",
+    Drained "drained" "the operator drains the headend",
     ShutDown "shut_down" "adit is shutting down",
 }
 

@@ -6,9 +6,10 @@
 //! time may so be with two servers: the protocol cannot do better.
 
 use super::super::radius::{Good, Line, Made, accounting_request};
-use super::super::{Account, AccountId, Moment, Record};
+use super::super::{Account, AccountId, Moment, Record, Terminated, Usage};
+use super::kept::{self, KeptBook, NotABook};
 use super::view::LineView;
-use super::{Port, Room};
+use super::{Output, Port, Room};
 use crate::config::Renumbering;
 use crate::config::checked::{Config, RadiusServer, UserSource};
 use adit_dataplane::time::Instant;
@@ -30,6 +31,8 @@ pub(super) struct Books {
     accounts: BTreeMap<AccountId, Book>,
     resting: BTreeSet<(Instant, AccountId)>,
     desks: Vec<Option<Desk>>,
+    /// Whose session is not over, where that outlives the process.
+    here: Option<BTreeMap<AccountId, Here>>,
     written: u64,
     lost: u64,
 }
@@ -51,7 +54,17 @@ struct Book {
 
 struct Entry {
     moment: Moment,
+    /// Since when it waits here.
     at: Instant,
+    /// The time of day when it was made.
+    made: Duration,
+}
+
+/// Somebody whose session is not over.
+struct Here {
+    account: Arc<Account>,
+    /// As was told last.
+    usage: Usage,
 }
 
 impl Books {
@@ -64,6 +77,7 @@ impl Books {
             accounts: BTreeMap::new(),
             resting: BTreeSet::new(),
             desks: config.radius.iter().map(desk).collect(),
+            here: None,
             written: 0,
             lost: 0,
         }
@@ -71,10 +85,16 @@ impl Books {
 
     /// Connections have other places now.
     pub(super) fn renumber(&mut self, places: &Renumbering) {
-        for book in self.accounts.values_mut() {
-            let connection = places.place(book.account.connection);
-            book.account = Arc::new(Account { connection, ..Account::clone(&book.account) });
+        let here = self.here.iter_mut().flat_map(BTreeMap::values_mut).map(|here| &mut here.account);
+        for account in self.accounts.values_mut().map(|book| &mut book.account).chain(here) {
+            let connection = places.place(account.connection);
+            *account = Arc::new(Account { connection, ..Account::clone(account) });
         }
+    }
+
+    /// From now on what is open outlives the process.
+    pub(super) fn keep(&mut self) {
+        self.here = Some(BTreeMap::new());
     }
 
     pub(super) fn write(&mut self, now: Instant, room: &mut Room, record: Record) {
@@ -83,22 +103,82 @@ impl Books {
             room.connection(account.connection).and_then(|one| one.v1()?.auth.xauth()).map(|xauth| &xauth.users);
         let wanted = users.is_some_and(|users| users.contains(&UserSource::Radius));
         if !wanted || self.desks.iter().all(Option::is_none) {
+            if self.here.as_mut().is_some_and(|here| here.remove(&account.id).is_some()) {
+                self.tell_kept(room, account.id);
+            }
             return;
         }
+        self.note_here(&account, moment);
         let full = self.accounts.len() >= MOST_ACCOUNTS;
-        let id = account.id;
+        let (id, made) = (account.id, room.unix(now));
         match self.accounts.entry(id) {
-            Slot::Occupied(mut book) => return book.get_mut().append(now, moment),
+            Slot::Occupied(mut book) => {
+                book.get_mut().append(now, made, moment);
+                return self.tell_kept(room, id);
+            }
             Slot::Vacant(_) if full => {
                 self.lost += 1;
                 return tracing::error!(session = %account.session, "too many records wait for RADIUS; one is lost");
             }
             Slot::Vacant(slot) => {
-                let first = Entry { moment, at: now };
+                let first = Entry { moment, at: now, made };
                 slot.insert(Book { account, first, more: VecDeque::new(), tried: Vec::new() });
             }
         }
+        self.tell_kept(room, id);
         self.go_on(now, room, id);
+    }
+
+    /// An entry that another process has kept.
+    pub(super) fn restore(&mut self, now: Instant, room: &mut Room, key: &[u8], value: &[u8]) -> Result<(), NotABook> {
+        let KeptBook { account, connection, here, records } = kept::read_entry(key, value)?;
+        let place = room.config.connections.iter().position(|one| one.name == connection);
+        let account = Arc::new(Account { connection: place.ok_or(NotABook::NoConnection)?, ..account });
+        if self.desks.iter().all(Option::is_none) || self.accounts.len() >= MOST_ACCOUNTS {
+            return Err(NotABook::NoServer);
+        }
+        // They were here when it was killed.
+        let stop = here.map(|usage| (room.unix(now), Moment::Stop(usage, Terminated::NasReboot)));
+        let entry = |(made, moment)| Entry { moment, at: now, made };
+        let mut records = records.into_iter().chain(stop).map(entry);
+        let id = account.id;
+        if let Some(first) = records.next() {
+            let book = Book { account, first, more: records.collect(), tried: Vec::new() };
+            self.accounts.insert(id, book);
+        }
+        self.tell_kept(room, id);
+        self.go_on(now, room, id);
+        Ok(())
+    }
+
+    /// Who is here, and what they have used.
+    fn note_here(&mut self, account: &Arc<Account>, moment: Moment) {
+        let Some(all) = &mut self.here else { return };
+        let usage = match moment {
+            Moment::Start => Usage::default(),
+            Moment::Interim(usage) => usage,
+            Moment::Stop(..) => return drop(all.remove(&account.id)),
+        };
+        if all.len() < MOST_ACCOUNTS || all.contains_key(&account.id) {
+            all.insert(account.id, Here { account: Arc::clone(account), usage });
+        }
+    }
+
+    /// What has become of an account's entry.
+    fn tell_kept(&self, room: &mut Room, id: AccountId) {
+        let Some(all) = &self.here else { return };
+        let (here, book) = (all.get(&id), self.accounts.get(&id));
+        let account = book.map(|book| &book.account).or(here.map(|here| &here.account));
+        let value = account.and_then(|account| {
+            let entries = book.into_iter().flat_map(|book| std::iter::once(&book.first).chain(&book.more));
+            kept::value(&KeptBook {
+                account: Account::clone(account),
+                connection: room.connection(account.connection).map(|one| one.name.clone()).unwrap_or_default(),
+                here: here.map(|here| here.usage),
+                records: entries.map(|entry| (entry.made, entry.moment)).collect(),
+            })
+        });
+        room.outputs.push_back(Output::Keep(kept::key(id), value));
     }
 
     pub(super) fn receive(&mut self, now: Instant, room: &mut Room, server: usize, octets: &[u8]) {
@@ -185,9 +265,13 @@ impl Books {
             Some(next) => {
                 book.first = next;
                 book.tried.clear();
+                self.tell_kept(room, id);
                 self.go_on(now, room, id);
             }
-            None => drop(self.accounts.remove(&id)),
+            None => {
+                self.accounts.remove(&id);
+                self.tell_kept(room, id);
+            }
         }
     }
 
@@ -197,7 +281,7 @@ impl Books {
             return desk.queue.push_back(id);
         };
         let Book { account, first, .. } = book;
-        let made = Made { unix: room.unix(first.at), ago: now.since(first.at) };
+        let made = Made { unix: first.made.as_secs(), ago: room.unix(now).saturating_sub(first.made) };
         let connection = room.connection(account.connection).map_or("", |one| one.name.as_str());
         let names = (room.name.as_str(), connection);
         let request = accounting_request(account, first.moment, names, made, desk.line.server(), identifier);
@@ -218,9 +302,9 @@ impl Books {
 
 impl Book {
     /// An interim that nobody has seen yet is told again by any later record.
-    fn append(&mut self, now: Instant, moment: Moment) {
+    fn append(&mut self, now: Instant, made: Duration, moment: Moment) {
         self.more.retain(|entry| !matches!(entry.moment, Moment::Interim(_)));
-        self.more.push_back(Entry { moment, at: now });
+        self.more.push_back(Entry { moment, at: now, made });
     }
 }
 

@@ -2,9 +2,11 @@
 //! come in, packets to send, checks to run and answers go out.
 
 mod books;
+mod kept;
 mod logins;
 mod view;
 
+pub use kept::NotABook;
 pub use view::{DeskView, LineView};
 
 use super::local::{Check, Checked};
@@ -29,6 +31,8 @@ pub enum Output {
     Check(Box<Check>),
     /// A question is answered.
     Answer(Box<Answer>),
+    /// Keep this entry of an account's beyond the end of the process; without a value, it no longer need be.
+    Keep(Vec<u8>, Option<Vec<u8>>),
 }
 
 /// A socket of its own for each port of each server: identifiers count from each anew.
@@ -73,8 +77,9 @@ impl Room {
         self.config.connections.get(index)
     }
 
-    fn unix(&self, at: Instant) -> u64 {
-        (self.unix_at_zero + at.since(Instant::ZERO)).as_secs()
+    /// The time of day.
+    fn unix(&self, at: Instant) -> Duration {
+        self.unix_at_zero + at.since(Instant::ZERO)
     }
 
     fn send(&mut self, server: usize, port: Port, octets: Vec<u8>) {
@@ -88,6 +93,19 @@ impl Desk {
         let (logins, books) = (Logins::new(&config, &mut *random), Books::new(&config));
         let name = config.identity.to_string();
         Self { room: Room { config, name, random, outputs: VecDeque::new(), unix_at_zero }, logins, books }
+    }
+
+    /// From now on [`Output::Keep`] says what is to outlive the process.
+    pub fn keep_books(&mut self) {
+        self.books.keep();
+    }
+
+    /// An entry of another process of ours. What nobody has taken is written now; who was here when it ended gets a stop.
+    ///
+    /// # Errors
+    /// See [`NotABook`].
+    pub fn restore(&mut self, now: Instant, key: &[u8], value: &[u8]) -> Result<(), NotABook> {
+        self.books.restore(now, &mut self.room, key, value)
     }
 
     /// All doors, with where they lead.

@@ -45,13 +45,14 @@ struct World {
     now: Instant,
     sent: Vec<(Instant, Door, Vec<u8>)>,
     answers: BTreeMap<QuestionId, Vec<(Instant, Verdict)>>,
+    kept: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl World {
     fn new(users: &[UserSource], servers: u8) -> Self {
         let config = Arc::new(config(users.to_vec(), servers));
         let desk = Desk::new(config, UNIX_AT_ZERO, Box::new(SeededRandom::new(5)));
-        Self { desk, now: START, sent: Vec::new(), answers: BTreeMap::new() }
+        Self { desk, now: START, sent: Vec::new(), answers: BTreeMap::new(), kept: BTreeMap::new() }
     }
 
     fn ask(&mut self, question: Question) {
@@ -63,6 +64,8 @@ impl World {
         while let Some(output) = self.desk.poll_output() {
             match output {
                 Output::Send(door, octets) => self.sent.push((self.now, door, octets)),
+                Output::Keep(key, Some(value)) => drop(self.kept.insert(key, value)),
+                Output::Keep(key, None) => drop(self.kept.remove(&key)),
                 Output::Check(check) => self.desk.handle_checked(self.now, check.run()),
                 Output::Answer(answer) => {
                     let Answer { id, verdict } = *answer;
@@ -407,6 +410,88 @@ fn records_wait_for_servers_that_come_back_and_are_given_up_in_the_end() {
     let view = world.desk.view(world.now);
     assert_eq!((view.accounts, view.records_written, view.records_lost), (0, 1, 1));
     assert_eq!(world.desk.poll_timeout(), None);
+}
+
+/// Attribute `kind` of a packet, as a number.
+fn number(octets: &[u8], kind: u8) -> Option<u32> {
+    let mut rest = octets.get(20..)?;
+    loop {
+        let (head, length) = (*rest.first()?, usize::from(*rest.get(1)?));
+        if head == kind {
+            return Some(u32::from_be_bytes(rest.get(2..6)?.try_into().unwrap()));
+        }
+        rest = rest.get(length..)?;
+    }
+}
+
+impl World {
+    /// A desk that keeps its books, with those of another so much later.
+    fn after(before: &Self, later: Duration) -> Self {
+        let mut world = Self::new(&[UserSource::Radius], 1);
+        world.now = before.now + later;
+        world.desk.keep_books();
+        for (key, value) in &before.kept {
+            world.desk.restore(world.now, key, value).unwrap();
+        }
+        world.kept = before.kept.clone();
+        world.take();
+        world
+    }
+
+    /// Takes all records; what they are, when they were made and how long ago that is.
+    fn books_taken(&mut self) -> Vec<(u8, u32, u32)> {
+        let mut taken = Vec::new();
+        while !self.desk.books_are_written() {
+            let request = self.last(books(0));
+            let at = number(&request, 55).unwrap() - UNIX_AT_ZERO.as_secs() as u32;
+            taken.push((status(&request), at, number(&request, 41).unwrap()));
+            self.reply(books(0), &request, 5, &[]);
+        }
+        taken
+    }
+}
+
+#[test]
+fn what_no_server_has_taken_is_written_after_another_start_with_its_time_and_age() {
+    let mut world = World::after(&World::new(&[UserSource::Radius], 1), Duration::ZERO);
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.take();
+    world.pass(Duration::from_secs(5));
+    world.desk.handle_record(world.now, Record { account: account(7), moment: STOP });
+    world.take();
+    let mut world = World::after(&world, Duration::from_secs(100));
+    assert_eq!(world.books_taken(), [(1, 1000, 105), (2, 1005, 100)]);
+    assert!(world.kept.is_empty());
+    let mut world = World::after(&world, Duration::from_secs(1));
+    assert_eq!(world.books_taken(), [], "each once");
+}
+
+#[test]
+fn who_was_here_when_the_process_was_killed_gets_a_stop_of_what_was_told_last() {
+    let mut world = World::after(&World::new(&[UserSource::Radius], 1), Duration::ZERO);
+    for moment in [Moment::Start, Moment::Interim(USED)] {
+        world.desk.handle_record(world.now, Record { account: account(7), moment });
+        world.take();
+        world.books_taken();
+    }
+    assert_eq!(world.kept.len(), 1, "it is still here");
+    let mut world = World::after(&world, Duration::from_secs(30));
+    let request = world.last(books(0));
+    assert_eq!((number(&request, 49), number(&request, 46)), (Some(11), Some(9)), "NAS reboot, as long as was told");
+    assert_eq!(world.books_taken(), [(2, 1030, 0)]);
+    assert!(world.kept.is_empty());
+}
+
+#[test]
+fn books_of_a_connection_that_is_gone_or_that_nobody_takes_are_left_out() {
+    let mut world = World::after(&World::new(&[UserSource::Radius], 1), Duration::ZERO);
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.take();
+    let (key, value) = world.kept.pop_first().unwrap();
+    let other = String::from_utf8(value.clone()).unwrap().replace("ezvpn", "other");
+    assert_eq!(world.desk.restore(world.now, &key, other.as_bytes()), Err(NotABook::NoConnection));
+    let mut nobody = World::new(&[UserSource::Radius], 0);
+    assert_eq!(nobody.desk.restore(nobody.now, &key, &value), Err(NotABook::NoServer));
 }
 
 #[test]

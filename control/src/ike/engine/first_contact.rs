@@ -1,6 +1,6 @@
 //! What comes from nowhere: IKE_SA_INIT, and what belongs to an IKE SA that is over.
 
-use super::{Door, Engine, Stage};
+use super::{Engine, Stage};
 use crate::ike::counters::Ignored;
 use crate::ike::service::{Arrival, Stranger, Toll};
 use crate::ike::v2::{Refused, ask_for_cookie, respond, unsupported_critical};
@@ -22,9 +22,6 @@ impl Engine {
         if datagram.bytes.len() > limits::MAX_FIRST_MESSAGE {
             return self.node.ignore(Ignored::TooLong);
         }
-        if self.door == Door::Shut {
-            return self.node.ignore(Ignored::ShuttingDown);
-        }
         if let Some(id) = self.arrivals.find(&arrival) {
             // RFC 7296 section 2.1: the same question gets the same answer, and makes no second state.
             return match self.sessions.get(&id) {
@@ -37,6 +34,10 @@ impl Engine {
                     self.node.ignore(Ignored::SpiTaken);
                 }
             };
+        }
+        // Who has begun before may go on.
+        if let Err(reason) = self.lets_in(now, datagram.path.peer.ip()) {
+            return self.node.ignore(reason);
         }
         if let Err(full) = self.arrivals.room(datagram.path.peer.ip()) {
             return self.node.ignore(full);

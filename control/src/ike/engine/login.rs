@@ -62,6 +62,11 @@ impl Engine {
 
     /// Somebody whom we know: older sessions go if they are lost, and then there must be room.
     fn admit<'a>(&mut self, now: Instant, proven: Proven<'a>) -> Result<Proven<'a>, Box<LoginRefused>> {
+        let is_new = !self.by_identity.contains_key(proven.identity);
+        if is_new && self.is_draining() {
+            let refused = LoginRefused::new(Cause::Drained, NotifyKind::NoAdditionalSas);
+            return Err(Box::new(LoginRefused { identity: Some(proven.identity.clone()), ..refused }));
+        }
         // RFC 7296 section 2.4: sent inside SK by somebody who has proven the identity, so it may be believed.
         if proven.contact == Contact::Initial {
             self.replace_older(now, proven.identity);

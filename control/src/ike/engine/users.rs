@@ -4,7 +4,7 @@ use super::{Engine, Stage, StageV1};
 use crate::ike::service::{Origin, TimerKey};
 use crate::ike::v1::{Claim, Established};
 use crate::ike::wire::Id;
-use crate::session::SessionId;
+use crate::session::{Cause, SessionId};
 use adit_dataplane::time::Instant;
 
 /// Whose a session by IKEv1 is: the connection, the group, and the user in it.
@@ -73,6 +73,11 @@ impl Engine {
         }
         let _span = tracing::info_span!(parent: None, "session", session = %older.peer.id).entered();
         older.take_over(now, &mut self.node, newer);
+    }
+
+    /// Why the user cannot begin a session now, if that is so, although they may have fewer than they may.
+    pub(super) fn is_unwanted(&self, key: &UserKey) -> Option<Cause> {
+        (self.is_draining() && !self.is_here(key)).then_some(Cause::Drained)
     }
 
     /// Whether the user has as many sessions as the connection allows, without the one that is about to begin.

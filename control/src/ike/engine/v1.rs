@@ -1,7 +1,7 @@
 //! Sessions by IKEv1.
 
 use super::users::UserKey;
-use super::{Door, Engine, Stage, StageV1};
+use super::{Engine, Stage, StageV1};
 use crate::aaa::Answer;
 use crate::ike::counters::Ignored;
 use crate::ike::login_times::LoginPhase;
@@ -84,9 +84,6 @@ impl Engine {
         if datagram.bytes.len() > limits::MAX_FIRST_MESSAGE {
             return self.node.ignore(Ignored::TooLong);
         }
-        if self.door == Door::Shut {
-            return self.node.ignore(Ignored::ShuttingDown);
-        }
         let arrival = Arrival { spi_i: header.initiator_cookie, source: datagram.path.peer };
         if let Some(id) = self.arrivals.find(&arrival) {
             // The same question gets the same answer, and makes no second state.
@@ -98,6 +95,10 @@ impl Engine {
                 Asked::Before => {}
                 Asked::New => self.node.ignore(Ignored::SpiTaken),
             };
+        }
+        // Who has begun before may go on.
+        if let Err(reason) = self.lets_in(now, datagram.path.peer.ip()) {
+            return self.node.ignore(reason);
         }
         if let Err(full) = self.arrivals.room(datagram.path.peer.ip()) {
             return self.node.ignore(full);
@@ -268,6 +269,7 @@ impl Engine {
     fn message_v1(&mut self, now: Instant, mut session: Box<Established>, datagram: &IkeDatagram) {
         if let Some(claim) = session.claim(datagram) {
             let key = UserKey::of(&session);
+            let unwanted = self.is_unwanted(&key);
             match (self.claimed(&key, &session, claim), claim) {
                 // Another phase 1 of a session that is here: that one goes on.
                 (Some(older), Claim::Address(_)) => {
@@ -285,8 +287,9 @@ impl Engine {
                 }
                 (Some(_) | None, Claim::Address(_) | Claim::Any) => {}
             }
-            if self.too_many_logins(&key) {
-                let verdict = session.refuse(now, &mut self.node, Cause::LoginLimit);
+            let unwanted = unwanted.or(self.too_many_logins(&key).then_some(Cause::LoginLimit));
+            if let Some(cause) = unwanted {
+                let verdict = session.refuse(now, &mut self.node, cause);
                 return self.settle_v1(now, session, verdict);
             }
         }
@@ -315,7 +318,7 @@ impl Engine {
                 self.gone(now, &session.peer, cause, traffic, farewell);
                 match (came, cause) {
                     (true, _) => self.node.tell_logout(now, &session.peer, cause, traffic),
-                    (false, Cause::LoginLimit) => {}
+                    (false, Cause::LoginLimit | Cause::Drained) => {}
                     (false, _) => self.node.tell_no_service(now, &session.peer, cause),
                 }
             }
@@ -354,9 +357,14 @@ impl Engine {
                 if session.is_to_be_pushed(now) && self.is_here(&UserKey::of(&session)) {
                     session.put_off_push(now);
                 }
-                let verdict = match !session.has_service() && self.too_many_logins(&UserKey::of(&session)) {
-                    true => session.refuse(now, &mut self.node, Cause::LoginLimit),
-                    false => session.timeout(now, &mut self.node),
+                let key = UserKey::of(&session);
+                let unwanted = match session.has_service() {
+                    true => None,
+                    false => self.is_unwanted(&key).or(self.too_many_logins(&key).then_some(Cause::LoginLimit)),
+                };
+                let verdict = match unwanted {
+                    Some(cause) => session.refuse(now, &mut self.node, cause),
+                    None => session.timeout(now, &mut self.node),
                 };
                 self.settle_v1(now, session, verdict);
             }

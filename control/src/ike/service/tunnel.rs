@@ -5,9 +5,10 @@ use super::inner::Inner;
 use super::node::Node;
 use super::peer::Peer;
 use super::role::Role;
+use crate::config::checked::Config;
 use crate::ike::wire::Id;
 use crate::journal::What;
-use crate::session::SessionId;
+use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{
     Command, EspPath, Following, IkeFraming, Lane, Move, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
 };
@@ -399,6 +400,18 @@ pub(crate) enum LeaseFate {
     GivenBack,
     /// They wait for whoever is known by this.
     Held { known_by: Id, until: Instant },
+}
+
+impl LeaseFate {
+    /// Of a session that has ended so. Who will be back, and knows nothing of it or was sent away by us, finds its addresses again.
+    pub(crate) fn after(cause: Cause, now: Instant, config: &Config, known_by: impl FnOnce() -> Id) -> Self {
+        let hold = match cause {
+            Cause::Stalled | Cause::Unheard => config.ctcp.hold_lease,
+            Cause::ShutDown | Cause::Drained => config.state.hold_leases,
+            _goes => return Self::GivenBack,
+        };
+        Self::Held { known_by: known_by(), until: now + hold }
+    }
 }
 
 /// What a child SA was before it ended.

@@ -31,12 +31,7 @@ impl Established {
         if let Some(again) = self.called.as_mut().and_then(|called| called.again.take()) {
             node.forget_ike_spi(again.spi());
         }
-        let fate = match cause {
-            Cause::Stalled | Cause::Unheard => {
-                LeaseFate::Held { known_by: lease_identity(self), until: now + node.config.ctcp.hold_lease }
-            }
-            _goes => LeaseFate::GivenBack,
-        };
+        let fate = LeaseFate::after(cause, now, &node.config, || lease_identity(self));
         let traffic = match std::mem::replace(&mut self.service, Service::Nothing { since: now }) {
             Service::Tunnel(tunnel) => {
                 Connections::of(&self.peer, &tunnel).end(node, cause);

@@ -352,13 +352,7 @@ impl Established {
     pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) {
         let before =
             std::mem::replace(&mut self.service, Service::Childless { since: now, traffic: Traffic::default() });
-        let fate = match cause {
-            Cause::Stalled | Cause::Unheard => {
-                let until = now + node.config.ctcp.hold_lease;
-                LeaseFate::Held { known_by: self.peer.identity.clone(), until }
-            }
-            _goes => LeaseFate::GivenBack,
-        };
+        let fate = LeaseFate::after(cause, now, &node.config, || self.peer.identity.clone());
         let traffic = match before {
             Service::Tunnel(tunnel) => tunnel.take_down(node, fate),
             Service::Childless { traffic, .. } => traffic,

@@ -1,0 +1,33 @@
+//! Leases that outlive the engine.
+
+use super::Engine;
+use crate::ike::wire::Id;
+use crate::lease::{News, NotHeld};
+use adit_dataplane::time::Instant;
+use std::net::IpAddr;
+
+impl Engine {
+    /// From now on [`Engine::poll_lease`] tells what becomes of addresses, and has to be asked after everything else.
+    pub fn keep_leases(&mut self) {
+        self.node.leases.keep_news();
+    }
+
+    /// What has become of an address, in order, until `None`.
+    pub fn poll_lease(&mut self) -> Option<News> {
+        self.node.leases.poll_news()
+    }
+
+    /// Somebody had this address when another engine ended: it is held for him until then.
+    ///
+    /// # Errors
+    /// See [`NotHeld`].
+    pub fn restore_lease(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        identity: &Id,
+        until: Instant,
+    ) -> Result<(), NotHeld> {
+        self.node.leases.restore(now, address, identity, until)
+    }
+}
