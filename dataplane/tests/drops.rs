@@ -5,8 +5,8 @@ mod harness;
 
 use adit_dataplane::carrier::ctcp::Inside;
 use adit_dataplane::contract::{
-    Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Selectors, Transport, TunnelKey,
-    TunnelSpec, Wake, WorkerId,
+    Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Rate, Rates, Selectors, Transport,
+    TunnelKey, TunnelSpec, Wake, WorkerId,
 };
 use adit_dataplane::fate::Fate;
 use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
@@ -219,6 +219,20 @@ const CASES: &[Case] = &[
     ),
     (DropReason::TooBig, "an IKE message that no datagram holds", |world, alice, _| {
         send_ike(world, alice.path, IkeFraming::NonEspMarker, 65_504);
+    }),
+    (DropReason::OverRateUp, "the packet behind a whole burst of the client's", |world, _, bob| {
+        let rates = Rates { up: Rate::new(8_000, Duration::ZERO), down: None };
+        world.command(bob.tunnel.worker, Command::SetRates { tunnel: bob.tunnel, rates });
+        for number in 1..=66 {
+            world.esp(0, bob.path, &bob.seal(number, &v4(bob.v4, SERVER_V4, 1000)));
+        }
+    }),
+    (DropReason::OverRateDown, "the packet behind a whole burst for the client", |world, _, bob| {
+        let rates = Rates { up: None, down: Rate::new(8_000, Duration::ZERO) };
+        world.command(bob.tunnel.worker, Command::SetRates { tunnel: bob.tunnel, rates });
+        for _ in 1..=66 {
+            world.inner(0, &v4(SERVER_V4, bob.v4, 1000));
+        }
     }),
     (DropReason::TtlExpired, "the last hop, IPv4", |world, alice, bob| {
         let mut inner = v4(alice.v4, bob.v4, 60);

@@ -1,7 +1,7 @@
 //! One case of the measurement: a headend in memory with its tunnels, and the burst that goes round.
 
 use super::by::By;
-use super::inner::{FlowTable, Inner, server};
+use super::inner::{FlowTable, Inner, RateLimit, server};
 use super::{Measured, TurnArgs, TurnError};
 use crate::connection::{Connection, slot_of};
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
@@ -40,6 +40,7 @@ pub(super) struct What {
     /// Inner flows, which come in turn.
     pub(super) flows: u32,
     pub(super) table: FlowTable,
+    pub(super) limit: RateLimit,
 }
 
 /// A headend with its tunnels, and the burst that goes round.
@@ -137,6 +138,8 @@ impl Case {
             outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
             following: Following::NewestPacket,
             transports: Transports::ALL,
+            rates: self.what.limit.rates(),
+            drops: Arc::default(),
         };
         let commands = [
             Command::AddTunnel(tunnel),
@@ -262,7 +265,7 @@ impl Case {
 
     /// What this costs, of what the same packets cost where nobody counts flows: round by round, and the median of that.
     pub(super) fn ratio_to_off(&self, cases: &[Self]) -> Option<f64> {
-        let same = What { table: FlowTable::Off, ..self.what };
+        let same = What { table: FlowTable::Off, limit: RateLimit::Off, ..self.what };
         let off = cases.iter().find(|case| case.what == same)?;
         let mut ratios: Vec<f64> = self.rounds.iter().zip(&off.rounds).map(|(ours, theirs)| ours / theirs).collect();
         ratios.sort_by(f64::total_cmp);
@@ -274,7 +277,7 @@ impl Case {
         let clocks_median = self.rounds.get(self.rounds.len() / 2).copied().unwrap_or(f64::NAN);
         let clocks_best = self.rounds.first().copied().unwrap_or(f64::NAN);
         let mpps = |clocks: f64| clocks_per_nano * 1000.0 / clocks;
-        let What { by, suite, sas, direction, inner, size, flows, table } = self.what;
+        let What { by, suite, sas, direction, inner, size, flows, table, limit } = self.what;
         Ok(Measured {
             by,
             suite: suite.to_string(),
@@ -288,6 +291,7 @@ impl Case {
             inner_octets: size,
             flows,
             flow_table: table,
+            rate_limit: limit,
             clocks_median,
             clocks_best,
             mpps_median: mpps(clocks_median),
