@@ -4,12 +4,14 @@
 //! together is the business of [`super::check`].
 
 mod api;
+mod class;
 mod connection;
 mod radius;
 mod user;
 
 pub use api::{Api, Operator};
-pub use connection::{Auth, Connection, V1, Version};
+pub use class::Class;
+pub use connection::{Auth, Connection, Rules, V1, Version};
 pub use radius::Radius;
 pub use user::User;
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub sizes: Sizes,
     /// `[[pool]]`
     pub pools: Vec<Pool>,
+    /// `[[class]]`
+    pub classes: Vec<Class>,
     /// `[[user]]`
     pub users: Vec<User>,
     /// `[[operator]]`
@@ -264,7 +268,7 @@ pub struct Pool {
 const SINGLE: [&str; 13] =
     ["node", "listen", "ctcp", "workers", "flows", "tun", "io", "crypto", "log", "api", "events", "ike", "esp"];
 /// Sections that stand any number of times.
-const REPEATED: [&str; 5] = ["operator", "pool", "user", "radius", "connection"];
+const REPEATED: [&str; 6] = ["operator", "pool", "class", "user", "radius", "connection"];
 
 /// Every key that a file may have, with its section: `("[ike]", "dpd_delay")`.
 pub fn known_keys() -> Vec<(String, &'static str)> {
@@ -282,6 +286,7 @@ pub fn known_keys() -> Vec<(String, &'static str)> {
         match name {
             "operator" => drop(Operator::read(&mut section)),
             "pool" => drop(Pool::read(&mut section)),
+            "class" => drop(Class::read(&mut section)),
             "user" => drop(User::read(&mut section)),
             "radius" => drop(Radius::read(&mut section)),
             _connection => drop(Connection::read(&mut section)),
@@ -310,6 +315,10 @@ pub(super) fn read(source: &Source<'_>, table: &DeTable<'_>) -> Config {
     }
     for mut section in repeated(source, table, "pool") {
         config.pools.push(Pool::read(&mut section));
+        let _asked = section.finish(section_of);
+    }
+    for mut section in repeated(source, table, "class") {
+        config.classes.push(Class::read(&mut section));
         let _asked = section.finish(section_of);
     }
     for mut section in repeated(source, table, "user") {
@@ -486,6 +495,7 @@ impl Config {
             esp: Esp::read(nothing),
             sizes: Sizes::read(nothing),
             pools: Vec::new(),
+            classes: Vec::new(),
             users: Vec::new(),
             operators: Vec::new(),
             radius: Vec::new(),

@@ -35,6 +35,7 @@ pub(super) const fn advice(cause: Cause) -> Option<&'static str> {
         Cause::AaaUnavailable => Some("Look at the RADIUS servers with aditctl aaa."),
         Cause::XauthGivenUp | Cause::XauthTimeout => Some("Let the user answer the client's question in time."),
         Cause::LoginLimit => Some("Let the user leave elsewhere, or raise max_logins of the [[connection]]."),
+        Cause::Replaced => Some("Let the user have more sessions: raise max_logins of the [[connection]]."),
         Cause::NoCertificate => Some("Set [node] certificate and private_key, or let the client show a certificate."),
         Cause::UntrustedCertificate => {
             Some("Compare who signed the certificate, and its dates, with ca of the [[connection]].")

@@ -3,6 +3,7 @@
 use super::users::UserKey;
 use super::{Door, Engine, Stage, StageV1};
 use crate::aaa::Answer;
+use crate::config::checked::WhenFull;
 use crate::ike::counters::Ignored;
 use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
@@ -278,7 +279,7 @@ impl Engine {
                 }
                 (Some(_) | None, Claim::Address(_) | Claim::Any) => {}
             }
-            if self.too_many_logins(&key) {
+            if !self.has_room_v1(now, &key, &session) {
                 let verdict = session.refuse(now, &mut self.node, Cause::LoginLimit);
                 return self.settle_v1(now, session, verdict);
             }
@@ -347,7 +348,13 @@ impl Engine {
                 if session.is_to_be_pushed(now) && self.is_here(&UserKey::of(&session)) {
                     session.put_off_push(now);
                 }
-                let verdict = match !session.has_service() && self.too_many_logins(&UserKey::of(&session)) {
+                // Nobody makes place for one that may still say which of the sessions it comes back for.
+                let judged = match session.peer.policy.when_full {
+                    WhenFull::Refuse => !session.has_service(),
+                    WhenFull::Replace => !session.has_service() && session.is_to_be_pushed(now),
+                };
+                let full = judged && !self.has_room_v1(now, &UserKey::of(&session), &session);
+                let verdict = match full {
                     true => session.refuse(now, &mut self.node, Cause::LoginLimit),
                     false => session.timeout(now, &mut self.node),
                 };

@@ -4,6 +4,7 @@ use super::established::{Established, Service, farewell};
 use super::expect_auth::{LoginRefused, Proven};
 use super::first_child;
 use super::half_open::HalfOpen;
+use crate::ike::service::policy::Policy;
 use crate::ike::service::{Farewell, Node, Origin, Peer};
 use crate::ike::wire::{Incoming, Payload};
 use crate::journal::What;
@@ -68,8 +69,10 @@ impl Established {
             login: now,
             heard: now,
             sent: now,
+            policy: Policy::default(),
         };
-        let session = Self::of(peer, ike, service);
+        let mut session = Self::of(peer, ike, service);
+        session.take_policy(node);
         session.tell_login(node);
         if let Some(cause) = without {
             node.tell_no_service(now, &session.peer, cause);
