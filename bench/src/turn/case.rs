@@ -142,7 +142,7 @@ impl Case {
             drops: Arc::default(),
         };
         let commands = [
-            Command::AddTunnel(tunnel),
+            Command::AddTunnel(Box::new(tunnel)),
             Command::AddPair(Box::new(PairSpec { inbound, outbound: outbound(here)? })),
             Command::SwitchOutbound { spi },
         ];
@@ -359,6 +359,7 @@ mod tests {
                 inner: Inner::Udp,
                 flows: Vec::new(),
                 flow_table: Vec::new(),
+                rate_limit: Vec::new(),
                 rounds: 1,
                 bursts: 20,
                 json: true,
@@ -366,9 +367,12 @@ mod tests {
             let clock = quanta::Clock::new();
             for direction in [Direction::Encapsulate, Direction::Decapsulate] {
                 for size in [64, 1400] {
-                    let (inner, table) =
-                        if size == 64 { (Inner::Udp, FlowTable::Off) } else { (Inner::Tcp, FlowTable::On) };
-                    let what = What { by, suite: suite(name).unwrap(), sas, direction, inner, size, flows: 7, table };
+                    let (inner, table, limit) = match size {
+                        64 => (Inner::Udp, FlowTable::Off, RateLimit::Off),
+                        _ => (Inner::Tcp, FlowTable::On, RateLimit::On),
+                    };
+                    let what =
+                        What { by, suite: suite(name).unwrap(), sas, direction, inner, size, flows: 7, table, limit };
                     let mut case = Case::new(&args, what).unwrap();
                     let before = case.dataplane.workers[0].counters.totals();
                     assert!(case.round(&clock, args.bursts).unwrap() > 0.0);

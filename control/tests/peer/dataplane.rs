@@ -101,11 +101,11 @@ impl Dataplane {
             Command::AddTunnel(spec) => {
                 self.log.push("AddTunnel");
                 assert_eq!(spec.tunnel.worker, worker);
-                let TunnelSpec { path, following, transports, drops, .. } = spec;
-                self.drops.insert(spec.tunnel, drops);
+                let TunnelSpec { tunnel: key, path, following, transports, drops, .. } = *spec;
+                self.drops.insert(key, drops);
                 let (inbound, outbound, lanes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
                 let tunnel = Tunnel { path, following, transports, inbound, outbound, lanes };
-                assert!(self.tunnels.insert(spec.tunnel, tunnel).is_none(), "the slot is taken");
+                assert!(self.tunnels.insert(key, tunnel).is_none(), "the slot is taken");
             }
             Command::MoveTunnel(order) => {
                 let Move { tunnel: key, from, to: path } = *order;

@@ -20,7 +20,7 @@ pub struct TunnelKey {
 /// Rekey is make-before-break: `AddPair` → the peer has it → `SwitchOutbound` → grace → `DropPair`.
 pub enum Command {
     /// A new tunnel without SAs.
-    AddTunnel(TunnelSpec),
+    AddTunnel(Box<TunnelSpec>),
     /// The peer's address changed (the IKE SA proved it). The worker answers with [`super::Event::Moved`] if it
     /// obeys; if ESP has moved the tunnel meanwhile it does not, and has reported that move already.
     MoveTunnel(Box<Move>),

@@ -4,6 +4,7 @@
 //! ever rounded, however short the turns.
 
 use crate::contract::Rate;
+use crate::fate::DropReason;
 use crate::time::Instant;
 use std::num::NonZeroU64;
 
@@ -26,6 +27,17 @@ pub(super) struct Bucket {
 pub(super) enum Taken {
     Within,
     Over,
+}
+
+impl Taken {
+    /// What is over ends with this.
+    #[inline]
+    pub(super) fn or(self, reason: DropReason) -> Result<(), DropReason> {
+        match self {
+            Self::Within => Ok(()),
+            Self::Over => Err(reason),
+        }
+    }
 }
 
 impl Bucket {

@@ -1,6 +1,6 @@
 //! A peer: where its packets go, and the SAs they go by.
 
-use super::bucket::{Bucket, Taken};
+use super::bucket::Bucket;
 use super::follow::{Followed, Follower, Pace};
 use super::outbound::Outbound;
 use crate::carrier::ctcp::TRAILER_LEN;
@@ -43,13 +43,19 @@ impl Tunnel {
     /// Whether an inner packet of so many octets may come from the peer now; if so, it counts.
     #[inline]
     pub fn police_up(&mut self, octets: usize, now: Instant) -> Result<(), DropReason> {
-        police(&mut self.up, octets, now).map_err(|Over| DropReason::OverRateUp)
+        match self.up.as_mut() {
+            None => Ok(()),
+            Some(bucket) => bucket.take(octets, now).or(DropReason::OverRateUp),
+        }
     }
 
     /// As [`Tunnel::police_up`], to the peer.
     #[inline]
     pub fn police_down(&mut self, octets: usize, now: Instant) -> Result<(), DropReason> {
-        police(&mut self.down, octets, now).map_err(|Over| DropReason::OverRateDown)
+        match self.down.as_mut() {
+            None => Ok(()),
+            Some(bucket) => bucket.take(octets, now).or(DropReason::OverRateDown),
+        }
     }
 
     /// One of its packets has ended.
@@ -130,17 +136,6 @@ impl Tunnel {
     fn refit(&mut self) {
         let room = esp_room(self.path, self.path_mtu.octets());
         self.inner_mtu = self.outbound.iter_mut().map(|sa| sa.fit_into(room)).min().unwrap_or(0);
-    }
-}
-
-/// Faster than it may.
-struct Over;
-
-#[inline]
-fn police(bucket: &mut Option<Bucket>, octets: usize, now: Instant) -> Result<(), Over> {
-    match bucket.as_mut().map(|bucket| bucket.take(octets, now)) {
-        None | Some(Taken::Within) => Ok(()),
-        Some(Taken::Over) => Err(Over),
     }
 }
 

@@ -35,7 +35,7 @@ impl<D: Door> Worker<D> {
             obeyed = Obeyed::Some;
             let Self { sad, reports, pool, replies, counters, ctcp, inner_flows, .. } = self;
             let fits = match command {
-                Command::AddTunnel(spec) => sad.add_tunnel(now, spec),
+                Command::AddTunnel(spec) => sad.add_tunnel(now, *spec),
                 Command::MoveTunnel(order) => sad.move_tunnel(now, &order).map(|path| {
                     if let Some(path) = path {
                         reports.moved(order.tunnel, path);

@@ -138,7 +138,7 @@ impl World {
 
     /// This client gets its tunnel.
     pub fn admit(&mut self, client: Client) -> Client {
-        self.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
+        self.command(client.tunnel.worker, Command::AddTunnel(Box::new(client.tunnel_spec())));
         self.command(client.tunnel.worker, client.add_pair());
         self.command(client.tunnel.worker, client.switch_outbound());
         self.add_route(&format!("{}/32", client.v4), client.tunnel);

@@ -18,8 +18,9 @@ pub struct Class {
 }
 
 impl Class {
-    /// What is taken where nobody says how much may come at once: enough that TCP comes near its rate.
-    pub const BURST: Duration = Duration::from_millis(100);
+    /// What is taken where nobody says how much may come at once. Over a short line a TCP that has lost the only segment under way waits for
+    /// its timer, 200 ms at least (RFC 6298 has a second): a bucket that is full before that loses what TCP does not send meanwhile.
+    pub const BURST: Duration = Duration::from_millis(500);
 }
 
 /// What a connection's sessions may. What a user's RADIUS server says wins.

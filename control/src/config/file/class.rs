@@ -33,7 +33,7 @@ impl Class {
         Self {
             rate_up: section.get("rate_up", &RATE),
             rate_down: section.get("rate_down", &RATE),
-            burst: section.get("burst", &millis(1, 10_000, "100ms")),
+            burst: section.get("burst", &millis(1, 10_000, "500ms")),
             title: section.title().to_owned(),
             name,
         }

@@ -86,7 +86,7 @@ impl Tunnel {
         let outer_mtu = node.config.sizes.path_mtu;
         let (rates, drops) = (Rates::default(), Arc::new(TunnelDrops::default()));
         let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports, rates, drops: Arc::clone(&drops) };
-        node.installer.command(key.worker, Command::AddTunnel(spec));
+        node.installer.command(key.worker, Command::AddTunnel(Box::new(spec)));
         node.keep_connection(key, path);
         Self {
             session,
