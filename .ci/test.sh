@@ -13,7 +13,7 @@ tested=(env)
 if [ "${CI:-}" = true ]; then
   export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=false CARGO_PROFILE_RELEASE_DEBUG=false
   export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
-  tested=(env "RUSTC_WORKSPACE_WRAPPER=$(rustc --print sysroot)/bin/clippy-driver" "RUSTFLAGS=-D warnings")
+  tested=(env "RUSTC_WORKSPACE_WRAPPER=$PWD/.ci/rustc-clippy.sh")
   lint=("${tested[@]}" cargo test --quiet --locked --workspace --no-run)
 fi
 

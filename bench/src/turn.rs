@@ -20,7 +20,7 @@ use by::By;
 use case::{Case, Direction, What};
 use clap::Args;
 pub(crate) use forwarding::Forwarding;
-use inner::{FlowTable, Inner};
+use inner::{FlowTable, Inner, RateLimit};
 use serde::Serialize;
 use std::io;
 use std::process::ExitCode;
@@ -55,6 +55,9 @@ pub(crate) struct TurnArgs {
     /// Whether they are counted
     #[arg(long, value_delimiter = ',', default_value = "off")]
     flow_table: Vec<FlowTable>,
+    /// Whether tunnels have limits of rate, which nothing reaches
+    #[arg(long, value_delimiter = ',', default_value = "off")]
+    rate_limit: Vec<RateLimit>,
     /// Rounds over all cases
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -108,11 +111,12 @@ struct Measured {
     inner_octets: u16,
     flows: u32,
     flow_table: FlowTable,
+    rate_limit: RateLimit,
     clocks_median: f64,
     clocks_best: f64,
     mpps_median: f64,
     mpps_best: f64,
-    /// The median over all rounds of what the same packets cost in the same round where nobody counts flows, of 1; if that was measured.
+    /// The median over all rounds of what the same packets cost in the same round where nobody counts flows or limits rates, of 1; if that was measured.
     ratio_to_off: Option<f64>,
 }
 
@@ -147,8 +151,11 @@ pub(crate) fn run(args: &TurnArgs) -> Result<(), TurnError> {
                 for &size in &args.sizes {
                     for (&by, &flows) in args.by.iter().flat_map(|by| args.flows.iter().map(move |flows| (by, flows))) {
                         for &table in &args.flow_table {
-                            let what = What { by, suite, sas, direction, inner: args.inner, size, flows, table };
-                            cases.push(Case::new(args, what)?);
+                            for &limit in &args.rate_limit {
+                                let inner = args.inner;
+                                let what = What { by, suite, sas, direction, inner, size, flows, table, limit };
+                                cases.push(Case::new(args, what)?);
+                            }
                         }
                     }
                 }
@@ -201,6 +208,7 @@ fn print(report: &Report) {
         "inner octets",
         "flows",
         "table",
+        "rate limit",
         "clocks/packet median",
         "best",
         "Mpps median",
@@ -216,6 +224,7 @@ fn print(report: &Report) {
             format!("{} {}", case.inner_octets, case.inner),
             case.flows.to_string(),
             case.flow_table.to_string(),
+            case.rate_limit.to_string(),
             format!("{:.0}", case.clocks_median),
             format!("{:.0}", case.clocks_best),
             format!("{:.2}", case.mpps_median),

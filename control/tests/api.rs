@@ -16,7 +16,7 @@ use adit_control::lease::{LeasePage, LeaseView, PoolView, RangeView};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
 use adit_control::runtime::clock;
 use adit_control::session::{
-    Health, Listed, Listing, SaView, SessionId, SessionQuery, SessionState, SessionView, TransportLoad,
+    Health, Listed, Listing, PolicyView, SaView, SessionId, SessionQuery, SessionState, SessionView, TransportLoad,
 };
 use adit_dataplane::contract::{
     Amount, Diagnosis, DownEvidence, DropReason, Evidence, Finding, FlowId, FlowReport, Leg, Loss, Path as OuterPath,
@@ -179,6 +179,17 @@ fn session() -> SessionView {
         bytes_out: 1536,
         packets_in: 150_000,
         packets_out: 12,
+        policy: PolicyView {
+            class: Some("bronze".to_owned()),
+            rate_up: Some(1_000_000),
+            rate_down: Some(8_000_000),
+            idle_timeout: Some(600),
+            idle_timeout_in: Some(597),
+            session_timeout: None,
+            session_timeout_in: None,
+            max_logins: Some(2),
+        },
+        drops: [("over_rate_down".to_owned(), 17), ("replayed".to_owned(), 2)].into(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Captures through the API and the real `aditctl`, with stand-ins for the workers and the IKE thread: what workers copy is what is in the file.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use adit_control::api::access::{Caller, Role};
+use adit_control::api::access::{By, Caller, Role};
 use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::{Sources, router};
@@ -330,7 +330,7 @@ fn who_may_only_look_sees_the_list_and_no_packet() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let (mut ours, theirs) = tokio::io::duplex(1 << 16);
-            let caller = Caller { name: "olga".into(), role };
+            let caller = Caller { name: "olga".into(), role, by: By::Socket };
             tokio::spawn(serve(theirs, router(sources), Peer::Local(caller)));
             let head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
             ours.write_all(head.as_bytes()).await.unwrap();

@@ -131,6 +131,7 @@ fn the_defaults_in_the_documented_file_are_the_defaults() {
         "secret_file = \"radius.secret\"",
         "address = \"10.30.7.7\"",
         "ca = \"clients-ca.pem\"",
+        "class = \"bronze\"",
         "banner = \"Welcome\"",
         "default_domain = \"example.org\"",
         "cisco_udp_port = 10000\n# Whether each",

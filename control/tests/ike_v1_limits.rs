@@ -25,10 +25,8 @@ fn quiet() -> Config {
     config
 }
 
-fn with_xauth(mut config: Config, change: impl FnOnce(&mut Xauth)) -> Config {
-    let mut xauth = xauth();
-    change(&mut xauth);
-    login_v1(&mut config).auth = AuthV1::XauthPsk { secret: peer::PSK.into(), xauth };
+fn with_rules(mut config: Config, change: impl FnOnce(&mut Rules)) -> Config {
+    change(&mut config.connections[0].rules);
     config
 }
 
@@ -74,7 +72,7 @@ fn what_the_server_says_of_a_users_time_goes_before_what_the_connection_says() {
         (limits(Some(400), Some(200)), limits(None, Some(50)), 50, Terminated::IdleTimeout),
     ] {
         let mut config = quiet();
-        login_v1(&mut config).limits = connection;
+        config.connections[0].rules.limits = connection;
         let mut world = World::new(config);
         let mut alice = ClientV1::new("alice", 2);
         let (mut sa, ..) = connect(&mut world, &mut alice, Profile { limits: user, ..profile() });
@@ -85,7 +83,7 @@ fn what_the_server_says_of_a_users_time_goes_before_what_the_connection_says() {
 #[test]
 fn a_session_is_idle_since_its_last_packet_and_lasts_since_its_login_whatever_it_does() {
     let mut config = quiet();
-    login_v1(&mut config).limits = Limits { session: None, idle: Some(seconds(100)) };
+    config.connections[0].rules.limits = Limits { session: None, idle: Some(seconds(100)) };
     let mut world = World::new(config);
     let mut alice = ClientV1::new("alice", 2);
     let (mut sa, _, esp) = connect(&mut world, &mut alice, profile());
@@ -99,7 +97,7 @@ fn a_session_is_idle_since_its_last_packet_and_lasts_since_its_login_whatever_it
     assert_eq!(ends_after(&mut world, &mut sa, seconds(95)), Terminated::IdleTimeout);
 
     let mut config = quiet();
-    login_v1(&mut config).limits = Limits { session: Some(seconds(300)), idle: Some(seconds(100)) };
+    config.connections[0].rules.limits = Limits { session: Some(seconds(300)), idle: Some(seconds(100)) };
     let mut world = World::new(config);
     let (mut sa, address, esp) = connect(&mut world, &mut alice, profile());
     for _ in 0..2 {
@@ -135,7 +133,7 @@ fn is_let_in(world: &mut World, client: &mut ClientV1) -> Option<SaV1> {
 
 #[test]
 fn so_many_sessions_a_user_has_at_once_and_each_that_ends_makes_room_for_one() {
-    let config = with_xauth(quiet(), |xauth| xauth.max_logins = NonZeroU32::new(2));
+    let config = with_rules(quiet(), |rules| rules.max_logins = NonZeroU32::new(2));
     let mut world = World::new(config);
     let mut clients: Vec<ClientV1> = (2..6).map(|host| ClientV1::new("alice", host)).collect();
     let first = is_let_in(&mut world, &mut clients[0]);

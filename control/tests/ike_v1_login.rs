@@ -344,8 +344,7 @@ fn another_user_or_another_address_takes_nothing_over() {
 #[test]
 fn a_user_has_as_many_sessions_as_the_connection_allows() {
     let mut config = config_v1();
-    let xauth = Xauth { max_logins: Some(1.try_into().unwrap()), ..xauth() };
-    login_v1(&mut config).auth = AuthV1::XauthPsk { secret: peer::PSK.into(), xauth };
+    config.connections[0].rules.max_logins = Some(1.try_into().unwrap());
     let mut world = World::new(config);
     let mut alice = ClientV1::new("alice", 2);
     let (_, address, _) = alice.connect(&mut world);
@@ -367,7 +366,7 @@ fn a_user_has_as_many_sessions_as_the_connection_allows() {
 fn sessions_end_when_they_are_idle_or_have_lasted_long_enough_or_the_peer_is_dead() {
     let ends = |idle: Option<u64>, session: Option<u64>| {
         let mut config = config_v1();
-        let limits = &mut login_v1(&mut config).limits;
+        let limits = &mut config.connections[0].rules.limits;
         (limits.idle, limits.session) = (idle.map(Duration::from_secs), session.map(Duration::from_secs));
         config.ike.dpd_delay = Duration::ZERO;
         let mut world = World::new(config);

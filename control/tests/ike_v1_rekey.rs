@@ -302,8 +302,7 @@ fn both_ends_may_say_goodbye_at_once_and_a_goodbye_that_is_lost_is_found_out() {
 #[test]
 fn a_user_who_may_have_one_session_renews_it_all_the_same() {
     let (mut line, id) = logged_in(Method::XauthPsk, Mode::Aggressive, |configs| {
-        let xauth = Xauth { max_logins: Some(1.try_into().unwrap()), ..peer::v1::xauth() };
-        login_v1(&mut configs[HEADEND]).auth = AuthV1::XauthPsk { secret: peer::PSK.into(), xauth };
+        configs[HEADEND].connections[0].rules.max_logins = Some(1.try_into().unwrap());
     });
     for _ in 0..3 {
         renew(&mut line);

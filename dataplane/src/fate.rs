@@ -65,6 +65,8 @@ drop_reasons! {
     SequenceExhausted "sequence_exhausted" "the SA has used its last sequence number",
     LifetimeOver "lifetime_over" "the SA has carried or lasted as long as it may",
     TooBig "too_big" "does not fit the tunnel's MTU",
+    OverRateUp "over_rate_up" "the client sends faster than its session may",
+    OverRateDown "over_rate_down" "more comes for the client than its session may receive",
     TtlExpired "ttl_expired" "time to live ran out",
     NoBuffer "no_buffer" "the packet pool is empty",
     HandoffFull "handoff_full" "the ring to the owning worker is full",

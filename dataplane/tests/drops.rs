@@ -5,8 +5,8 @@ mod harness;
 
 use adit_dataplane::carrier::ctcp::Inside;
 use adit_dataplane::contract::{
-    Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Selectors, Transport, TunnelKey,
-    TunnelSpec, Wake, WorkerId,
+    Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Rate, Rates, Selectors, Transport,
+    TunnelKey, TunnelSpec, Wake, WorkerId,
 };
 use adit_dataplane::fate::Fate;
 use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
@@ -204,7 +204,7 @@ const CASES: &[Case] = &[
     }),
     (DropReason::NoOutboundSa, "a tunnel that has only its inbound side", |world, _, _| {
         let half = Client::new(0, 3, gcm());
-        world.command(half.tunnel.worker, Command::AddTunnel(half.tunnel_spec()));
+        world.command(half.tunnel.worker, Command::AddTunnel(Box::new(half.tunnel_spec())));
         world.add_route("10.30.0.3/32", half.tunnel);
         world.inner(0, &v4(SERVER_V4, half.v4, 60));
     }),
@@ -219,6 +219,20 @@ const CASES: &[Case] = &[
     ),
     (DropReason::TooBig, "an IKE message that no datagram holds", |world, alice, _| {
         send_ike(world, alice.path, IkeFraming::NonEspMarker, 65_504);
+    }),
+    (DropReason::OverRateUp, "the packet behind a whole burst of the client's", |world, _, bob| {
+        let rates = Rates { up: Rate::new(8_000, Duration::ZERO), down: None };
+        world.command(bob.tunnel.worker, Command::SetRates { tunnel: bob.tunnel, rates });
+        for number in 1..=66 {
+            world.esp(0, bob.path, &bob.seal(number, &v4(bob.v4, SERVER_V4, 1000)));
+        }
+    }),
+    (DropReason::OverRateDown, "the packet behind a whole burst for the client", |world, _, bob| {
+        let rates = Rates { up: None, down: Rate::new(8_000, Duration::ZERO) };
+        world.command(bob.tunnel.worker, Command::SetRates { tunnel: bob.tunnel, rates });
+        for _ in 1..=66 {
+            world.inner(0, &v4(SERVER_V4, bob.v4, 1000));
+        }
     }),
     (DropReason::TtlExpired, "the last hop, IPv4", |world, alice, bob| {
         let mut inner = v4(alice.v4, bob.v4, 60);
@@ -542,7 +556,7 @@ fn a_path_that_holds_no_esp_at_all_only_drops() {
     let mut world = World::new(1);
     let client = Client::new(0, 1, gcm());
     let spec = TunnelSpec { outer_mtu: 0, ..client.tunnel_spec() };
-    world.command(client.tunnel.worker, Command::AddTunnel(spec));
+    world.command(client.tunnel.worker, Command::AddTunnel(Box::new(spec)));
     world.command(client.tunnel.worker, client.add_pair());
     world.command(client.tunnel.worker, client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);

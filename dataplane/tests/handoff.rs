@@ -116,7 +116,7 @@ fn threads_start_hand_over_wake_and_stop() {
     let make_doors = doors.into_iter().map(|door| move || Ok(door)).collect();
     let (dataplane, threads) = start(&config, layout(), routes(), make_doors).unwrap();
     let client = Client::new(1, 1, gcm());
-    for command in [Command::AddTunnel(client.tunnel_spec()), client.add_pair(), client.switch_outbound()] {
+    for command in [Command::AddTunnel(Box::new(client.tunnel_spec())), client.add_pair(), client.switch_outbound()] {
         assert!(dataplane.workers[1].send(command).is_ok());
     }
     for sequence in 1..=200 {

@@ -5,7 +5,7 @@ mod harness;
 use adit_crypto::esp_cipher::EspCipher;
 use adit_dataplane::contract::{
     Command, DropReason, Event, IkeDatagram, IkeFraming, InboundSpec, Keepalive, KeepaliveForm, Lane, Move, PairSpec,
-    Retired, Selectors, Spi, TunnelKey, WorkerId,
+    Retired, Selectors, Spi, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::packet::Channel;
 use adit_dataplane::worker::{DataplaneConfig, Turn};
@@ -82,7 +82,7 @@ fn a_rekey_loses_nothing() {
 /// A tunnel whose only child SA nobody has used yet, in `lane`.
 fn unused(world: &mut World, lane: Lane) -> Client {
     let client = Client::new(0, 1, gcm());
-    world.command(WorkerId(0), Command::AddTunnel(client.tunnel_spec()));
+    world.command(WorkerId(0), Command::AddTunnel(Box::new(client.tunnel_spec())));
     world.command(WorkerId(0), client.add_pair_in(lane));
     world.add_route("10.30.0.1/32", client.tunnel);
     world.settle();
@@ -349,8 +349,8 @@ fn commands_that_do_not_fit_change_nothing_and_are_counted() {
         Command::AddPair(Box::new(PairSpec { inbound, outbound }))
     };
     let refused = vec![
-        Command::AddTunnel(client.tunnel_spec()),
-        Command::AddTunnel(adit_dataplane::contract::TunnelSpec { tunnel: beyond, ..client.tunnel_spec() }),
+        Command::AddTunnel(Box::new(client.tunnel_spec())),
+        Command::AddTunnel(Box::new(TunnelSpec { tunnel: beyond, ..client.tunnel_spec() })),
         Command::MoveTunnel(Box::new(Move { tunnel: nowhere, from: natt(path_v4(1)), to: natt(path_v4(2)) })),
         add(nowhere, 5, spi(0, 5)),
         add(elsewhere, 5, spi(0, 5)),

@@ -127,7 +127,7 @@ fn a_peer_without_a_nat_stays_where_ike_says() {
     let mut world = World::new(1);
     let client = Client::new(0, 1, gcm());
     let spec = TunnelSpec { following: Following::CommandOnly, ..client.tunnel_spec() };
-    world.command(WorkerId(0), Command::AddTunnel(spec));
+    world.command(WorkerId(0), Command::AddTunnel(Box::new(spec)));
     world.command(WorkerId(0), client.add_pair());
     world.command(WorkerId(0), client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);
@@ -256,7 +256,7 @@ fn goes_by(world: &mut World, client: &Client) -> EspPath {
 fn admitted(world: &mut World, transport: Transport, following: Following, transports: Transports) -> Client {
     let client = Client { transport, ..Client::new(0, 1, gcm()) };
     let spec = TunnelSpec { following, transports, ..client.tunnel_spec() };
-    world.command(WorkerId(0), Command::AddTunnel(spec));
+    world.command(WorkerId(0), Command::AddTunnel(Box::new(spec)));
     world.command(WorkerId(0), client.add_pair());
     world.command(WorkerId(0), client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);

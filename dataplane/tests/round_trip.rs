@@ -16,7 +16,7 @@ fn what_a_client_sends_comes_out_inside_and_the_answer_reaches_it() {
             let mut world = World::new(1);
             let mut client = Client::new(0, 3, suite);
             client.path = outer;
-            world.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
+            world.command(client.tunnel.worker, Command::AddTunnel(Box::new(client.tunnel_spec())));
             world.command(client.tunnel.worker, client.add_pair());
             world.command(client.tunnel.worker, client.switch_outbound());
             world.add_route("10.30.0.3/32", client.tunnel);
@@ -60,7 +60,7 @@ fn two_workers_speak_to_each_other() {
         let mut inbound = client.outbound_spec();
         let mut outbound = client.inbound_spec();
         (inbound.selectors, outbound.selectors) = (Arc::clone(&turned), turned);
-        branch.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
+        branch.command(client.tunnel.worker, Command::AddTunnel(Box::new(client.tunnel_spec())));
         let inbound = InboundSpec {
             tunnel: client.tunnel,
             spi: branch_spi,
@@ -215,7 +215,7 @@ fn who_sends_too_much_is_told_what_fits() {
     let mut client = Client::new(0, 1, gcm());
     client.path = path_v6(1);
     let spec = TunnelSpec { outer_mtu: 1400, ..client.tunnel_spec() };
-    world.command(client.tunnel.worker, Command::AddTunnel(spec));
+    world.command(client.tunnel.worker, Command::AddTunnel(Box::new(spec)));
     world.command(client.tunnel.worker, client.add_pair());
     world.command(client.tunnel.worker, client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);
@@ -259,7 +259,7 @@ fn a_sender_behind_another_tunnel_is_told_too() {
     let alice = world.connect(0, 1, gcm());
     let bob = Client::new(0, 2, gcm());
     let spec = TunnelSpec { outer_mtu: 1000, ..bob.tunnel_spec() };
-    world.command(bob.tunnel.worker, Command::AddTunnel(spec));
+    world.command(bob.tunnel.worker, Command::AddTunnel(Box::new(spec)));
     world.command(bob.tunnel.worker, bob.add_pair());
     world.command(bob.tunnel.worker, bob.switch_outbound());
     world.add_route("10.30.0.2/32", bob.tunnel);

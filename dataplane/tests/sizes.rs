@@ -35,7 +35,7 @@ fn connect(world: &mut World, suite: CipherSuite, path: Path, outer_mtu: u16) ->
 fn connect_by(world: &mut World, suite: CipherSuite, path: EspPath, outer_mtu: u16) -> Client {
     let client = Client { path: path.path(), transport: path.transport(), ..Client::new(0, 1, suite) };
     let spec = TunnelSpec { outer_mtu, ..client.tunnel_spec() };
-    world.command(client.tunnel.worker, Command::AddTunnel(spec));
+    world.command(client.tunnel.worker, Command::AddTunnel(Box::new(spec)));
     world.command(client.tunnel.worker, client.add_pair());
     world.command(client.tunnel.worker, client.switch_outbound());
     world.add_route("10.30.0.1/32", client.tunnel);

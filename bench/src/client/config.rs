@@ -134,8 +134,7 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
         match &mut connection.login {
             Login::V1(login) => {
                 // For those who answer: we are the one who is asked.
-                let xauth =
-                    Xauth { users: vec![UserSource::Local], prompt: String::new(), max_logins: None, interim: None };
+                let xauth = Xauth { users: vec![UserSource::Local], prompt: String::new(), interim: None };
                 login.auth = match &args.hybrid_ca {
                     None => AuthV1::XauthPsk { secret, xauth },
                     Some(_) => AuthV1::Hybrid { secret, xauth },

@@ -131,6 +131,7 @@ impl Dataplane {
             Command::KeepConnection { .. }
             | Command::EndConnection { .. }
             | Command::ClearConnection { .. }
+            | Command::SetRates { .. }
             | Command::TellFlows(_)
             | Command::TellInnerFlows(_)
             | Command::Capture(_)

@@ -1,7 +1,7 @@
 //! One case of the measurement: a headend in memory with its tunnels, and the burst that goes round.
 
 use super::by::By;
-use super::inner::{FlowTable, Inner, server};
+use super::inner::{FlowTable, Inner, RateLimit, server};
 use super::{Measured, TurnArgs, TurnError};
 use crate::connection::{Connection, slot_of};
 use adit_crypto::esp_cipher::{Backend, BadKeyLength, EspCipher};
@@ -41,6 +41,7 @@ pub(super) struct What {
     /// Inner flows, which come in turn.
     pub(super) flows: u32,
     pub(super) table: FlowTable,
+    pub(super) limit: RateLimit,
 }
 
 /// A headend with its tunnels, and the burst that goes round.
@@ -138,9 +139,11 @@ impl Case {
             outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
             following: Following::NewestPacket,
             transports: Transports::ALL,
+            rates: self.what.limit.rates(),
+            drops: Arc::default(),
         };
         let commands = [
-            Command::AddTunnel(tunnel),
+            Command::AddTunnel(Box::new(tunnel)),
             Command::AddPair(Box::new(PairSpec { inbound, outbound: outbound(here)? })),
             Command::SwitchOutbound { spi },
         ];
@@ -268,7 +271,7 @@ impl Case {
 
     /// What this costs, of what the same packets cost where nobody counts flows: round by round, and the median of that.
     pub(super) fn ratio_to_off(&self, cases: &[Self]) -> Option<f64> {
-        let same = What { table: FlowTable::Off, ..self.what };
+        let same = What { table: FlowTable::Off, limit: RateLimit::Off, ..self.what };
         let off = cases.iter().find(|case| case.what == same)?;
         let mut ratios: Vec<f64> = self.rounds.iter().zip(&off.rounds).map(|(ours, theirs)| ours / theirs).collect();
         ratios.sort_by(f64::total_cmp);
@@ -280,7 +283,7 @@ impl Case {
         let clocks_median = self.rounds.get(self.rounds.len() / 2).copied().unwrap_or(f64::NAN);
         let clocks_best = self.rounds.first().copied().unwrap_or(f64::NAN);
         let mpps = |clocks: f64| clocks_per_nano * 1000.0 / clocks;
-        let What { by, suite, sas, direction, inner, size, flows, table } = self.what;
+        let What { by, suite, sas, direction, inner, size, flows, table, limit } = self.what;
         Ok(Measured {
             by,
             suite: suite.to_string(),
@@ -294,6 +297,7 @@ impl Case {
             inner_octets: size,
             flows,
             flow_table: table,
+            rate_limit: limit,
             clocks_median,
             clocks_best,
             mpps_median: mpps(clocks_median),
@@ -361,6 +365,7 @@ mod tests {
                 inner: Inner::Udp,
                 flows: Vec::new(),
                 flow_table: Vec::new(),
+                rate_limit: Vec::new(),
                 rounds: 1,
                 bursts: 20,
                 json: true,
@@ -368,9 +373,12 @@ mod tests {
             let clock = quanta::Clock::new();
             for direction in [Direction::Encapsulate, Direction::Decapsulate] {
                 for size in [64, 1400] {
-                    let (inner, table) =
-                        if size == 64 { (Inner::Udp, FlowTable::Off) } else { (Inner::Tcp, FlowTable::On) };
-                    let what = What { by, suite: suite(name).unwrap(), sas, direction, inner, size, flows: 7, table };
+                    let (inner, table, limit) = match size {
+                        64 => (Inner::Udp, FlowTable::Off, RateLimit::Off),
+                        _ => (Inner::Tcp, FlowTable::On, RateLimit::On),
+                    };
+                    let what =
+                        What { by, suite: suite(name).unwrap(), sas, direction, inner, size, flows: 7, table, limit };
                     let mut case = Case::new(&args, what).unwrap();
                     let before = case.dataplane.workers[0].counters.totals();
                     assert!(case.round(&clock, args.bursts).unwrap() > 0.0);

@@ -1,10 +1,12 @@
-//! What is inside a case's tunnels, and whether its flows are counted.
+//! What is inside a case's tunnels, and whether its flows are counted or limited.
 
+use adit_dataplane::contract::{Rate, Rates};
 use adit_dataplane::inner_flows::InnerFlowsConfig;
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// The table of inner flows, as `[flows]` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -26,6 +28,26 @@ impl FlowTable {
             Self::Sampled => 100,
         };
         Some(InnerFlowsConfig { limit: 100_000, sample, seed: [3; 16] })
+    }
+}
+
+/// Whether the tunnels have limits of rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RateLimit {
+    /// They have none
+    Off,
+    /// Both ways, and so high that nothing is dropped
+    On,
+}
+
+impl RateLimit {
+    pub(super) fn rates(self) -> Rates {
+        let rate = match self {
+            Self::Off => None,
+            Self::On => Rate::new(Rate::FASTEST, Duration::from_secs(1)),
+        };
+        Rates { up: rate, down: rate }
     }
 }
 
@@ -69,6 +91,12 @@ impl Inner {
 /// The other end of this flow: a server each.
 pub(super) fn server(flow: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(172, 16, 0, 1)) + flow)
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
 }
 
 impl fmt::Display for FlowTable {

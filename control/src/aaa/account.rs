@@ -149,7 +149,7 @@ impl From<Cause> for Terminated {
         match cause {
             Cause::PeerDeleted => Self::UserRequest,
             Cause::PeerDead | Cause::Stalled | Cause::Unheard => Self::LostCarrier,
-            Cause::InitialContact | Cause::TakenOver => Self::Preempted,
+            Cause::InitialContact | Cause::Replaced | Cause::TakenOver => Self::Preempted,
             Cause::IdleTimeout => Self::IdleTimeout,
             Cause::SessionTimeout => Self::SessionTimeout,
             Cause::Asked | Cause::Reconfigured => Self::AdminReset,

@@ -3,6 +3,7 @@
 use super::question::{ChallengeState, QuestionId};
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The one answer to a question.
@@ -38,10 +39,14 @@ pub struct Profile {
     pub netmask: Option<Ipv4Addr>,
     /// Class attributes, which go back to the server in accounting, unread (RFC 2865 section 5.25).
     pub class: Vec<Vec<u8>>,
-    /// Filter-Id: the name of a filter.
+    /// Filter-Id: the name of a `[[class]]`.
     pub filter: Option<String>,
     /// Time limits of their own.
     pub limits: Limits,
+    /// Bandwidth of their own.
+    pub bandwidth: Bandwidth,
+    /// Sessions that they may have at a time (Port-Limit).
+    pub max_logins: Option<NonZeroU32>,
     /// How often accounting wants an interim record; `None` is never. Already decided: the server's wish
     /// (Acct-Interim-Interval) or else the configuration's.
     pub interim: Option<Duration>,
@@ -59,6 +64,8 @@ impl Profile {
             class: Vec::new(),
             filter: None,
             limits: Limits::default(),
+            bandwidth: Bandwidth::default(),
+            max_logins: None,
             interim: None,
             message: None,
         }
@@ -72,6 +79,15 @@ pub struct Limits {
     pub session: Option<Duration>,
     /// Without a packet of the client's (Idle-Timeout).
     pub idle: Option<Duration>,
+}
+
+/// How fast a session may be, in bits a second; `None` is as its class says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bandwidth {
+    /// From the client (WISPr-Bandwidth-Max-Up).
+    pub up: Option<NonZeroU32>,
+    /// To the client (WISPr-Bandwidth-Max-Down).
+    pub down: Option<NonZeroU32>,
 }
 
 /// Who knows a user.

@@ -2,6 +2,7 @@
 //! the daemon.
 
 use super::password;
+use super::units;
 use crate::aaa::{
     Account, AccountId, Answer, Caller, ChallengeState, Moment, Profile, Proof, Question, QuestionId, Record,
     Terminated, Usage, UserName, Verdict,
@@ -153,6 +154,9 @@ fn welcome(config: &Config, profile: &Profile) -> String {
         ("filter", profile.filter.clone()),
         ("session timeout", profile.limits.session.map(seconds)),
         ("idle timeout", profile.limits.idle.map(seconds)),
+        ("rate up", profile.bandwidth.up.map(|bits| units::bits(bits.get().into()))),
+        ("rate down", profile.bandwidth.down.map(|bits| units::bits(bits.get().into()))),
+        ("logins at a time", profile.max_logins.map(|most| most.to_string())),
         ("interim records", profile.interim.map(|time| format!("every {}", seconds(time)))),
         ("message", profile.message.clone()),
     ];

@@ -2,14 +2,14 @@
 //! and what can be done.
 
 use super::client::{self, AskError, get};
-use super::units::{octets, time};
+use super::units::{bits, octets, time};
 use super::watch::printable;
 use crate::api::connections::ConnectionsPage;
 use crate::api::sessions::{SessionDetail, SessionsPage};
 use crate::api::views::DropView;
 use crate::ctcp::{ConnectionView, LossView};
 use crate::journal::{DiagnosisView, Entry, EventsView, Kind, StoryView};
-use crate::session::{SessionId, SessionView};
+use crate::session::{PolicyView, SessionId, SessionView};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -34,7 +34,7 @@ struct Known {
     connection: Option<ConnectionView>,
     /// Logins that were refused to whom this names.
     refused: Vec<Entry>,
-    /// What its worker, with others' packets, has dropped.
+    /// What was dropped of its packets.
     drops: Vec<Dropped>,
 }
 
@@ -83,7 +83,8 @@ impl Why {
         let latest = page.events.len().saturating_sub(LATEST_REFUSED);
         let refused = page.events.into_iter().skip(latest).collect();
         let drops = match &session {
-            Some(session) => drops(&get::<Vec<DropView>>(socket, "/v1/drops")?, session.worker.into()),
+            Some(session) if session.drops.is_empty() => Vec::new(),
+            Some(session) => drops(&get::<Vec<DropView>>(socket, "/v1/drops")?, session),
             None => Vec::new(),
         };
         Ok(Known { story, session, connection, refused, drops })
@@ -92,31 +93,18 @@ impl Why {
 
 /// So many refused logins are told at most.
 const LATEST_REFUSED: usize = 5;
-/// Reasons for drops that say something of a session's line or keys.
-const TELLING: [&str; 13] = [
-    "unknown_spi",
-    "replayed",
-    "too_old",
-    "bad_icv",
-    "selector_mismatch",
-    "no_outbound_sa",
-    "lifetime_over",
-    "too_big",
-    "no_buffer",
-    "transmit_full",
-    "transmit_failed",
-    "in_flight",
-    "stream_full",
-];
 
-fn drops(views: &[DropView], worker: usize) -> Vec<Dropped> {
-    let dropped = |view: &DropView| Dropped {
-        name: view.name.clone(),
-        sentence: view.sentence.clone(),
-        packets: view.workers.get(worker).copied().unwrap_or_default(),
+/// A session's drops, with the sentence of each reason; most packets first.
+fn drops(views: &[DropView], session: &SessionView) -> Vec<Dropped> {
+    let sentence = |name: &str| views.iter().find(|view| view.name == name).map(|view| view.sentence.clone());
+    let dropped = |(name, packets): (&String, &u64)| Dropped {
+        name: name.clone(),
+        sentence: sentence(name).unwrap_or_default(),
+        packets: *packets,
     };
-    let telling = views.iter().filter(|view| TELLING.contains(&view.name.as_str())).map(dropped);
-    telling.filter(|dropped| dropped.packets > 0).collect()
+    let mut drops: Vec<Dropped> = session.drops.iter().map(dropped).collect();
+    drops.sort_by_key(|dropped| std::cmp::Reverse(dropped.packets));
+    drops
 }
 
 /// Nothing, if the daemon knows of nothing.
@@ -214,8 +202,7 @@ impl Known {
             lines.extend(lost(id, told, loss_up.as_ref(), loss_down.as_ref(), Some(diagnosis)));
         }
         for Dropped { name, sentence, packets } in &self.drops {
-            let worker = self.session.as_ref().map_or(0, |session| session.worker);
-            lines.push(format!("{packets} packets of all sessions of worker {worker}: {sentence} [{name}]"));
+            lines.push(format!("{packets} packets of its own: {sentence} [{name}]"));
         }
         page.paragraph("loses", lines);
     }
@@ -269,6 +256,26 @@ fn now(page: &mut Page, session: &SessionView) {
         octets(session.bytes_out),
         session.packets_out
     ));
+    if let Some(may) = may(session) {
+        page.more(&may);
+    }
+}
+
+/// How fast it may be and how long it may last, if there are limits.
+fn may(session: &SessionView) -> Option<String> {
+    let PolicyView { class, rate_up, rate_down, idle_timeout_in, session_timeout_in, .. } = &session.policy;
+    let rates = match (rate_up, rate_down) {
+        (None, None) => None,
+        (up, down) => {
+            let shown = |rate: &Option<u64>| rate.map_or_else(|| "any rate".to_owned(), bits);
+            let class = class.as_ref().map(|class| format!(" (class {class})")).unwrap_or_default();
+            Some(format!("{} from the client, {} to it{class}", shown(up), shown(down)))
+        }
+    };
+    let idle = idle_timeout_in.map(|left| format!("ends in {} if nothing comes from the client", time(left)));
+    let over = session_timeout_in.map(|left| format!("ends in {} in any case", time(left)));
+    let all: Vec<String> = [rates, idle, over].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| format!("may have {}", all.join("; ")).replacen("may have ends", "ends", 1))
 }
 
 /// What is lost by a cTCP connection, and where.

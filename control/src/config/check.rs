@@ -1,6 +1,7 @@
 //! From what the file says to what cannot be wrong: defaults, references between sections, contradictions.
 
 use super::check_connections::{Around, connections};
+use super::check_policy;
 use super::check_users;
 use super::checked::{
     Config, Ctcp, Esp, Events, Flows, Ike, Listen, Log, NatTraversal, NatTraversals, NativeEsp, Pool, Rekey, Sizes,
@@ -44,6 +45,7 @@ pub(super) fn check(
     let listen = listen(source, &file.listen);
     let workers = workers(source, &file.workers, &around.cores);
     let pools = pools(source, &file.pools);
+    let classes = check_policy::classes(source, &file.classes);
     let users = check_users::users(source, &file.users, &pools, warnings);
     let radius = check_users::radius(source, &file.radius, &around.folder, warnings);
     let certificate = check_users::certificate(source, &file, &around.folder);
@@ -76,6 +78,7 @@ pub(super) fn check(
         esp: esp(&file.esp),
         sizes: sizes(&file.sizes),
         pools,
+        classes,
         users,
         radius,
         connections,

@@ -5,7 +5,7 @@ use super::checked::{Connection, EspProposal, IkeProposal, Listen, Login, LoginV
 use super::error::{Problem, Warning, nearest};
 use super::file::{self, Version};
 use super::section::Source;
-use super::{check_v1, legacy, psk};
+use super::{check_policy, check_v1, legacy, psk};
 use adit_crypto::secret::SecretBytes;
 use std::path::Path;
 
@@ -49,6 +49,7 @@ fn one_connection(
 ) -> Option<Connection> {
     let secret = psk(source, connection, &around.surroundings.folder, warnings);
     let pools = pool_indices(source, connection, &file.pools);
+    let rules = check_policy::rules(source, connection, &file.classes);
     let version = connection.ike.as_ref().map_or(Version::V2, |ike| ike.value);
     let transports = transports(source, connection, version, around.listen);
     let (login, default_esp) = match version {
@@ -76,6 +77,7 @@ fn one_connection(
             None => default_esp,
         },
         transports,
+        rules,
         login,
     })
 }

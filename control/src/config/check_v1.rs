@@ -7,7 +7,6 @@ use super::checked::{
 use super::error::Problem;
 use super::file::{self, Auth};
 use super::section::{Located, Source};
-use crate::aaa::Limits;
 use crate::pki::Authorities;
 use adit_crypto::secret::SecretBytes;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -77,7 +76,6 @@ pub(super) fn login(
             backup_servers: values(v1.backup_servers.as_ref()),
             cisco_udp_port: v1.cisco_udp_port.as_ref().and_then(|port| NonZeroU16::new(port.value.try_into().ok()?)),
         },
-        limits: Limits { session: limit(v1.session_timeout.as_ref()), idle: limit(v1.idle_timeout.as_ref()) },
         reauth: limit(v1.reauth_time.as_ref()),
         aggressive_limit: NonZeroU32::new(narrow(v1.aggressive_limit.as_ref(), AGGRESSIVE_LIMIT))?,
     })
@@ -112,7 +110,6 @@ fn auth_v1(
     let xauth = || Xauth {
         users: values(v1.users.as_ref()),
         prompt: text(v1.xauth_prompt.as_ref()).unwrap_or_else(|| PROMPT.to_owned()),
-        max_logins: NonZeroU32::new(narrow(v1.max_logins.as_ref(), 0)),
         interim: match &v1.accounting_interim {
             None => Some(INTERIM),
             Some(interim) => Some(interim.value).filter(|interim| !interim.is_zero()),

@@ -4,6 +4,7 @@ mod flows;
 mod ikev1;
 mod operators;
 mod password_hash;
+mod policy;
 mod radius;
 mod state;
 mod users;
@@ -12,6 +13,7 @@ pub use flows::{FlowTable, Flows};
 pub use ikev1::{AuthV1, LocalLan, LoginV1, Modes, Pfs, Phase1Proposal, SavePassword, Unity, Xauth};
 pub use operators::{Api, ApiTcp, Named, Operator, TOKEN_LEN, TokenHash};
 pub use password_hash::{PasswordHash, PasswordHashError};
+pub use policy::{Class, Rules, WhenFull};
 pub use radius::{PasswordProtocol, RadiusServer, Signature};
 pub use state::State;
 pub use users::{Access, User, UserSource, Users};
@@ -68,6 +70,8 @@ pub struct Config {
     pub sizes: Sizes,
     /// Address pools, by index.
     pub pools: Vec<Pool>,
+    /// Classes of bandwidth, by index.
+    pub classes: Vec<Class>,
     /// Users of our own.
     pub users: Users,
     /// RADIUS servers, in the order in which they serve.
@@ -353,6 +357,8 @@ pub struct Connection {
     pub esp_proposals: Vec<EspProposal>,
     /// What a session's packets may come in.
     pub transports: Transports,
+    /// What its sessions may.
+    pub rules: Rules,
     /// By which version of IKE they come in, with what only that version has.
     pub login: Login,
 }

@@ -146,6 +146,16 @@ pub enum Problem {
         /// All that exist.
         known: Vec<String>,
     },
+    /// A class that does not exist.
+    #[error("expected the name of a [[class]], found \"{name}\"; {}", suggest(.nearest.as_deref(), .known))]
+    UnknownClass {
+        /// As written.
+        name: String,
+        /// The nearest that exists.
+        nearest: Option<String>,
+        /// All that exist.
+        known: Vec<String>,
+    },
     /// Two pools give the same addresses.
     #[error("expected addresses of its own, found {found}, which overlaps {other} of pool \"{pool}\" in line {line}")]
     OverlappingPools {

@@ -4,13 +4,15 @@
 //! together is the business of [`super::check`].
 
 mod api;
+mod class;
 mod connection;
 mod radius;
 mod state;
 mod user;
 
 pub use api::{Api, Operator};
-pub use connection::{Auth, Connection, V1, Version};
+pub use class::Class;
+pub use connection::{Auth, Connection, Rules, V1, Version};
 pub use radius::Radius;
 pub use state::State;
 pub use user::User;
@@ -75,6 +77,8 @@ pub struct Config {
     pub sizes: Sizes,
     /// `[[pool]]`
     pub pools: Vec<Pool>,
+    /// `[[class]]`
+    pub classes: Vec<Class>,
     /// `[[user]]`
     pub users: Vec<User>,
     /// `[[operator]]`
@@ -269,7 +273,7 @@ const SINGLE: [&str; 14] = [
     "node", "listen", "ctcp", "workers", "flows", "tun", "io", "crypto", "log", "api", "events", "state", "ike", "esp",
 ];
 /// Sections that stand any number of times.
-const REPEATED: [&str; 5] = ["operator", "pool", "user", "radius", "connection"];
+const REPEATED: [&str; 6] = ["operator", "pool", "class", "user", "radius", "connection"];
 
 /// Every key that a file may have, with its section: `("[ike]", "dpd_delay")`.
 pub fn known_keys() -> Vec<(String, &'static str)> {
@@ -287,6 +291,7 @@ pub fn known_keys() -> Vec<(String, &'static str)> {
         match name {
             "operator" => drop(Operator::read(&mut section)),
             "pool" => drop(Pool::read(&mut section)),
+            "class" => drop(Class::read(&mut section)),
             "user" => drop(User::read(&mut section)),
             "radius" => drop(Radius::read(&mut section)),
             _connection => drop(Connection::read(&mut section)),
@@ -315,6 +320,10 @@ pub(super) fn read(source: &Source<'_>, table: &DeTable<'_>) -> Config {
     }
     for mut section in repeated(source, table, "pool") {
         config.pools.push(Pool::read(&mut section));
+        let _asked = section.finish(section_of);
+    }
+    for mut section in repeated(source, table, "class") {
+        config.classes.push(Class::read(&mut section));
         let _asked = section.finish(section_of);
     }
     for mut section in repeated(source, table, "user") {
@@ -493,6 +502,7 @@ impl Config {
             esp: Esp::read(nothing),
             sizes: Sizes::read(nothing),
             pools: Vec::new(),
+            classes: Vec::new(),
             users: Vec::new(),
             operators: Vec::new(),
             radius: Vec::new(),

@@ -1,4 +1,4 @@
-//! Durations and sizes with units: `30s`, `500ms`, `4KiB`.
+//! Durations, sizes and bit rates with units: `30s`, `500ms`, `4KiB`, `10Mbit`.
 
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ const TIME: [(&str, u64); 6] = [
 /// Units of size, in octets.
 const SIZE: [(&str, u64); 5] = [("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
+/// Units of rates, in bits a second: decimal, as everybody's lines are sold.
+const RATE: [(&str, u64); 4] = [("bit", 1), ("kbit", 1_000), ("Mbit", 1_000_000), ("Gbit", 1_000_000_000)];
+
 /// `30s`, `500ms`, `50us`, `2m`, `1h`, `1.5s`. `None` without a unit.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     scaled(text, &TIME).map(Duration::from_nanos)
@@ -23,6 +26,11 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 /// `1400`, `4KiB`, `8MiB`, in octets.
 pub(super) fn parse_size(text: &str) -> Option<u64> {
     scaled(text, &SIZE)
+}
+
+/// `10Mbit`, `1.5Gbit`, in bits a second. `None` without a unit.
+pub(super) fn parse_rate(text: &str) -> Option<u64> {
+    scaled(text, &RATE)
 }
 
 /// The longest unit without a remainder: `90s` is `90s`, `120s` is `2m`.
@@ -34,6 +42,14 @@ pub(super) fn show_duration(duration: Duration) -> String {
 /// As [`show_duration`], for octets.
 pub(super) fn show_size(octets: u64) -> String {
     show(octets, SIZE.iter().filter(|(unit, _)| *unit != "B"))
+}
+
+/// As [`show_duration`], for bits a second.
+pub(super) fn show_rate(bits: u64) -> String {
+    match bits {
+        0 => "0bit".to_owned(),
+        bits => show(bits, RATE.iter()),
+    }
 }
 
 fn show<'a>(value: u64, units: impl DoubleEndedIterator<Item = &'a (&'a str, u64)>) -> String {
@@ -89,6 +105,18 @@ mod tests {
         }
         for text in ["fast", "4kb", "0.3B", ""] {
             assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_decimal_and_have_units() {
+        for (text, bits) in [("10Mbit", 10_000_000), ("64kbit", 64_000), ("2.5 Gbit", 2_500_000_000), ("7bit", 7)] {
+            assert_eq!(parse_rate(text), Some(bits), "{text}");
+            assert_eq!(parse_rate(&show_rate(bits)), Some(bits));
+        }
+        assert_eq!(show_rate(1_500_000), "1500kbit");
+        for text in ["10", "10mbit", "10Mb", "10MiB", "fast", "0.0005kbit", ""] {
+            assert_eq!(parse_rate(text), None, "{text}");
         }
     }
 

@@ -7,7 +7,7 @@ pub(super) use secret::{HashText, SecretText};
 use super::checked::{EspProposal, IdPattern, IkeProposal, Phase1Proposal};
 use super::error::{Problem, nearest};
 use super::proposal::ProposalTextError;
-use super::quantity::{parse_duration, parse_size, show_duration, show_size};
+use super::quantity::{parse_duration, parse_rate, parse_size, show_duration, show_rate, show_size};
 use crate::ike::wire::Id;
 use adit_dataplane::contract::OuterDscp;
 use adit_dataplane::wire::traffic_class::Dscp;
@@ -197,6 +197,31 @@ impl Shape for Size {
     fn expected(&self) -> String {
         let (low, high) = (show_size(*self.range.start()), show_size(*self.range.end()));
         format!("a size in octets from {low} to {high} such as \"{}\"", self.example)
+    }
+}
+
+/// Bits a second, with a unit.
+pub(super) struct Bandwidth {
+    pub(super) range: RangeInclusive<u64>,
+    pub(super) example: &'static str,
+}
+
+impl Shape for Bandwidth {
+    type Value = u64;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<u64, Misfit> {
+        if let DeValue::Integer(number) = value {
+            return Err(Misfit::Kind {
+                hint: Some(format!("it has no unit; bits a second are written \"{number}bit\"")),
+            });
+        }
+        let bits = value.as_str().and_then(parse_rate).ok_or(Misfit::PLAIN)?;
+        if self.range.contains(&bits) { Ok(bits) } else { Err(Misfit::PLAIN) }
+    }
+
+    fn expected(&self) -> String {
+        let (low, high) = (show_rate(*self.range.start()), show_rate(*self.range.end()));
+        format!("bits a second with a unit from {low} to {high} such as \"{}\"", self.example)
     }
 }
 

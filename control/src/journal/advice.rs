@@ -36,6 +36,7 @@ pub(super) const fn advice(cause: Cause) -> Option<&'static str> {
         Cause::XauthGivenUp | Cause::XauthTimeout => Some("Let the user answer the client's question in time."),
         Cause::Drained => Some("Let the client try another headend, or wait until this one is back: aditctl status."),
         Cause::LoginLimit => Some("Let the user leave elsewhere, or raise max_logins of the [[connection]]."),
+        Cause::Replaced => Some("Let the user have more sessions: raise max_logins of the [[connection]]."),
         Cause::NoCertificate => Some("Set [node] certificate and private_key, or let the client show a certificate."),
         Cause::UntrustedCertificate => {
             Some("Compare who signed the certificate, and its dates, with ca of the [[connection]].")

@@ -2,7 +2,7 @@
 
 use crate::aaa::UserName;
 use crate::config::checked::{Config, Connection};
-use crate::config::difference::Touched;
+use crate::config::difference::{Touched, Whose};
 use crate::lease::gives;
 use crate::session::SessionId;
 use adit_dataplane::contract::{Selector, Transport};
@@ -24,11 +24,21 @@ pub struct SessionFacts {
     pub addresses: Vec<IpAddr>,
     /// What its child SAs are for on our side.
     pub networks: Vec<Selector>,
+    /// Its class of bandwidth.
+    pub class: Option<String>,
     /// How its ESP comes; `None` while there is none.
     pub transport: Option<Transport>,
 }
 
 impl SessionFacts {
+    /// Whether it goes on with what has changed.
+    pub fn is(&self, whose: &Whose) -> bool {
+        match whose {
+            Whose::OfConnection(name) => self.connection == *name,
+            Whose::OfClass(name) => self.class.as_ref() == Some(name),
+        }
+    }
+
     /// Whether a change ends this session, where `new` is to be in force instead of `old`.
     pub fn is_ended_by(&self, touched: &Touched, old: &Config, new: &Config) -> bool {
         let of = |name: &String| self.connection == *name;

@@ -20,6 +20,8 @@ pub struct Step {
     pub change: Change,
     /// Whom it ends, oldest first.
     pub ends: Vec<SessionFacts>,
+    /// How many sessions go on with it.
+    pub go_on: usize,
 }
 
 /// Whether a plan can be carried out.
@@ -41,9 +43,15 @@ impl Plan {
                 Effect::Touches(touched) => {
                     sessions.iter().filter(|session| session.is_ended_by(touched, old, new)).cloned().collect()
                 }
-                Effect::AtOnce | Effect::NewLogins | Effect::NextKeys | Effect::Restart(_) => Vec::new(),
+                Effect::AtOnce | Effect::Live(_) | Effect::NewLogins | Effect::NextKeys | Effect::Restart(_) => {
+                    Vec::new()
+                }
             };
-            Step { change, ends }
+            let go_on = match &change.effect {
+                Effect::Live(whose) => sessions.iter().filter(|session| session.is(whose)).count(),
+                Effect::AtOnce | Effect::Touches(_) | Effect::NewLogins | Effect::NextKeys | Effect::Restart(_) => 0,
+            };
+            Step { change, ends, go_on }
         };
         Self { steps: difference(old, new).into_iter().map(step).collect() }
     }
@@ -69,6 +77,17 @@ impl Step {
     pub fn sentence(&self) -> String {
         match (&self.change.effect, &self.ends[..]) {
             (Effect::AtOnce, _) => "at once; no session ends".to_owned(),
+            (Effect::Live(_), _) => match (self.go_on, self.change.key) {
+                (0, _) => "at once; it is no session's".to_owned(),
+                (1, "idle_timeout" | "session_timeout") => {
+                    "at once; 1 session goes on with it, or ends if that time has passed for it".to_owned()
+                }
+                (n, "idle_timeout" | "session_timeout") => {
+                    format!("at once; {n} sessions go on with it, or end if that time has passed for them")
+                }
+                (1, _) => "at once; 1 session goes on with it".to_owned(),
+                (n, _) => format!("at once; {n} sessions go on with it"),
+            },
             (Effect::NewLogins, _) => "for new logins; sessions stay as they are".to_owned(),
             (Effect::NextKeys, _) => "for new logins, and for sessions with their next keys".to_owned(),
             (Effect::Restart(why), _) => format!("needs a restart: {why}"),

@@ -63,6 +63,7 @@ causes! {
     InitialContact "initial_contact" "the same identity logged in again and said that this session is lost",
     IdleTimeout "idle_timeout" "nothing came from the client for as long as it may be idle",
     SessionTimeout "session_timeout" "the session has lasted as long as it may",
+    Replaced "replaced" "the user has logged in once more than they may, and the oldest session made place",
     TakenOver "taken_over" "another login of the same user's has taken the session over",
     AddressLost "address_lost" "the headend has another inner address for us than the one that we had",
     Stalled "stalled" "nothing of the client's came by its cTCP connection any more, and only the client could send it again",

@@ -10,6 +10,7 @@ pub use health::{Health, Reason};
 pub use listing::{Listed, Listing, SaQuery, SessionQuery};
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -101,6 +102,33 @@ pub struct SessionView {
     pub packets_in: u64,
     /// To the peer.
     pub packets_out: u64,
+    /// What it may.
+    #[serde(flatten)]
+    pub policy: PolicyView,
+    /// Packets of its own that were dropped since login, by name of the reason (as in `/v1/drops`). What cannot be told to be of
+    /// one session is counted for the workers alone.
+    pub drops: BTreeMap<String, u64>,
+}
+
+/// What a session may. Null is without limit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct PolicyView {
+    /// Name of its `[[class]]`.
+    pub class: Option<String>,
+    /// From the peer: bits of inner packets a second.
+    pub rate_up: Option<u64>,
+    /// To the peer: bits of inner packets a second.
+    pub rate_down: Option<u64>,
+    /// It ends after so many seconds without an inner packet of the peer's …
+    pub idle_timeout: Option<u64>,
+    /// … which is so many seconds from now, if none comes.
+    pub idle_timeout_in: Option<u64>,
+    /// It ends so many seconds after its login …
+    pub session_timeout: Option<u64>,
+    /// … which is so many seconds from now.
+    pub session_timeout_in: Option<u64>,
+    /// Sessions that its user may have at a time.
+    pub max_logins: Option<u32>,
 }
 
 /// Sessions that go by one transport.

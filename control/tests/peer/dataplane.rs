@@ -21,6 +21,10 @@ pub struct Dataplane {
     /// Those that are not needed any more, and by whom.
     pub ended: Vec<(Path, TunnelKey)>,
     pub keepalives: Vec<Keepalive>,
+    /// What tunnels were limited to last.
+    pub rates: BTreeMap<TunnelKey, Rates>,
+    /// What a worker would count its drops in.
+    pub drops: BTreeMap<TunnelKey, Arc<TunnelDrops>>,
     /// How often routes were published.
     pub publications: usize,
     /// Inbound SAs in the order in which they came.
@@ -97,10 +101,11 @@ impl Dataplane {
             Command::AddTunnel(spec) => {
                 self.log.push("AddTunnel");
                 assert_eq!(spec.tunnel.worker, worker);
-                let TunnelSpec { path, following, transports, .. } = spec;
+                let TunnelSpec { tunnel: key, path, following, transports, drops, .. } = *spec;
+                self.drops.insert(key, drops);
                 let (inbound, outbound, lanes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
                 let tunnel = Tunnel { path, following, transports, inbound, outbound, lanes };
-                assert!(self.tunnels.insert(spec.tunnel, tunnel).is_none(), "the slot is taken");
+                assert!(self.tunnels.insert(key, tunnel).is_none(), "the slot is taken");
             }
             Command::MoveTunnel(order) => {
                 let Move { tunnel: key, from, to: path } = *order;
@@ -168,6 +173,11 @@ impl Dataplane {
             | Command::Capture(_)
             | Command::AimCapture(_)
             | Command::StopCapture { .. } => unreachable!("the engine asks for nothing"),
+            Command::SetRates { tunnel, rates } => {
+                self.log.push("SetRates");
+                assert!(self.tunnels.contains_key(&tunnel), "the tunnel is there");
+                self.rates.insert(tunnel, rates);
+            }
             Command::Tune(_) | Command::Stop => unreachable!("the engine neither tunes nor stops workers"),
         }
         None

@@ -86,6 +86,7 @@ pub fn config() -> Config {
             dns: vec!["10.20.0.53".parse().unwrap(), "fd20::53".parse().unwrap()],
             netbios_name_servers: Vec::new(),
         }],
+        classes: Vec::new(),
         users: Users::default(),
         radius: Vec::new(),
         connections: vec![Connection {
@@ -95,6 +96,7 @@ pub fn config() -> Config {
             networks: vec!["10.20.0.0/24".parse().unwrap(), "fd20::/64".parse().unwrap()],
             esp_proposals: vec![EspProposal::parse("aes128gcm16-x25519").unwrap(), EspProposal::parse(ESP).unwrap()],
             transports: Transports::ALL,
+            rules: Rules::default(),
             login: Login::V2(LoginV2 {
                 psk: SecretBytes::from(PSK),
                 ike_proposals: vec![

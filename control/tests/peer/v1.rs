@@ -4,7 +4,7 @@
 pub mod attempt;
 
 use super::{ESP, PSK, World};
-use adit_control::aaa::{Answer, Limits, Profile, Rejection, Source, Verdict, Why};
+use adit_control::aaa::{Answer, Profile, Rejection, Source, Verdict, Why};
 use adit_control::config::checked::*;
 use adit_control::ike::v1::cipher::{Iv, MessageCipher};
 use adit_control::ike::v1::keys::{IkeKeys, QuickInput, Skeyid, Transcript};
@@ -48,7 +48,6 @@ pub fn config_v1() -> Config {
             save_password: SavePassword::Allowed,
             ..Unity::default()
         },
-        limits: Limits::default(),
         reauth: Some(Duration::from_secs(86_400)),
         aggressive_limit: 1000.try_into().unwrap(),
     }));
@@ -56,7 +55,7 @@ pub fn config_v1() -> Config {
 }
 
 pub fn xauth() -> Xauth {
-    Xauth { users: vec![UserSource::Local], prompt: "Who?".to_owned(), max_logins: None, interim: None }
+    Xauth { users: vec![UserSource::Local], prompt: "Who?".to_owned(), interim: None }
 }
 
 pub fn login_v1(config: &mut Config) -> &mut LoginV1 {

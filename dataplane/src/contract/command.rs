@@ -1,8 +1,8 @@
 //! What control tells a worker. Applied between bursts, in order.
 
 use super::{
-    CaptureAim, CaptureId, CaptureOrder, EspPath, FlowPage, IkeDatagram, InnerFlowPage, Lifetime, Path, SaCounters,
-    Selectors, Spi, Transports, Tuning, WorkerId,
+    CaptureAim, CaptureId, CaptureOrder, EspPath, FlowPage, IkeDatagram, InnerFlowPage, Lifetime, Path, Rates,
+    SaCounters, Selectors, Spi, Transports, Tuning, TunnelDrops, WorkerId,
 };
 use adit_crypto::esp_cipher::EspCipher;
 use adit_crypto::suite::SequenceNumbers;
@@ -20,10 +20,17 @@ pub struct TunnelKey {
 /// Rekey is make-before-break: `AddPair` → the peer has it → `SwitchOutbound` → grace → `DropPair`.
 pub enum Command {
     /// A new tunnel without SAs.
-    AddTunnel(TunnelSpec),
+    AddTunnel(Box<TunnelSpec>),
     /// The peer's address changed (the IKE SA proved it). The worker answers with [`super::Event::Moved`] if it
     /// obeys; if ESP has moved the tunnel meanwhile it does not, and has reported that move already.
     MoveTunnel(Box<Move>),
+    /// A tunnel's packets may come and go so fast from now on.
+    SetRates {
+        /// Which.
+        tunnel: TunnelKey,
+        /// Both directions.
+        rates: Rates,
+    },
     /// A child SA, received on at once. Up to [`Lane::INBOUND`] at a time for each lane of a tunnel.
     ///
     /// If its lane sends on nothing when the peer's first packet comes on it, the worker sends on it from that packet
@@ -105,6 +112,10 @@ pub struct TunnelSpec {
     pub following: Following,
     /// How ESP may stand in its packets after ESP has moved it. What comes otherwise is received and moves nothing.
     pub transports: Transports,
+    /// How fast its packets may come and go.
+    pub rates: Rates,
+    /// Written by the worker.
+    pub drops: Arc<TunnelDrops>,
 }
 
 /// Another path for a tunnel.

@@ -10,11 +10,13 @@ mod flow;
 mod inner;
 mod inner_flow;
 mod lifetime;
+mod rates;
 mod selector;
 mod spi;
 mod tables;
 mod transport;
 mod tuning;
+mod tunnel_drops;
 mod tunnel_rules;
 
 pub use burst_times::BurstTimes;
@@ -37,11 +39,13 @@ pub use flow::{
 pub use inner::InnerLayout;
 pub use inner_flow::{InnerFlowPage, InnerFlowReport, InnerTcp, InnerTcpState, InnerTraffic, RoundTrip};
 pub use lifetime::{Direction, Lifetime, Limits, Reached};
+pub use rates::{Rate, Rates};
 pub use selector::{Selector, Selectors};
 pub use spi::{ClusterSlot, Spi, SpiLayout, SpiParts};
 pub use tables::{NextHop, Routes};
 pub use transport::{EspPath, Transport, Transports};
 pub use tuning::{CtcpCare, CtcpTuning, Tuning};
+pub use tunnel_drops::TunnelDrops;
 pub use tunnel_rules::{EcnMode, MssClamp, OuterDf, OuterDscp, TunnelRules};
 
 pub use crate::fate::DropReason;

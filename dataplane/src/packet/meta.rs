@@ -102,7 +102,7 @@ pub enum Origin {
     /// The inner door. The kernel has taken its hop.
     #[default]
     InnerDoor,
-    /// A peer's tunnel.
+    /// A peer's tunnel; of what is sealed, the tunnel that it was sealed for.
     Tunnel(TunnelKey),
     /// This worker wrote it.
     Worker,

@@ -1,5 +1,6 @@
 //! One worker's SAs and tunnels, by slot. Only its worker touches it.
 
+mod bucket;
 mod follow;
 mod outbound;
 mod pair;
@@ -8,7 +9,7 @@ mod tunnel;
 pub use follow::Followed;
 pub use tunnel::Tunnel;
 
-use crate::contract::{EspPath, Lane, Move, PairSpec, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId};
+use crate::contract::{EspPath, Lane, Move, PairSpec, Rates, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId};
 use crate::esp::{InboundSa, OutboundSa};
 use crate::time::Instant;
 use follow::Pace;
@@ -122,14 +123,14 @@ impl Sad {
     }
 
     /// [`crate::contract::Command::AddTunnel`]
-    pub fn add_tunnel(&mut self, spec: &TunnelSpec) -> Result<(), Misfit> {
+    pub fn add_tunnel(&mut self, now: Instant, spec: TunnelSpec) -> Result<(), Misfit> {
         self.is_ours(spec.tunnel)?;
         let pace = self.pace;
         let place = place(&mut self.tunnels, spec.tunnel.slot);
         if place.is_some() {
             return Err(Misfit::SlotTaken);
         }
-        *place = Some(Box::new(Tunnel::new(spec, pace)));
+        *place = Some(Box::new(Tunnel::new(now, spec, pace)));
         Ok(())
     }
 
@@ -142,6 +143,12 @@ impl Sad {
         tunnel.order(now, order.to);
         self.copy_path(order.tunnel.slot);
         Ok(Some(order.to))
+    }
+
+    /// [`crate::contract::Command::SetRates`]
+    pub fn set_rates(&mut self, now: Instant, tunnel: TunnelKey, rates: Rates) -> Result<(), Misfit> {
+        self.ours(tunnel)?.set_rates(now, rates);
+        Ok(())
     }
 
     /// The newest authenticated packet of the SA in this slot came by `path`, which is not its tunnel's.

@@ -1,16 +1,19 @@
 //! A peer: where its packets go, and the SAs they go by.
 
+use super::bucket::Bucket;
 use super::follow::{Followed, Follower, Pace};
 use super::outbound::Outbound;
 use crate::carrier::ctcp::TRAILER_LEN;
 use crate::carrier::tcp::FRAME_LENGTH;
-use crate::contract::{EspPath, Lane, Spi, Transport, TunnelSpec};
+use crate::contract::{EspPath, Lane, Rate, Rates, Spi, Transport, TunnelDrops, TunnelSpec};
 use crate::esp::OutboundSa;
+use crate::fate::DropReason;
 use crate::mtu::{Moved, PathMtu};
 use crate::time::Instant;
 use crate::wire::esp::NON_IKE_MARKER;
 use crate::wire::ip::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 use crate::wire::tcp::TCP_HEADER;
+use std::sync::Arc;
 
 /// A peer's tunnel.
 pub struct Tunnel {
@@ -18,6 +21,10 @@ pub struct Tunnel {
     path_mtu: PathMtu,
     inner_mtu: u16,
     follower: Follower,
+    /// Unless it may do as it likes.
+    up: Option<Bucket>,
+    down: Option<Bucket>,
+    drops: Arc<TunnelDrops>,
     /// What is sent on.
     pub outbound: Outbound,
     /// What is received on, oldest first.
@@ -25,11 +32,40 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn new(spec: &TunnelSpec, pace: Pace) -> Self {
-        let &TunnelSpec { tunnel: _, path, outer_mtu, following, transports } = spec;
+    pub(super) fn new(now: Instant, spec: TunnelSpec, pace: Pace) -> Self {
+        let TunnelSpec { tunnel: _, path, outer_mtu, following, transports, rates, drops } = spec;
         let (path_mtu, follower) = (PathMtu::new(outer_mtu), Follower::new(following, transports, pace));
         let (outbound, inbound) = (Outbound::default(), Vec::new());
-        Self { path, path_mtu, inner_mtu: 0, follower, outbound, inbound }
+        let [up, down] = [rates.up, rates.down].map(|rate| rate.map(|rate| Bucket::new(rate, now)));
+        Self { path, path_mtu, inner_mtu: 0, follower, up, down, drops, outbound, inbound }
+    }
+
+    /// Whether an inner packet of so many octets may come from the peer now; if so, it counts.
+    #[inline]
+    pub fn police_up(&mut self, octets: usize, now: Instant) -> Result<(), DropReason> {
+        match self.up.as_mut() {
+            None => Ok(()),
+            Some(bucket) => bucket.take(octets, now).or(DropReason::OverRateUp),
+        }
+    }
+
+    /// As [`Tunnel::police_up`], to the peer.
+    #[inline]
+    pub fn police_down(&mut self, octets: usize, now: Instant) -> Result<(), DropReason> {
+        match self.down.as_mut() {
+            None => Ok(()),
+            Some(bucket) => bucket.take(octets, now).or(DropReason::OverRateDown),
+        }
+    }
+
+    /// One of its packets has ended.
+    pub fn dropped(&self, reason: DropReason) {
+        self.drops.dropped(reason);
+    }
+
+    pub(super) fn set_rates(&mut self, now: Instant, rates: Rates) {
+        set_rate(&mut self.up, rates.up, now);
+        set_rate(&mut self.down, rates.down, now);
     }
 
     /// Where its packets go.
@@ -100,6 +136,13 @@ impl Tunnel {
     fn refit(&mut self) {
         let room = esp_room(self.path, self.path_mtu.octets());
         self.inner_mtu = self.outbound.iter_mut().map(|sa| sa.fit_into(room)).min().unwrap_or(0);
+    }
+}
+
+fn set_rate(bucket: &mut Option<Bucket>, rate: Option<Rate>, now: Instant) {
+    match (&mut *bucket, rate) {
+        (Some(bucket), Some(rate)) => bucket.change(rate, now),
+        (before, rate) => *before = rate.map(|rate| Bucket::new(rate, now)),
     }
 }
 

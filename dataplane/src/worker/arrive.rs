@@ -9,7 +9,7 @@ use crate::time::Instant;
 use crate::wire::traffic_class::{Ecn, TrafficClass};
 
 /// Congestion marks pass inwards, outer fragments say what the path carries, a SYN announces no more than comes back
-/// through the tunnel.
+/// through the tunnel, and what is more than the client may send ends here.
 #[inline]
 pub(super) fn arrive(
     packet: &mut PacketBuf,
@@ -35,5 +35,5 @@ pub(super) fn arrive(
     if rules.mss == MssClamp::ToTunnel && clamp_mss(packet, tunnel.inner_mtu()) == Clamped::Lowered {
         counters.mss_clamped(1);
     }
-    Ok(())
+    tunnel.police_up(packet.len(), now)
 }

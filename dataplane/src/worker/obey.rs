@@ -35,12 +35,13 @@ impl<D: Door> Worker<D> {
             obeyed = Obeyed::Some;
             let Self { sad, reports, pool, replies, counters, ctcp, inner_flows, captures, .. } = self;
             let fits = match command {
-                Command::AddTunnel(spec) => sad.add_tunnel(&spec),
+                Command::AddTunnel(spec) => sad.add_tunnel(now, *spec),
                 Command::MoveTunnel(order) => sad.move_tunnel(now, &order).map(|path| {
                     if let Some(path) = path {
                         reports.moved(order.tunnel, path);
                     }
                 }),
+                Command::SetRates { tunnel, rates } => sad.set_rates(now, tunnel, rates),
                 Command::AddPair(spec) => sad.add_pair(*spec).inspect(|()| reports.make_room(sad.len())),
                 Command::SwitchOutbound { spi } => sad.switch_outbound(spi),
                 Command::StopOutbound { spi } => sad.stop_outbound(spi),

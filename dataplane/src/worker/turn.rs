@@ -161,10 +161,13 @@ impl<D: Door> Worker<D> {
 
     /// Every packet that did not leave ends here, counted by its reason.
     fn sweep(&mut self) {
-        let Self { door, door_stats, pool, reports, neighbours, rest, counters, .. } = self;
+        let Self { id, door, door_stats, pool, sad, reports, neighbours, rest, counters, .. } = self;
         for packet in rest.drain(..) {
             match packet.meta.fate {
-                Fate::Drop(reason) => counters.dropped(reason, 1),
+                Fate::Drop(reason) => {
+                    counters.dropped(reason, 1);
+                    of_session(&packet, sad, *id, reason);
+                }
                 Fate::ToControl => match reports.ike(&packet) {
                     Ok(()) => counters.ike_received(1),
                     Err(reason) => counters.dropped(reason, 1),
@@ -178,7 +181,10 @@ impl<D: Door> Worker<D> {
                 }
                 Fate::Streamed => counters.streamed(1),
                 // A door that leaves a packet says why; one that does not has not sent it either.
-                Fate::Forward => counters.dropped(DropReason::TransmitFailed, 1),
+                Fate::Forward => {
+                    counters.dropped(DropReason::TransmitFailed, 1);
+                    of_session(&packet, sad, *id, DropReason::TransmitFailed);
+                }
             }
             pool.put(packet);
         }
@@ -196,6 +202,19 @@ impl<D: Door> Worker<D> {
                 counters.dropped(reason, n);
             }
         }
+    }
+}
+
+/// A packet's end is counted for its tunnel too: the one that it goes into, else the one that it came from or was sealed
+/// for, if it is ours.
+#[cold]
+fn of_session(packet: &PacketBuf, sad: &Sad, us: WorkerId, reason: DropReason) {
+    let tunnel = match (packet.meta.tunnel, packet.meta.origin) {
+        (Some(tunnel), _) | (None, Origin::Tunnel(tunnel)) => tunnel,
+        (None, Origin::InnerDoor | Origin::Worker) => return,
+    };
+    if let Some(tunnel) = sad.tunnel(tunnel.slot).filter(|_| tunnel.worker == us) {
+        tunnel.dropped(reason);
     }
 }
 
@@ -243,10 +262,10 @@ fn decapsulate(
                     if !news.is_empty() {
                         tell(news, sad, slot, packet.meta.esp_path(), reports, counters, now);
                     }
+                    packet.meta.origin = Origin::Tunnel(tunnel);
                     opened.and_then(|()| arrive(packet, sad.tunnel_mut(tunnel.slot), rules, counters, now)).map(|()| {
                         packet.meta.channel = Channel::Inner;
                         packet.meta.path = None;
-                        packet.meta.origin = Origin::Tunnel(tunnel);
                         Fate::Forward
                     })
                 }
@@ -362,6 +381,7 @@ fn seal(
 ) -> Result<Fate, DropReason> {
     let tunnel = sad.tunnel_mut(slot).ok_or(DropReason::NoTunnel)?;
     let path = tunnel.path();
+    tunnel.police_down(packet.len(), now)?;
     let sa = tunnel.outbound.in_lane(packet.meta.lane).ok_or(DropReason::NoOutboundSa)?;
     let (class, fragments) = outer_header(packet.bytes(), sa.inner_mtu(), rules);
     offload::finish_checksum(packet)?;
@@ -381,7 +401,7 @@ fn seal(
     }
     packet.meta.channel = path.transport().into();
     packet.meta.carriage = Carriage::Sealed;
-    packet.meta.tunnel = None;
+    packet.meta.origin = packet.meta.tunnel.take().map_or(Origin::Worker, Origin::Tunnel);
     packet.meta.path = Some(path.path());
     packet.meta.outer_class = class;
     packet.meta.outer_fragments = fragments;

@@ -10,8 +10,8 @@ use adit_crypto::random::SeededRandom;
 use adit_crypto::suite::{CipherSuite, Encr};
 use adit_dataplane::contract::{
     ClusterSlot, Command, Dataplane, DropReason, EspPath, Event, Following, InboundSpec, Lane, Lifetime, NextHop,
-    OutboundSpec, PairSpec, Path, Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout, Transport,
-    Transports, TunnelKey, TunnelSpec, WorkerId,
+    OutboundSpec, PairSpec, Path, Rates, Routes, SaCounters, Selector, Selectors, SequenceNumbers, Spi, SpiLayout,
+    Transport, Transports, TunnelDrops, TunnelKey, TunnelSpec, WorkerId,
 };
 use adit_dataplane::io::memory::{Departed, MemoryDoor, MemoryPeer, pair};
 use adit_dataplane::packet::{Channel, PoolSizes};
@@ -138,7 +138,7 @@ impl World {
 
     /// This client gets its tunnel.
     pub fn admit(&mut self, client: Client) -> Client {
-        self.command(client.tunnel.worker, Command::AddTunnel(client.tunnel_spec()));
+        self.command(client.tunnel.worker, Command::AddTunnel(Box::new(client.tunnel_spec())));
         self.command(client.tunnel.worker, client.add_pair());
         self.command(client.tunnel.worker, client.switch_outbound());
         self.add_route(&format!("{}/32", client.v4), client.tunnel);
@@ -204,6 +204,8 @@ pub struct Client {
     pub window: u32,
     pub numbers: SequenceNumbers,
     pub lifetime: Lifetime,
+    pub rates: Rates,
+    pub drops: Arc<TunnelDrops>,
     pub up_counters: Arc<SaCounters>,
     pub down_counters: Arc<SaCounters>,
 }
@@ -231,6 +233,8 @@ impl Client {
             window: 64,
             numbers: SequenceNumbers::Plain,
             lifetime: Lifetime::default(),
+            rates: Rates::default(),
+            drops: Arc::default(),
             up_counters: Arc::default(),
             down_counters: Arc::default(),
         }
@@ -247,6 +251,8 @@ impl Client {
             outer_mtu: TunnelSpec::DEFAULT_OUTER_MTU,
             following: Following::NewestPacket,
             transports: Transports::ALL,
+            rates: self.rates,
+            drops: Arc::clone(&self.drops),
         }
     }
 

@@ -20,14 +20,13 @@ fn config(users: Vec<UserSource>, servers: u8) -> Config {
     let around = crate::config::Surroundings { folder: std::path::PathBuf::new(), cores: vec![0] };
     let (mut config, _) = crate::config::read("test", text, &around).unwrap();
     let secret = b"a group's secret".as_slice().into();
-    let xauth = Xauth { users, prompt: String::new(), max_logins: None, interim: Some(Duration::from_secs(600)) };
+    let xauth = Xauth { users, prompt: String::new(), interim: Some(Duration::from_secs(600)) };
     config.connections[0].login = Login::V1(Box::new(LoginV1 {
         auth: AuthV1::XauthPsk { secret, xauth },
         modes: Modes::Both,
         ike_proposals: Vec::new(),
         pfs: Pfs::Optional,
         unity: Unity::default(),
-        limits: Limits::default(),
         reauth: None,
         aggressive_limit: std::num::NonZeroU32::MIN,
     }));

@@ -23,6 +23,7 @@ pub(super) mod kind {
     pub(in super::super) const NAS_IDENTIFIER: u8 = 32;
     pub(in super::super) const CHAP_CHALLENGE: u8 = 60;
     pub(in super::super) const NAS_PORT_TYPE: u8 = 61;
+    pub(in super::super) const PORT_LIMIT: u8 = 62;
     // RFC 2866
     pub(in super::super) const ACCT_STATUS_TYPE: u8 = 40;
     pub(in super::super) const ACCT_DELAY_TIME: u8 = 41;
@@ -56,6 +57,13 @@ pub(super) mod microsoft {
     pub(in super::super) const CHAP_CHALLENGE: u8 = 11;
     pub(in super::super) const CHAP2_RESPONSE: u8 = 25;
     pub(in super::super) const CHAP2_SUCCESS: u8 = 26;
+}
+
+/// The Wi-Fi Alliance's attributes for roaming between providers (WISPr 1.0, annex C), which have become everybody's for bandwidth.
+pub(super) mod wispr {
+    pub(in super::super) const VENDOR: u32 = 14_122;
+    pub(in super::super) const BANDWIDTH_MAX_UP: u8 = 7;
+    pub(in super::super) const BANDWIDTH_MAX_DOWN: u8 = 8;
 }
 
 /// Octets of a value: its length is one octet and counts itself and the type.

@@ -1,13 +1,16 @@
 //! A login: what is asked, and what the answer means (RFC 2865 section 4, RFC 2548 section 2.3).
 
-use super::attribute::{Attribute, kind, microsoft, number, of_vendor};
+use super::attribute::{Attribute, kind, microsoft, number, of_vendor, wispr};
 use super::packet::{Builder, Code, Request, Response};
 use super::{hide, ms_chap};
-use crate::aaa::{Challenge, ChallengeState, Limits, Profile, Proof, Question, Rejection, Source, Verdict, Why};
+use crate::aaa::{
+    Bandwidth, Challenge, ChallengeState, Limits, Profile, Proof, Question, Rejection, Source, Verdict, Why,
+};
 use crate::config::checked::{PasswordProtocol, RadiusServer};
 use adit_crypto::random::SecretRandom;
 use adit_crypto::secret::SecretBytes;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// NAS-Port-Type "Virtual" and Service-Type "Framed", Framed-Protocol "PPP" (RFC 2865 sections 5.41, 5.6, 5.7): what
@@ -177,6 +180,10 @@ fn profile(attributes: &[Attribute<'_>], server: usize, interim: Option<Duration
         let number = find(attributes, kind).and_then(number).filter(|seconds| *seconds > 0);
         number.map(|seconds| Duration::from_secs(seconds.into()))
     };
+    let bits = |wanted| {
+        let found = attributes.iter().find_map(|one| of_vendor(one, wispr::VENDOR, wanted));
+        found.and_then(number).and_then(NonZeroU32::new)
+    };
     let mut kept = 0;
     let class = attributes.iter().filter(|one| one.kind == kind::CLASS).map(|one| one.value.to_vec());
     Profile {
@@ -195,6 +202,8 @@ fn profile(attributes: &[Attribute<'_>], server: usize, interim: Option<Duration
             .collect(),
         filter: find(attributes, kind::FILTER_ID).and_then(|value| text(value, MAX_MESSAGE)),
         limits: Limits { session: seconds(kind::SESSION_TIMEOUT), idle: seconds(kind::IDLE_TIMEOUT) },
+        bandwidth: Bandwidth { up: bits(wispr::BANDWIDTH_MAX_UP), down: bits(wispr::BANDWIDTH_MAX_DOWN) },
+        max_logins: find(attributes, kind::PORT_LIMIT).and_then(number).and_then(NonZeroU32::new),
         interim: seconds(kind::ACCT_INTERIM_INTERVAL).map(|wish| wish.max(SHORTEST_INTERIM)).or(interim),
         message,
     }

@@ -256,8 +256,9 @@ pub(super) mod tests {
     use super::*;
     use crate::api::views::{StatusView, WorkerView};
     use crate::flows::InnerWayView;
-    use crate::session::{Health, SessionState};
+    use crate::session::{Health, PolicyView, SessionState};
     use adit_dataplane::contract::WorkerCounters;
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     pub(in super::super) fn key(code: KeyCode) -> KeyEvent {
@@ -288,6 +289,8 @@ pub(super) mod tests {
             bytes_out,
             packets_in: 0,
             packets_out: 0,
+            policy: PolicyView::default(),
+            drops: BTreeMap::new(),
         }
     }
 

@@ -1,7 +1,6 @@
 //! What only IKEv1 connections have.
 
 use super::users::UserSource;
-use crate::aaa::Limits;
 use crate::pki::Authorities;
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::{CbcCipher, Hash, KexGroup};
@@ -22,8 +21,6 @@ pub struct LoginV1 {
     pub pfs: Pfs,
     /// What clients are told about themselves.
     pub unity: Unity,
-    /// Limits of every session; a user's own win.
-    pub limits: Limits,
     /// How old an ISAKMP SA may get, where the client offers more; `None`: as old as it offers.
     pub reauth: Option<Duration>,
     /// First messages of aggressive mode that one source may have answered in a second.
@@ -110,8 +107,6 @@ pub struct Xauth {
     pub users: Vec<UserSource>,
     /// What the client shows.
     pub prompt: String,
-    /// Sessions that one user may have at a time; `None` is any number.
-    pub max_logins: Option<NonZeroU32>,
     /// How often accounting is told that a session goes on, unless the server says otherwise; `None` is never.
     pub interim: Option<Duration>,
 }

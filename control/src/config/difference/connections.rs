@@ -1,10 +1,11 @@
 //! Connections, each known by its name.
 
 use super::show::{list, maybe_time, plain, quoted, time};
-use super::{Changes, Effect, Touched};
+use super::{Changes, Effect, Touched, Whose};
 use crate::aaa::Limits;
 use crate::config::checked::{
-    AuthV1, Config, Connection, LocalLan, Login, LoginV1, LoginV2, Modes, Pfs, SavePassword, Unity, UserSource, Xauth,
+    AuthV1, Config, Connection, LocalLan, Login, LoginV1, LoginV2, Modes, Pfs, Rules, SavePassword, Unity, UserSource,
+    WhenFull, Xauth,
 };
 use std::num::NonZeroU32;
 
@@ -43,7 +44,7 @@ pub(super) fn compare(changes: &mut Changes, old: &Config, new: &Config) {
 }
 
 fn of_both(changes: &mut Changes, (old, of_old): (&Config, &Connection), (new, of_new): (&Config, &Connection)) {
-    let Connection { name, remote_ids, pools: _, networks, esp_proposals, transports, login } = of_old;
+    let Connection { name, remote_ids, pools: _, networks, esp_proposals, transports, rules, login } = of_old;
     let pools = |config: &Config, connection: &Connection| -> Vec<String> {
         connection.pools.iter().filter_map(|pool| Some(config.pools.get(*pool)?.name.clone())).collect()
     };
@@ -57,6 +58,7 @@ fn of_both(changes: &mut Changes, (old, of_old): (&Config, &Connection), (new, o
         .key("networks", networks, &of_new.networks, |all| list(all), beyond)
         .key("transports", transports, &of_new.transports, ways, otherwise)
         .key("esp_proposals", esp_proposals, &of_new.esp_proposals, |all| list(all), Effect::NextKeys);
+    may(changes, name, (old, rules), (new, &of_new.rules));
     let version = |login: &Login| match login {
         Login::V2(_) => "\"v2\"".to_owned(),
         Login::V1(_) => "\"v1\"".to_owned(),
@@ -72,6 +74,28 @@ fn of_both(changes: &mut Changes, (old, of_old): (&Config, &Connection), (new, o
     }
 }
 
+/// What sessions may is for those that are up as well.
+fn may(changes: &mut Changes, name: &str, (old, rules): (&Config, &Rules), (new, of_new): (&Config, &Rules)) {
+    let Rules { class, limits, max_logins, when_full } = rules;
+    let Limits { session, idle } = limits;
+    let class_name = |config: &Config, class: Option<usize>| {
+        class.and_then(|class| config.classes.get(class)).map(|class| class.name.clone())
+    };
+    let shown = |class: &Option<String>| class.as_ref().map_or_else(|| "none".to_owned(), quoted);
+    let most = |most: &Option<NonZeroU32>| most.map_or(0, NonZeroU32::get).to_string();
+    let full = |what: &WhenFull| match what {
+        WhenFull::Refuse => "\"refuse\"".to_owned(),
+        WhenFull::Replace => "\"replace\"".to_owned(),
+    };
+    let live = || Effect::Live(Whose::OfConnection(name.to_owned()));
+    changes
+        .key("class", &class_name(old, *class), &class_name(new, of_new.class), shown, live())
+        .key("max_logins", max_logins, &of_new.max_logins, most, Effect::NewLogins)
+        .key("at_max_logins", when_full, &of_new.when_full, full, Effect::NewLogins)
+        .key("idle_timeout", idle, &of_new.limits.idle, maybe_time, live())
+        .key("session_timeout", session, &of_new.limits.session, maybe_time, live());
+}
+
 fn v2(changes: &mut Changes, old: &LoginV2, new: &LoginV2) {
     let LoginV2 { psk, ike_proposals } = old;
     changes.unseen("psk", psk, &new.psk, Effect::NewLogins).key(
@@ -84,14 +108,11 @@ fn v2(changes: &mut Changes, old: &LoginV2, new: &LoginV2) {
 }
 
 fn v1(changes: &mut Changes, old: &LoginV1, new: &LoginV1) {
-    let LoginV1 { auth, modes, ike_proposals, pfs, unity, limits, reauth, aggressive_limit } = old;
-    let Limits { session, idle } = limits;
+    let LoginV1 { auth, modes, ike_proposals, pfs, unity, reauth, aggressive_limit } = old;
     of_auth(changes, auth, &new.auth);
     changes
         .key("modes", modes, &new.modes, |modes| exchanges(*modes).to_owned(), Effect::NewLogins)
         .key("aggressive_limit", aggressive_limit, &new.aggressive_limit, plain, Effect::AtOnce)
-        .key("idle_timeout", idle, &new.limits.idle, maybe_time, Effect::NewLogins)
-        .key("session_timeout", session, &new.limits.session, maybe_time, Effect::NewLogins)
         .key("reauth_time", reauth, &new.reauth, maybe_time, Effect::NewLogins)
         .key("pfs", pfs, &new.pfs, |pfs| plain(&matches!(pfs, Pfs::Required)), Effect::NextKeys)
         .key("ike_proposals", ike_proposals, &new.ike_proposals, |all| list(all), Effect::NewLogins);
@@ -108,7 +129,7 @@ fn of_auth(changes: &mut Changes, old: &AuthV1, new: &AuthV1) {
     if let (Some(old), Some(new)) = (old.authorities(), new.authorities()) {
         changes.unseen("ca", &**old, &**new, Effect::NewLogins);
     }
-    if let (Some(Xauth { users, prompt, max_logins, interim }), Some(new)) = (old.xauth(), new.xauth()) {
+    if let (Some(Xauth { users, prompt, interim }), Some(new)) = (old.xauth(), new.xauth()) {
         let sources = |sources: &Vec<UserSource>| {
             list(
                 &sources
@@ -120,11 +141,9 @@ fn of_auth(changes: &mut Changes, old: &AuthV1, new: &AuthV1) {
                     .collect::<Vec<_>>(),
             )
         };
-        let most = |most: &Option<NonZeroU32>| most.map_or(0, NonZeroU32::get).to_string();
         changes
             .key("users", users, &new.users, sources, Effect::NewLogins)
             .key("xauth_prompt", prompt, &new.prompt, quoted, Effect::NewLogins)
-            .key("max_logins", max_logins, &new.max_logins, most, Effect::NewLogins)
             .key(
                 "accounting_interim",
                 interim,

@@ -1,8 +1,8 @@
 //! Pools, users and servers, each known by its name.
 
-use super::show::{list, maybe, plain, quoted, time};
-use super::{Changes, Effect, Touched};
-use crate::config::checked::{Access, PasswordProtocol, Pool, RadiusServer, Signature, User, Users};
+use super::show::{list, maybe, maybe_rate, plain, quoted, time};
+use super::{Changes, Effect, Touched, Whose};
+use crate::config::checked::{Access, Class, PasswordProtocol, Pool, RadiusServer, Signature, User, Users};
 use std::collections::BTreeSet;
 
 const SERVERS: Effect = Effect::Restart("sockets to RADIUS servers and their books are opened at start");
@@ -39,6 +39,27 @@ pub(super) fn pools(changes: &mut Changes, old: &[Pool], new: &[Pool]) {
             "added".to_owned(),
             Effect::NewLogins,
         );
+    }
+}
+
+/// Sessions go on with what their class says now. One that has lost its class has what its connection says.
+pub(super) fn classes(changes: &mut Changes, old: &[Class], new: &[Class]) {
+    for class in old {
+        let live = || Effect::Live(Whose::OfClass(class.name.clone()));
+        changes.section(format!("[[class]] {}", class.name));
+        match new.iter().find(|other| other.name == class.name) {
+            Some(other) => {
+                let Class { name: _, up, down, burst } = class;
+                changes
+                    .key("rate_up", up, &other.up, maybe_rate, live())
+                    .key("rate_down", down, &other.down, maybe_rate, live())
+                    .key("burst", burst, &other.burst, time, live());
+            }
+            None => changes.add("", String::new(), "removed".to_owned(), live()),
+        }
+    }
+    for class in new.iter().filter(|class| !old.iter().any(|other| other.name == class.name)) {
+        changes.section(format!("[[class]] {}", class.name)).add("", String::new(), "added".to_owned(), Effect::AtOnce);
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Change {
 pub enum Effect {
     /// From now on, for all sessions; none ends.
     AtOnce,
+    /// From now on, for new logins and for these sessions, which go on with it.
+    Live(Whose),
     /// For those who log in from now on; sessions keep what they have.
     NewLogins,
     /// For those who log in from now on, and for sessions with their next keys.
@@ -39,6 +41,15 @@ pub enum Effect {
     Touches(Touched),
     /// Not while aditd runs, for this reason.
     Restart(&'static str),
+}
+
+/// Which sessions go on with what has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// All of this connection's.
+    OfConnection(String),
+    /// Those of this class of bandwidth.
+    OfClass(String),
 }
 
 /// Which sessions a change may end.
@@ -62,7 +73,7 @@ impl Effect {
     /// In a word, for machines and for the table in `docs/reload.md`.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::AtOnce => "at-once",
+            Self::AtOnce | Self::Live(_) => "at-once",
             Self::NewLogins => "new-logins",
             Self::NextKeys => "next-keys",
             Self::Touches(_) => "sessions",
@@ -105,6 +116,7 @@ pub fn difference(old: &Config, new: &Config) -> Vec<Change> {
 fn compare(changes: &mut Changes, old: &Config, new: &Config) {
     sections::compare(changes, old, new);
     lists::pools(changes, &old.pools, &new.pools);
+    lists::classes(changes, &old.classes, &new.classes);
     lists::users(changes, &old.users, &new.users);
     lists::radius(changes, &old.radius, &new.radius);
     connections::compare(changes, old, new);

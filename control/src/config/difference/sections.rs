@@ -36,6 +36,7 @@ pub(super) fn compare(changes: &mut Changes, old: &Config, new: &Config) {
         sizes: of_sizes,
         // They have files of their own here.
         pools: _,
+        classes: _,
         users: _,
         radius: _,
         connections: _,

@@ -1,6 +1,6 @@
 //! Values as the file spells them.
 
-use crate::config::quantity::{show_duration, show_size};
+use crate::config::quantity::{show_duration, show_rate, show_size};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -19,6 +19,11 @@ pub(super) fn time(value: &Duration) -> String {
 /// Without it, `0s`.
 pub(super) fn maybe_time(value: &Option<Duration>) -> String {
     show_duration(value.unwrap_or_default())
+}
+
+/// Without it, `none`.
+pub(super) fn maybe_rate(bits: &Option<u64>) -> String {
+    bits.map_or_else(|| "none".to_owned(), show_rate)
 }
 
 pub(super) fn size(value: &usize) -> String {

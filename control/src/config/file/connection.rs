@@ -1,7 +1,9 @@
 //! `[[connection]]`
 
 use super::{Key, List, seconds};
-use crate::config::checked::{EspProposal, IdPattern, IkeProposal, Modes, Phase1Proposal, Transport, UserSource};
+use crate::config::checked::{
+    EspProposal, IdPattern, IkeProposal, Modes, Phase1Proposal, Transport, UserSource, WhenFull,
+};
 use crate::config::section::{Located, Section};
 use crate::config::shape::{
     Count, ESP_PROPOSAL, IKE_PROPOSAL, IdentityPattern, Network, OneOf, PHASE_1_PROPOSAL, Parsed, SecretText, Shape,
@@ -44,8 +46,25 @@ pub struct Connection {
     pub esp_proposals: List<EspProposal>,
     /// Whether proposals may name weak algorithms.
     pub legacy: Key<bool>,
+    /// What its sessions may.
+    pub rules: Rules,
     /// What only IKEv1 has.
     pub v1: V1,
+}
+
+/// Keys of `[[connection]]` that say what a session may.
+#[derive(Debug)]
+pub struct Rules {
+    /// Name of a `[[class]]`.
+    pub class: Key<String>,
+    /// Of one user at a time.
+    pub max_logins: Key<u64>,
+    /// What becomes of one more.
+    pub at_max_logins: Key<WhenFull>,
+    /// Without a packet.
+    pub idle_timeout: Key<Duration>,
+    /// From login.
+    pub session_timeout: Key<Duration>,
 }
 
 /// Version of IKE.
@@ -83,14 +102,8 @@ pub struct V1 {
     pub users: List<UserSource>,
     /// What the client shows at login.
     pub xauth_prompt: Key<String>,
-    /// Of one user at a time.
-    pub max_logins: Key<u64>,
     /// Between interim records.
     pub accounting_interim: Key<Duration>,
-    /// Without a packet.
-    pub idle_timeout: Key<Duration>,
-    /// From login.
-    pub session_timeout: Key<Duration>,
     /// After which the client is to log in anew.
     pub reauth_time: Key<Duration>,
     /// In a second, per source.
@@ -132,6 +145,7 @@ const TRANSPORT: OneOf<Transport> = OneOf(&[
     ("tcp", Transport::Tcp),
 ]);
 const USERS: OneOf<UserSource> = OneOf(&[("local", UserSource::Local), ("radius", UserSource::Radius)]);
+const WHEN_FULL: OneOf<WhenFull> = OneOf(&[("refuse", WhenFull::Refuse), ("replace", WhenFull::Replace)]);
 const DOMAIN: Parsed<String> =
     Parsed { expected: "a domain such as \"example.org\"", parse: |text| is_host_name(text).then(|| text.to_owned()) };
 const HEADEND: Parsed<String> = Parsed {
@@ -158,7 +172,7 @@ impl Connection {
         }
         let ike = section.get("ike", &VERSION);
         let auth = section.get("auth", &AUTH);
-        let v1 = V1::read(section);
+        let (rules, v1) = (Rules::read(section), V1::read(section));
         let modes = v1.modes.as_ref().map(|modes| modes.value.iter().map(|mode| mode.value).collect());
         check_keys(section, ike.as_ref(), auth.as_ref(), modes);
         let (ike_proposals, phase_1_proposals) = match ike.as_ref().map_or(Version::V2, |ike| ike.value) {
@@ -178,6 +192,7 @@ impl Connection {
             phase_1_proposals,
             esp_proposals: section.some_list("esp_proposals", &ESP_PROPOSAL),
             legacy: section.get("legacy", &YesOrNo),
+            rules,
             v1,
             line: section.line(),
             title: section.title().to_owned(),
@@ -187,15 +202,12 @@ impl Connection {
 }
 
 /// Keys of IKEv1 connections.
-const V1_KEYS: [&str; 18] = [
+const V1_KEYS: [&str; 15] = [
     "modes",
     "ca",
     "users",
     "xauth_prompt",
-    "max_logins",
     "accounting_interim",
-    "idle_timeout",
-    "session_timeout",
     "reauth_time",
     "aggressive_limit",
     "pfs",
@@ -208,7 +220,7 @@ const V1_KEYS: [&str; 18] = [
     "cisco_udp_port",
 ];
 /// Those that need a user.
-const USER_KEYS: [&str; 4] = ["users", "xauth_prompt", "max_logins", "accounting_interim"];
+const USER_KEYS: [&str; 5] = ["users", "xauth_prompt", "max_logins", "at_max_logins", "accounting_interim"];
 
 const SECRET: &str = "a pre-shared key in psk, or the path of its file in psk_file";
 
@@ -309,6 +321,18 @@ impl Auth {
     }
 }
 
+impl Rules {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            class: section.get("class", &Text("the name of a [[class]]")),
+            max_logins: section.get("max_logins", &Count { of: "a number of logins", range: 0..=1_000_000 }),
+            at_max_logins: section.get("at_max_logins", &WHEN_FULL),
+            idle_timeout: section.get("idle_timeout", &seconds(0, 2_592_000, "30m")),
+            session_timeout: section.get("session_timeout", &seconds(0, 31_536_000, "24h")),
+        }
+    }
+}
+
 impl V1 {
     fn read(section: &mut Section<'_>) -> Self {
         Self {
@@ -316,10 +340,7 @@ impl V1 {
             ca: section.get("ca", &CA),
             users: section.one_or_list("users", &USERS),
             xauth_prompt: section.get("xauth_prompt", &PROMPT),
-            max_logins: section.get("max_logins", &Count { of: "a number of logins", range: 0..=1_000_000 }),
             accounting_interim: section.get("accounting_interim", &seconds(0, 86_400, "10m")),
-            idle_timeout: section.get("idle_timeout", &seconds(0, 2_592_000, "30m")),
-            session_timeout: section.get("session_timeout", &seconds(0, 31_536_000, "24h")),
             reauth_time: section.get("reauth_time", &seconds(0, 31_536_000, "24h")),
             aggressive_limit: section.get("aggressive_limit", &Count { of: "a number of logins", range: 1..=100_000 }),
             pfs: section.get("pfs", &YesOrNo),

@@ -71,6 +71,10 @@ impl Engine {
         if proven.contact == Contact::Initial {
             self.replace_older(now, proven.identity);
         }
+        if !self.has_room(now, proven.identity, proven.connection) {
+            let refused = LoginRefused::new(Cause::LoginLimit, NotifyKind::NoAdditionalSas);
+            return Err(Box::new(LoginRefused { identity: Some(proven.identity.clone()), ..refused }));
+        }
         let (half_open, _, _) = self.arrivals.counts();
         if self.sessions.len().saturating_sub(half_open.saturating_sub(1)) >= self.node.config.ike.session_limit {
             let limit = self.node.config.ike.session_limit;

@@ -15,7 +15,8 @@ impl Engine {
 
     /// Ends a session for this reason.
     pub(super) fn end(&mut self, now: Instant, id: SessionId, cause: Cause) {
-        let _span = tracing::info_span!("session", session = %id).entered();
+        // Not inside another session's span: a line is one session's.
+        let _span = tracing::info_span!(parent: None, "session", session = %id).entered();
         match self.sessions.remove(&id) {
             Some(Stage::HalfOpen(half)) => self.half_open_ends(&half),
             Some(Stage::Calling(calling)) => self.hang_up(calling.held()),

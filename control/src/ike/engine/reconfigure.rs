@@ -3,7 +3,7 @@
 use super::{Engine, Stage, StageV1};
 use crate::config::Renumbering;
 use crate::config::checked::Config;
-use crate::ike::service::TimerKey;
+use crate::ike::service::{Node, TimerKey};
 use crate::reload::{Plan, SessionFacts, Verdict};
 use crate::session::{Cause, SessionId};
 use adit_dataplane::time::Instant;
@@ -38,6 +38,10 @@ impl Engine {
         for stage in self.sessions.values_mut() {
             stage.renumber(&places);
             stage.find_pools(&self.node.leases);
+        }
+        // Not before all have their connections: a policy is found by that.
+        for stage in self.sessions.values_mut() {
+            stage.take_policy(&mut self.node);
         }
         self.find_users_anew();
         self.set_deadlines();
@@ -104,6 +108,16 @@ impl Stage {
             Self::V1(StageV1::HalfOpen(half)) => half.renumber(places),
             Self::V1(StageV1::Login(login)) => login.renumber(places),
             Self::V1(StageV1::Established(session)) => session.renumber(places),
+        }
+    }
+
+    /// What it may is what the configuration says now.
+    fn take_policy(&mut self, node: &mut Node) {
+        match self {
+            Self::Established(session) => session.take_policy(node),
+            Self::V1(StageV1::Established(session)) => session.take_policy(node),
+            Self::HalfOpen(_) | Self::Calling(_) | Self::Proving(_) | Self::Closing(_) => {}
+            Self::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_) | StageV1::Entering(_)) => {}
         }
     }
 

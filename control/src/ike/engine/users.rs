@@ -1,11 +1,14 @@
 //! Whose sessions by IKEv1 are whose: who comes back for one, and who has as many as they may.
 
 use super::{Engine, Stage, StageV1};
+use crate::config::checked::WhenFull;
+use crate::ike::service::policy::Policy;
 use crate::ike::service::{Origin, TimerKey};
 use crate::ike::v1::{Claim, Established};
 use crate::ike::wire::Id;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::time::Instant;
+use std::num::NonZeroU32;
 
 /// Whose a session by IKEv1 is: the connection, the group, and the user in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,12 +83,39 @@ impl Engine {
         (self.is_draining() && !self.is_here(key)).then_some(Cause::Drained)
     }
 
-    /// Whether the user has as many sessions as the connection allows, without the one that is about to begin.
-    pub(super) fn too_many_logins(&self, key: &UserKey) -> bool {
-        let connection = self.node.config.connections.get(key.connection).and_then(|connection| connection.v1());
-        let Some(most) = connection.and_then(|login| login.auth.xauth()).and_then(|xauth| xauth.max_logins) else {
-            return false;
+    /// Whether one more session of the user's may begin. If the oldest is to make place, it has ended.
+    pub(super) fn has_room_v1(&mut self, now: Instant, key: &UserKey, newer: &Established) -> bool {
+        let policy = &newer.peer.policy;
+        let (Some(most), when_full) = (policy.max_logins, policy.when_full) else { return true };
+        let here = self.sessions_of(key).filter(|id| *id != newer.peer.id).collect();
+        self.make_place(now, here, most, when_full)
+    }
+
+    /// As [`Engine::has_room_v1`], of an identity by IKEv2 in the connection with this index.
+    pub(super) fn has_room(&mut self, now: Instant, identity: &Id, connection: usize) -> bool {
+        let Policy { max_logins: Some(most), when_full, .. } = Policy::of(&self.node.config, connection, None) else {
+            return true;
         };
-        usize::try_from(most.get()).is_ok_and(|most| self.sessions_of(key).count() >= most)
+        let here = |id: &SessionId| match self.sessions.get(id) {
+            Some(Stage::Established(session)) => session.peer.connection == connection,
+            Some(_) | None => false,
+        };
+        let here = self.by_identity.get(identity).into_iter().flatten().copied().filter(here).collect();
+        self.make_place(now, here, most, when_full)
+    }
+
+    /// `here` are in service, oldest first.
+    fn make_place(&mut self, now: Instant, here: Vec<SessionId>, most: NonZeroU32, when_full: WhenFull) -> bool {
+        let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
+        let Some(more) = (here.len() + 1).checked_sub(most).filter(|more| *more > 0) else { return true };
+        match when_full {
+            WhenFull::Refuse => false,
+            WhenFull::Replace => {
+                for id in here.into_iter().take(more) {
+                    self.end(now, id, Cause::Replaced);
+                }
+                true
+            }
+        }
     }
 }

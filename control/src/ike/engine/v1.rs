@@ -3,6 +3,7 @@
 use super::users::UserKey;
 use super::{Engine, Stage, StageV1};
 use crate::aaa::Answer;
+use crate::config::checked::WhenFull;
 use crate::ike::counters::Ignored;
 use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey};
@@ -287,8 +288,8 @@ impl Engine {
                 }
                 (Some(_) | None, Claim::Address(_) | Claim::Any) => {}
             }
-            let unwanted = unwanted.or(self.too_many_logins(&key).then_some(Cause::LoginLimit));
-            if let Some(cause) = unwanted {
+            let full = || Some(Cause::LoginLimit).filter(|_| !self.has_room_v1(now, &key, &session));
+            if let Some(cause) = unwanted.or_else(full) {
                 let verdict = session.refuse(now, &mut self.node, cause);
                 return self.settle_v1(now, session, verdict);
             }
@@ -358,11 +359,14 @@ impl Engine {
                     session.put_off_push(now);
                 }
                 let key = UserKey::of(&session);
-                let unwanted = match session.has_service() {
-                    true => None,
-                    false => self.is_unwanted(&key).or(self.too_many_logins(&key).then_some(Cause::LoginLimit)),
+                // Nobody makes place for one that may still say which of the sessions it comes back for.
+                let judged = match session.peer.policy.when_full {
+                    WhenFull::Refuse => !session.has_service(),
+                    WhenFull::Replace => !session.has_service() && session.is_to_be_pushed(now),
                 };
-                let verdict = match unwanted {
+                let unwanted = if session.has_service() { None } else { self.is_unwanted(&key) };
+                let full = || Some(Cause::LoginLimit).filter(|_| judged && !self.has_room_v1(now, &key, &session));
+                let verdict = match unwanted.or_else(full) {
                     Some(cause) => session.refuse(now, &mut self.node, cause),
                     None => session.timeout(now, &mut self.node),
                 };

@@ -25,7 +25,7 @@ impl Connections {
     /// Behind all that was said. Where another session has come instead, it may be on the same connection, and who is gone hears
     /// nothing.
     pub(crate) fn end(self, node: &mut Node, cause: Cause) {
-        if matches!(cause, Cause::InitialContact | Cause::TakenOver) {
+        if matches!(cause, Cause::InitialContact | Cause::Replaced | Cause::TakenOver) {
             return;
         }
         for (tunnel, path) in self.0 {

@@ -23,6 +23,7 @@ pub(crate) fn facts(node: &Node, peer: &Peer, tunnel: Option<&Tunnel>, user: Opt
         user: user.cloned(),
         addresses: lent.unwrap_or_default(),
         networks: living.flat_map(|child| child.selectors.local.iter().cloned()).collect(),
+        class: peer.policy.class.clone(),
         transport: tunnel.map(|tunnel| tunnel.path.transport()),
     }
 }

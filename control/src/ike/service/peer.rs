@@ -2,6 +2,7 @@
 
 use super::arrivals::Arrival;
 use super::nat::{Behind, Nat};
+use super::policy::Policy;
 use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, WorkerId};
@@ -22,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) heard: Instant,
     /// When an IKE message last went out.
     pub(crate) sent: Instant,
+    /// What it may.
+    pub(crate) policy: Policy,
 }
 
 impl Peer {

@@ -10,9 +10,11 @@ use crate::ike::wire::Id;
 use crate::journal::What;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{
-    Command, EspPath, Following, IkeFraming, Lane, Move, Selectors, Spi, Transport, Transports, TunnelKey, TunnelSpec,
+    Command, DropReason, EspPath, Following, IkeFraming, Lane, Move, Rates, Selectors, Spi, Transport, Transports,
+    TunnelDrops, TunnelKey, TunnelSpec,
 };
 use adit_dataplane::time::Instant;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the peer may take to delete what is its task to delete. Adit's own choice.
@@ -29,8 +31,13 @@ pub(crate) struct Tunnel {
     /// Child SAs that are to be made, the oldest wish first.
     pub(crate) wanted: Vec<Wanted>,
     empty_since: Option<Instant>,
-    /// Of child SAs that are no more.
+    /// Of child SAs that are no more,
     gone: Traffic,
+    /// and when the last packet came on one of them.
+    gone_received: Instant,
+    rates: Rates,
+    /// Written by the worker.
+    drops: Arc<TunnelDrops>,
 }
 
 /// A child SA that is to be made.
@@ -78,8 +85,9 @@ impl Tunnel {
             node.installer.keep_inside(address);
         }
         let outer_mtu = node.config.sizes.path_mtu;
-        let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports };
-        node.installer.command(key.worker, Command::AddTunnel(spec));
+        let (rates, drops) = (Rates::default(), Arc::new(TunnelDrops::default()));
+        let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports, rates, drops: Arc::clone(&drops) };
+        node.installer.command(key.worker, Command::AddTunnel(Box::new(spec)));
         node.keep_connection(key, path);
         Self {
             session,
@@ -90,7 +98,23 @@ impl Tunnel {
             wanted: Vec::new(),
             empty_since: None,
             gone: Traffic::default(),
+            gone_received: Instant::ZERO,
+            rates,
+            drops,
         }
+    }
+
+    /// Its packets may come and go so fast from now on.
+    pub(crate) fn limit(&mut self, node: &mut Node, rates: Rates) {
+        if self.rates != rates {
+            self.rates = rates;
+            node.installer.command(self.key.worker, Command::SetRates { tunnel: self.key, rates });
+        }
+    }
+
+    /// What its worker has dropped of its packets.
+    pub(crate) fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        self.drops.totals()
     }
 
     /// Its packets are to go there from now on; the worker has the last word ([`Tunnel::moved`]).
@@ -378,7 +402,7 @@ impl Tunnel {
     /// When an authenticated packet last came; the epoch if none did.
     pub(crate) fn last_received(&self) -> Instant {
         let used = self.children.iter().map(|child| child.received.totals().last_used);
-        Instant::from_nanos(used.max().unwrap_or_default())
+        Instant::from_nanos(used.max().unwrap_or_default()).max(self.gone_received)
     }
 
     /// When a packet last went out; the epoch if none did.
@@ -390,6 +414,8 @@ impl Tunnel {
     fn drop_child(&mut self, node: &mut Node, index: usize) {
         let child = self.children.remove(index);
         self.gone += child.traffic();
+        let received = Instant::from_nanos(child.received.totals().last_used);
+        self.gone_received = self.gone_received.max(received);
         node.installer.command(self.key.worker, Command::DropPair { spi: child.spi_in });
     }
 }

@@ -4,12 +4,16 @@ use super::child::Child;
 use super::nat::Behind;
 use super::node::Node;
 use super::peer::Peer;
+use super::policy::Policy;
 use super::tunnel::{Traffic, Tunnel};
 use crate::ike::narrow::Shown;
 use crate::ike::wire::IkeSpi;
-use crate::session::{Health, Reason, SaView, SessionId, SessionState, SessionView};
-use adit_dataplane::contract::{Path, Selector, WorkerId};
+use crate::session::{Health, PolicyView, Reason, SaView, SessionId, SessionState, SessionView};
+use adit_dataplane::contract::{Path, Rate, Selector, WorkerId};
 use adit_dataplane::time::Instant;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// What is shown of an IKE SA.
 pub(crate) struct IkeShown {
@@ -79,7 +83,31 @@ pub(crate) fn connecting(
         bytes_out: 0,
         packets_in: 0,
         packets_out: 0,
+        policy: PolicyView::default(),
+        drops: BTreeMap::new(),
     }
+}
+
+/// What a session may, and when it ends by that.
+pub(crate) fn policy(now: Instant, peer: &Peer, used: Instant) -> PolicyView {
+    let Policy { class, rates, limits, max_logins, when_full: _ } = &peer.policy;
+    let left = |most: Option<Duration>, since: Instant| most.map(|most| (since + most).since(now).as_secs());
+    PolicyView {
+        class: class.clone(),
+        rate_up: rates.up.map(Rate::bits_per_second),
+        rate_down: rates.down.map(Rate::bits_per_second),
+        idle_timeout: limits.idle.map(|most| most.as_secs()),
+        idle_timeout_in: left(limits.idle, used),
+        session_timeout: limits.session.map(|most| most.as_secs()),
+        session_timeout_in: left(limits.session, peer.login),
+        max_logins: max_logins.map(NonZeroU32::get),
+    }
+}
+
+/// What was dropped of a tunnel's packets, by name of the reason.
+pub(crate) fn drops(tunnel: Option<&Tunnel>) -> BTreeMap<String, u64> {
+    let drops = tunnel.into_iter().flat_map(Tunnel::drops);
+    drops.map(|(reason, packets)| (reason.name().to_owned(), packets)).collect()
 }
 
 /// Its child SAs, oldest first.

@@ -5,6 +5,7 @@ use super::established::Established;
 use super::pull;
 use super::reached::Reached;
 use super::told::Told;
+use crate::ike::service::policy::Policy;
 use crate::ike::service::{Call, Node, Origin, Peer};
 use crate::journal::What;
 use adit_dataplane::time::Instant;
@@ -64,6 +65,7 @@ impl Established {
             login: now,
             heard: now,
             sent: now,
+            policy: Policy::default(),
         };
         let called = Called {
             call,
@@ -75,6 +77,7 @@ impl Established {
         };
         let begun = Self::of(now, node, peer, identity, sa, traversal);
         let mut session = Self { called: Some(Box::new(called)), ..begun };
+        session.take_policy(node);
         pull::ask(now, node, &mut session, last);
         session
     }

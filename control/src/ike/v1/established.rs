@@ -14,9 +14,9 @@ use super::rekey::{Unheard, Yielded};
 use super::stalling::Suspicion;
 use super::wire::{Body, Exchange, Incoming, Payload, parse};
 use super::{informational, mode_config, quick_mode, rekey};
-use crate::aaa::Limits;
 use crate::ike::counters::Ignored;
 use crate::ike::login_times::LoginClock;
+use crate::ike::service::policy::{self, Policy};
 use crate::ike::service::{Farewell, Node, Origin, Peer, Traffic, Tunnel};
 use crate::ike::wire::Id;
 use crate::session::Cause;
@@ -56,7 +56,6 @@ pub(crate) struct Established {
     /// That its cTCP connection brings nothing.
     pub(super) suspicion: Option<Box<Suspicion>>,
     pub(super) books: Books,
-    pub(super) limits: Limits,
     pub(super) push_at: Option<Instant>,
     /// Until its login is over.
     pub(super) clock: Option<LoginClock>,
@@ -120,7 +119,6 @@ impl Established {
         let worker = node.installer.least_loaded();
         node.installer.session_came(worker);
         let identity = user.as_ref().map_or_else(|| group.clone(), |user| user.identity());
-        let limits = super::time::limits(node, connection, user.as_deref());
         let peer = Peer {
             id,
             identity,
@@ -133,15 +131,29 @@ impl Established {
             login: now,
             heard: now,
             sent: now,
+            policy: Policy::default(),
         };
         let begun = Self::of(now, node, peer, group, sa, traversal);
-        Self { user, contact, limits, push_at: Some(now + PULL), clock: Some(clock), ..begun }
+        let mut session = Self { user, contact, push_at: Some(now + PULL), clock: Some(clock), ..begun };
+        if let Some(user) = &session.user {
+            policy::warn_of_filter(node, &user.profile);
+        }
+        session.take_policy(node);
+        session
+    }
+
+    /// From now on it may what the configuration and its user's profile say now.
+    pub(crate) fn take_policy(&mut self, node: &mut Node) {
+        let tunnel = match &mut self.service {
+            Service::Tunnel(tunnel) => Some(&mut **tunnel),
+            Service::Nothing { .. } => None,
+        };
+        policy::apply(node, &mut self.peer, tunnel, self.user.as_ref().map(|user| &user.profile));
     }
 
     /// Both ends have proven what they must, and nothing has been done yet.
     pub(super) fn of(now: Instant, node: &mut Node, peer: Peer, group: Id, sa: IsakmpSa, traversal: Traversal) -> Self {
         Self {
-            limits: super::time::limits(node, peer.connection, None),
             peer,
             group,
             user: None,

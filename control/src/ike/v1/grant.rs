@@ -72,6 +72,7 @@ pub(super) fn grant(
     };
     node.tell(&session.peer, what);
     session.service = Service::Tunnel(Box::new(tunnel));
+    session.take_policy(node);
     session.forget_push();
     Ok(())
 }

@@ -120,6 +120,7 @@ impl Login {
             user,
             addresses: Vec::new(),
             networks: Vec::new(),
+            class: None,
             transport: None,
         }
     }

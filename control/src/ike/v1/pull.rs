@@ -66,7 +66,10 @@ pub(super) fn answered(node: &mut Node, session: &mut Established, reply: &ModeC
     called.told = Some(told);
     match &session.service {
         Service::Nothing { .. } => match tunnel(node, session, address.into()) {
-            Ok(tunnel) => session.service = Service::Tunnel(Box::new(tunnel)),
+            Ok(tunnel) => {
+                session.service = Service::Tunnel(Box::new(tunnel));
+                session.take_policy(node);
+            }
             Err(cause) => return session.close(node, cause),
         },
         // Packets under way have the old one, and so has whoever drives us: it begins anew.

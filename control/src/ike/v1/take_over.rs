@@ -86,6 +86,7 @@ impl Established {
         node.installer.session_left(peer.worker);
         node.hand_over_spi(sa.spi(), self.peer.id);
         self.user = user;
+        self.take_policy(node);
         self.succeed(now, node, sa, traversal, (peer.path, peer.framing));
         tracing::info!(identity = %self.peer.identity, peer = %self.peer.path.peer, ike = %self.sa.suite(),
             "the client has re-authenticated: another phase 1 takes the session over");

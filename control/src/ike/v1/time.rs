@@ -4,11 +4,8 @@ use super::asked::Asked;
 use super::dpd::{self, Silence};
 use super::established::{Established, Former, Service, Verdict};
 use super::life_time::Quiet;
-use super::login::LoggedIn;
-use super::phase_1::login_of;
 use super::wire::{Delete, NotifyKind, Payload, Vendor};
 use super::{mode_config, quick_mode, rekey};
-use crate::aaa::Limits;
 use crate::ike::service::{Child, Node, Retry, Role, keepalive};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;
@@ -155,11 +152,8 @@ impl Established {
     /// Why it is to end now, if it is.
     fn over(&self, now: Instant) -> Option<Cause> {
         let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if passed(self.limits.session.map(|most| self.peer.login + most)) {
-            return Some(Cause::SessionTimeout);
-        }
-        if passed(self.limits.idle.map(|most| self.used() + most)) {
-            return Some(Cause::IdleTimeout);
+        if let Some(cause) = self.peer.policy.over(now, self.peer.login, self.used()) {
+            return Some(cause);
         }
         if passed(self.sa.end) {
             return Some(Cause::Expired);
@@ -187,8 +181,7 @@ impl Established {
             tunnel,
             dpd.map(|at| Quiet::behind(self.sa.quiet, at)),
             self.childless_end(),
-            self.limits.session.map(|most| self.peer.login + most),
-            self.limits.idle.map(|most| self.used() + most),
+            self.peer.policy.due(self.peer.login, self.used()),
             self.sa.end,
             self.former.iter().map(|former| former.until).min(),
             quick_mode::due(self),
@@ -227,11 +220,4 @@ impl Established {
             Service::Nothing { since } => Some(*since),
         }
     }
-}
-
-/// The user's own limits, where the server has some, else the connection's.
-pub(super) fn limits(node: &Node, connection: usize, user: Option<&LoggedIn>) -> Limits {
-    let of_connection = login_of(node, connection).map(|login| login.limits).unwrap_or_default();
-    let own = user.map(|user| user.profile.limits).unwrap_or_default();
-    Limits { session: own.session.or(of_connection.session), idle: own.idle.or(of_connection.idle) }
 }

@@ -8,7 +8,7 @@ use super::isakmp_sa::Cookies;
 use super::login::Login;
 use super::suite::Suite;
 use super::wire::IkeSpi;
-use crate::ike::service::{Behind, IkeShown, Node, Tunnel, connecting, sas, view};
+use crate::ike::service::{Behind, IkeShown, Node, Tunnel, connecting, drops, policy_view, sas, view};
 use crate::session::{Reason, SaView, SessionState, SessionView};
 use adit_dataplane::contract::TunnelKey;
 use adit_dataplane::time::Instant;
@@ -81,6 +81,8 @@ impl Established {
             addresses,
             transport,
             idle_seconds: now.since(self.heard()).as_secs(),
+            policy: policy_view(now, &self.peer, self.used()),
+            drops: drops(self.service.tunnel()),
             ..view(now, node, ike, &self.peer, self.traffic(), (self.state(), self.reason()))
         }
     }

@@ -8,7 +8,7 @@ use super::other_ike::Others;
 use super::shape::notify;
 use super::{create_child, dpd, informational};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Connections, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, keepalive};
+use crate::ike::service::{Connections, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, keepalive, policy};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
@@ -46,7 +46,7 @@ pub(super) enum Service {
 }
 
 impl Service {
-    fn tunnel(&self) -> Option<&Tunnel> {
+    pub(super) fn tunnel(&self) -> Option<&Tunnel> {
         match self {
             Self::Tunnel(tunnel) => Some(tunnel),
             Self::Childless { .. } => None,
@@ -82,6 +82,15 @@ impl Established {
     /// In service from now on.
     pub(super) fn of(peer: Peer, ike: IkeSa, service: Service) -> Self {
         Self { peer, ike, others: Others::default(), service, told_unknown: None, suspected: None, given: None }
+    }
+
+    /// From now on it may what the configuration says now.
+    pub(crate) fn take_policy(&mut self, node: &mut Node) {
+        let tunnel = match &mut self.service {
+            Service::Tunnel(tunnel) => Some(&mut **tunnel),
+            Service::Childless { .. } => None,
+        };
+        policy::apply(node, &mut self.peer, tunnel, None);
     }
 
     /// As [`Established::of`], where the headend has told us something about ourselves.
@@ -281,6 +290,9 @@ impl Established {
         if self.ike.life.is_over(now) {
             return Verdict::Close(Cause::Expired);
         }
+        if let Some(cause) = self.peer.policy.over(now, self.peer.login, self.used()) {
+            return Verdict::Close(cause);
+        }
         let mut again = self.others.timeout(now, node);
         let patience = node.patience();
         match self.ike.ids.retry(now, &patience) {
@@ -310,7 +322,8 @@ impl Established {
         };
         let childless = self.childless_since().map(|since| since + CHILDLESS);
         let (retry, end) = (self.ike.ids.due(), self.ike.life.end);
-        let ours = [service, childless, self.others.deadline(), retry, end, self.ask_at()];
+        let policy = self.peer.policy.due(self.peer.login, self.used());
+        let ours = [service, childless, self.others.deadline(), retry, end, policy, self.ask_at()];
         ours.into_iter()
             .chain([dpd::due(node, self), keepalive::due(node, &self.peer, self.service.tunnel())])
             .flatten()
@@ -373,6 +386,14 @@ impl Established {
         match &self.service {
             Service::Tunnel(tunnel) => self.peer.heard.max(tunnel.last_received()),
             Service::Childless { .. } => self.peer.heard,
+        }
+    }
+
+    /// When the client last sent an inner packet; its login if it never did.
+    pub(super) fn used(&self) -> Instant {
+        match &self.service {
+            Service::Tunnel(tunnel) => self.peer.login.max(tunnel.last_received()),
+            Service::Childless { .. } => self.peer.login,
         }
     }
 

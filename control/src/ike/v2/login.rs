@@ -5,6 +5,7 @@ use super::expect_auth::{LoginRefused, Proven};
 use super::first_child;
 use super::half_open::HalfOpen;
 use crate::ike::login_times::LoginPhase;
+use crate::ike::service::policy::Policy;
 use crate::ike::service::{Farewell, Node, Origin, Peer};
 use crate::ike::wire::{Incoming, Payload};
 use crate::journal::What;
@@ -69,8 +70,10 @@ impl Established {
             login: now,
             heard: now,
             sent: now,
+            policy: Policy::default(),
         };
-        let session = Self::of(peer, ike, service);
+        let mut session = Self::of(peer, ike, service);
+        session.take_policy(node);
         session.tell_login(node);
         if without.is_none() {
             node.counters.login_times.took(LoginPhase::IkeAuth, now.since(since));

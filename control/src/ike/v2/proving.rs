@@ -20,6 +20,7 @@ use crate::ike::counters::Ignored;
 use crate::ike::keys::{AuthInput, psk_auth};
 use crate::ike::narrow::{narrow, selector_of_net};
 use crate::ike::propose::{ChildExchange, choose_esp, offer_esp};
+use crate::ike::service::policy::Policy;
 use crate::ike::service::{
     Call, CallFailed, Child, ChildParts, Contact, Held, Inner, LeaseFate, Nat, Node, Origin, Peer, Retry, Role, Tunnel,
 };
@@ -374,5 +375,6 @@ fn peer(now: Instant, keyed: &Keyed, datagram: &IkeDatagram, identity: Id) -> Pe
         login: now,
         heard: now,
         sent: now,
+        policy: Policy::default(),
     }
 }

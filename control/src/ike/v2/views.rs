@@ -6,7 +6,7 @@ use super::established::{Established, Service};
 use super::half_open::HalfOpen;
 use super::ike_sa::{IkeSa, IkeSpis};
 use super::proving::{Keyed, Proving};
-use crate::ike::service::{Behind, IkeShown, Node, Tunnel, connecting, sas, view};
+use crate::ike::service::{Behind, IkeShown, Node, Tunnel, connecting, drops, policy_view, sas, view};
 use crate::ike::wire::IkeSpi;
 use crate::session::{Reason, SaView, SessionState, SessionView};
 use adit_dataplane::contract::TunnelKey;
@@ -73,7 +73,8 @@ impl Established {
             Service::Tunnel(tunnel) => tunnel.path.transport().name().to_owned(),
             Service::Childless { .. } => String::new(),
         };
-        SessionView { addresses, transport, idle_seconds: idle, ..view }
+        let (policy, drops) = (policy_view(now, &self.peer, self.used()), drops(self.service.tunnel()));
+        SessionView { addresses, transport, idle_seconds: idle, policy, drops, ..view }
     }
 
     /// What speaks against its being well.

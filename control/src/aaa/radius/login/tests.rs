@@ -111,6 +111,9 @@ fn a_welcome_says_what_the_user_gets() {
             (11, b"split-sales"),
             (27, &[0, 0, 14, 16]),
             (28, &[0, 0, 0, 60]),
+            (62, &[0, 0, 0, 2]),
+            (26, &[0, 0, 55, 42, 7, 6, 0, 15, 66, 64]),
+            (26, &[0, 0, 55, 42, 8, 6, 0, 152, 150, 128]),
             (18, b"hello \x1b[31m"),
             (18, b"there\n"),
             (85, &[0, 0, 0, 5]),
@@ -127,6 +130,8 @@ fn a_welcome_says_what_the_user_gets() {
             class: vec![b"one".to_vec(), b"two".to_vec()],
             filter: Some("split-sales".to_owned()),
             limits: Limits { session: Some(Duration::from_secs(3600)), idle: Some(Duration::from_secs(60)) },
+            bandwidth: Bandwidth { up: NonZeroU32::new(1_000_000), down: NonZeroU32::new(10_000_000) },
+            max_logins: NonZeroU32::new(2),
             interim: Some(SHORTEST_INTERIM),
             message: Some("hello [31mthere\n".to_owned()),
         }
@@ -136,9 +141,12 @@ fn a_welcome_says_what_the_user_gets() {
 #[test]
 fn what_a_welcome_leaves_out_is_the_connections_business() {
     for address in [[255, 255, 255, 255], [255, 255, 255, 254], [0, 0, 0, 0]] {
-        let Verdict::Accept(profile) = verdict(2, &[(8, &address), (27, &[0; 4]), (28, &[9])]) else {
-            panic!("a welcome")
-        };
+        // Zero is no limit, and neither is what is no number, or another vendor's.
+        let (zero, other) = ([0, 0, 55, 42, 7, 6, 0, 0, 0, 0], [0, 0, 0, 9, 8, 6, 0, 0, 0, 1]);
+        let attributes: &[(u8, &[u8])] =
+            &[(8, &address), (27, &[0; 4]), (28, &[9]), (62, &[0; 4]), (26, &zero), (26, &other)];
+        let Verdict::Accept(profile) = verdict(2, attributes) else { panic!("a welcome") };
+        assert_eq!((profile.bandwidth, profile.max_logins), (Bandwidth::default(), None));
         assert_eq!(profile.address, None);
         assert_eq!(profile.limits, Limits::default());
         assert_eq!(profile.interim, Some(Duration::from_secs(600)));
