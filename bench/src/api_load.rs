@@ -14,6 +14,7 @@ use adit_control::api::listen::{ApiSocket, SocketError};
 use adit_control::api::reload;
 use adit_control::api::routes::Sources;
 use adit_control::api::views::{CertificateView, IkeView, StatusView};
+use adit_control::capture;
 use adit_control::config::{self, ConfigErrors};
 use adit_control::journal::{self, Board, Journal};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
@@ -103,8 +104,11 @@ struct Report {
 }
 
 pub(crate) fn main(args: &ApiLoadArgs) -> ExitCode {
-    match measure(args).and_then(|report| Ok(println!("{}", serde_json::to_string(&report)?))) {
-        Ok(()) => ExitCode::SUCCESS,
+    match measure(args).and_then(|report| Ok(serde_json::to_string(&report)?)) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("adit-bench api-load: {error}");
             ExitCode::FAILURE
@@ -138,7 +142,8 @@ fn measure(args: &ApiLoadArgs) -> Result<Report, ApiLoadError> {
     let (_feed, arriving) = journal::feed(Duration::ZERO);
     let (board, keeping) = Board::new(Journal::new(64, 1), arriving);
     let (reloader, _nobody) = reload::requests();
-    let sources = Sources { asker, reloader, aaa, workers: vec![(Some(args.core), counters)].into(), board };
+    let workers = vec![(Some(args.core), counters)].into();
+    let sources = Sources { asker, reloader, aaa, workers, captures: capture::channel().0, board };
     let socket = ApiSocket::bind(&config.api.socket)?;
     let doors = Doors::open(socket, &config.api).map_err(|(at, error)| ApiLoadError::Listen(at, error))?;
     let api = ApiThread::start(doors, sources, keeping)?;
@@ -178,6 +183,7 @@ fn measure(args: &ApiLoadArgs) -> Result<Report, ApiLoadError> {
 /// Packets a second, quiet and loaded, and what was asked.
 type Spells = (Vec<f64>, Vec<f64>, Vec<Asked>);
 
+#[expect(clippy::disallowed_methods, reason = "a tool that measures in real time")]
 fn spells(args: &ApiLoadArgs, sent: &AtomicU64) -> Result<Spells, ApiLoadError> {
     let clock = quanta::Clock::new();
     let (mut quiet, mut loaded, mut asked) = (Vec::new(), Vec::new(), Vec::new());

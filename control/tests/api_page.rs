@@ -65,7 +65,8 @@ impl Door {
         let (aaa, _nobody) = adit_control::aaa::window::channel();
         let (_feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
         let (board, _keeping) = Board::new(Journal::new(64, 7), arriving);
-        let sources = Sources { asker, reloader: reload::requests().0, aaa, workers: Arc::from([]), board };
+        let (reloader, captures) = (reload::requests().0, adit_control::capture::channel().0);
+        let sources = Sources { asker, reloader, aaa, workers: Arc::from([]), captures, board };
         let operator = |name: &str, role, token: &str| Operator {
             name: name.to_owned(),
             role,

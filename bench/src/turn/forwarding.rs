@@ -2,7 +2,7 @@
 
 use super::by::By;
 use super::case::{Case, Direction, What};
-use super::inner::{FlowTable, Inner};
+use super::inner::{FlowTable, Inner, RateLimit};
 use super::{TurnArgs, TurnError, suite};
 use adit_dataplane::contract::WorkerCounters;
 use std::sync::Arc;
@@ -39,12 +39,14 @@ impl Forwarding {
             inner: Inner::Udp,
             flows: vec![1000],
             flow_table: vec![FlowTable::On],
+            rate_limit: vec![RateLimit::Off],
             rounds: 1,
             bursts: BURSTS,
             json: true,
         };
-        let (direction, inner, flows, table) = (Direction::Decapsulate, Inner::Udp, 1000, FlowTable::On);
-        let what = What { by: By::NatT, suite, sas: SAS, direction, inner, size: SIZE, flows, table };
+        let (direction, inner, flows) = (Direction::Decapsulate, Inner::Udp, 1000);
+        let (table, limit) = (FlowTable::On, RateLimit::Off);
+        let what = What { by: By::NatT, suite, sas: SAS, direction, inner, size: SIZE, flows, table, limit };
         Ok(Self { case: Case::new(&args, what)?, clock: quanta::Clock::new(), burst: args.burst.into() })
     }
 
