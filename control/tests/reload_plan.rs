@@ -272,6 +272,7 @@ const NOT_TOLD: &[(&str, &str)] = &[
     ("[workers]", "count"),
     // In the section's title.
     ("[[pool]]", "name"),
+    ("[[class]]", "name"),
     ("[[user]]", "name"),
     ("[[radius]]", "address"),
     ("[[connection]]", "name"),
