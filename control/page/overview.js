@@ -47,6 +47,7 @@ function total(rates, way) {
 // What somebody should know before anything else.
 function Notes({ status, problem }) {
   return html`<${ProblemNote} problem=${problem} />
+    ${status?.state === 'draining' && html`<p class="problem">aditd is draining: nobody new is let in.</p>`}
     ${status?.state === 'leaving' && html`<p class="problem">aditd is leaving: it says goodbye to its clients.</p>`}
     ${status && status.cookies_asked_of !== 'nobody' && html`<p class="problem">Many logins are unfinished: cookies are asked of ${status.cookies_asked_of}.</p>`}
     ${status?.lacks.map((lack) => html`<p class="note-line">${lack}.</p>`)}`;

@@ -36,6 +36,9 @@ function told(entry) {
   return words || entry.sentence;
 }
 
+const limit = (rate) => (rate ? bits(rate) : 'any rate');
+const drops = (reasons) => Object.entries(reasons).sort(([, a], [, b]) => b - a).map(([reason, packets]) => `${count(packets)} ${words(reason)}`).join(', ');
+
 function Head({ session, at, may, say }) {
   const rates = useRates([['in', session.bytes_in], ['out', session.bytes_out]], at);
   const into = history(`${session.id} in`, at, rates.has('in') ? 8 * rates.get('in') : undefined);
@@ -53,6 +56,11 @@ function Head({ session, at, may, say }) {
     ['Last packet', `${time(session.idle_seconds)} ago`],
     ['Received', `${octets(session.bytes_in)}, ${count(session.packets_in)} packets`],
     ['Sent', `${octets(session.bytes_out)}, ${count(session.packets_out)} packets`],
+    Object.keys(session.drops).length > 0 && ['Dropped', drops(session.drops)],
+    session.class && ['Class', session.class],
+    (session.rate_up || session.rate_down) && ['May', `${limit(session.rate_up)} up, ${limit(session.rate_down)} down`],
+    session.idle_timeout && ['Ends if idle', `for ${time(session.idle_timeout)}`],
+    session.session_timeout_in && ['Ends', `in ${time(session.session_timeout_in)}`],
     ['Worker', String(session.worker)],
     ['IKE', session.ike_algorithms, true],
     ['IKE SPIs', session.ike_spis, true],
