@@ -81,7 +81,8 @@ all_described() {
 }
 # Who may look gets 403 for what changes things, which is described as any other problem is.
 hold "schemathesis finds nothing that is not described, as somebody who may look" all_described "$VIEWER"
-hold "nor as somebody who may do everything" all_described "$BOSS"
+# But for the one order that ends the daemon; `restart` gives that.
+hold "nor as somebody who may do everything" all_described "$BOSS" --exclude-operation-id drain
 hold "the daemon serves as before" answers serving status .state
 hold "no token is in the log" not grep -E "adit_[0-9a-f]{16}|rig-psk-secret" "$RIG_DIR/h/aditd.log"
 hold "it ends as it should" headend_stop

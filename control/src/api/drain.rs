@@ -3,7 +3,7 @@
 use super::access::Admin;
 use super::ask::{DrainOrder, Question};
 use super::parameters::Asked;
-use super::problem::{Problem, ProblemView};
+use super::problem::{Kind, Problem, ProblemView};
 use super::routes::Sources;
 use super::views::StatusView;
 use axum::extract::State;
@@ -11,6 +11,9 @@ use axum::response::Json;
 use serde::Deserialize;
 use std::time::Duration;
 use utoipa::IntoParams;
+
+/// Seconds that draining with an end may take.
+const LONGEST: u32 = 604_800;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +41,9 @@ pub(super) async fn drain(
     State(sources): State<Sources>,
     Asked(DrainQuery { within, stop }): Asked<DrainQuery>,
 ) -> Result<Json<StatusView>, Problem> {
+    if within.is_some_and(|seconds| seconds > LONGEST) {
+        return Err(Problem::new(Kind::BadParameter, format!("within: at most {LONGEST} seconds, a week")));
+    }
     let within = within.map(|seconds| Duration::from_secs(seconds.into()));
     order(&admin, &sources, DrainOrder::Begin { within, stop }).await
 }
