@@ -1,6 +1,6 @@
 // The page: which view, who looks and what he may, keys, and what is said aloud.
 import { html, render, useEffect, useRef, useState } from './vendor/preact.js';
-import { ask, useAnswer, useEvents } from './ask.js';
+import { ask, leave, useAnswer, useEvents } from './ask.js';
 import { Badge } from './parts.js';
 import { Overview } from './overview.js';
 import { Sessions } from './sessions.js';
@@ -99,6 +99,7 @@ function Headend({ status, problem }) {
 }
 
 async function signOut() {
+  leave();
   await ask('/page/sign-out', { method: 'POST' }).catch(() => null);
   location.reload();
 }

@@ -27,6 +27,15 @@ export async function ask(path, options = {}) {
   throw new Problem(answer.status, type, body?.detail ?? `the answer is ${answer.status}`);
 }
 
+// Whoever signs out asks no more: the answer would be a stranger's.
+const underWay = new Set();
+let leaving = false;
+export function leave() {
+  leaving = true;
+  for (const abort of underWay) abort.abort();
+  close();
+}
+
 // The latest answer to a path, asked again every so many milliseconds. Nobody asks while the tab is hidden.
 export function useAnswer(path, every = 2000) {
   const [state, setState] = useState({ path: null, data: null, problem: null, at: 0 });
@@ -34,8 +43,9 @@ export function useAnswer(path, every = 2000) {
     if (!path) return undefined;
     let over = false, timer = 0, asking = false, wait = every;
     const abort = new AbortController();
+    underWay.add(abort);
     const round = async () => {
-      if (over || asking || document.hidden) return;
+      if (over || leaving || asking || document.hidden) return;
       asking = true;
       try {
         const data = await ask(path, { signal: abort.signal });
@@ -44,7 +54,7 @@ export function useAnswer(path, every = 2000) {
       } catch (problem) {
         // What is not there comes seldom.
         wait = problem.status === 404 ? 5 * every : every;
-        if (!over) setState((old) => ({ ...old, data: old.path === path ? old.data : null, path, problem }));
+        if (!over && !leaving) setState((old) => ({ ...old, data: old.path === path ? old.data : null, path, problem }));
       }
       asking = false;
       clearTimeout(timer);
@@ -56,6 +66,7 @@ export function useAnswer(path, every = 2000) {
       over = true;
       clearTimeout(timer);
       abort.abort();
+      underWay.delete(abort);
       document.removeEventListener('visibilitychange', round);
     };
   }, [path, every]);
@@ -121,7 +132,7 @@ const KINDS = [
 ];
 export const kinds = KINDS;
 function open() {
-  if (stream.source || document.hidden) return;
+  if (stream.source || document.hidden || leaving) return;
   const from = stream.seen ? `since=${encodeURIComponent(stream.seen)}` : 'last=200';
   const source = new EventSource(`/v1/events?${from}`);
   stream.source = source;
