@@ -28,6 +28,8 @@ read -r file name < <(targets | awk -v name="$TARGET" '$2 == name') || {
 }
 case $file in
   */src/*) program=(--lib) ;;
+  # A folder of tests is one program.
+  */tests/*/*) program=(--test "$(basename "$(dirname "$file")")") ;;
   *) program=(--test "$(basename "$file" .rs)") ;;
 esac
 

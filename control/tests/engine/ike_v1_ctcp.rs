@@ -1,0 +1,111 @@
+//! Cisco's clients by cTCP: the same login, no NAT traversal, ESP beside IKE in the connection.
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
+
+use crate::peer;
+
+use adit_control::ike::engine::Output;
+use adit_control::ike::v1::wire::NotifyKind;
+use adit_dataplane::contract::{Command, EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, WorkerId};
+use peer::World;
+use peer::v1::*;
+
+#[test]
+fn a_client_logs_in_by_ctcp_and_its_esp_goes_there_too() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    let (mut sa, ..) = alice.connect(&mut world);
+    let path = alice.on_500(vec![]).path;
+    let (_, tunnel) = world.dataplane.tunnel();
+    assert_eq!(tunnel.path, EspPath::new(Transport::Ctcp, path));
+    assert_eq!(world.dataplane.kept, [path], "the connection is vouched for");
+    assert_eq!(world.engine.sessions(world.now)[0].transport, "ctcp");
+    alice.are_you_there(&mut world, &mut sa);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// Its NAT changes everything that NAT-D would look at.
+#[test]
+fn whoever_offers_nat_traversal_in_there_is_not_taken_up_on_it() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    alice.vendors.extend(ClientV1::new("alice", 9).vendors);
+    let (request, ..) = alice.aggressive_1();
+    let sent = world.deliver(&alice.on_500(request));
+    let [answer] = &sent[..] else { panic!("one answer") };
+    assert_eq!((answer.framing, answer.path), (IkeFraming::Ctcp, alice.on_500(vec![]).path));
+    let text = String::from_utf8_lossy(&answer.bytes);
+    let rfc3947 = [0x4a, 0x13, 0x1c, 0x81, 0x07, 0x03, 0x58, 0x45];
+    assert!(!answer.bytes.windows(8).any(|window| window == rfc3947), "{text}");
+}
+
+#[test]
+fn a_session_leaves_ctcp_and_comes_back_by_its_packets_and_by_another_connection() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    let (mut sa, ..) = alice.connect(&mut world);
+    let key = *world.dataplane.tunnel().0;
+    let moved = |world: &mut World, path: EspPath| {
+        world.engine.handle_event(world.now, key.worker, Event::Moved { tunnel: key, path });
+        assert!(world.drain().is_empty());
+    };
+    let natt = Path { local: "198.51.100.2:4500".parse().unwrap(), peer: "203.0.113.9:31000".parse().unwrap() };
+    moved(&mut world, EspPath::new(Transport::NatT, natt));
+    assert_eq!(world.engine.sessions(world.now)[0].transport, "nat-t");
+    alice.seen.set_port(40_002);
+    let again = alice.on_500(vec![]).path;
+    moved(&mut world, EspPath::new(Transport::Ctcp, again));
+    assert_eq!(world.engine.sessions(world.now)[0].transport, "ctcp");
+    assert_eq!(world.dataplane.kept.last(), Some(&again));
+    // IKE follows: it is answered where it came from.
+    alice.are_you_there(&mut world, &mut sa);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// A box has forgotten it, or a reset came: nothing of the client's but IKE opens another.
+#[test]
+fn a_session_that_has_lost_its_connection_goes_on_in_the_one_that_its_next_ike_message_opens() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    let (mut sa, ..) = alice.connect(&mut world);
+    let before = alice.on_500(vec![]).path;
+    alice.seen.set_port(40_002);
+    let path = alice.on_500(vec![]).path;
+    alice.are_you_there(&mut world, &mut sa);
+    let (key, tunnel) = world.dataplane.tunnel();
+    assert_eq!(tunnel.path, EspPath::new(Transport::Ctcp, path), "what goes to the client goes there");
+    let key = *key;
+    world.engine.handle_event(
+        world.now,
+        key.worker,
+        Event::Moved { tunnel: key, path: EspPath::new(Transport::Ctcp, path) },
+    );
+    world.drain();
+    assert_eq!(world.dataplane.kept, [before, path]);
+    // A forged message opens nothing for the session.
+    alice.seen.set_port(40_003);
+    let mut forged = sa.inform(7, dpd(NotifyKind::RUThere, sa.cookies, sa.number + 1));
+    *forged.last_mut().unwrap() ^= 1;
+    world.deliver(&alice.later(forged));
+    assert_eq!(world.dataplane.tunnel().1.path, EspPath::new(Transport::Ctcp, path));
+    alice.seen.set_port(40_002);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// A segment's worker is known by its port alone, an SA's by its SPI.
+#[test]
+fn ike_by_ctcp_leaves_through_the_worker_that_owns_the_connection() {
+    for port in 40_001..40_009 {
+        let mut world = World::new(config_v1());
+        let mut alice = ClientV1::by_ctcp("alice", 9);
+        alice.seen.set_port(port);
+        let (request, ..) = alice.aggressive_1();
+        let datagram: IkeDatagram = alice.on_500(request);
+        world.engine.handle_event(world.now, WorkerId(0), Event::Ike(datagram));
+        let outputs = std::iter::from_fn(|| world.engine.poll_output());
+        let workers = outputs.filter_map(|output| match output {
+            Output::Command(worker, Command::SendIke(_)) => Some(worker),
+            _ => None,
+        });
+        assert_eq!(workers.collect::<Vec<_>>(), [WorkerId::of_connection(port, 2)]);
+    }
+}

@@ -1,0 +1,350 @@
+//! What a user may have of an IKEv1 session: how many at once, how long, how idle; and when the books are told.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use crate::peer;
+
+use adit_control::aaa::{Limits, Moment, Profile, Terminated, Verdict};
+use adit_control::config::checked::*;
+use adit_control::ike::v1::wire::*;
+use adit_dataplane::contract::IkeDatagram;
+use peer::World;
+use peer::dataplane::counters;
+use peer::v1::*;
+use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Without DPD, which would end a client that says nothing.
+fn quiet() -> Config {
+    let mut config = config_v1();
+    config.ike.dpd_delay = Duration::ZERO;
+    config
+}
+
+fn with_rules(mut config: Config, change: impl FnOnce(&mut Rules)) -> Config {
+    change(&mut config.connections[0].rules);
+    config
+}
+
+/// Logs in as whom AAA lets in with this profile.
+fn connect(world: &mut World, client: &mut ClientV1, profile: Profile) -> (SaV1, Ipv4Addr, EspV1) {
+    let mut sa = client.up_to_user(world);
+    let told = world.judge(Verdict::Accept(Box::new(profile)));
+    let (status, ack) = client.told(&mut sa, &told[0].bytes);
+    assert_eq!(status, 1);
+    assert!(world.deliver(&client.later(ack)).is_empty());
+    let address = address_in(&client.pull(world, &mut sa));
+    let (esp, third) = client.quick(world, &mut sa, address);
+    assert!(world.deliver(&client.later(third)).is_empty());
+    (sa, address, esp)
+}
+
+/// The session ends within a second after `after`, not before, and says goodbye; why, as the books have it.
+#[track_caller]
+fn ends_after(world: &mut World, sa: &mut SaV1, after: Duration) -> Terminated {
+    assert!(world.pass(after - seconds(1)).is_empty(), "before its time");
+    let sent = world.pass(seconds(2));
+    assert_eq!(sa.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))]);
+    world.assert_nothing_left();
+    let Some(Moment::Stop(_, why)) = world.dataplane.records.last().map(|record| record.moment) else {
+        panic!("the books are not closed")
+    };
+    why
+}
+
+#[test]
+fn what_the_server_says_of_a_users_time_goes_before_what_the_connection_says() {
+    let limits =
+        |session: Option<u64>, idle: Option<u64>| Limits { session: session.map(seconds), idle: idle.map(seconds) };
+    for (connection, user, after, why) in [
+        (limits(Some(500), None), limits(Some(100), None), 100, Terminated::SessionTimeout),
+        (limits(Some(100), None), limits(Some(300), None), 300, Terminated::SessionTimeout),
+        (limits(Some(100), None), limits(None, None), 100, Terminated::SessionTimeout),
+        (limits(None, Some(500)), limits(None, Some(100)), 100, Terminated::IdleTimeout),
+        (limits(None, Some(100)), limits(None, Some(300)), 300, Terminated::IdleTimeout),
+        (limits(None, Some(100)), limits(None, None), 100, Terminated::IdleTimeout),
+        // Each of the two on its own.
+        (limits(Some(400), Some(200)), limits(Some(100), None), 100, Terminated::SessionTimeout),
+        (limits(Some(400), Some(200)), limits(None, Some(50)), 50, Terminated::IdleTimeout),
+    ] {
+        let mut config = quiet();
+        config.connections[0].rules.limits = connection;
+        let mut world = World::new(config);
+        let mut alice = ClientV1::new("alice", 2);
+        let (mut sa, ..) = connect(&mut world, &mut alice, Profile { limits: user, ..profile() });
+        assert_eq!(ends_after(&mut world, &mut sa, seconds(after)), why, "{connection:?} {user:?}");
+    }
+}
+
+#[test]
+fn a_session_is_idle_since_its_last_packet_and_lasts_since_its_login_whatever_it_does() {
+    let mut config = quiet();
+    config.connections[0].rules.limits = Limits { session: None, idle: Some(seconds(100)) };
+    let mut world = World::new(config);
+    let mut alice = ClientV1::new("alice", 2);
+    let (mut sa, _, esp) = connect(&mut world, &mut alice, profile());
+    for _ in 0..5 {
+        assert!(world.pass(seconds(90)).is_empty());
+        counters(world.dataplane.inbound(esp.spi_out)).charge(1, 100, world.now);
+        // What is said by IKE is no use of the session.
+        world.pass(seconds(5));
+        alice.are_you_there(&mut world, &mut sa);
+    }
+    assert_eq!(ends_after(&mut world, &mut sa, seconds(95)), Terminated::IdleTimeout);
+
+    let mut config = quiet();
+    config.connections[0].rules.limits = Limits { session: Some(seconds(300)), idle: Some(seconds(100)) };
+    let mut world = World::new(config);
+    let (mut sa, address, esp) = connect(&mut world, &mut alice, profile());
+    for _ in 0..2 {
+        world.pass(seconds(90));
+        counters(world.dataplane.inbound(esp.spi_out)).charge(1, 100, world.now);
+    }
+    // Another phase 1 of the same session begins no other time.
+    alice.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+    let mut second = alice.log_in(&mut world);
+    assert_eq!(address_in(&alice.pull(&mut world, &mut second)), address);
+    world.pass(seconds(89));
+    counters(world.dataplane.inbound(esp.spi_out)).charge(1, 100, world.now);
+    let sent = world.pass(seconds(32));
+    let goodbye = sent.last().unwrap();
+    assert_eq!(second.informed(&goodbye.bytes), [Payload::Delete(Delete::Isakmp(vec![second.cookies]))]);
+    world.assert_nothing_left();
+    let _ = &mut sa;
+}
+
+/// Asks for an address; whether the session goes on.
+fn is_let_in(world: &mut World, client: &mut ClientV1) -> Option<SaV1> {
+    let mut sa = client.log_in(world);
+    let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: client.asks.clone() };
+    let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+    let sent = world.deliver(&client.later(bytes));
+    let refused = parse_header(&sent[0].bytes).unwrap().exchange == Exchange::Informational;
+    if refused {
+        assert_eq!(sa.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))]);
+        return None;
+    }
+    Some(sa)
+}
+
+#[test]
+fn so_many_sessions_a_user_has_at_once_and_each_that_ends_makes_room_for_one() {
+    let config = with_rules(quiet(), |rules| rules.max_logins = NonZeroU32::new(2));
+    let mut world = World::new(config);
+    let mut clients: Vec<ClientV1> = (2..6).map(|host| ClientV1::new("alice", host)).collect();
+    let first = is_let_in(&mut world, &mut clients[0]);
+    assert!(is_let_in(&mut world, &mut clients[1]).is_some());
+    assert!(is_let_in(&mut world, &mut clients[2]).is_none(), "the third");
+    let mut bob = ClientV1::new("bob", 9);
+    let (mut bobs, ..) = bob.connect(&mut world);
+    assert_eq!(world.engine.sessions(world.now).len(), 3, "another user is not concerned");
+
+    let bytes = first.unwrap().delete_isakmp(77);
+    world.deliver(&clients[0].later(bytes));
+    clients[2].random = adit_crypto::random::SeededRandom::new(5);
+    assert!(is_let_in(&mut world, &mut clients[2]).is_some());
+    assert!(is_let_in(&mut world, &mut clients[3]).is_none());
+    // A client that asks for nothing is told the same when its time comes.
+    clients[3].random = adit_crypto::random::SeededRandom::new(6);
+    let mut silent = clients[3].log_in(&mut world);
+    let sent = world.pass(MOMENT);
+    assert_eq!(silent.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![silent.cookies]))]);
+    bob.are_you_there(&mut world, &mut bobs);
+    assert_eq!(world.engine.sessions(world.now).len(), 3);
+}
+
+#[test]
+fn the_books_are_told_at_the_start_every_interim_and_at_the_end() {
+    let mut world = World::new(quiet());
+    let mut alice = ClientV1::new("alice", 2);
+    let wish = Profile { interim: Some(seconds(60)), ..profile() };
+    let (mut sa, _, esp) = connect(&mut world, &mut alice, wish);
+    let begin = world.now;
+    counters(world.dataplane.inbound(esp.spi_out)).charge(3, 300, world.now);
+    let mut told = Vec::new();
+    for _ in 0..250 {
+        world.pass(seconds(1));
+        told.extend(world.dataplane.records.drain(..).map(|record| (world.now.since(begin).as_secs(), record.moment)));
+    }
+    let [(1, Moment::Start), interims @ ..] = &told[..] else { panic!("{told:?}") };
+    let times: Vec<(u64, u64)> = interims
+        .iter()
+        .map(|(at, moment)| match moment {
+            Moment::Interim(usage) => {
+                assert_eq!((usage.packets_in, usage.octets_in), (3, 300));
+                (*at, usage.time.as_secs())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(times, [(60, 60), (120, 120), (180, 180), (240, 240)]);
+
+    // A rekey and another phase 1 begin no other account.
+    let (_, third) = alice.quick(&mut world, &mut sa, Ipv4Addr::new(10, 30, 0, 2));
+    world.deliver(&alice.later(third));
+    world.pass(seconds(10));
+    let bytes = sa.delete_isakmp(9);
+    world.deliver(&alice.later(bytes));
+    let last: Vec<Moment> = world.dataplane.records.iter().map(|record| record.moment).collect();
+    let [Moment::Stop(usage, Terminated::UserRequest)] = &last[..] else { panic!("{last:?}") };
+    assert_eq!((usage.time, usage.packets_in), (seconds(260), 3));
+    world.assert_nothing_left();
+}
+
+#[test]
+fn an_interim_that_was_missed_is_written_once_and_no_wish_is_no_interim() {
+    for interim in [None, Some(Duration::ZERO)] {
+        let mut world = World::new(quiet());
+        let mut alice = ClientV1::new("alice", 2);
+        connect(&mut world, &mut alice, Profile { interim, ..profile() });
+        world.pass(seconds(5000));
+        assert_eq!(world.dataplane.records.len(), 1, "{interim:?}");
+    }
+    let mut world = World::new(quiet());
+    let mut alice = ClientV1::new("alice", 2);
+    connect(&mut world, &mut alice, Profile { interim: Some(seconds(60)), ..profile() });
+    // The thread was away.
+    world.now = world.now + seconds(1000);
+    world.engine.handle_timeout(world.now);
+    world.drain();
+    assert_eq!(world.dataplane.records.len(), 2);
+    world.pass(seconds(59));
+    assert_eq!(world.dataplane.records.len(), 2);
+    world.pass(seconds(2));
+    assert_eq!(world.dataplane.records.len(), 3);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Mode config, pushed.
+
+/// Logs in and says nothing more; what is pushed, and by which message ID.
+#[track_caller]
+fn pushed(world: &mut World, client: &mut ClientV1) -> (SaV1, u32, ModeConfig, IkeDatagram) {
+    let mut sa = client.log_in(world);
+    assert!(world.pass(seconds(1)).is_empty(), "it may still ask");
+    let mut sent = world.pass(seconds(2));
+    assert_eq!(sent.len(), 1);
+    let sent = sent.remove(0);
+    let (message_id, config) = sa.transaction(&sent.bytes);
+    assert_eq!(config.kind, ConfigKind::Set);
+    (sa, message_id, config, sent)
+}
+
+#[test]
+fn what_is_pushed_is_said_again_until_it_is_acknowledged_and_by_nothing_else() {
+    let mut world = World::new(quiet());
+    let mut alice = ClientV1::new("alice", 2);
+    let (mut sa, message_id, config, set) = pushed(&mut world, &mut alice);
+    assert_eq!(world.pass(seconds(4)), std::slice::from_ref(&set));
+    // Another kind, another message ID: no acknowledgement.
+    for (id, kind) in [(message_id ^ 1, ConfigKind::Ack), (message_id ^ 2, ConfigKind::Reply)] {
+        let mut other = config.clone();
+        other.kind = kind;
+        let bytes = sa.say(Exchange::Transaction, id, &[Payload::ModeConfig(other)]);
+        assert!(world.deliver(&alice.later(bytes)).is_empty());
+    }
+    assert_eq!(world.pass(seconds(8)), [set]);
+    let mut ack = config;
+    ack.kind = ConfigKind::Ack;
+    let bytes = sa.say(Exchange::Transaction, message_id, &[Payload::ModeConfig(ack)]);
+    assert!(world.deliver(&alice.later(bytes)).is_empty());
+    assert!(world.pass(seconds(20)).is_empty(), "once is enough");
+    assert_eq!(world.engine.holdings().leases, 1);
+}
+
+#[test]
+fn a_client_that_never_acknowledges_is_given_up_or_asked_whether_it_lives() {
+    let mut world = World::new(quiet());
+    let mut alice = ClientV1::new("alice", 2);
+    // Without DPD nobody can ask it.
+    alice.vendors.retain(|vendor| *vendor != Vendor::Dpd);
+    alice.vendors.push(Vendor::CiscoClient);
+    pushed(&mut world, &mut alice);
+    assert_eq!(world.pass(seconds(120)).len(), 3, "as often as the configuration says");
+    world.assert_nothing_left();
+
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::new("alice", 2);
+    pushed(&mut world, &mut alice);
+    world.pass(seconds(300));
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_client_that_speaks_no_unity_is_pushed_the_plain_attributes_and_its_own_address() {
+    let mut world = World::new(quiet());
+    let mut alice = ClientV1::plain("alice", 2);
+    alice.vendors = vec![Vendor::Xauth, Vendor::Dpd, Vendor::CiscoClient];
+    let mut sa = alice.up_to_user(&mut world);
+    let own = Ipv4Addr::new(10, 30, 0, 77);
+    let netmask = Some(Ipv4Addr::new(255, 255, 0, 0));
+    let told = world.judge(Verdict::Accept(Box::new(Profile { address: Some(own), netmask, ..profile() })));
+    let (_, ack) = alice.told(&mut sa, &told[0].bytes);
+    world.deliver(&alice.later(ack));
+    let sent = world.pass(MOMENT);
+    let (_, config) = sa.transaction(&sent[0].bytes);
+    let kinds: Vec<u16> = config.attributes.iter().map(|attribute| attribute.kind).collect();
+    use mode_config_number::{IP4_ADDRESS, IP4_DNS, IP4_NBNS, IP4_NETMASK};
+    assert_eq!(kinds, [IP4_ADDRESS, IP4_NETMASK, IP4_DNS, IP4_NBNS]);
+    assert_eq!(address_in(&config), own);
+    assert_eq!(config.find(IP4_NETMASK).unwrap().value.octets(), Some(&[255, 255, 0, 0][..]));
+}
+
+#[test]
+fn who_asks_in_time_is_pushed_nothing_and_who_asks_late_is_told_what_was_pushed() {
+    let mut world = World::new(quiet());
+    let mut alice = ClientV1::new("alice", 2);
+    alice.connect(&mut world);
+    assert!(world.pass(seconds(60)).is_empty());
+
+    let mut world = World::new(quiet());
+    let mut alice = ClientV1::new("alice", 2);
+    let (mut sa, _, config, _) = pushed(&mut world, &mut alice);
+    assert_eq!(address_in(&alice.pull(&mut world, &mut sa)), address_in(&config));
+    assert_eq!(world.engine.holdings().leases, 1);
+    let (_, third) = alice.quick(&mut world, &mut sa, address_in(&config));
+    assert!(world.deliver(&alice.later(third)).is_empty());
+    assert_eq!(world.dataplane.outbound().count(), 1);
+}
+
+#[test]
+fn nothing_can_be_pushed_out_of_an_empty_pool_and_the_client_is_told_that_it_is_over() {
+    let mut config = quiet();
+    config.pools[0].v4 = Some("10.30.0.0/31".parse().unwrap());
+    let mut world = World::new(config);
+    let mut sessions = Vec::new();
+    for host in 2..8 {
+        let mut client = ClientV1::new("alice", host);
+        client.user = ["alice", "bob", "carol", "dave", "erin", "frank"][usize::from(host) - 2];
+        let mut sa = client.log_in(&mut world);
+        let sent = world.pass(MOMENT);
+        let exchange = parse_header(&sent.last().unwrap().bytes).unwrap().exchange;
+        if exchange == Exchange::Informational {
+            let said = sa.informed(&sent.last().unwrap().bytes);
+            assert_eq!(said, [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))]);
+            let held = world.engine.holdings();
+            assert_eq!((held.sessions, held.leases), (sessions.len(), sessions.len()));
+            return;
+        }
+        sessions.push(sa);
+    }
+    panic!("the pool is never empty");
+}
+
+#[test]
+fn what_a_client_sets_is_acknowledged_and_means_nothing() {
+    let mut world = World::new(quiet());
+    let mut alice = ClientV1::new("alice", 2);
+    let (mut sa, address, _) = alice.connect(&mut world);
+    let attributes = vec![Attribute::long(mode_config_number::IP4_ADDRESS, [10, 30, 0, 99])];
+    let set = ModeConfig { kind: ConfigKind::Set, identifier: 9, attributes };
+    let bytes = sa.say(Exchange::Transaction, 41, &[Payload::ModeConfig(set)]);
+    let sent = world.deliver(&alice.later(bytes));
+    let (message_id, ack) = sa.transaction(&sent[0].bytes);
+    assert_eq!((message_id, ack.kind, ack.identifier), (41, ConfigKind::Ack, 9));
+    assert_eq!(world.engine.sessions(world.now)[0].addresses, [address]);
+}
