@@ -570,6 +570,20 @@ fn two_informational_messages_under_one_message_id_are_both_heard() {
 }
 
 #[test]
+fn a_goodbye_may_have_zero_for_its_message_id_as_vpncs_do_now_and_then() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::new("alice", 2);
+    let (mut sa, _, esp) = alice.connect(&mut world);
+    let bytes = sa.inform(0, Payload::Delete(Delete::Esp(vec![esp.spi_in])));
+    assert!(world.deliver(&alice.later(bytes)).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::UnexpectedExchange), 0);
+    sa.forget_chain(0);
+    let bytes = sa.delete_isakmp(0);
+    assert!(world.deliver(&alice.later(bytes)).is_empty());
+    world.assert_nothing_left();
+}
+
+#[test]
 fn a_packet_may_be_told_of_before_the_third_message_that_it_follows() {
     let mut world = World::new(config_v1());
     let mut alice = ClientV1::new("alice", 2);

@@ -138,8 +138,8 @@ impl IsakmpSa {
     pub(super) fn open(&self, incoming: &Incoming<'_>) -> Result<Arrived, Ignored> {
         let Header { message_id, exchange, .. } = incoming.header;
         let Body::Sealed(sealed) = &incoming.body else { return Err(Ignored::NotProtected) };
-        // RFC 2408 section 3.1: phase 1 alone has none.
-        if message_id == 0 {
+        // RFC 2408 section 3.1: phase 1 alone has none. But vpnc's goodbyes have one octet of chance for it, which one in 256 times is zero.
+        if message_id == 0 && exchange != Exchange::Informational {
             return match self.last.0 == incoming.bytes {
                 true => Ok(Arrived::Again(self.last.1.clone())),
                 false => Err(Ignored::UnexpectedExchange),
