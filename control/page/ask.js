@@ -126,9 +126,9 @@ function hear(message) {
   tellSoon();
 }
 const KINDS = [
-  'login', 'login_refused', 'logout', 'rekey', 'transport_moved', 'stall_suspected', 'stall_found', 'stall_refuted', 'capture_started',
-  'capture_ended', 'pool_low', 'pool_recovered', 'certificate_expiring', 'worker_overloaded', 'worker_recovered', 'daemon_started', 'reloaded',
-  'state_not_written', 'state_written', 'draining', 'draining_over', 'daemon_leaving',
+  'login', 'login_refused', 'logout', 'rekey', 'transport_moved', 'transport_closed', 'stall_suspected', 'stall_found', 'stall_refuted',
+  'capture_started', 'capture_ended', 'pool_low', 'pool_recovered', 'certificate_expiring', 'worker_overloaded', 'worker_recovered',
+  'daemon_started', 'reloaded', 'state_not_written', 'state_written', 'draining', 'draining_over', 'daemon_leaving',
 ];
 export const kinds = KINDS;
 function open() {

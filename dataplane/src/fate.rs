@@ -66,6 +66,7 @@ drop_reasons! {
     LifetimeOver "lifetime_over" "the SA has carried or lasted as long as it may",
     TooBig "too_big" "does not fit the tunnel's MTU",
     OverRateUp "over_rate_up" "the client sends faster than its session may",
+    TransportClosed "transport_closed" "the operator has closed the transport by which its session's packets go",
     OverRateDown "over_rate_down" "more comes for the client than its session may receive",
     TtlExpired "ttl_expired" "time to live ran out",
     NoBuffer "no_buffer" "the packet pool is empty",

@@ -132,6 +132,7 @@ impl Dataplane {
             | Command::EndConnection { .. }
             | Command::ClearConnection { .. }
             | Command::SetRates { .. }
+            | Command::CloseTransports { .. }
             | Command::TellFlows(_)
             | Command::TellInnerFlows(_)
             | Command::Capture(_)

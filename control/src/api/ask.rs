@@ -1,12 +1,13 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
 use crate::capture::Target;
-use crate::ctcp::{ClearView, ConnectionView, Which};
+use crate::ctcp::{ClearView, ConnectionView, MoveView, Which};
 use crate::flows::{InnerFlowsView, NoFlows, Wanted};
 use crate::journal::Happening;
 use crate::lease::{LeaseListing, LeasePage, PoolView};
 use crate::reload::Proposal;
 use crate::session::{Listed, Listing, SaQuery, SaView, SessionId, SessionQuery, SessionView};
+use adit_dataplane::contract::FlowId;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -56,6 +57,32 @@ pub enum Question {
     Reload(Proposal),
     /// These are to end.
     ClearFlows(Which, oneshot::Sender<ClearView>),
+    /// The session that has this one is to go by another transport.
+    MoveFlow(MoveOrder, oneshot::Sender<Result<MoveView, CannotMove>>),
+}
+
+/// Which session is to go by another transport, for how long, and who wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveOrder {
+    /// The connection that it has.
+    pub connection: FlowId,
+    /// Its transport is closed to the session for so long.
+    pub time: Duration,
+    /// Which operator.
+    pub by: String,
+}
+
+/// Why nothing is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CannotMove {
+    /// There is no such connection.
+    NoSuchConnection,
+    /// It is no session's that is up.
+    NotUp,
+    /// This session may come by nothing else.
+    NoOther(SessionId),
+    /// This session is one that we have called for.
+    WeHaveCalled(SessionId),
 }
 
 /// What is to be done with a session.

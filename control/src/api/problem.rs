@@ -48,6 +48,7 @@ problems! {
     NotCounted CONFLICT "not_counted" "The configuration has this turned off",
     TooManyCaptures CONFLICT "too_many_captures" "As many captures run as may",
     NotWritten SERVICE_UNAVAILABLE "not_written" "The disk does not take or give what it should",
+    NoOtherTransport CONFLICT "no_other_transport" "The session can use no other transport",
     NotUp CONFLICT "not_up" "The session is not up",
     WhoAreYou UNAUTHORIZED "who_are_you" "Nobody is answered here without a token or a certificate",
     ReadOnly FORBIDDEN "read_only" "Who may only look may not do this",

@@ -120,6 +120,7 @@ fn parts() -> (Router<Sources>, OpenApi) {
         .routes(routes!(flows::flows))
         .routes(routes!(connections::connections))
         .routes(routes!(connections::clear))
+        .routes(routes!(connections::move_away))
         .routes(routes!(captures::captures, captures::begin))
         .routes(routes!(captures::capture, captures::remove))
         .routes(routes!(captures::stop))

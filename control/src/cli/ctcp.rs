@@ -3,12 +3,13 @@
 use super::client::{self, AskError};
 use super::tables::{finish, table};
 use super::units::{count, millis, octets, time};
-use crate::ctcp::{ClearView, ConnectionView, FlowView, LossView, StreamView};
+use crate::ctcp::{ClearView, ConnectionView, FlowView, LossView, MoveView, StreamView};
 use clap::{Args, Subcommand};
 use hyper::Method;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 /// In the place of what is found out of a client and its path by cTCP.
 const REAL_TCP: &str = "tcp\nRFC 9329";
@@ -20,23 +21,39 @@ pub(super) struct Ctcp {
     /// Everything about one: its id, its peer's address, or that with the port
     flow: Option<String>,
     #[command(subcommand)]
-    what: Option<Clear>,
+    what: Option<Order>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum Clear {
+enum Order {
     /// End connections: their peers are reset, their sessions stay for them to come back to
     Clear {
         /// A connection's id, or "all"
         flow: String,
     },
+    /// Have the session that has a connection go by another transport: the connection is reset, and its transport is closed to that session
+    /// for a while. A client that has another goes on there, with the same SAs; Cisco's VPN Client has none, and logs in anew
+    Move {
+        /// The connection's id
+        flow: String,
+        /// How long, such as 90s, 5m or 1h
+        #[arg(long = "for", value_name = "TIME", value_parser = closed_for, default_value = "5m")]
+        time: Duration,
+    },
+}
+
+fn closed_for(text: &str) -> Result<Duration, String> {
+    crate::config::duration(text)
+        .filter(|time| time.subsec_nanos() == 0 && (1..=86_400).contains(&time.as_secs()))
+        .ok_or_else(|| "expected whole seconds with a unit, up to a day, such as 90s, 5m or 1h".to_owned())
 }
 
 impl Ctcp {
     /// Asks the daemon; what to print comes back.
     pub(super) fn run(&self, socket: &Path, json: bool, width: u16) -> Result<String, AskError> {
         match (&self.what, &self.flow) {
-            (Some(Clear::Clear { flow }), _) => clear(socket, flow, json),
+            (Some(Order::Clear { flow }), _) => clear(socket, flow, json),
+            (Some(Order::Move { flow, time }), _) => move_away(socket, flow, *time, json),
             (None, flow) => show(socket, flow.as_deref(), json, width),
         }
     }
@@ -62,13 +79,32 @@ fn show(socket: &Path, name: Option<&str>, json: bool, width: u16) -> Result<Str
 }
 
 fn clear(socket: &Path, flow: &str, json: bool) -> Result<String, AskError> {
-    let name: String = flow.chars().filter(char::is_ascii_graphic).filter(|c| !"/?#%".contains(*c)).collect();
-    let body = client::ask(socket, Method::DELETE, &format!("/v1/ctcp/{name}"))?;
+    let body = client::ask(socket, Method::DELETE, &format!("/v1/ctcp/{}", in_path(flow)))?;
     let view: ClearView = serde_json::from_slice(&body).map_err(|error| client::strange(socket, &error))?;
     Ok(match json {
         true => format!("{{\"cleared\":{}}}\n", view.cleared),
         false => format!("{} connections are ended\n", view.cleared),
     })
+}
+
+fn move_away(socket: &Path, flow: &str, time: Duration, json: bool) -> Result<String, AskError> {
+    let path = format!("/v1/ctcp/{}/move?seconds={}", in_path(flow), time.as_secs());
+    let body = client::ask(socket, Method::POST, &path)?;
+    let view: MoveView = serde_json::from_slice(&body).map_err(|error| client::strange(socket, &error))?;
+    if json {
+        return client::as_json(socket, &view);
+    }
+    let MoveView { session, closed, seconds, left } = view;
+    Ok(format!(
+        "{closed} is closed to {session} for {}, and {flow} is reset; what is left: {}\n",
+        self::time(seconds),
+        left.join(", ")
+    ))
+}
+
+/// What cannot be in a name is left out of it.
+fn in_path(name: &str) -> String {
+    name.chars().filter(char::is_ascii_graphic).filter(|c| !"/?#%".contains(*c)).collect()
 }
 
 /// As `show crypto ctcp` has it, and what has been found out.

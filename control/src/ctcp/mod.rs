@@ -8,4 +8,4 @@ mod view;
 pub use remedy::{Remedy, Step, remedy};
 pub use stream_view::{ConnectionView, StreamDownView, StreamUpView, StreamView};
 pub use survey::{Survey, Surveyed, Which};
-pub use view::{ClearView, DownView, FlowView, LossView, RemedyView, UpView};
+pub use view::{ClearView, DownView, FlowView, LossView, MoveView, RemedyView, UpView};

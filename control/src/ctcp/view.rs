@@ -155,6 +155,19 @@ pub struct ClearView {
     pub cleared: usize,
 }
 
+/// `POST /v1/ctcp/ID/move`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MoveView {
+    /// The session that had the connection.
+    pub session: String,
+    /// The transport that is closed to it.
+    pub closed: String,
+    /// For so many seconds.
+    pub seconds: u64,
+    /// How it may still come.
+    pub left: Vec<String>,
+}
+
 impl FlowView {
     /// As a worker reports it, with the session that has it.
     pub fn new(flow: &FlowReport, session: Option<(SessionId, String)>) -> Self {

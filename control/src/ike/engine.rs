@@ -25,7 +25,7 @@ pub use ways::{Asking, Pulse};
 
 use super::counters::{EngineCounters, Ignored};
 use super::service::{Arrivals, CookiesAsked, Node, TimerKey};
-pub use super::service::{Call, CallV1, Carriage, Contact, Credentials, CtcpManner, Mode};
+pub use super::service::{Call, CallV1, CannotClose, Carriage, Contact, Credentials, CtcpManner, Mode};
 use super::v1 as ikev1;
 pub use super::v1::Told;
 use super::v2::{Calling, Closing, Established, HalfOpen, IkeSa, Proving, Verdict};

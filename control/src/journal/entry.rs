@@ -185,6 +185,17 @@ fn words(what: What) -> Told {
             Told { sentence: format!("{what} {who}"), subject, by: Some(by), ..Told::default() }
         }
         What::Moved { from, to, by } => moved(from, to, by),
+        What::TransportClosed { transport, time, by } => {
+            let seconds = time.as_secs();
+            Told {
+                sentence: format!(
+                    "{by} has closed {transport} to it for {seconds} s, so that it goes by another transport"
+                ),
+                subject: Some(transport.to_string()),
+                operator: Some(by),
+                ..Told::default()
+            }
+        }
         What::StallSuspected(flow) => Told {
             sentence: format!(
                 "nothing of the client's seems to come by its connection {flow}; it is asked whether it lives"

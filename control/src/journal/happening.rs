@@ -79,6 +79,15 @@ pub enum What {
         /// What showed it: `ESP`, `IKE`, …
         by: &'static str,
     },
+    /// See [`Kind::TransportClosed`].
+    TransportClosed {
+        /// Which.
+        transport: Transport,
+        /// For so long.
+        time: Duration,
+        /// Which operator wants it.
+        by: String,
+    },
     /// See [`Kind::StallSuspected`].
     StallSuspected(FlowId),
     /// See [`Kind::StallRefuted`].
@@ -216,6 +225,7 @@ impl What {
             Self::Logout { .. } => Kind::Logout,
             Self::Rekey { .. } => Kind::Rekey,
             Self::Moved { .. } => Kind::TransportMoved,
+            Self::TransportClosed { .. } => Kind::TransportClosed,
             Self::StallSuspected(_) => Kind::StallSuspected,
             Self::StallRefuted(_) => Kind::StallRefuted,
             Self::StallFound(_) => Kind::StallFound,

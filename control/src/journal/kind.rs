@@ -54,6 +54,7 @@ kinds! {
     Logout "logout" Info "a session has ended; the reason is a cause",
     Rekey "rekey" Info "an IKE SA or a child SA has been replaced",
     TransportMoved "transport_moved" Info "a session goes by another address or another transport",
+    TransportClosed "transport_closed" Info "an operator has closed a transport to a session for a while, so that it goes by another",
     StallSuspected "stall_suspected" Info "a cTCP connection seems to bring nothing of its client's; the client is asked whether it lives",
     StallFound "stall_found" Warning "a cTCP connection has stalled and its session ends; the reason is a finding, with its remedy",
     StallRefuted "stall_refuted" Info "the client of a suspected cTCP connection was heard after all",
@@ -80,6 +81,7 @@ impl Kind {
             Self::LoginRefused | Self::Rekey | Self::TransportMoved | Self::StallSuspected | Self::StallRefuted => true,
             Self::Login
             | Self::Logout
+            | Self::TransportClosed
             | Self::StallFound
             | Self::CaptureStarted
             | Self::CaptureEnded

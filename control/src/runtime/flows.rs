@@ -3,9 +3,11 @@
 use super::clock;
 use super::ike_thread::IkeThread;
 use super::outbox::WorkerGone;
-use crate::ctcp::{ClearView, ConnectionView, FlowView, StreamView, Surveyed, Which};
+use crate::api::ask::{CannotMove, MoveOrder};
+use crate::ctcp::{ClearView, ConnectionView, FlowView, MoveView, StreamView, Surveyed, Which};
+use crate::ike::engine::CannotClose;
 use crate::session::SessionId;
-use adit_dataplane::contract::{Command, FlowId, FlowPage, Path, TunnelKey, WorkerId};
+use adit_dataplane::contract::{Command, FlowId, FlowPage, Path, Transport, TunnelKey, WorkerId};
 use tokio::sync::oneshot;
 
 /// Who waits for a survey of all connections, and what for.
@@ -13,6 +15,7 @@ use tokio::sync::oneshot;
 pub(super) enum FlowQuestion {
     Show(oneshot::Sender<Vec<ConnectionView>>),
     Clear(Which, oneshot::Sender<ClearView>),
+    Move(MoveOrder, oneshot::Sender<Result<MoveView, CannotMove>>),
 }
 
 impl IkeThread {
@@ -46,6 +49,23 @@ impl IkeThread {
                     views.sort_by_key(|(id, _)| *id);
                     drop(answer.send(views.into_iter().map(|(_, view)| view).collect()));
                 }
+                FlowQuestion::Move(order, answer) => {
+                    let of_flows = flows.iter().map(|flow| (Transport::Ctcp, flow.id, flow.path, flow.tunnel));
+                    let of_streams =
+                        streams.iter().map(|stream| (Transport::Tcp, stream.id, stream.path, stream.tunnel));
+                    let meant = of_flows.chain(of_streams).find(|(_, id, ..)| *id == order.connection);
+                    let moved = match meant {
+                        None => Err(CannotMove::NoSuchConnection),
+                        Some((transport, id, path, tunnel)) => {
+                            let moved = self.close_transport(&order, transport, tunnel);
+                            if moved.is_ok() {
+                                self.send_all(vec![(id.worker, Command::ClearConnection { path, number: id.number })])?;
+                            }
+                            moved
+                        }
+                    };
+                    let _gone = answer.send(moved);
+                }
                 FlowQuestion::Clear(which, answer) => {
                     let meant: Vec<_> = names().filter(|(id, _)| which.means(*id)).collect();
                     let clear = |(id, path): &(FlowId, Path)| {
@@ -60,6 +80,25 @@ impl IkeThread {
             }
         }
         Ok(())
+    }
+
+    /// Before its connection is reset, so that nothing of the session's comes back to another one.
+    fn close_transport(
+        &mut self,
+        order: &MoveOrder,
+        transport: Transport,
+        tunnel: Option<TunnelKey>,
+    ) -> Result<MoveView, CannotMove> {
+        let (session, _) = self.owner(tunnel).ok_or(CannotMove::NotUp)?;
+        let left = self.engine.close_transport(clock::now(), session, transport, order.time, &order.by);
+        let left = left.map_err(|why| match why {
+            CannotClose::NotUp => CannotMove::NotUp,
+            CannotClose::NoOther => CannotMove::NoOther(session),
+            CannotClose::WeHaveCalled => CannotMove::WeHaveCalled(session),
+        })?;
+        let left = left.iter().map(|transport| transport.to_string()).collect();
+        let (session, closed) = (session.to_string(), transport.to_string());
+        Ok(MoveView { session, closed, seconds: order.time.as_secs(), left })
     }
 
     fn owner(&self, tunnel: Option<TunnelKey>) -> Option<(SessionId, String)> {

@@ -255,6 +255,7 @@ impl IkeThread {
             }
             Question::Reload(proposal) => self.reload(proposal)?,
             Question::ClearFlows(which, answer) => self.ask_for_flows(FlowQuestion::Clear(which, answer))?,
+            Question::MoveFlow(order, answer) => self.ask_for_flows(FlowQuestion::Move(order, answer))?,
         }
         Ok(())
     }

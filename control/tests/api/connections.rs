@@ -1,7 +1,9 @@
-//! `aditctl ctcp`: connections as a table and in detail, and their end.
+//! `aditctl ctcp`: connections as a table and in detail, their end, and moving their sessions.
 
 use crate::stand_in::*;
+
 use adit_control::ctcp::ConnectionView;
+
 #[test]
 fn ctcp_connections_are_a_table_and_each_has_its_detail_with_the_remedy() {
     let daemon = serving();
@@ -58,6 +60,39 @@ fn connections_in_real_tcp_are_among_them_and_have_their_own_detail() {
     let kinds: Vec<_> = json.iter().map(|view| view["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["ctcp", "ctcp", "tcp"]);
     assert_eq!((&json[2]["given_way"], &json[2]["down"]["resent"]), (&17.into(), &30.into()));
+}
+
+#[test]
+fn a_session_is_moved_by_its_connections_name() {
+    let daemon = serving();
+    let [of_s1, of_s2, nobodys] =
+        [flow_report(true).id, flow_report(false).id, stream_report().id].map(|id| id.to_string());
+    let said = out(&daemon.ctl(&["ctcp", "move", &of_s1]));
+    assert_eq!(said, format!("ctcp is closed to s1 for 5m00s, and {of_s1} is reset; what is left: nat-t, esp\n"));
+    let json: serde_json::Value =
+        serde_json::from_str(&out(&daemon.ctl(&["ctcp", "move", &of_s1, "--for", "90s", "--json"]))).unwrap();
+    assert_eq!((&json["session"], &json["seconds"], &json["left"][1]), (&"s1".into(), &90.into(), &"esp".into()));
+    for (arguments, code, words) in [
+        (&["ctcp", "move", &of_s2][..], 1, "s2 may come by no other transport"),
+        (&["ctcp", "move", &nobodys], 1, "no session that is up has"),
+        (&["ctcp", "move", "c0-77"], 1, "there is no such connection"),
+        (&["ctcp", "move", "all"], 1, "looks like"),
+        (&["ctcp", "move", &of_s1, "--for", "2d"], 2, "up to a day"),
+        (&["ctcp", "move", &of_s1, "--for", "0s"], 2, "up to a day"),
+    ] {
+        let refused = daemon.ctl(arguments);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(code) && said.contains(words), "{arguments:?}: {said}");
+    }
+    for (path, status, words) in [
+        (format!("{of_s2}/move"), "409", "urn:adit:problem:no_other_transport"),
+        (format!("{of_s1}/move?seconds=86401"), "400", "from 1 to 86400"),
+        (format!("{of_s1}/move?minutes=1"), "400", "minutes"),
+    ] {
+        let said =
+            raw(&daemon, &format!("POST /v1/ctcp/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")) && said.contains(words), "{path}: {said}");
+    }
 }
 
 #[test]

@@ -11,8 +11,6 @@ use adit_control::api::views::{CertificateView, IkeView, StatusView};
 use adit_control::runtime::clock;
 use adit_control::session::{Listing, SaView, SessionQuery, SessionView};
 use adit_dataplane::contract::DropReason;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 #[test]
@@ -175,14 +173,6 @@ fn a_wrong_command_line_is_exit_status_2() {
     }
 }
 
-fn raw(daemon: &Daemon, request: &str) -> String {
-    let mut stream = UnixStream::connect(daemon.socket()).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 #[test]
 fn paths_that_do_not_exist_and_methods_that_change_things_are_refused_in_json() {
     let daemon = serving();
@@ -302,7 +292,6 @@ fn the_socket_goes_when_the_api_does() {
     let daemon = serving();
     let socket = daemon.socket();
     assert!(socket.exists());
-    let Daemon { _api: api, folder: _folder, _feed: _ } = daemon;
-    drop(api);
+    let (_folder, _feed) = daemon.end_api();
     assert!(!socket.exists());
 }

@@ -1,13 +1,13 @@
 //! The control API with a stand-in for the IKE thread, and what that answers.
 
-use adit_control::api::ask::{self, DrainOrder, Obeyed, Question};
+use adit_control::api::ask::{self, CannotMove, DrainOrder, MoveOrder, Obeyed, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::reload;
 use adit_control::api::routes::Sources;
 use adit_control::api::transports::TransportUse;
 use adit_control::api::views::{CertificateView, DrainView, IkeView, StatusView};
 use adit_control::capture;
-use adit_control::ctcp::{ClearView, ConnectionView, FlowView, StreamView};
+use adit_control::ctcp::{ClearView, ConnectionView, FlowView, MoveView, StreamView};
 use adit_control::ike::counters::EngineCounters;
 use adit_control::ike::engine::Holdings;
 use adit_control::journal::{self, Board, Feed, Journal};
@@ -19,39 +19,55 @@ use adit_dataplane::contract::{
     PathClass, PeerClass, Percent, Stall, Stalling, StreamEvidence, StreamReport, StreamState, SynOptions, Transport,
     TunnelKey, UpEvidence, WorkerCounters, WorkerId,
 };
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub struct Daemon {
-    _api: ApiThread,
-    _feed: Feed,
+pub(crate) struct Daemon {
+    api: ApiThread,
+    feed: Feed,
     folder: tempfile::TempDir,
 }
 
 impl Daemon {
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("aditd.sock")
     }
 
-    pub fn ctl(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Output {
         ctl(&self.socket(), arguments)
+    }
+
+    /// The API ends; what it stood in is left.
+    pub(crate) fn end_api(self) -> (tempfile::TempDir, Feed) {
+        drop(self.api);
+        (self.folder, self.feed)
     }
 }
 
-pub fn ctl(socket: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn ctl(socket: &Path, arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_aditctl");
     Command::new(program).env("COLUMNS", "80").arg("--socket").arg(socket).args(arguments).output().unwrap()
 }
 
-pub fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+pub(crate) fn raw(daemon: &Daemon, request: &str) -> String {
+    let mut stream = UnixStream::connect(daemon.socket()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// Serves with an IKE thread that treats each question as `answer` does.
-pub fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
+pub(crate) fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     let folder = tempfile::tempdir().unwrap();
     let (asker, questions) = ask::channel();
     std::thread::spawn(move || questions.iter().for_each(answer));
@@ -69,10 +85,10 @@ pub fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     let (reloader, workers) = (reload::requests().0, workers.into());
     let sources = Sources { asker, reloader, aaa, workers, captures: capture::channel().0, board };
     let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
-    Daemon { _api: api, _feed: feed, folder }
+    Daemon { api, feed, folder }
 }
 
-pub fn serving() -> Daemon {
+pub(crate) fn serving() -> Daemon {
     daemon(|question| match question {
         Question::Status(answer) => drop(answer.send(status())),
         Question::Sessions(listing, query, answer) => {
@@ -117,17 +133,32 @@ pub fn serving() -> Daemon {
             let cleared = cleared.iter().filter(|id| which.means(**id)).count();
             let _gone = answer.send(ClearView { cleared });
         }
+        Question::MoveFlow(order, answer) => drop(answer.send(moved(&order))),
     })
 }
 
-pub fn transports() -> Vec<TransportUse> {
+/// Session s1 has the first of these, s2 the second, and the stream is nobody's yet.
+pub(crate) fn moved(order: &MoveOrder) -> Result<MoveView, CannotMove> {
+    let [of_s1, of_s2, nobodys] = [flow_report(true).id, flow_report(false).id, stream_report().id];
+    let (session, closed, left) = ("s1".to_owned(), "ctcp".to_owned(), ["nat-t", "esp"].map(str::to_owned).to_vec());
+    match order.connection {
+        id if id == of_s1 && !order.by.is_empty() => {
+            Ok(MoveView { session, closed, seconds: order.time.as_secs(), left })
+        }
+        id if id == of_s2 => Err(CannotMove::NoOther(SessionId(2))),
+        id if id == nobodys => Err(CannotMove::NotUp),
+        _of_none => Err(CannotMove::NoSuchConnection),
+    }
+}
+
+pub(crate) fn transports() -> Vec<TransportUse> {
     let load = TransportLoad { sessions: 3, bytes_in: 2048, bytes_out: 1536 };
     let listen = ["192.0.2.1:4500", "[2001:db8:1::1]:4500"].map(str::to_owned).to_vec();
     let none = TransportUse { transport: Transport::Esp, listen: vec![], load: TransportLoad::default() };
     vec![TransportUse { transport: Transport::NatT, listen, load }, none]
 }
 
-pub fn status() -> StatusView {
+pub(crate) fn status() -> StatusView {
     StatusView {
         version: "0.1.0".to_owned(),
         identity: "headend.rig".to_owned(),
@@ -149,7 +180,7 @@ pub fn status() -> StatusView {
     }
 }
 
-pub fn session() -> SessionView {
+pub(crate) fn session() -> SessionView {
     SessionView {
         id: "s7".to_owned(),
         state: SessionState::Up,
@@ -187,7 +218,7 @@ pub fn session() -> SessionView {
     }
 }
 
-pub fn connecting() -> SessionView {
+pub(crate) fn connecting() -> SessionView {
     SessionView {
         id: "s8".to_owned(),
         state: SessionState::Connecting,
@@ -201,16 +232,16 @@ pub fn connecting() -> SessionView {
     }
 }
 
-pub fn certificate() -> CertificateView {
+pub(crate) fn certificate() -> CertificateView {
     CertificateView { used_for: "api".to_owned(), subject: "CN=headend.rig".to_owned(), not_after: 1_795_804_200 }
 }
 
-pub fn pool() -> PoolView {
+pub(crate) fn pool() -> PoolView {
     let range = |network: &str, size, in_use| RangeView { network: network.to_owned(), size, in_use, held: 1 };
     PoolView { name: "main".to_owned(), ranges: vec![range("10.30.0.0/30", 1, 1), range("fd30::/64", 1 << 53, 1)] }
 }
 
-pub fn lease() -> LeaseView {
+pub(crate) fn lease() -> LeaseView {
     LeaseView {
         address: "10.30.0.2".parse().unwrap(),
         pool: "main".to_owned(),
@@ -220,7 +251,7 @@ pub fn lease() -> LeaseView {
     }
 }
 
-pub fn sa() -> SaView {
+pub(crate) fn sa() -> SaView {
     SaView {
         session: "s7".to_owned(),
         identity: "alice@rig.example.org".to_owned(),
@@ -241,7 +272,7 @@ pub fn sa() -> SaView {
     }
 }
 
-pub fn ike() -> IkeView {
+pub(crate) fn ike() -> IkeView {
     let mut counters = EngineCounters::default();
     counters.logins = 1;
     let mut view = IkeView::new(Holdings { sessions: 1, leases: 2, ..Holdings::default() }, &counters);
@@ -252,7 +283,7 @@ pub fn ike() -> IkeView {
 }
 
 /// One that has stalled, and one that is well and whose client has not logged in.
-pub fn flow_report(stalled: bool) -> FlowReport {
+pub(crate) fn flow_report(stalled: bool) -> FlowReport {
     let seconds = Duration::from_secs;
     let up =
         UpEvidence { segments: 1500, octets: 2_000_000, esp: 990, esp_missing: 10, holes: 8, ..UpEvidence::default() };
@@ -286,12 +317,12 @@ pub fn flow_report(stalled: bool) -> FlowReport {
     }
 }
 
-pub fn flow(stalled: bool) -> ConnectionView {
+pub(crate) fn flow(stalled: bool) -> ConnectionView {
     let session = Some((SessionId(7), "alice".to_owned())).filter(|_| stalled);
     ConnectionView::Ctcp(Box::new(FlowView::new(&flow_report(stalled), session)))
 }
 
-pub fn stream_report() -> StreamReport {
+pub(crate) fn stream_report() -> StreamReport {
     StreamReport {
         id: FlowId { worker: WorkerId(0), number: 2 },
         path: OuterPath { local: "192.0.2.1:4500".parse().unwrap(), peer: "203.0.113.77:40003".parse().unwrap() },
@@ -313,6 +344,6 @@ pub fn stream_report() -> StreamReport {
     }
 }
 
-pub fn stream() -> ConnectionView {
+pub(crate) fn stream() -> ConnectionView {
     ConnectionView::Tcp(Box::new(StreamView::new(&stream_report(), Some((SessionId(8), "bob".to_owned())))))
 }

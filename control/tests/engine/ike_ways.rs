@@ -4,7 +4,9 @@
 use crate::peer;
 
 use adit_control::config::checked::{Config, Transport, Transports};
-use adit_control::ike::engine::{Asking, Call, Carriage, Mode};
+use adit_control::ike::counters::Ignored;
+use adit_control::ike::engine::{Asking, Call, CannotClose, Carriage, Engine, Mode};
+use adit_control::journal::Kind;
 use adit_control::session::{SessionId, SessionState};
 use adit_dataplane::contract::{EspPath, Event, Path};
 use peer::calls::{self, Method};
@@ -150,6 +152,98 @@ fn a_call_counts_as_answered_from_its_first_answer_on() {
         line.pass(DELAY);
         assert!(line.ends[CALLER].engine.is_answered(id));
         line.pass(Duration::from_secs(5));
+        line.logout(id);
+    }
+}
+
+/// The transports that the headend's tunnel may use now.
+fn open(line: &Line) -> Transports {
+    let (_, tunnel) = line.ends[HEADEND].dataplane.tunnel();
+    tunnel.transports.without(tunnel.closed)
+}
+
+/// The transport of the session, as either end tells it.
+fn shown(line: &Line) -> [String; 2] {
+    line.ends.each_ref().map(|end| end.engine.sessions(line.now)[0].transport.clone())
+}
+
+fn close(line: &mut Line, transport: Transport) -> Result<Transports, CannotClose> {
+    let closed = |engine: &mut Engine, now| {
+        engine.close_transport(now, SessionId(1), transport, Duration::from_secs(20), "root")
+    };
+    let headend = &mut line.ends[HEADEND];
+    let done = closed(&mut headend.engine, line.now);
+    line.at(HEADEND, |_, _| ());
+    done
+}
+
+#[test]
+fn a_session_to_which_its_transport_is_closed_is_not_heard_there_goes_another_way_and_may_come_back_later() {
+    for (mut line, call) in lines() {
+        let id = up(&mut line, by(&call, Transport::Ctcp));
+        let all = open(&line);
+        let left = close(&mut line, Transport::Ctcp).unwrap();
+        assert_eq!((left, open(&line)), (all.without(Transports::NONE.with(Transport::Ctcp)), left));
+        assert!(left.contains(Transport::NatT));
+        // It asks the way that is closed, once and again, and hears nothing; nothing of it counts as a sign of life.
+        let heard = line.ends[HEADEND].engine.pulse(SessionId(1)).unwrap().heard;
+        line.at(CALLER, |engine, now| engine.probe(now, id));
+        line.pass(Duration::from_secs(5));
+        assert_eq!(line.ends[CALLER].engine.pulse(id).unwrap().asking, Asking::Something, "{:#?}", line.ladder);
+        let headend = &line.ends[HEADEND].engine;
+        assert!(headend.counters().ignored(Ignored::TransportClosed) > 0);
+        assert_eq!(headend.pulse(SessionId(1)).unwrap().heard, heard);
+        // Nor is it asked there.
+        let sent = line.sent;
+        line.at(HEADEND, |engine, now| engine.probe(now, SessionId(1)));
+        assert_eq!(line.sent, sent);
+        // The same request is answered where it comes another way.
+        line.at(CALLER, |engine, now| engine.go_by(now, id, &by(&call, Transport::NatT)));
+        line.pass(Duration::from_secs(1));
+        esp_follows(&mut line);
+        assert_eq!(shown(&line), ["nat-t", "nat-t"]);
+        assert_eq!(line.ends[CALLER].engine.pulse(id).unwrap().asking, Asking::Nothing, "{:#?}", line.ladder);
+        // It is not let back before its time: the headend stays where it is.
+        line.at(CALLER, |engine, now| engine.go_by(now, id, &by(&call, Transport::Ctcp)));
+        line.pass(Duration::from_secs(2));
+        assert_eq!(shown(&line), ["ctcp", "nat-t"]);
+        line.at(CALLER, |engine, now| engine.go_by(now, id, &by(&call, Transport::NatT)));
+        line.pass(Duration::from_secs(20));
+        assert_eq!(open(&line), all, "its time is over");
+        line.at(CALLER, |engine, now| engine.go_by(now, id, &by(&call, Transport::Ctcp)));
+        line.pass(Duration::from_secs(1));
+        esp_follows(&mut line);
+        assert_eq!(shown(&line), ["ctcp", "ctcp"]);
+        // Whoever leaves is heard by any way.
+        close(&mut line, Transport::Ctcp).unwrap();
+        line.logout(id);
+        let closed: Vec<_> =
+            line.ends[HEADEND].dataplane.happenings.iter().map(|happening| happening.what.kind()).collect();
+        assert_eq!(closed.iter().filter(|kind| **kind == Kind::TransportClosed).count(), 2, "{closed:?}");
+    }
+}
+
+#[test]
+fn the_last_transport_is_not_closed_nor_any_of_a_session_that_we_have_called_for_or_that_is_not_there() {
+    for (mut line, call) in lines() {
+        let (now, minute) = (line.now, Duration::from_secs(60));
+        let engine = &mut line.ends[HEADEND].engine;
+        assert_eq!(engine.close_transport(now, SessionId(1), Transport::Ctcp, minute, "root"), Err(CannotClose::NotUp));
+        let id = up(&mut line, by(&call, Transport::Ctcp));
+        let engine = &mut line.ends[CALLER].engine;
+        let ours = engine.close_transport(now, id, Transport::Ctcp, minute, "root");
+        assert_eq!(ours, Err(CannotClose::WeHaveCalled));
+        let mut still = open(&line);
+        for transport in still.iter().skip(1) {
+            let left = close(&mut line, transport).unwrap();
+            assert_eq!(left, still.without(Transports::NONE.with(transport)));
+            still = left;
+        }
+        let last = still.iter().next().unwrap();
+        assert_eq!(close(&mut line, last), Err(CannotClose::NoOther));
+        assert_eq!(open(&line), still, "nothing has changed");
+        line.pass(Duration::from_secs(21));
+        assert!(open(&line).contains(Transport::Ctcp), "one time ends them all");
         line.logout(id);
     }
 }

@@ -31,6 +31,14 @@ pub enum Command {
         /// Both directions.
         rates: Rates,
     },
+    /// These transports, and no others, are closed to a tunnel from now on: it does not follow its peer there, and nothing goes out by
+    /// them. What comes by them is received.
+    CloseTransports {
+        /// Which.
+        tunnel: TunnelKey,
+        /// [`Transports::NONE`] opens all.
+        closed: Transports,
+    },
     /// A child SA, received on at once. Up to [`Lane::INBOUND`] at a time for each lane of a tunnel.
     ///
     /// If its lane sends on nothing when the peer's first packet comes on it, the worker sends on it from that packet

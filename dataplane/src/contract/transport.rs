@@ -66,6 +66,12 @@ impl Transports {
         Self(self.0 | 1 << transport as u8)
     }
 
+    /// These but not those.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     /// Those that are in both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -162,6 +168,8 @@ mod tests {
             assert!(set.iter().eq(some));
             assert_eq!(set.and(Transports::ALL), set);
             assert_eq!(set.and(Transports::NONE), Transports::NONE);
+            assert_eq!((set.without(set), set.without(Transports::NONE)), (Transports::NONE, set));
+            assert_eq!(Transports::ALL.without(set).and(set), Transports::NONE);
         }
     }
 

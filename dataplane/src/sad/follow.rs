@@ -13,7 +13,7 @@
 //! * Every move, whoever wanted it, is reported in order. The worker has the last word and control believes it: once
 //!   control has read its last report both have the same path.
 
-use crate::contract::{EspPath, Following, Spi, Transports};
+use crate::contract::{EspPath, Following, Spi, Transport, Transports};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub enum Followed {
 pub(super) struct Follower {
     following: Following,
     transports: Transports,
+    /// For a while.
+    closed: Transports,
     left: Option<Left>,
     /// A token bucket.
     tokens: u32,
@@ -76,7 +78,17 @@ enum Source {
 
 impl Follower {
     pub(super) fn new(following: Following, transports: Transports, pace: Pace) -> Self {
-        Self { following, transports, left: None, tokens: pace.most, counted: Instant::ZERO }
+        Self { following, transports, closed: Transports::NONE, left: None, tokens: pace.most, counted: Instant::ZERO }
+    }
+
+    /// The peer is not followed to these, and to all others that it may use.
+    pub(super) fn close(&mut self, closed: Transports) {
+        self.closed = closed;
+    }
+
+    /// Whether it is one of those.
+    pub(super) fn has_closed(&self, transport: Transport) -> bool {
+        self.closed.contains(transport)
     }
 
     /// Control moved the tunnel.
@@ -91,7 +103,7 @@ impl Follower {
             Following::SameHosts => to.is_between_the_hosts_of(from),
             Following::CommandOnly => false,
         };
-        if !may_go || !self.transports.contains(to.transport()) {
+        if !may_go || !self.transports.without(self.closed).contains(to.transport()) {
             return Followed::Stays;
         }
         let source = Source::Sa(spi);
@@ -124,7 +136,7 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Path, Transport};
+    use crate::contract::Path;
 
     fn spi(value: u32) -> Spi {
         Spi::new(value).unwrap()

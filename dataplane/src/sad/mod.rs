@@ -9,7 +9,9 @@ mod tunnel;
 pub use follow::Followed;
 pub use tunnel::Tunnel;
 
-use crate::contract::{EspPath, Lane, Move, PairSpec, Rates, Retired, Spi, SpiLayout, TunnelKey, TunnelSpec, WorkerId};
+use crate::contract::{
+    EspPath, Lane, Move, PairSpec, Rates, Retired, Spi, SpiLayout, Transports, TunnelKey, TunnelSpec, WorkerId,
+};
 use crate::esp::{InboundSa, OutboundSa};
 use crate::time::Instant;
 use follow::Pace;
@@ -148,6 +150,12 @@ impl Sad {
     /// [`crate::contract::Command::SetRates`]
     pub fn set_rates(&mut self, now: Instant, tunnel: TunnelKey, rates: Rates) -> Result<(), Misfit> {
         self.ours(tunnel)?.set_rates(now, rates);
+        Ok(())
+    }
+
+    /// [`crate::contract::Command::CloseTransports`]
+    pub fn close_transports(&mut self, tunnel: TunnelKey, closed: Transports) -> Result<(), Misfit> {
+        self.ours(tunnel)?.close_transports(closed);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::follow::{Followed, Follower, Pace};
 use super::outbound::Outbound;
 use crate::carrier::ctcp::TRAILER_LEN;
 use crate::carrier::tcp::FRAME_LENGTH;
-use crate::contract::{EspPath, Lane, Rate, Rates, Spi, Transport, TunnelDrops, TunnelSpec};
+use crate::contract::{EspPath, Lane, Rate, Rates, Spi, Transport, Transports, TunnelDrops, TunnelSpec};
 use crate::esp::OutboundSa;
 use crate::fate::DropReason;
 use crate::mtu::{Moved, PathMtu};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 /// A peer's tunnel.
 pub struct Tunnel {
     path: EspPath,
+    /// The transport of its path is closed: nothing goes out.
+    hushed: bool,
     path_mtu: PathMtu,
     inner_mtu: u16,
     follower: Follower,
@@ -37,7 +39,7 @@ impl Tunnel {
         let (path_mtu, follower) = (PathMtu::new(outer_mtu), Follower::new(following, transports, pace));
         let (outbound, inbound) = (Outbound::default(), Vec::new());
         let [up, down] = [rates.up, rates.down].map(|rate| rate.map(|rate| Bucket::new(rate, now)));
-        Self { path, path_mtu, inner_mtu: 0, follower, up, down, drops, outbound, inbound }
+        Self { path, hushed: false, path_mtu, inner_mtu: 0, follower, up, down, drops, outbound, inbound }
     }
 
     /// Whether an inner packet of so many octets may come from the peer now; if so, it counts.
@@ -52,6 +54,9 @@ impl Tunnel {
     /// As [`Tunnel::police_up`], to the peer.
     #[inline]
     pub fn police_down(&mut self, octets: usize, now: Instant) -> Result<(), DropReason> {
+        if self.hushed {
+            return Err(DropReason::TransportClosed);
+        }
         match self.down.as_mut() {
             None => Ok(()),
             Some(bucket) => bucket.take(octets, now).or(DropReason::OverRateDown),
@@ -66,6 +71,16 @@ impl Tunnel {
     pub(super) fn set_rates(&mut self, now: Instant, rates: Rates) {
         set_rate(&mut self.up, rates.up, now);
         set_rate(&mut self.down, rates.down, now);
+    }
+
+    pub(super) fn close_transports(&mut self, closed: Transports) {
+        self.follower.close(closed);
+        self.hush();
+    }
+
+    /// After the path, or what is closed, has changed.
+    fn hush(&mut self) {
+        self.hushed = self.follower.has_closed(self.path.transport());
     }
 
     /// Where its packets go.
@@ -128,6 +143,7 @@ impl Tunnel {
 
     fn move_to(&mut self, path: EspPath) {
         self.path = path;
+        self.hush();
         self.path_mtu.forget();
         self.refit();
     }

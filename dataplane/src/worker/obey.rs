@@ -42,6 +42,7 @@ impl<D: Door> Worker<D> {
                     }
                 }),
                 Command::SetRates { tunnel, rates } => sad.set_rates(now, tunnel, rates),
+                Command::CloseTransports { tunnel, closed } => sad.close_transports(tunnel, closed),
                 Command::AddPair(spec) => sad.add_pair(*spec).inspect(|()| reports.make_room(sad.len())),
                 Command::SwitchOutbound { spi } => sad.switch_outbound(spi),
                 Command::StopOutbound { spi } => sad.stop_outbound(spi),

@@ -6,7 +6,7 @@ use crate::harness;
 use adit_dataplane::carrier::ctcp::Inside;
 use adit_dataplane::contract::{
     Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Rate, Rates, Selectors, Transport,
-    TunnelKey, TunnelSpec, Wake, WorkerId,
+    Transports, TunnelKey, TunnelSpec, Wake, WorkerId,
 };
 use adit_dataplane::fate::Fate;
 use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
@@ -226,6 +226,11 @@ const CASES: &[Case] = &[
         for number in 1..=66 {
             world.esp(0, bob.path, &bob.seal(number, &v4(bob.v4, SERVER_V4, 1000)));
         }
+    }),
+    (DropReason::TransportClosed, "a packet for a client whose transport is closed to it", |world, _, bob| {
+        let closed = Transports::NONE.with(Transport::NatT);
+        world.command(bob.tunnel.worker, Command::CloseTransports { tunnel: bob.tunnel, closed });
+        world.inner(0, &v4(SERVER_V4, bob.v4, 1000));
     }),
     (DropReason::OverRateDown, "the packet behind a whole burst for the client", |world, _, bob| {
         let rates = Rates { up: None, down: Rate::new(8_000, Duration::ZERO) };

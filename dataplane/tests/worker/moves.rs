@@ -344,6 +344,32 @@ fn a_transport_that_a_session_may_not_use_carries_its_packets_and_moves_nothing(
 }
 
 #[test]
+fn nothing_goes_out_by_a_transport_that_is_closed_later_and_nothing_moves_there_until_it_is_open_again() {
+    for closed in DATAGRAMS {
+        let mut world = World::new(1);
+        let other = DATAGRAMS.into_iter().find(|transport| *transport != closed).unwrap();
+        let client = admitted(&mut world, closed, Following::NewestPacket, Transports::ALL);
+        let by = |transport| EspPath::new(transport, client.path);
+        let order = |closed| Command::CloseTransports { tunnel: client.tunnel, closed };
+        world.command(WorkerId(0), order(Transports::NONE.with(closed)));
+        assert_eq!(comes_by(&mut world, by(closed), &client.seal(1, &up(&client))).len(), 1, "it is received");
+        assert_eq!(world.inner(0, &v4(SERVER_V4, client.v4, 60)), []);
+        assert_eq!(world.all_dropped(), [(DropReason::TransportClosed, 1)]);
+        comes_by(&mut world, by(other), &client.seal(2, &up(&client)));
+        assert_eq!(goes_by(&mut world, &client), by(other));
+        comes_by(&mut world, by(closed), &client.seal(3, &up(&client)));
+        assert_eq!(goes_by(&mut world, &client), by(other), "it does not go back");
+        world.command(WorkerId(0), order(Transports::NONE));
+        comes_by(&mut world, by(closed), &client.seal(4, &up(&client)));
+        assert_eq!(goes_by(&mut world, &client), by(closed));
+        world.command(WorkerId(0), order(Transports::NONE.with(closed)));
+        world.command(WorkerId(0), order(Transports::NONE));
+        assert_eq!(goes_by(&mut world, &client), by(closed), "open again, it goes on where it was");
+        assert_eq!(world.all_dropped(), [(DropReason::TransportClosed, 1)]);
+    }
+}
+
+#[test]
 fn a_peer_behind_no_nat_moves_between_transports_and_not_between_addresses() {
     let mut world = World::new(1);
     let client = admitted(&mut world, Transport::Esp, Following::SameHosts, Transports::ALL);

@@ -1,11 +1,12 @@
 //! What the operator, or a test, wants of a session.
 
 use super::{Engine, Stage, StageV1, ikev1};
-use crate::ike::service::{Node, TimerKey};
+use crate::ike::service::{CannotClose, Node, TimerKey};
 use crate::ike::v2::{Established, NoRoom, Verdict};
 use crate::session::{Cause, SessionId};
-use adit_dataplane::contract::{Selectors, Spi};
+use adit_dataplane::contract::{Selectors, Spi, Transport, Transports};
 use adit_dataplane::time::Instant;
+use std::time::Duration;
 
 impl Engine {
     /// Ends a session: the peer is told. One that is not yet up ends without a word.
@@ -61,6 +62,26 @@ impl Engine {
             true => self.in_service_v1(id, |session, node| session.probe(now, node)),
             false => self.in_service(id, |session, node| session.probe(now, node)),
         };
+    }
+
+    /// This transport is closed to a session for so long, beside those that are closed already; those that are left come back. A client
+    /// that has another goes on by that one.
+    ///
+    /// # Errors
+    /// See [`CannotClose`].
+    pub fn close_transport(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        transport: Transport,
+        time: Duration,
+        by: &str,
+    ) -> Result<Transports, CannotClose> {
+        let done = match self.is_v1(id) {
+            true => self.in_service_v1(id, |session, node| session.close_transport(now, node, transport, time, by)),
+            false => self.in_service(id, |session, node| session.close_transport(now, node, transport, time, by)),
+        };
+        done.unwrap_or(Err(CannotClose::NotUp))
     }
 
     /// Asks the peer for one more child SA with these selectors (RFC 7296 section 1.3.1).

@@ -1,7 +1,9 @@
 //! Who is at the other end of a session.
 
 use super::arrivals::Arrival;
+use super::closed::Closed;
 use super::nat::{Behind, Nat};
+use super::node::Node;
 use super::policy::Policy;
 use crate::ike::wire::Id;
 use crate::session::SessionId;
@@ -25,9 +27,19 @@ pub(crate) struct Peer {
     pub(crate) sent: Instant,
     /// What it may.
     pub(crate) policy: Policy,
+    /// How it may not come for a while.
+    pub(crate) closed: Closed,
 }
 
 impl Peer {
+    /// A message of ours, to where it is. Where that way is closed to it, nothing goes out: it counts as silent.
+    pub(crate) fn send(&mut self, now: Instant, node: &mut Node, bytes: Vec<u8>) {
+        self.sent = now;
+        if !self.closed.takes(self.framing) {
+            node.send_ike(self.worker, self.path, self.framing, bytes);
+        }
+    }
+
     /// Whether it has come to us. Whom we have called goes where we go.
     pub(crate) fn has_come(&self) -> bool {
         match self.origin {
@@ -36,8 +48,11 @@ impl Peer {
         }
     }
 
-    /// Whether IKE may follow it to where this comes from, as far as NAT detection and who has begun go.
+    /// Whether IKE may follow it to where this comes from, as far as NAT detection, who has begun and what is closed to it go.
     pub(crate) fn may_move_to(&self, datagram: &IkeDatagram) -> bool {
+        if self.closed.takes(datagram.framing) {
+            return false;
+        }
         match self.nat.peer {
             // Whom we have called answers to where we are, whatever transport that is.
             Behind::Nat => self.has_come() || datagram.framing == self.framing,

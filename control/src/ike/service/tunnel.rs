@@ -26,6 +26,8 @@ pub(crate) struct Tunnel {
     pub(crate) key: TunnelKey,
     /// Where its packets go: what the worker said last, or what it was asked for since.
     pub(crate) path: EspPath,
+    /// All by which its packets may come, whatever is closed to it for a while.
+    transports: Transports,
     pub(crate) inner: Inner,
     pub(crate) children: Vec<Child>,
     /// Child SAs that are to be made, the oldest wish first.
@@ -93,6 +95,7 @@ impl Tunnel {
             session,
             key,
             path,
+            transports,
             inner,
             children: Vec::new(),
             wanted: Vec::new(),
@@ -110,6 +113,16 @@ impl Tunnel {
             self.rates = rates;
             node.installer.command(self.key.worker, Command::SetRates { tunnel: self.key, rates });
         }
+    }
+
+    /// All by which its packets may come.
+    pub(crate) fn transports(&self) -> Transports {
+        self.transports
+    }
+
+    /// These are closed to its packets from now on, and no others.
+    pub(crate) fn close(&self, node: &mut Node, closed: Transports) {
+        node.installer.command(self.key.worker, Command::CloseTransports { tunnel: self.key, closed });
     }
 
     /// What its worker has dropped of its packets.

@@ -6,7 +6,7 @@ use super::pull;
 use super::reached::Reached;
 use super::told::Told;
 use crate::ike::service::policy::Policy;
-use crate::ike::service::{Call, Node, Origin, Peer};
+use crate::ike::service::{Call, Closed, Node, Origin, Peer};
 use crate::journal::What;
 use adit_dataplane::time::Instant;
 use std::net::Ipv4Addr;
@@ -66,6 +66,7 @@ impl Established {
             heard: now,
             sent: now,
             policy: Policy::default(),
+            closed: Closed::default(),
         };
         let called = Called {
             call,

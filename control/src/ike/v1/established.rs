@@ -17,10 +17,10 @@ use super::{informational, mode_config, quick_mode, rekey};
 use crate::ike::counters::Ignored;
 use crate::ike::login_times::LoginClock;
 use crate::ike::service::policy::{self, Policy};
-use crate::ike::service::{Farewell, Node, Origin, Peer, Traffic, Tunnel};
+use crate::ike::service::{CannotClose, Closed, Farewell, Node, Origin, Peer, Traffic, Tunnel, closed};
 use crate::ike::wire::Id;
 use crate::session::Cause;
-use adit_dataplane::contract::{IkeDatagram, Spi};
+use adit_dataplane::contract::{IkeDatagram, Spi, Transport, Transports};
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -73,6 +73,13 @@ pub(super) enum Service {
 
 impl Service {
     pub(super) fn tunnel(&self) -> Option<&Tunnel> {
+        match self {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            Self::Nothing { .. } => None,
+        }
+    }
+
+    pub(super) fn tunnel_mut(&mut self) -> Option<&mut Tunnel> {
         match self {
             Self::Tunnel(tunnel) => Some(tunnel),
             Self::Nothing { .. } => None,
@@ -132,6 +139,7 @@ impl Established {
             heard: now,
             sent: now,
             policy: Policy::default(),
+            closed: Closed::default(),
         };
         let begun = Self::of(now, node, peer, group, sa, traversal);
         let mut session = Self { user, contact, push_at: Some(now + PULL), clock: Some(clock), ..begun };
@@ -142,12 +150,24 @@ impl Established {
         session
     }
 
+    /// It may not come by this transport for so long; how it may comes back.
+    pub(crate) fn close_transport(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        transport: Transport,
+        time: Duration,
+        by: &str,
+    ) -> Result<Transports, CannotClose> {
+        match &self.service {
+            Service::Tunnel(tunnel) => closed::close(now, node, &mut self.peer, tunnel, transport, time, by),
+            Service::Nothing { .. } => Err(CannotClose::NotUp),
+        }
+    }
+
     /// From now on it may what the configuration and its user's profile say now.
     pub(crate) fn take_policy(&mut self, node: &mut Node) {
-        let tunnel = match &mut self.service {
-            Service::Tunnel(tunnel) => Some(&mut **tunnel),
-            Service::Nothing { .. } => None,
-        };
+        let tunnel = self.service.tunnel_mut();
         policy::apply(node, &mut self.peer, tunnel, self.user.as_ref().map(|user| &user.profile));
     }
 
@@ -233,6 +253,9 @@ impl Established {
         let opened = match sa.open(incoming) {
             Ok(Arrived::New(opened)) => opened,
             Ok(Arrived::Again(answer)) if answer.is_empty() => return stays(node, Ignored::OldMessageId),
+            Ok(Arrived::Again(_)) if self.peer.closed.takes(datagram.framing) => {
+                return stays(node, Ignored::TransportClosed);
+            }
             Ok(Arrived::Again(answer)) => {
                 // No proof of life and no move: whoever recorded the question can send it again from anywhere.
                 node.answer_again(self.peer.worker, self.peer.path, datagram, answer);
@@ -255,6 +278,11 @@ impl Established {
         if !expected.stands_in(incoming.header.exchange, &chain) {
             return stays(node, Ignored::UnexpectedExchange);
         }
+        if self.peer.closed.takes(datagram.framing) && !informational::is_goodbye(cookies, &chain) {
+            // Nothing has changed: the same message counts where it comes another way.
+            return stays(node, Ignored::TransportClosed);
+        }
+        let Some(sa) = self.sa_mut(which) else { return Verdict::Stay };
         sa.accept(incoming, &opened);
         if which == Which::Current {
             self.asked.take_if(|asked| matches!(asked, Asked::LifeTime(_)));
@@ -304,8 +332,7 @@ impl Established {
 
     /// Sends on the current ISAKMP SA.
     pub(super) fn send(&mut self, now: Instant, node: &mut Node, bytes: Vec<u8>) {
-        self.peer.sent = now;
-        node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+        self.peer.send(now, node, bytes);
     }
 
     /// An informational message of ours.

@@ -29,6 +29,14 @@ impl SaFate {
     }
 }
 
+/// Whether it deletes the ISAKMP SA that it comes on.
+pub(super) fn is_goodbye(cookies: Cookies, chain: &Chain<'_>) -> bool {
+    chain.iter().any(|payload| match payload {
+        Payload::Delete(Delete::Isakmp(sas)) => sas.contains(&(cookies.initiator, cookies.responder)),
+        _says_something_else => false,
+    })
+}
+
 /// Does what it says.
 pub(super) fn obey(
     now: Instant,

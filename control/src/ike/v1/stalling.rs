@@ -20,7 +20,7 @@ use super::wire::{NotifyKind, Vendor};
 use crate::ike::service::{Node, warn_of_stall};
 use crate::journal::What;
 use crate::session::Cause;
-use adit_dataplane::contract::{EspPath, Finding, FlowReport, PathClass, StalledFlow, Stalling, Transport};
+use adit_dataplane::contract::{EspPath, Finding, FlowReport, IkeFraming, PathClass, StalledFlow, Stalling, Transport};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -67,8 +67,9 @@ impl Established {
     /// The connection of its ESP has stalled, as far as a worker can tell.
     pub(crate) fn stalling(&mut self, now: Instant, node: &mut Node, stalled: &StalledFlow) -> Verdict {
         let Service::Tunnel(tunnel) = &self.service else { return Verdict::Stay };
-        if (tunnel.key, tunnel.path) != (stalled.tunnel, EspPath::new(Transport::Ctcp, stalled.flow.path)) {
-            // It goes another way by now.
+        let is_its = (tunnel.key, tunnel.path) == (stalled.tunnel, EspPath::new(Transport::Ctcp, stalled.flow.path));
+        if !is_its || self.peer.closed.takes(IkeFraming::Ctcp) {
+            // It goes another way by now, or is about to.
             return Verdict::Stay;
         }
         let mut flow = stalled.flow;

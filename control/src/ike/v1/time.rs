@@ -6,7 +6,7 @@ use super::established::{Established, Former, Service, Verdict};
 use super::life_time::Quiet;
 use super::wire::{Delete, NotifyKind, Payload, Vendor};
 use super::{mode_config, quick_mode, rekey};
-use crate::ike::service::{Child, Node, Retry, Role, keepalive};
+use crate::ike::service::{Child, Node, Retry, Role, closed, keepalive};
 use crate::session::Cause;
 use adit_dataplane::time::Instant;
 use std::time::Duration;
@@ -47,6 +47,7 @@ impl Established {
         if let Some(cause) = self.over(now) {
             return self.close(node, cause);
         }
+        closed::reopen_if_time(now, node, &mut self.peer, self.service.tunnel());
         self.forget_former(now, node);
         self.again_if_time(now, node);
         self.renew_if_time(now, node);
@@ -182,6 +183,7 @@ impl Established {
             dpd.map(|at| Quiet::behind(self.sa.quiet, at)),
             self.childless_end(),
             self.peer.policy.due(self.peer.login, self.used()),
+            self.peer.closed.due(),
             self.sa.end,
             self.former.iter().map(|former| former.until).min(),
             quick_mode::due(self),

@@ -55,8 +55,7 @@ impl Established {
             return purpose.let_go(node);
         }
         let Ok(bytes) = self.ike.ask(now, node, purpose, payloads) else { return };
-        self.peer.sent = now;
-        node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+        self.peer.send(now, node, bytes);
     }
 
     /// Lane of the child SA that is being asked for.

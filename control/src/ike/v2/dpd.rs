@@ -41,6 +41,5 @@ pub(super) fn ask_if_quiet(now: Instant, node: &mut Node, session: &mut Establis
     }
     let Ok(bytes) = session.ike.ask(now, node, Purpose::Liveness, &[]) else { return };
     tracing::debug!("asking whether the peer lives");
-    session.peer.sent = now;
-    node.send_ike(session.peer.worker, session.peer.path, session.peer.framing, bytes);
+    session.peer.send(now, node, bytes);
 }

@@ -8,11 +8,13 @@ use super::other_ike::Others;
 use super::shape::notify;
 use super::{create_child, dpd, informational};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Connections, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, keepalive, policy};
+use crate::ike::service::{
+    CannotClose, Connections, Farewell, LeaseFate, Node, Peer, Retry, Traffic, Tunnel, closed, keepalive, policy,
+};
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
 use crate::session::Cause;
-use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming};
+use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming, Transport, Transports};
 use adit_dataplane::time::Instant;
 use std::time::Duration;
 
@@ -53,6 +55,13 @@ impl Service {
         }
     }
 
+    fn tunnel_mut(&mut self) -> Option<&mut Tunnel> {
+        match self {
+            Self::Tunnel(tunnel) => Some(tunnel),
+            Self::Childless { .. } => None,
+        }
+    }
+
     /// None so far.
     pub(super) fn childless(now: Instant) -> Self {
         Self::Childless { since: now, traffic: Traffic::default() }
@@ -84,13 +93,24 @@ impl Established {
         Self { peer, ike, others: Others::default(), service, told_unknown: None, suspected: None, given: None }
     }
 
+    /// It may not come by this transport for so long; how it may comes back.
+    pub(crate) fn close_transport(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        transport: Transport,
+        time: Duration,
+        by: &str,
+    ) -> Result<Transports, CannotClose> {
+        match &self.service {
+            Service::Tunnel(tunnel) => closed::close(now, node, &mut self.peer, tunnel, transport, time, by),
+            Service::Childless { .. } => Err(CannotClose::NotUp),
+        }
+    }
+
     /// From now on it may what the configuration says now.
     pub(crate) fn take_policy(&mut self, node: &mut Node) {
-        let tunnel = match &mut self.service {
-            Service::Tunnel(tunnel) => Some(&mut **tunnel),
-            Service::Childless { .. } => None,
-        };
-        policy::apply(node, &mut self.peer, tunnel, None);
+        policy::apply(node, &mut self.peer, self.service.tunnel_mut(), None);
     }
 
     /// As [`Established::of`], where the headend has told us something about ourselves.
@@ -168,8 +188,19 @@ impl Established {
             Ok(payloads) => Ok(payloads),
         };
         if let Some(bytes) = again {
+            if self.peer.closed.takes(datagram.framing) {
+                node.ignore(Ignored::TransportClosed);
+                return Verdict::Stay;
+            }
             // No proof of life and no move: whoever recorded the request can send it again from anywhere.
             node.answer_again(self.peer.worker, self.peer.path, datagram, bytes);
+            return Verdict::Stay;
+        }
+        if self.peer.closed.takes(datagram.framing)
+            && !opened.as_ref().is_ok_and(|payloads| informational::is_goodbye(payloads))
+        {
+            // Nothing has changed: the same request is answered where it comes another way.
+            node.ignore(Ignored::TransportClosed);
             return Verdict::Stay;
         }
         self.peer.heard = now;
@@ -293,6 +324,7 @@ impl Established {
         if let Some(cause) = self.peer.policy.over(now, self.peer.login, self.used()) {
             return Verdict::Close(cause);
         }
+        closed::reopen_if_time(now, node, &mut self.peer, self.service.tunnel());
         let mut again = self.others.timeout(now, node);
         let patience = node.patience();
         match self.ike.ids.retry(now, &patience) {
@@ -306,8 +338,7 @@ impl Established {
         }
         for bytes in again {
             node.counters.asked_again += 1;
-            node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
-            self.peer.sent = now;
+            self.peer.send(now, node, bytes);
         }
         dpd::ask_if_quiet(now, node, self);
         keepalive::send_if_quiet(now, node, &mut self.peer, self.service.tunnel());
@@ -323,7 +354,8 @@ impl Established {
         let childless = self.childless_since().map(|since| since + CHILDLESS);
         let (retry, end) = (self.ike.ids.due(), self.ike.life.end);
         let policy = self.peer.policy.due(self.peer.login, self.used());
-        let ours = [service, childless, self.others.deadline(), retry, end, policy, self.ask_at()];
+        let closed = self.peer.closed.due();
+        let ours = [service, childless, self.others.deadline(), retry, end, policy, closed, self.ask_at()];
         ours.into_iter()
             .chain([dpd::due(node, self), keepalive::due(node, &self.peer, self.service.tunnel())])
             .flatten()

@@ -25,8 +25,7 @@ impl Established {
             // The peer may have it already: then it answers again, to where we are.
             Some(bytes) => {
                 node.counters.asked_again += 1;
-                self.peer.sent = now;
-                node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+                self.peer.send(now, node, bytes);
             }
             None => self.probe(now, node),
         }

@@ -20,16 +20,22 @@ pub(super) enum IkeSaFate {
     Deleted,
 }
 
+/// Whether it deletes the IKE SA that it comes on.
+pub(super) fn is_goodbye(payloads: &[Payload]) -> bool {
+    deletes(payloads).any(|delete| delete.protocol == Protocol::Ike)
+}
+
+fn deletes(payloads: &[Payload]) -> impl Iterator<Item = &Delete> {
+    payloads.iter().filter_map(|payload| match payload {
+        Payload::Delete(delete) => Some(delete),
+        _ => None,
+    })
+}
+
 /// Does what the peer asks for.
 pub(super) fn obey(now: Instant, node: &mut Node, session: &mut Established, payloads: &[Payload]) -> Done {
-    let deletes = || {
-        payloads.iter().filter_map(|payload| match payload {
-            Payload::Delete(delete) => Some(delete),
-            _ => None,
-        })
-    };
     // RFC 7296 section 1.4.1: the answer to the IKE SA's delete is empty; its children go with it, unsaid.
-    if deletes().any(|delete| delete.protocol == Protocol::Ike) {
+    if is_goodbye(payloads) {
         return Done { payloads: Vec::new(), ike_sa: IkeSaFate::Deleted };
     }
     let unknown = payloads.iter().filter_map(|payload| match payload {
@@ -38,7 +44,7 @@ pub(super) fn obey(now: Instant, node: &mut Node, session: &mut Established, pay
     });
     unknown.for_each(|spi_out| replace_child(now, session, u32::from_be_bytes(spi_out)));
     let mut ours = Vec::new();
-    for spi_out in deletes().filter(|delete| delete.protocol == Protocol::Esp).flat_map(|delete| &delete.spis) {
+    for spi_out in deletes(payloads).filter(|delete| delete.protocol == Protocol::Esp).flat_map(|delete| &delete.spis) {
         ours.extend(delete_child(now, node, session, *spi_out).map(Spi::get));
     }
     // RFC 7296 section 1.4.1: the answer names the other halves of the pairs. What we did not have is left out.

@@ -6,7 +6,7 @@ use super::first_child;
 use super::half_open::HalfOpen;
 use crate::ike::login_times::LoginPhase;
 use crate::ike::service::policy::Policy;
-use crate::ike::service::{Farewell, Node, Origin, Peer};
+use crate::ike::service::{Closed, Farewell, Node, Origin, Peer};
 use crate::ike::wire::{Incoming, Payload};
 use crate::journal::What;
 use adit_dataplane::contract::IkeDatagram;
@@ -71,6 +71,7 @@ impl Established {
             heard: now,
             sent: now,
             policy: Policy::default(),
+            closed: Closed::default(),
         };
         let mut session = Self::of(peer, ike, service);
         session.take_policy(node);

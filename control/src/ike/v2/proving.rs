@@ -22,7 +22,8 @@ use crate::ike::narrow::{narrow, selector_of_net};
 use crate::ike::propose::{ChildExchange, choose_esp, offer_esp};
 use crate::ike::service::policy::Policy;
 use crate::ike::service::{
-    Call, CallFailed, Child, ChildParts, Contact, Held, Inner, LeaseFate, Nat, Node, Origin, Peer, Retry, Role, Tunnel,
+    Call, CallFailed, Child, ChildParts, Closed, Contact, Held, Inner, LeaseFate, Nat, Node, Origin, Peer, Retry, Role,
+    Tunnel,
 };
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Id, Incoming, NotifyKind, Payload};
@@ -376,5 +377,6 @@ fn peer(now: Instant, keyed: &Keyed, datagram: &IkeDatagram, identity: Id) -> Pe
         heard: now,
         sent: now,
         policy: Policy::default(),
+        closed: Closed::default(),
     }
 }

@@ -9,15 +9,16 @@ use super::purpose::Purpose;
 use crate::ike::service::{Node, warn_of_stall};
 use crate::journal::What;
 use crate::session::Cause;
-use adit_dataplane::contract::{EspPath, StalledFlow, Stalling, Transport};
+use adit_dataplane::contract::{EspPath, IkeFraming, StalledFlow, Stalling, Transport};
 use adit_dataplane::time::Instant;
 
 impl Established {
     /// The connection of its ESP has stalled, as far as a worker can tell.
     pub(crate) fn stalling(&mut self, now: Instant, node: &mut Node, stalled: &StalledFlow) -> Verdict {
         let Service::Tunnel(tunnel) = &self.service else { return Verdict::Stay };
-        if (tunnel.key, tunnel.path) != (stalled.tunnel, EspPath::new(Transport::Ctcp, stalled.flow.path)) {
-            // It goes another way by now.
+        let is_its = (tunnel.key, tunnel.path) == (stalled.tunnel, EspPath::new(Transport::Ctcp, stalled.flow.path));
+        if !is_its || self.peer.closed.takes(IkeFraming::Ctcp) {
+            // It goes another way by now, or is about to.
             return Verdict::Stay;
         }
         let suspected = match stalled.stalling {
@@ -47,7 +48,6 @@ impl Established {
     /// Asks whether the peer lives, however lately it was heard. A request that is under way asks as well.
     pub(crate) fn probe(&mut self, now: Instant, node: &mut Node) {
         let Ok(bytes) = self.ike.ask(now, node, Purpose::Liveness, &[]) else { return };
-        self.peer.sent = now;
-        node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+        self.peer.send(now, node, bytes);
     }
 }

@@ -25,8 +25,7 @@ impl Established {
     /// We delete an IKE SA that is not in use.
     pub(super) fn part_with(&mut self, now: Instant, node: &mut Node, ike: IkeSa) {
         if let Some(bytes) = self.others.part_with(now, node, ike) {
-            self.peer.sent = now;
-            node.send_ike(self.peer.worker, self.peer.path, self.peer.framing, bytes);
+            self.peer.send(now, node, bytes);
         }
     }
 

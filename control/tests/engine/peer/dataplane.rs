@@ -43,6 +43,8 @@ pub struct Tunnel {
     pub path: EspPath,
     pub following: Following,
     pub transports: Transports,
+    /// For a while.
+    pub closed: Transports,
     pub inbound: BTreeMap<Spi, InboundSpec>,
     /// The other halves, by the same SPI.
     pub outbound: BTreeMap<Spi, OutboundSpec>,
@@ -104,7 +106,7 @@ impl Dataplane {
                 let TunnelSpec { tunnel: key, path, following, transports, drops, .. } = *spec;
                 self.drops.insert(key, drops);
                 let (inbound, outbound, lanes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-                let tunnel = Tunnel { path, following, transports, inbound, outbound, lanes };
+                let tunnel = Tunnel { path, following, transports, closed: Transports::NONE, inbound, outbound, lanes };
                 assert!(self.tunnels.insert(key, tunnel).is_none(), "the slot is taken");
             }
             Command::MoveTunnel(order) => {
@@ -177,6 +179,10 @@ impl Dataplane {
                 self.log.push("SetRates");
                 assert!(self.tunnels.contains_key(&tunnel), "the tunnel is there");
                 self.rates.insert(tunnel, rates);
+            }
+            Command::CloseTransports { tunnel, closed } => {
+                self.log.push("CloseTransports");
+                self.tunnels.get_mut(&tunnel).expect("the tunnel is there").closed = closed;
             }
             Command::Tune(_) | Command::Stop => unreachable!("the engine neither tunes nor stops workers"),
         }

@@ -1,0 +1,87 @@
+//! A transport that an operator has closed to a session for a while, so that a client which has another goes by that one.
+//!
+//! No protocol can tell a client to change its transport. What can be done is to be silent on the one that it uses, even where it comes back
+//! to the same port: neither ESP nor IKE goes out that way, neither plane follows it there, and its IKE is not answered but for its goodbye. A client that watches whether it is heard
+//! goes on by itself, with the same SAs. One that has no other transport loses its session when its own patience ends, as if the line were
+//! cut; a new login is another session's, to which nothing is closed.
+
+use super::node::Node;
+use super::peer::Peer;
+use super::tunnel::Tunnel;
+use crate::journal::What;
+use adit_dataplane::contract::{IkeFraming, Transport, Transports};
+use adit_dataplane::time::Instant;
+use std::time::Duration;
+
+/// Which, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Closed {
+    transports: Transports,
+    until: Option<Instant>,
+}
+
+/// Why a transport cannot be closed to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CannotClose {
+    /// It is not up, or has no tunnel.
+    NotUp,
+    /// It may use no other.
+    NoOther,
+    /// We have called, and whoever calls chooses.
+    WeHaveCalled,
+}
+
+impl Closed {
+    /// Whether IKE that comes so is on one of them.
+    pub(crate) fn takes(&self, framing: IkeFraming) -> bool {
+        let transport = match framing {
+            IkeFraming::Bare => Transport::NatT500,
+            IkeFraming::NonEspMarker => Transport::NatT,
+            IkeFraming::Ctcp => Transport::Ctcp,
+            IkeFraming::Tcp => Transport::Tcp,
+        };
+        self.transports.contains(transport)
+    }
+
+    /// When [`reopen_if_time`] has something to do.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.until
+    }
+}
+
+/// Closes a transport to a session, beside those that are closed already. Those that it may still use come back.
+pub(crate) fn close(
+    now: Instant,
+    node: &mut Node,
+    peer: &mut Peer,
+    tunnel: &Tunnel,
+    transport: Transport,
+    time: Duration,
+    by: &str,
+) -> Result<Transports, CannotClose> {
+    if !peer.has_come() {
+        return Err(CannotClose::WeHaveCalled);
+    }
+    let transports = peer.closed.transports.with(transport);
+    let left = tunnel.transports().without(transports);
+    if left == Transports::NONE {
+        return Err(CannotClose::NoOther);
+    }
+    peer.closed = Closed { transports, until: Some(now + time) };
+    tunnel.close(node, transports);
+    tracing::info!(%transport, seconds = time.as_secs(), by, "the transport is closed to this session");
+    node.tell(peer, What::TransportClosed { transport, time, by: by.to_owned() });
+    Ok(left)
+}
+
+/// Lets it use them again once their time is over.
+pub(crate) fn reopen_if_time(now: Instant, node: &mut Node, peer: &mut Peer, tunnel: Option<&Tunnel>) {
+    if peer.closed.until.is_none_or(|until| until > now) {
+        return;
+    }
+    peer.closed = Closed::default();
+    tracing::info!("all its transports are open to this session again");
+    if let Some(tunnel) = tunnel {
+        tunnel.close(node, Transports::NONE);
+    }
+}
