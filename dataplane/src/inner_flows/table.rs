@@ -42,8 +42,17 @@ pub struct InnerFlows {
     generations: Vec<u32>,
     /// The burst,
     sights: Vec<Sight>,
-    /// and what its last packet has in common with others of its flow.
+    /// what its last packet has in common with others of its flow,
     run: Option<Run>,
+    /// and whether any of its flows began with it.
+    begun: Begun,
+}
+
+/// Whether any flow began with the burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    None,
+    Some,
 }
 
 impl InnerFlows {
@@ -69,6 +78,7 @@ impl InnerFlows {
             generations: Vec::new(),
             sights: Vec::with_capacity(burst),
             run: None,
+            begun: Begun::None,
         }
     }
 
@@ -109,7 +119,7 @@ impl InnerFlows {
     pub fn see<'p>(&mut self, now: Instant, way: Way, packets: impl Iterator<Item = (u32, &'p [u8])>) -> u64 {
         let times = Times::at(now);
         self.sights.clear();
-        self.run = None;
+        (self.run, self.begun) = (None, Begun::None);
         for (tunnel, packet) in packets {
             if self.sampler.looks() == Looks::At && self.sights.len() < self.sights.capacity() {
                 self.look(way, tunnel, packet);
@@ -213,7 +223,12 @@ impl InnerFlows {
     #[inline]
     fn place_of(&mut self, sight: &Sight, times: Times) -> u32 {
         let is_it = |place: u32| self.entries.get(place as usize).is_some_and(|entry| entry.key == sight.key);
-        let place = if is_it(sight.hint) { sight.hint } else { self.index.find(sight.hash, is_it) };
+        let place = match (sight.hint, self.begun) {
+            (hint, _) if is_it(hint) => hint,
+            // It was not there before the burst, and nothing has come since.
+            (NOWHERE, Begun::None) => NOWHERE,
+            (_, _) => self.index.find(sight.hash, is_it),
+        };
         let Some(entry) = self.entries.get(place as usize) else { return self.begin(sight, times) };
         if entry.last.as_nanos() >> AGE_BITS != times.now.as_nanos() >> AGE_BITS && place != self.newest {
             self.unlink(place);
@@ -242,6 +257,7 @@ impl InnerFlows {
             entry.begin(sight, times);
         }
         self.index.insert(sight.hash, place);
+        self.begun = Begun::Some;
         self.link(place);
         self.held += 1;
         place
