@@ -90,7 +90,8 @@ fn flow(port: u16, bits_per_second: u64, bytes: u64, age_seconds: u64) -> InnerF
 
 /// Two pages of two workers.
 fn pages(wanted: Wanted) -> Result<InnerFlowsView, NoFlows> {
-    let table = |worker| FlowTableView { worker, held: 2, pushed_out: 9 };
+    let table =
+        |worker| FlowTableView { worker, held: 2, pushed_out: 9, unattributed_packets: 70, unattributed_bytes: 5000 };
     let view = |flows, next: Option<FlowCursor>, worker| InnerFlowsView {
         flows,
         next: next.map(|next| next.to_string()),
@@ -140,7 +141,7 @@ fn the_table_fits_eighty_columns_and_says_who_talks_to_whom_and_how() {
         "12",
         "1m00s",
         "s7",
-        "2 of 4 flows, 18 pushed out so far",
+        "2 of 4 flows, 18 pushed out so far; 140 packets are no flow's",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }

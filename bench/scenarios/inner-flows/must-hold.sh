@@ -93,6 +93,7 @@ if [ "$ADIT_HEADEND" = adit ]; then
   hold "the connections are over" holds_of "$up" '.tcp.state | . == "closed" or . == "closing" or . == "reset"'
   hold "a page can be asked for by session" answers true \
     ctl_jq 'flows --session s1' '(.flows | length) >= 5 and all(.flows[]; .session == "s1")'
+  hold "each packet is some flow's" answers 0 ctl_jq flows '[.tables[].unattributed_packets] | add'
   hold "nobody else has any" not ctl flows --session s2
 fi
 hold "the client logs out" disconnect c1 adit

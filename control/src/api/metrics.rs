@@ -222,6 +222,8 @@ impl Figures {
         sheet.counters("worker_full_bursts", "Turns that began with as many packets as a burst may have", full)?;
         let handed = workers().map(|(worker, of)| (vec![("worker", worker)], of.handed_off));
         sheet.counters("worker_packets_handed_off", "Packets handed to another worker", handed)?;
+        let of_none = workers().map(|(worker, of)| (vec![("worker", worker)], of.unattributed));
+        sheet.counters("worker_packets_unattributed", "Packets that are no flow's, the table being full", of_none)?;
         let sum = |read: fn(&WorkerTotals) -> u64| totals.iter().map(read).sum::<u64>();
         let moved = [
             ("nat-t", sum(|of| of.moved_to_nat_t)),

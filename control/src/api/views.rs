@@ -204,6 +204,8 @@ pub struct WorkerView {
     pub handed_off: u64,
     /// Packets taken over from another worker.
     pub taken_over: u64,
+    /// Packets that are no flow's (`GET /v1/flows`): the table of flows was full, and theirs were not let in.
+    pub unattributed: u64,
     /// SYNs whose TCP MSS was lowered.
     pub mss_clamped: u64,
     /// Inner packets cut into fragments before encryption.
@@ -291,6 +293,7 @@ impl WorkerView {
             ike_sent: totals.ike_sent,
             handed_off: totals.handed_off,
             taken_over: totals.taken_over,
+            unattributed: totals.unattributed,
             mss_clamped: totals.mss_clamped,
             inner_fragmented: totals.inner_fragmented,
             mtu_learned: totals.mtu_learned,

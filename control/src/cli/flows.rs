@@ -91,7 +91,11 @@ fn show(view: &InnerFlowsView, width: u16) -> String {
         0 | 1 => String::new(),
         more => format!(", counted by one packet of {more}"),
     };
-    let sum = format!("{} of {held} flows, {pushed_out} pushed out so far{sampled}\n", view.flows.len());
+    let unattributed = match view.tables.iter().map(|table| table.unattributed_packets).sum::<u64>() {
+        0 => String::new(),
+        packets => format!("; {packets} packets are no flow's"),
+    };
+    let sum = format!("{} of {held} flows, {pushed_out} pushed out so far{sampled}{unattributed}\n", view.flows.len());
     if view.flows.is_empty() {
         return sum;
     }

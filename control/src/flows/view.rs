@@ -2,7 +2,9 @@
 
 use super::Walked;
 use crate::session::SessionId;
-use adit_dataplane::contract::{InnerFlowReport, InnerTcp, InnerTcpState, InnerTraffic, RoundTrip, TunnelKey};
+use adit_dataplane::contract::{
+    InnerFlowPage, InnerFlowReport, InnerTcp, InnerTcpState, InnerTraffic, RoundTrip, TunnelKey,
+};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,6 +32,12 @@ pub struct FlowTableView {
     pub held: u32,
     /// Flows that had to go since it began, because there was no room.
     pub pushed_out: u64,
+    /// Packets that are no flow's, since it began: there was no room, and their flows were not let in.
+    #[serde(default)]
+    pub unattributed_packets: u64,
+    /// The octets of those.
+    #[serde(default)]
+    pub unattributed_bytes: u64,
 }
 
 /// One flow.
@@ -96,6 +104,14 @@ pub struct RoundTripView {
     pub smoothed_us: u64,
     /// Microseconds, the least.
     pub least_us: u64,
+}
+
+impl FlowTableView {
+    /// As a worker's page tells.
+    pub(super) fn new(worker: u8, page: &InnerFlowPage) -> Self {
+        let InnerFlowPage { held, pushed_out, unattributed_packets, unattributed_octets, .. } = *page;
+        Self { worker, held, pushed_out, unattributed_packets, unattributed_bytes: unattributed_octets }
+    }
 }
 
 impl InnerFlowsView {

@@ -83,9 +83,9 @@ impl<A> Walks<A> {
         }
         let Some(mut under_way) = self.under_way.take() else { return (None, None) };
         let worker = under_way.walk.from.worker;
-        under_way.flows.extend(page.flows);
         under_way.tables.retain(|table| table.worker != worker.0);
-        under_way.tables.push(FlowTableView { worker: worker.0, held: page.held, pushed_out: page.pushed_out });
+        under_way.tables.push(FlowTableView::new(worker.0, &page));
+        under_way.flows.extend(page.flows);
         let next = match (page.next, under_way.walk.only) {
             (Some(place), _) => Some(FlowCursor { worker, place }),
             // A tunnel is one worker's.
@@ -165,7 +165,15 @@ pub(crate) mod tests {
     }
 
     fn filled(page: &InnerFlowPage, next: Option<u32>, flows: &[InnerFlowReport]) -> InnerFlowPage {
-        InnerFlowPage { next, flows: flows.to_vec(), held: 7, pushed_out: 1, ..page.clone() }
+        InnerFlowPage {
+            next,
+            flows: flows.to_vec(),
+            held: 7,
+            pushed_out: 1,
+            unattributed_packets: 5,
+            unattributed_octets: 600,
+            ..page.clone()
+        }
     }
 
     fn ports(walked: &Walked<&'static str>) -> Vec<u16> {
@@ -190,7 +198,8 @@ pub(crate) mod tests {
         assert_eq!((ports(&walked), walked.asked_by), (vec![1, 2, 3], "a"));
         let next = walked.next.unwrap();
         assert_eq!(next, FlowCursor { worker: WorkerId(1), place: 9 });
-        let table = |worker| FlowTableView { worker, held: 7, pushed_out: 1 };
+        let table =
+            |worker| FlowTableView { worker, held: 7, pushed_out: 1, unattributed_packets: 5, unattributed_bytes: 600 };
         assert_eq!(walked.tables, [table(0), table(1)]);
         let (worker, last) = page(walks.ask(Walk { from: next, ..walk(3, "a") }).unwrap());
         assert_eq!((worker, last.from), (1, 9));

@@ -150,6 +150,8 @@ worker_counters! {
     handed_off,
     /// Packets taken over from another worker.
     taken_over,
+    /// Inner packets that are no flow's: their flows were not let in while the table of inner flows was full.
+    unattributed,
     /// SYNs whose TCP MSS was lowered to what fits their tunnel.
     mss_clamped,
     /// Inner packets cut into fragments before encryption.

@@ -24,6 +24,10 @@ pub struct InnerFlowPage {
     pub held: u32,
     /// Flows that had to go since it began, because there was no room for them.
     pub pushed_out: u64,
+    /// Packets that are no flow's, since it began: all places were taken, and their flows were not let in.
+    pub unattributed_packets: u64,
+    /// The octets of those.
+    pub unattributed_octets: u64,
     /// In the order of their places.
     pub flows: Vec<InnerFlowReport>,
 }
@@ -35,7 +39,18 @@ impl InnerFlowPage {
     /// An empty one, for as many flows as there is room for.
     pub fn new(from: u32, only: Option<TunnelKey>) -> Self {
         let flows = Vec::with_capacity(Self::FLOWS);
-        Self { ticket: 0, from, only, most: Self::FLOWS, next: None, held: 0, pushed_out: 0, flows }
+        Self {
+            ticket: 0,
+            from,
+            only,
+            most: Self::FLOWS,
+            next: None,
+            held: 0,
+            pushed_out: 0,
+            unattributed_packets: 0,
+            unattributed_octets: 0,
+            flows,
+        }
     }
 
     /// Whether there is no room left.

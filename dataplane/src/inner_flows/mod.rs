@@ -1,7 +1,8 @@
 //! The flows inside a worker's tunnels: who talks to whom, how much, how fast, and what TCP's segments tell.
 //!
 //! Sans-IO, of one worker, no lock. All memory is taken at the start; a packet allocates nothing. When all places are taken, the flow that has
-//! been idle longest goes.
+//! been idle longest goes, at once if it was idle for a second, else by chance ([`admission`]); packets of those that are not let in are counted
+//! together.
 //!
 //! ```text
 //! packet ─▶ Sight ─▶ Index: hash → place ─▶ Entry: key, list by age │ traffic │ TCP      (a cache line each)
@@ -10,6 +11,8 @@
 //! A burst is looked at in passes, each over all packets, so that what the memory has to bring for one is on its way while the others
 //! are looked at.
 
+mod admission;
+mod chance;
 mod entry;
 mod index;
 mod key;

@@ -1,19 +1,20 @@
 //! Which packets are looked at.
 
+use super::chance::Chance;
+
 /// One of so many, at distances that nobody can foretell: what comes in a rhythm is neither always seen nor never.
 #[derive(Debug)]
 pub(super) struct Sampler {
     one_of: u32,
     /// Packets until the next that is looked at.
     left: u32,
-    state: u64,
+    chance: Chance,
 }
 
 impl Sampler {
     /// One of `one_of`; of 0 or 1, all.
     pub(super) fn new(one_of: u32, seed: u64) -> Self {
-        // xorshift never leaves 0.
-        Self { one_of: one_of.max(1), left: 0, state: seed | 1 }
+        Self { one_of: one_of.max(1), left: 0, chance: Chance::new(seed) }
     }
 
     /// What each packet that is looked at stands for.
@@ -32,12 +33,9 @@ impl Sampler {
             self.left -= 1;
             return Looks::Past;
         }
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
         // From 0 to twice the mean, all alike.
         let choices = u64::from(self.one_of) * 2 - 1;
-        self.left = (((self.state >> 32) * choices) >> 32) as u32;
+        self.left = ((u64::from(self.chance.next()) * choices) >> 32) as u32;
         Looks::At
     }
 }

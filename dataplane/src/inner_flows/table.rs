@@ -1,6 +1,7 @@
 //! The table of one worker.
 
 use super::InnerFlowsConfig;
+use super::admission::{Admission, Admitted};
 use super::entry::{Entry, Times};
 use super::index::{Index, NOWHERE};
 use super::key::FlowKey;
@@ -28,6 +29,7 @@ pub struct InnerFlows {
     index: Index,
     hasher: SipHasher13,
     sampler: Sampler,
+    admission: Admission,
     /// Places that were never taken begin here.
     fresh: u32,
     /// The first place that was given up.
@@ -40,8 +42,17 @@ pub struct InnerFlows {
     generations: Vec<u32>,
     /// The burst,
     sights: Vec<Sight>,
-    /// and what its last packet has in common with others of its flow.
+    /// what its last packet has in common with others of its flow,
     run: Option<Run>,
+    /// and whether any of its flows began with it.
+    begun: Begun,
+}
+
+/// Whether any flow began with the burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    None,
+    Some,
 }
 
 impl InnerFlows {
@@ -49,14 +60,15 @@ impl InnerFlows {
     /// tunnel's slot.
     pub fn new(worker: WorkerId, config: &InnerFlowsConfig, burst: usize) -> Self {
         let places = config.limit.clamp(1, NOWHERE - 1);
-        let [a, b, c, d, e, f, g, h, ..] = config.seed;
+        let random = SipHasher13::new_with_key(&config.seed);
         Self {
             worker,
             // Written once, so that the packets need not wait for the kernel to find pages.
             entries: vec![Entry::free(); places as usize],
             index: Index::new(places),
-            hasher: SipHasher13::new_with_key(&config.seed),
-            sampler: Sampler::new(config.sample, u64::from_ne_bytes([h, g, f, e, d, c, b, a])),
+            sampler: Sampler::new(config.sample, random.hash(b"sampler")),
+            admission: Admission::new(seed_of_admission(&random)),
+            hasher: random,
             fresh: 0,
             free: NOWHERE,
             newest: NOWHERE,
@@ -66,6 +78,7 @@ impl InnerFlows {
             generations: Vec::new(),
             sights: Vec::with_capacity(burst),
             run: None,
+            begun: Begun::None,
         }
     }
 
@@ -84,6 +97,11 @@ impl InnerFlows {
         self.pushed_out
     }
 
+    /// Packets whose flows were not let in because there was no room, and their octets: they are no flow's.
+    pub fn unattributed(&self) -> (u64, u64) {
+        self.admission.turned_away()
+    }
+
     /// The tunnel in this slot has ended: its flows are another's if it is used again.
     pub fn end_tunnel(&mut self, slot: u32) {
         let at = slot as usize;
@@ -96,31 +114,37 @@ impl InnerFlows {
     }
 
     /// Inner packets pass, each beside the slot of the tunnel that it came from or goes into. No more than the burst that there is room for
-    /// is looked at.
+    /// is looked at. How many of them were not let in.
     #[inline]
-    pub fn see<'p>(&mut self, now: Instant, way: Way, packets: impl Iterator<Item = (u32, &'p [u8])>) {
+    pub fn see<'p>(&mut self, now: Instant, way: Way, packets: impl Iterator<Item = (u32, &'p [u8])>) -> u64 {
         let times = Times::at(now);
         self.sights.clear();
-        self.run = None;
+        (self.run, self.begun) = (None, Begun::None);
         for (tunnel, packet) in packets {
             if self.sampler.looks() == Looks::At && self.sights.len() < self.sights.capacity() {
                 self.look(way, tunnel, packet);
             }
         }
         if self.sights.is_empty() {
-            return;
+            return 0;
         }
-        self.fetch();
+        let (before, _) = self.unattributed();
+        self.fetch(now);
         let weight = self.sampler.one_of();
         let sights = std::mem::take(&mut self.sights);
         for sight in &sights {
             let place = self.place_of(sight, times);
-            if let Some(entry) = self.entries.get_mut(place as usize) {
-                entry.see(way, sight, times, weight);
+            match self.entries.get_mut(place as usize) {
+                Some(entry) => entry.see(way, sight, times, weight),
+                None => {
+                    let weight = u64::from(weight);
+                    self.admission.turn_away(u64::from(sight.packets) * weight, u64::from(sight.octets) * weight);
+                }
             }
         }
         self.sights = sights;
         self.forget_the_idle(now);
+        self.unattributed().0 - before
     }
 
     /// Fills a page.
@@ -145,6 +169,7 @@ impl InnerFlows {
             }
         }
         (page.held, page.pushed_out) = (self.held, self.pushed_out);
+        (page.unattributed_packets, page.unattributed_octets) = self.unattributed();
     }
 
     /// What a packet shows, and its hash; of a run of packets of one flow the most is worked out once.
@@ -172,7 +197,8 @@ impl InnerFlows {
 
     /// Reads of each packet's flow what will be needed, without waiting for it: first of the index, then of the entries.
     #[inline]
-    fn fetch(&mut self) {
+    fn fetch(&mut self, now: Instant) {
+        let is_full = self.is_full();
         let Self { sights, index, entries, oldest, .. } = self;
         let mut unknown = 0;
         for sight in sights.iter_mut() {
@@ -181,9 +207,11 @@ impl InnerFlows {
         }
         let seen = sights.iter().filter_map(|sight| entries.get(sight.hint as usize)).map(Entry::touch);
         let mut seen = seen.fold(0, |all, one| all ^ one);
-        // Who comes anew takes the place of the oldest, if all are taken.
+        // Who comes anew, and is let in, takes the place of the oldest if all are taken.
         let mut goes = *oldest;
-        for _ in 0..unknown {
+        let silent_since = entries.get(goes as usize).filter(|_| is_full).map(|oldest| oldest.last);
+        let gone = silent_since.map_or(0, |last| Admission::expected(unknown, now, last));
+        for _ in 0..gone {
             let Some(entry) = entries.get(goes as usize) else { break };
             seen ^= entry.touch() ^ u64::from(index.first(entry.hash));
             goes = entry.newer;
@@ -191,11 +219,16 @@ impl InnerFlows {
         std::hint::black_box(seen);
     }
 
-    /// Where the packet's flow lies, moved to the young end of the list.
+    /// Where the packet's flow lies, moved to the young end of the list; [`NOWHERE`] if it is not let in.
     #[inline]
     fn place_of(&mut self, sight: &Sight, times: Times) -> u32 {
         let is_it = |place: u32| self.entries.get(place as usize).is_some_and(|entry| entry.key == sight.key);
-        let place = if is_it(sight.hint) { sight.hint } else { self.index.find(sight.hash, is_it) };
+        let place = match (sight.hint, self.begun) {
+            (hint, _) if is_it(hint) => hint,
+            // It was not there before the burst, and nothing has come since.
+            (NOWHERE, Begun::None) => NOWHERE,
+            (_, _) => self.index.find(sight.hash, is_it),
+        };
         let Some(entry) = self.entries.get(place as usize) else { return self.begin(sight, times) };
         if entry.last.as_nanos() >> AGE_BITS != times.now.as_nanos() >> AGE_BITS && place != self.newest {
             self.unlink(place);
@@ -205,7 +238,11 @@ impl InnerFlows {
     }
 
     fn begin(&mut self, sight: &Sight, times: Times) -> u32 {
-        if self.free == NOWHERE && self.fresh as usize == self.entries.len() {
+        if self.is_full() {
+            let Some(oldest) = self.entries.get(self.oldest as usize) else { return NOWHERE };
+            if !self.is_over(oldest, times.now) && self.admission.lets_in(times.now, oldest.last) == Admitted::No {
+                return NOWHERE;
+            }
             self.pushed_out += 1;
             self.forget(self.oldest);
         }
@@ -220,6 +257,7 @@ impl InnerFlows {
             entry.begin(sight, times);
         }
         self.index.insert(sight.hash, place);
+        self.begun = Begun::Some;
         self.link(place);
         self.held += 1;
         place
@@ -235,6 +273,10 @@ impl InnerFlows {
             (entry.key, entry.older) = (FlowKey::NONE, self.free);
             self.free = place;
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.free == NOWHERE && self.fresh as usize == self.entries.len()
     }
 
     fn forget_the_idle(&mut self, now: Instant) {
@@ -276,4 +318,9 @@ impl InnerFlows {
             None => self.newest = older,
         }
     }
+}
+
+/// Chance for who is let in.
+pub(super) fn seed_of_admission(random: &SipHasher13) -> u64 {
+    random.hash(b"admission")
 }

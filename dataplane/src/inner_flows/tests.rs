@@ -1,15 +1,18 @@
+use super::admission::{Admission, Admitted};
 use super::*;
 use crate::contract::{InnerFlowPage, InnerFlowReport, TunnelKey, WorkerId};
 use crate::time::Instant;
 use bolero::check;
+use siphasher::sip::SipHasher13;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const SERVER: [u8; 4] = [10, 20, 0, 2];
+const SEED: [u8; 16] = [9; 16];
 
 fn table(limit: u32) -> InnerFlows {
-    InnerFlows::new(WorkerId(3), &InnerFlowsConfig { limit, sample: 1, seed: [9; 16] }, 64)
+    InnerFlows::new(WorkerId(3), &InnerFlowsConfig { limit, sample: 1, seed: SEED }, 64)
 }
 
 /// UDP from a client's address to the server, or back.
@@ -42,12 +45,13 @@ fn all(table: &mut InnerFlows, now: Instant, only: Option<u32>) -> (Vec<InnerFlo
     (flows, pages)
 }
 
-/// A dull twin: all flows by name, with when they were last moved in the list, and what was counted.
-#[derive(Default)]
+/// A dull twin: all flows by name, with when they were last moved in the list, and what was counted. It has the same luck.
 struct Twin {
     flows: BTreeMap<(u32, u32, u16), Told>,
     steps: u64,
     pushed_out: u64,
+    unattributed: (u64, u64),
+    admission: Admission,
 }
 
 #[derive(Clone, Copy)]
@@ -59,10 +63,20 @@ struct Told {
 }
 
 impl Twin {
+    fn new() -> Self {
+        let admission = Admission::new(table::seed_of_admission(&SipHasher13::new_with_key(&SEED)));
+        Self { flows: BTreeMap::new(), steps: 0, pushed_out: 0, unattributed: (0, 0), admission }
+    }
+
     fn see(&mut self, now: Instant, way: Way, name: (u32, u32, u16), octets: u64, limit: usize) {
         self.steps += 1;
         if !self.flows.contains_key(&name) && self.flows.len() == limit {
-            let oldest = *self.flows.iter().min_by_key(|(_, told)| told.moved).unwrap().0;
+            let (oldest, last) = self.flows.iter().min_by_key(|(_, told)| told.moved).unwrap();
+            let (oldest, last) = (*oldest, last.last);
+            if self.admission.lets_in(now, last) == Admitted::No {
+                self.unattributed = (self.unattributed.0 + 1, self.unattributed.1 + octets);
+                return;
+            }
             self.flows.remove(&oldest);
             self.pushed_out += 1;
         }
@@ -84,11 +98,12 @@ impl Twin {
 #[test]
 fn the_table_holds_what_a_list_of_all_flows_would_and_gives_up_the_same() {
     check!().with_type::<Vec<(u8, u8, u8, bool)>>().with_test_time(Duration::from_secs(2)).for_each(|steps| {
-        let (mut table, mut twin, limit) = (table(6), Twin::default(), 6);
+        let (mut table, mut twin, limit) = (table(6), Twin::new(), 6);
         let mut now = Instant::from_nanos(1);
         for (client, port, pause, up) in steps {
             let way = if *up { Way::Up } else { Way::Down };
-            now = now + Duration::from_millis(u64::from(*pause % 40));
+            // Six flows ago is half a second or so.
+            now = now + Duration::from_millis(u64::from(*pause));
             let (tunnel, client, port) = (u32::from(*client % 3), u32::from(*client % 5), u16::from(*port % 4));
             let packet = udp(way, client, port, usize::from(*pause));
             table.see(now, way, [(tunnel, &packet[..])].into_iter());
@@ -110,6 +125,7 @@ fn the_table_holds_what_a_list_of_all_flows_would_and_gives_up_the_same() {
             twin.flows.iter().map(|(name, told)| (*name, (told.up, told.down, now.since(told.last)))).collect();
         assert_eq!(told, twins);
         assert_eq!((table.held() as usize, table.pushed_out()), (twin.flows.len(), twin.pushed_out));
+        assert_eq!(table.unattributed(), twin.unattributed);
     });
 }
 
@@ -189,8 +205,8 @@ fn a_flow_that_is_there_from_the_first_page_to_the_last_is_told_exactly_once_wha
             from = page.next;
             told.extend(page.flows.iter().map(|flow| (flow.client, flow.client.port())));
             pages += 1;
-            // Between two pages 400 strangers come, and push out as many; those that stay are heard of.
-            now = now + Duration::from_millis(20);
+            // Between two pages 400 strangers come, and push out as many as are let in; those that stay are heard of.
+            now = now + Duration::from_millis(300);
             see(&mut table, now, &stay);
             let strangers: Vec<_> = (0..400).map(|n| udp(Way::Up, stranger + n, 2, 10)).collect();
             see(&mut table, now, &strangers);
@@ -202,6 +218,32 @@ fn a_flow_that_is_there_from_the_first_page_to_the_last_is_told_exactly_once_wha
         let once: BTreeSet<_> = of_those.iter().collect();
         assert_eq!((of_those.len(), once.len()), (1500, 1500));
     }
+}
+
+#[test]
+fn a_flood_washes_out_nobody_who_is_heard_of_and_who_keeps_sending_gets_in() {
+    let mut table = table(1000);
+    let regulars: Vec<_> = (0..50).map(|client| udp(Way::Up, client, 1, 0)).collect();
+    let keen = udp(Way::Up, 77, 3, 0);
+    // Each second 64 times as many newcomers as there are places.
+    for millis in 0..5000 {
+        let now = Instant::ZERO + Duration::from_millis(millis.into());
+        let mut see = |packets: &[Vec<u8>]| table.see(now, Way::Up, packets.iter().map(|packet| (1, &packet[..])));
+        if millis % 300 == 0 {
+            assert_eq!(see(&regulars), 0, "after {millis} ms");
+        }
+        if millis >= 2000 && millis % 10 == 0 {
+            see(std::slice::from_ref(&keen));
+        }
+        let strangers: Vec<_> = (0..64).map(|n| udp(Way::Up, (1 << 20) + millis * 64 + n, 2, 0)).collect();
+        see(&strangers);
+    }
+    let (told, _) = all(&mut table, Instant::ZERO + Duration::from_secs(5), None);
+    let packets = |port| told.iter().filter(move |flow| flow.client.port() == port).map(|flow| flow.up.packets);
+    assert_eq!(packets(1).collect::<Vec<_>>(), [17; 50]);
+    let of_keen: Vec<_> = packets(3).collect();
+    assert!(matches!(of_keen[..], [150..=300]), "{of_keen:?}");
+    assert_eq!(table.held(), 1000);
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl<D: Door> Worker<D> {
             captures.opened(burst, now);
         }
         if let Some(flows) = inner_flows {
-            flows.see(now, Way::Up, came_up(burst, *id));
+            counters.unattributed(flows.see(now, Way::Up, came_up(burst, *id)));
         }
         route(burst, routes, *id, neighbours.workers());
         if captures.are_on() {
@@ -79,7 +79,7 @@ impl<D: Door> Worker<D> {
         }
         Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
         if let Some(flows) = inner_flows {
-            flows.see(now, Way::Down, goes_down(burst));
+            counters.unattributed(flows.see(now, Way::Down, goes_down(burst)));
         }
         if captures.are_on() {
             captures.going(burst, now);
