@@ -115,10 +115,11 @@ hold_login() {
   hold "the inner IPv6 server answers" reaches c1 "$SERVER6"
 }
 
-# hold_transfers: 200 MB each way between client c1 and the inner server, over IPv4.
+# hold_transfers [MEGABYTES]: so much, or 50 MB, each way between client c1 and the inner server, over IPv4.
 hold_transfers() {
-  hold "200 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 200
-  hold "200 MB arrive unchanged from server to client" transfers s c1 "$(virtual_ip c1 4)" 200
+  local megabytes=${1:-50}
+  hold "$megabytes MB arrive unchanged from client to server" transfers c1 s "$SERVER4" "$megabytes"
+  hold "$megabytes MB arrive unchanged from server to client" transfers s c1 "$(virtual_ip c1 4)" "$megabytes"
 }
 
 # hold_logout: client c1 logs out, and the headend has forgotten it.
@@ -127,9 +128,10 @@ hold_logout() {
   hold "nothing is left" within 5 nothing_left
 }
 
-# hold_vpnc [OPTIONS]: vpnc logs in on c1 with <scenario>/vpnc.conf, has been told what the operator wrote, and moves 100 MB
-# each way.
+# hold_vpnc [OPTIONS]: vpnc logs in on c1 with <scenario>/vpnc.conf, has been told what the operator wrote, and moves
+# $MEGABYTES, or 20 MB, each way.
 hold_vpnc() {
+  local megabytes=${MEGABYTES:-20}
   hold "vpnc logs in" vpnc_connect c1 "$ADIT_SCENARIO/vpnc.conf" "$@"
   hold "one session with one SA pair" answers "1 sessions, 1 SAs" service
   hold "an address from the pool" vpnc_told_like INTERNAL_IP4_ADDRESS '^10\.30\.[0-9]+\.[0-9]+$'
@@ -138,8 +140,8 @@ hold_vpnc() {
   hold "the default domain" answers "rig.example" vpnc_told c1 CISCO_DEF_DOMAIN
   hold "the network behind the headend, and no other" answers "1 10.20.0.0/24" split_routes
   hold "the inner server answers" reaches c1 "$SERVER4"
-  hold "100 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 100
-  hold "100 MB arrive unchanged from server to client" transfers s c1 "$(vpnc_told c1 INTERNAL_IP4_ADDRESS)" 100
+  hold "$megabytes MB arrive unchanged from client to server" transfers c1 s "$SERVER4" "$megabytes"
+  hold "$megabytes MB arrive unchanged from server to client" transfers s c1 "$(vpnc_told c1 INTERNAL_IP4_ADDRESS)" "$megabytes"
 }
 split_routes() {
   echo "$(vpnc_told c1 CISCO_SPLIT_INC) $(vpnc_told c1 CISCO_SPLIT_INC_0_ADDR)/$(vpnc_told c1 CISCO_SPLIT_INC_0_MASKLEN)"

@@ -16,6 +16,7 @@ use adit_control::api::routes::Sources;
 use adit_control::api::views::{CertificateView, IkeView, StatusView};
 use adit_control::capture;
 use adit_control::config::{self, ConfigErrors};
+use adit_control::ike::engine::Tally;
 use adit_control::journal::{self, Board, Journal};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
 use adit_dataplane::contract::WorkerCounters;
@@ -121,7 +122,7 @@ fn measure(args: &ApiLoadArgs) -> Result<Report, ApiLoadError> {
     let (config, _warnings) = config::load(&args.config, cores)?;
     let missing = |up| ApiLoadError::Missing { up, wanted: args.sessions };
     let crowded = sim::crowded(args.sessions as usize)?.ok_or_else(|| missing(0))?;
-    let up = crowded.engine.sessions_up();
+    let up = crowded.engine.tally().up;
     if up != args.sessions as usize {
         return Err(missing(up));
     }
@@ -266,12 +267,13 @@ fn answer(crowded: &Crowded, questions: impl IntoIterator<Item = Question>) -> (
 }
 
 fn status(engine: &adit_control::ike::engine::Engine) -> StatusView {
+    let Tally { up, pending, half_open, sas } = engine.tally();
     StatusView {
-        sessions: engine.sessions_up(),
-        sessions_pending: engine.sessions_in_all() - engine.sessions_up(),
-        half_open: engine.holdings().half_open,
+        sessions: up,
+        sessions_pending: pending,
+        half_open,
         cookies_asked_of: engine.cookies_asked().to_string(),
-        sas: engine.sas_in_all(),
+        sas,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         identity: engine.config().identity.to_string(),
         up_seconds: 0,

@@ -7,6 +7,7 @@ use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::{Sources, router};
 use adit_control::api::serve::{Peer, serve};
 use adit_control::capture::Target;
+use adit_control::disk::Disk;
 use adit_control::journal::{self, Board, Happening, Journal, What, Who};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
 use adit_control::runtime::capture_thread::CaptureThread;
@@ -87,7 +88,8 @@ fn daemon() -> Daemon {
     let worker =
         |commands| WorkerHandle { commands, waker: Arc::new(Silent), counters: Arc::new(WorkerCounters::default()) };
     let workers = [worker(first), worker(second)];
-    let captures = CaptureThread::start(Some(folder.path().join("captures")), &workers, asker.clone()).unwrap();
+    let (disk, _runs_as_long_as_anybody_writes) = Disk::start().unwrap();
+    let captures = CaptureThread::start(Some(folder.path().join("captures")), disk, &workers, asker.clone()).unwrap();
     let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
     let (aaa, _nobody) = adit_control::aaa::window::channel();
     let (_feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
@@ -224,7 +226,9 @@ fn a_file_lies_where_only_its_owner_reads_it_and_is_gone_with_the_next_daemon() 
     let other = daemon.folder.path().join("captures/mine.pcapng");
     std::fs::write(&left, "packets").unwrap();
     std::fs::write(&other, "packets").unwrap();
-    let next = CaptureThread::start(Some(daemon.folder.path().join("captures")), &[], ask::channel().0).unwrap();
+    let (disk, _thread) = Disk::start().unwrap();
+    let captures = daemon.folder.path().join("captures");
+    let next = CaptureThread::start(Some(captures), disk, &[], ask::channel().0).unwrap();
     drop(next);
     assert!(!left.exists() && other.exists());
 }
@@ -272,6 +276,58 @@ fn a_file_that_is_full_ends_the_capture_whole() {
     assert!(output.stdout.len() <= 4096);
     let (packets, missed) = read(&output.stdout);
     assert!((10..100).contains(&packets.len()) && missed == [0], "{} packets", packets.len());
+}
+
+#[test]
+fn a_disk_that_takes_no_more_ends_the_capture_with_the_packets_that_it_has() {
+    let name = "a_disk_that_takes_no_more_ends_the_capture_with_the_packets_that_it_has";
+    if std::env::var_os("ADIT_TEST_SMALL_FILES").is_some() {
+        return capture_more_than_the_disk_takes();
+    }
+    // Alone in a process: the limit is for all of it.
+    let mut alone = Program::new(std::env::current_exe().unwrap());
+    let output = alone.args(["--exact", name]).env("ADIT_TEST_SMALL_FILES", "1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn capture_more_than_the_disk_takes() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).unwrap();
+    let daemon = daemon();
+    let child = daemon.begin(&["--what", "inner", "-w", "-"]);
+    let [mut first, second] = daemon.orders();
+    (0..5).for_each(|octet| inner(&mut first, octet, None));
+    let [file] = &daemon.files()[..] else { panic!("one file") };
+    let length = || std::fs::metadata(file).unwrap().len();
+    let until = |is_so: &dyn Fn() -> bool| {
+        for _ in 0..2000 {
+            if is_so() {
+                return;
+            }
+            #[expect(clippy::disallowed_methods, reason = "another thread is waited for")]
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it did not come about");
+    };
+    until(&|| read(&std::fs::read(file).unwrap()).0.len() == 5);
+    let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
+    let limit = |octets| setrlimit(Resource::Fsize, Rlimit { current: octets, maximum }).unwrap();
+    // Some of the next piece would fit.
+    limit(Some(length() + 1000));
+    (0..100).for_each(|octet| inner(&mut first, octet, None));
+    daemon.stops([first, second]);
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("5 packets, ") && words.contains("the disk takes no more"), "{words}");
+    let (packets, missed) = read(&output.stdout);
+    assert_eq!((packets.len(), missed), (5, vec![]));
+    limit(maximum);
+    let another = daemon.begin(&["--what", "inner", "-w", "-"]);
+    let [mut first, second] = daemon.orders();
+    inner(&mut first, 7, None);
+    daemon.out(&["captures", "remove", "c2"]);
+    daemon.stops([first, second]);
+    let _refused = another.wait_with_output().unwrap();
 }
 
 #[test]

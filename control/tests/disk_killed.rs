@@ -2,7 +2,12 @@
 //! on with everything else. Each test runs itself again as a child.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use adit_control::disk::{Content, Disk, Found, read};
+use adit_control::capture::{CaptureFile, Limits, What};
+use adit_control::disk::{Content, Disk, Found, NoRoom, Progress, Untaken, read};
+use adit_dataplane::contract::{CaptureWay, Captured, Sight};
+use adit_dataplane::time::Instant;
+use pcap_file::pcapng::PcapNgReader;
+use pcap_file::pcapng::blocks::block_common::Block;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -90,6 +95,56 @@ fn a_writer_that_is_killed_at_any_moment_leaves_a_file_of_what_it_wrote() {
     assert!(lengths.iter().any(|length| *length > 600 * KEYS), "some were killed behind the beginning: {lengths:?}");
 }
 
+/// Packets with numbers, in pieces of some.
+fn capture_for_ever(folder: &Path) -> ! {
+    let (disk, _thread) = Disk::start().unwrap();
+    let limits = Limits::new(None, Some(Limits::MOST_OCTETS), None).unwrap();
+    let mut file = CaptureFile::new(What::Inner, limits, Duration::ZERO, "a test").unwrap();
+    let mut writer = disk.create(folder.join("c1.pcapng"), Limits::MOST_OCTETS);
+    for number in 0_u32.. {
+        let octets = number.to_be_bytes().repeat(300);
+        let (at, way, sight) = (Instant::ZERO, CaptureWay::Up, Sight::Inner);
+        file.packet(&Captured { at, way, sight, len: 1200, octets, dropped: None }).unwrap();
+        if number % 7 == 6 {
+            let mut piece = file.take();
+            while let Err(Untaken { why: NoRoom::Waiting, octets }) = writer.write(piece) {
+                piece = octets;
+                pause(1);
+            }
+        }
+    }
+    unreachable!("no capture is that long")
+}
+
+#[test]
+fn a_capture_of_a_daemon_that_is_killed_is_read_up_to_its_last_whole_packet() {
+    if let Some(folder) = folder_of_child() {
+        capture_for_ever(&folder);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c1.pcapng");
+    for round in 0..5 {
+        std::fs::remove_file(&path).ok();
+        let name = "a_capture_of_a_daemon_that_is_killed_is_read_up_to_its_last_whole_packet";
+        let mut writer = child(name, folder.path());
+        until(|| path.metadata().is_ok_and(|file| file.len() > 20_000));
+        pause(round * 7);
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let octets = std::fs::read(&path).unwrap();
+        let mut reader = PcapNgReader::new(&octets[..]).unwrap();
+        let mut packets = 0_u32;
+        while let Some(Ok((block, _))) = reader.next_block() {
+            if let Block::EnhancedPacket(packet) = block {
+                assert_eq!(packet.data[..], packets.to_be_bytes().repeat(300), "round {round}");
+                packets += 1;
+            }
+        }
+        // Nothing but the last piece may be cut short.
+        assert!(octets.len() - packets as usize * 1244 < 9000, "{packets} packets in {} octets", octets.len());
+    }
+}
+
 /// No file may be longer. The kernel says so by a signal, too.
 fn limit(octets: Option<u64>) {
     let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
@@ -123,6 +178,30 @@ fn write_beyond_the_limit(folder: &Path) {
     thread.end(Duration::from_secs(10));
     let after = content(&path);
     assert_eq!((after.len(), after.contains_key(&[0][..]), &after[&[99][..]]), (20, false, &vec![9]));
+}
+
+fn write_pieces_beyond_the_limit(folder: &Path) {
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default()).unwrap();
+    let path = folder.join("pieces");
+    let (disk, _thread) = Disk::start().unwrap();
+    limit(Some(4500));
+    let mut writer = disk.create(&path, 1 << 20);
+    while writer.write(vec![7; 1000]).is_ok() {
+        pause(1);
+    }
+    let state = writer.state();
+    assert!(matches!(&state.progress, Progress::Failed(why) if why.contains("File too large")), "{state:?}");
+    assert_eq!((state.written, path.metadata().unwrap().len()), (4000, 4000));
+}
+
+#[test]
+fn of_a_file_that_finds_no_room_whole_pieces_stay() {
+    if let Some(folder) = folder_of_child() {
+        return write_pieces_beyond_the_limit(&folder);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = child("of_a_file_that_finds_no_room_whole_pieces_stay", folder.path());
+    assert!(writer.wait().unwrap().success());
 }
 
 #[test]

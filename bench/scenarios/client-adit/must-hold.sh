@@ -3,6 +3,8 @@
 
 pki_make
 rig_up
+# To see that nobody answers takes the client a while: it asks while the other one logs in and out.
+SERVER=198.51.100.1 adit_client_start c2 --group riggroup
 # The wire says how packets really travelled.
 filter() {
   case $1 in
@@ -56,14 +58,14 @@ done
 hold "a certificate of somebody else's is none" not adit_client c1 $hybrid --server-id somebody.rig
 hold "and the log says so" says "$RIG_DIR/c1/client.log" 'login failed.*cause="wrong_responder_identity"|cause="wrong_responder_identity".*login failed'
 
+# ended HOST CODE
 ended() {
   local code=0
-  wait "$(cat "$RIG_DIR/c1/client.pid")" || code=$?
-  is "$1" "$code"
+  wait "$(cat "$RIG_DIR/$1/client.pid")" || code=$?
+  is "$2" "$code"
 }
+hold "where nobody answers there is no login" ended c2 3
 adit_client c1 --group riggroup
 hold "the headend leaves, and says goodbye" headend_stop
-hold "the client notices, and says so by its exit status" ended 4
+hold "the client notices, and says so by its exit status" ended c1 4
 hold "its interface is gone" not ip -n "$RIG-c1" link show adit-c0
-adit_client_start c1 --group riggroup
-hold "nobody answers: that is no login" ended 3

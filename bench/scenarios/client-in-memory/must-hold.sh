@@ -38,7 +38,7 @@ thousand() {
   local ADIT_BENCH=$ADIT_BENCH
   [ "$transport" != ctcp ] || ADIT_BENCH=$REAL_BENCH
   shift 3
-  hold "$what: the client logs in" adit_client c1 "$@" --transport "$transport" --inner load --load-to "$target" --load-rate 250 --load-seconds 4
+  hold "$what: the client logs in" adit_client c1 "$@" --transport "$transport" --inner load --load-to "$target" --load-rate 500 --load-seconds 2
   hold "$what: one session, by $transport" answers "1 sessions, 1 SAs, $transport" eval 'echo "$(service), $(transport)"'
   hold "$what: it has no interface" answers 0 tuns
   hold "$what: nor does it say so" answers "null 0" eval 'head -1 "$RIG_DIR/c1/client.json" | jq -r "\"\(.tun) \(.routes | length)\""'

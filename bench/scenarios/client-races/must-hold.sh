@@ -16,6 +16,8 @@ done
 hold "the other way was not even tried" not on_wire 'tcp.port == 10000'
 
 in_ns r nft 'table inet rig_forbid { chain forward { type filter hook forward priority -10; meta l4proto udp drop; }; }'
+# It tries for as long as the other one logs in and out twice.
+adit_client_start c2 --ike 2 --id alice@rig --transport nat-t
 for version in 1 2; do
   begin=$EPOCHREALTIME
   # shellcheck disable=SC2046
@@ -27,4 +29,5 @@ for version in 1 2; do
   hold "IKEv$version: the client logs out" adit_client_stop c1
   hold "IKEv$version: nothing is left" within 5 nothing_left
 done
-hold "with UDP alone there is no login" not adit_client c1 --ike 2 --id alice@rig --transport nat-t
+hold "who may use UDP alone still tries" answers connecting eval "adit_client_ctl c2 sessions --json | jq -r '.[].state'"
+hold "and is not logged in" not test -s "$RIG_DIR/c2/client.json"

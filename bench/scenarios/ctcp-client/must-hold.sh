@@ -57,8 +57,10 @@ for mode in adaptive stateless; do
   for manner in ours legacy; do
     option=$([ $manner = legacy ] && echo --legacy || true)
     lose headend-box 0
+    # Once so much that the headend's window goes round often; for what the modes and manners differ in, less will do.
+    megabytes=$([ $mode = adaptive ] && [ $manner = ours ] && echo 100 || echo 20)
     # shellcheck disable=SC2086
-    a_login "$mode, $manner, nothing lost" $([ $mode = adaptive ] && echo 100 || echo 20) $option
+    a_login "$mode, $manner, nothing lost" "$megabytes" $option
     lose headend-box 1
     # shellcheck disable=SC2086
     a_login "$mode, $manner, 1 % of the headend's segments lost" 20 $option

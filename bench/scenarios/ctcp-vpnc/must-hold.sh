@@ -3,7 +3,7 @@
 
 SNAPLEN=0 rig_up
 hold "the headend takes a TCP connection" relay_start
-hold_vpnc
+MEGABYTES=100 hold_vpnc
 hold "ESP travels by cTCP" answers ctcp transport
 hold "and in nothing else" not on_wire "udp.port == 4500 || (esp && ip.proto == 50)"
 hold_vpnc_goodbye

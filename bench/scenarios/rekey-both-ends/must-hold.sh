@@ -9,10 +9,10 @@ hold "the client logs in" connect c1 net
 tunnel_drops() { ctl drops --json | jq -r '.[] | select(.total > 0 and .name != "no_route") | "\(.name): \(.total)"'; }
 ended() { wait "$1" || { cat "$2"; return 1; }; }
 
-payload 200 >/dev/null
-transfers c1 s "$SERVER4" 200 90 12 >"$RIG_DIR/up" 2>&1 &
+payload 170 >/dev/null
+transfers c1 s "$SERVER4" 170 90 12 >"$RIG_DIR/up" 2>&1 &
 up=$!
-transfers s c1 "$(virtual_ip c1 4)" 200 90 12 >"$RIG_DIR/down" 2>&1 &
+transfers s c1 "$(virtual_ip c1 4)" 170 90 12 >"$RIG_DIR/down" 2>&1 &
 down=$!
 # The headend's timers (3 s for the child SA, 5 s for the IKE SA) rekey by themselves; the client does so when it is told to,
 # each time soon after the headend's. Sleeps are the pace of the rekeys.

@@ -8,10 +8,10 @@ hold "the client logs in" connect c1 net
 # What aditd dropped and why, except what the kernel says into the tunnel on its own (router solicitations).
 tunnel_drops() { ctl drops --json | jq -r '.[] | select(.total > 0 and .name != "no_route") | "\(.name): \(.total)"'; }
 
-payload 200 >/dev/null
-transfers c1 s "$SERVER4" 200 90 12 >"$RIG_DIR/up" 2>&1 &
+payload 120 >/dev/null
+transfers c1 s "$SERVER4" 120 90 12 >"$RIG_DIR/up" 2>&1 &
 up=$!
-transfers s c1 "$(virtual_ip c1 4)" 200 90 12 >"$RIG_DIR/down" 2>&1 &
+transfers s c1 "$(virtual_ip c1 4)" 120 90 12 >"$RIG_DIR/down" 2>&1 &
 down=$!
 # child_number, ike_number: what strongSwan calls its newest ones, net{3} or adit[2].
 child_number() { strongswan_ctl c1 --list-sas | grep -oE '^  net: #[0-9]+, reqid [0-9]+, INSTALLED' | grep -oE '#[0-9]+' | tail -1; }
@@ -28,7 +28,7 @@ rekey_both() {
   hold "IKE rekey $1 completes" within 10 not answers "$ike" ike_number
   sleep "$2"
 }
-for round in 1 2 3 4; do rekey_both "$round" 2; done
+for round in 1 2 3 4; do rekey_both "$round" 1; done
 ended() { wait "$1" || { cat "$2"; return 1; }; }
 hold "every octet arrived unchanged from client to server" ended "$up" "$RIG_DIR/up"
 hold "every octet arrived unchanged from server to client" ended "$down" "$RIG_DIR/down"

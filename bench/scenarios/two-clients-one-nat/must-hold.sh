@@ -19,15 +19,15 @@ hold_of_adit "c2 reaches c1 over IPv6" reaches c2 "$(virtual_ip c1 6)"
 
 all_at_once() {
   local jobs=() job
-  payload 200 >/dev/null
+  payload 50 >/dev/null
   for client in c1 c2; do
-    transfers "$client" s "$SERVER4" 200 150 &
+    transfers "$client" s "$SERVER4" 50 150 &
     jobs+=($!)
-    transfers s "$client" "$(virtual_ip "$client" 4)" 200 150 &
+    transfers s "$client" "$(virtual_ip "$client" 4)" 50 150 &
     jobs+=($!)
   done
   for job in "${jobs[@]}"; do wait "$job" || return 1; done
 }
-hold "four transfers of 200 MB at once arrive unchanged" all_at_once
+hold "four transfers of 50 MB at once arrive unchanged" all_at_once
 for client in c1 c2; do hold "$client logs out" disconnect "$client" adit; done
 hold "nothing is left" within 5 nothing_left

@@ -3,7 +3,7 @@
 
 rig_up
 hold "the daemon warns of the connection" says "$(headend_log)" 'WARN.*ezvpn.*(3des|legacy)'
-hold_vpnc --enable-weak-encryption --enable-weak-authentication
+MEGABYTES=10 hold_vpnc --enable-weak-encryption --enable-weak-authentication
 hold "3DES and MD5 protect the session" answers "3des-md5-modp1024 3des-md5" \
   eval "ctl sessions --json | jq -r '.[].ike_algorithms' | tr -d '\n'; echo \" \$(ctl sa --json | jq -r '.[].algorithms')\""
 hold_vpnc_goodbye

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/../rig.sh"
 
 rig_up
-hold_vpnc
+MEGABYTES=100 hold_vpnc
 hold "ESP travels in UDP 4500" answers "nat-t" transport
 hold "and nothing else carries it" not on_wire "esp && !udp"
 hold "the session names user and group" answers "v1 alice keyid:riggroup" \

@@ -5,6 +5,7 @@ use super::case::{Case, Direction, What};
 use super::inner::{FlowTable, Inner, RateLimit};
 use super::{TurnArgs, TurnError, suite};
 use adit_dataplane::contract::WorkerCounters;
+use adit_dataplane::worker::pin;
 use std::sync::Arc;
 
 /// Octets of an inner packet: about the mean of what tunnels carry.
@@ -24,10 +25,7 @@ pub(crate) struct Forwarding {
 impl Forwarding {
     /// On the thread that calls, which is pinned to this core.
     pub(crate) fn new(core: usize) -> Result<Self, TurnError> {
-        let pinned = core_affinity::get_core_ids().into_iter().flatten().find(|found| found.id == core);
-        if !pinned.is_some_and(core_affinity::set_for_current) {
-            return Err(TurnError::Bench("no such core, or it is not ours"));
-        }
+        pin(Some(core))?;
         let suite = suite("aes128gcm16").map_err(|_unknown| TurnError::Bench("no such suite"))?;
         let args = TurnArgs {
             by: vec![By::NatT],

@@ -69,7 +69,7 @@ pub(super) async fn captures(State(sources): State<Sources>) -> Result<Json<Capt
 ///
 /// They are written to a file of the daemon's, in the form that Wireshark reads (pcapng): outside as they come and go, inside as they are
 /// before and after encryption, those that are dropped with the reason as a comment. It ends by itself, at the latest with its session.
-#[utoipa::path(post, path = "/v1/captures", tag = "captures", params(CaptureQuery), responses(
+#[utoipa::path(post, path = "/v1/captures", operation_id = "begin_capture", tag = "captures", params(CaptureQuery), responses(
     (status = 201, description = "It has begun", body = CaptureView),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
 ))]
@@ -106,7 +106,7 @@ pub(super) async fn capture(
 /// Stop a capture
 ///
 /// Its file stays. Whoever reads it gets its end.
-#[utoipa::path(post, path = "/v1/captures/{capture}/stop", tag = "captures",
+#[utoipa::path(post, path = "/v1/captures/{capture}/stop", operation_id = "stop_capture", tag = "captures",
     params(("capture" = String, Path, description = "Its name, as `c3`", pattern = "^c[0-9]{1,9}$")), responses(
     (status = 202, description = "It ends", body = CaptureView),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
@@ -124,7 +124,7 @@ pub(super) async fn stop(
 /// Remove a capture
 ///
 /// It ends if it still runs, and its file goes.
-#[utoipa::path(delete, path = "/v1/captures/{capture}", tag = "captures",
+#[utoipa::path(delete, path = "/v1/captures/{capture}", operation_id = "remove_capture", tag = "captures",
     params(("capture" = String, Path, description = "Its name, as `c3`", pattern = "^c[0-9]{1,9}$")), responses(
     (status = 200, description = "It is gone; what it was", body = CaptureView),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
@@ -141,7 +141,7 @@ pub(super) async fn remove(
 /// A capture's packets
 ///
 /// Only for operators who may change things: packets are the secrets of users. While the capture runs, the answer goes on as the file grows.
-#[utoipa::path(get, path = "/v1/captures/{capture}/file", tag = "captures",
+#[utoipa::path(get, path = "/v1/captures/{capture}/file", operation_id = "capture_file", tag = "captures",
     params(("capture" = String, Path, description = "Its name, as `c3`", pattern = "^c[0-9]{1,9}$")), responses(
     (status = 200, description = "The file, to its end", body = String, content_type = "application/x-pcapng"),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),

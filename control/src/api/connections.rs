@@ -37,7 +37,7 @@ pub struct ConnectionsPage {
 }
 
 /// A page of connections by cTCP and in real TCP
-#[utoipa::path(get, path = "/v1/ctcp", tag = "connections", params(ConnectionsQuery), responses(
+#[utoipa::path(get, path = "/v1/ctcp", operation_id = "ctcp_connections", tag = "connections", params(ConnectionsQuery), responses(
     (status = 200, description = "A page of them", body = ConnectionsPage),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
 ))]
@@ -60,7 +60,7 @@ pub(super) async fn connections(
 /// End a connection
 ///
 /// Its peer is reset, its session stays for it to come back to.
-#[utoipa::path(delete, path = "/v1/ctcp/{connection}", tag = "connections",
+#[utoipa::path(delete, path = "/v1/ctcp/{connection}", operation_id = "clear_ctcp_connection", tag = "connections",
     params(("connection" = String, Path, description = "Its name, as `c0-7`; or `all`", pattern = "^(all|c[0-9]{1,2}-[0-9]{1,18})$")),
     responses(
     (status = 200, description = "It is ended", body = ClearView),

@@ -93,7 +93,7 @@ pub(super) async fn events(
 /// A session's story
 ///
 /// Where it has come from and what became of it, while it is here and for a while after its end.
-#[utoipa::path(get, path = "/v1/sessions/{session}/story", tag = "events",
+#[utoipa::path(get, path = "/v1/sessions/{session}/story", operation_id = "session_story", tag = "events",
     params(("session" = String, Path, description = "Its name, as `s17`; or an identity: its newest session's")), responses(
     (status = 200, description = "The story", body = StoryView),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),

@@ -56,7 +56,7 @@ pub(super) async fn certificates(State(sources): State<Sources>) -> Result<Json<
 }
 
 /// Dropped packets, by reason
-#[utoipa::path(get, path = "/v1/drops", tag = "overview", responses(
+#[utoipa::path(get, path = "/v1/drops", operation_id = "drops", tag = "overview", responses(
     (status = 200, description = "Each reason, since the start", body = [DropView]),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
 ))]

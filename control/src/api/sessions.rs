@@ -100,7 +100,7 @@ pub struct Begun {
 /// End a session
 ///
 /// Its peer is told. The answer does not wait for the peer's.
-#[utoipa::path(delete, path = "/v1/sessions/{session}", tag = "sessions",
+#[utoipa::path(delete, path = "/v1/sessions/{session}", operation_id = "disconnect_session", tag = "sessions",
     params(("session" = String, Path, description = "Its name, as `s17`", pattern = "^s[0-9]{1,9}$")), responses(
     (status = 202, description = "It ends", body = Begun),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
@@ -136,7 +136,7 @@ pub(super) struct RekeyQuery {
 /// Replace a session's keys
 ///
 /// By IKEv1 only who has begun a session can replace its IKE SA: then nothing happens.
-#[utoipa::path(post, path = "/v1/sessions/{session}/rekey", tag = "sessions",
+#[utoipa::path(post, path = "/v1/sessions/{session}/rekey", operation_id = "rekey_session", tag = "sessions",
     params(("session" = String, Path, description = "Its name, as `s17`", pattern = "^s[0-9]{1,9}$"), RekeyQuery), responses(
     (status = 202, description = "It has begun", body = Begun),
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),

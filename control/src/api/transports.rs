@@ -90,7 +90,7 @@ impl TransportView {
             Transport::Tcp => totals.moved_to_tcp,
         };
         let total = |reason: &DropReason| totals.iter().filter_map(|totals| totals.drops.get(*reason as usize)).sum();
-        let drops = reasons(transport).iter().map(|reason| (reason.name(), total(reason)));
+        let drops = reasons(transport).map(|reason| (reason.name(), total(reason)));
         let drops: Vec<_> = drops
             .filter(|(_, total)| *total > 0)
             .map(|(name, total)| TransportDropView { name: name.to_owned(), total })
@@ -108,31 +108,24 @@ impl TransportView {
     }
 }
 
-/// Reasons that no packet of another transport's can have. What segments can have is told of both that come in segments.
-const fn reasons(transport: Transport) -> &'static [DropReason] {
-    match transport {
-        Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Esp => &[],
-        Transport::Ctcp => &[
-            DropReason::BadChecksum,
-            DropReason::Handshake,
-            DropReason::NoConnection,
-            DropReason::ConnectionEnded,
-            DropReason::TooManyConnections,
-            DropReason::OutOfWindow,
-            DropReason::Reframed,
-            DropReason::InFlight,
-        ],
-        Transport::Tcp => &[
-            DropReason::BadChecksum,
-            DropReason::Handshake,
-            DropReason::NoConnection,
-            DropReason::ConnectionEnded,
-            DropReason::TooManyConnections,
-            DropReason::OutOfWindow,
-            DropReason::StreamFull,
-            DropReason::BrokenStream,
-        ],
-    }
+/// What segments can have is told of both transports that come in segments.
+const OF_SEGMENTS: &[DropReason] = &[
+    DropReason::BadChecksum,
+    DropReason::Handshake,
+    DropReason::NoConnection,
+    DropReason::ConnectionEnded,
+    DropReason::TooManyConnections,
+    DropReason::OutOfWindow,
+];
+
+/// Reasons that no packet of another transport's can have, but for those of segments.
+fn reasons(transport: Transport) -> impl Iterator<Item = &'static DropReason> {
+    let [common, own]: [&[DropReason]; 2] = match transport {
+        Transport::NatT | Transport::NatT500 | Transport::CiscoUdp | Transport::Esp => [&[], &[]],
+        Transport::Ctcp => [OF_SEGMENTS, &[DropReason::Reframed, DropReason::InFlight]],
+        Transport::Tcp => [OF_SEGMENTS, &[DropReason::StreamFull, DropReason::BrokenStream]],
+    };
+    common.iter().chain(own)
 }
 
 /// Transports

@@ -11,7 +11,7 @@ const WAITING: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Where an answer goes.
-type To<T> = oneshot::Sender<Result<T, NoCapture>>;
+pub(crate) type To<T> = oneshot::Sender<Result<T, NoCapture>>;
 
 /// What the capture thread is asked.
 #[derive(Debug)]

@@ -118,7 +118,12 @@ impl CaptureFile {
         }
     }
 
-    /// What is to be written.
+    /// Octets that are to be written, and not taken yet.
+    pub fn waiting(&self) -> usize {
+        self.writer.get_ref().len()
+    }
+
+    /// What is to be written: whole blocks.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(self.writer.get_mut())
     }

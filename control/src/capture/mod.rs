@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! worker ── ring ──▶ ┐
-//! worker ── ring ──▶ ┴ capture thread: in order, headers put back, pcapng ──▶ file ──▶ API
+//! worker ── ring ──▶ ┴ capture thread: in order, headers put back, pcapng ── pieces ──▶ disk thread ──▶ file ──▶ API
 //! ```
 
 mod clerk;
@@ -10,22 +10,24 @@ mod file;
 mod limits;
 mod name;
 mod outer_header;
-mod sink;
+mod outgoing;
 mod view;
 
+pub(crate) use clerk::To;
 pub use clerk::{Clerk, Request, channel};
 pub use file::{CaptureFile, Full};
 pub use limits::{Limits, NoLimit};
 pub use name::{CaptureName, NoCaptureName};
-pub use sink::{FileSink, Sink};
+pub(crate) use outgoing::{Outgoing, Standing};
 pub use view::{CaptureEnd, CaptureState, CaptureView, NoCapture, What};
 
+use crate::disk::Written;
 use crate::journal::Who;
 use crate::session::SessionId;
 use adit_dataplane::contract::{CapturePaths, TunnelKey};
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Captures that run at a time.
 pub const MOST: usize = adit_dataplane::contract::MAX_CAPTURES;
@@ -69,27 +71,32 @@ pub struct Readable {
     pub progress: Arc<Progress>,
 }
 
-/// How far a capture's file is. Its writer says so, its readers look.
-#[derive(Debug, Default)]
+/// How far a capture's file is, for its readers.
+#[derive(Debug)]
 pub struct Progress {
-    written: AtomicU64,
-    over: std::sync::atomic::AtomicBool,
+    written: Written,
+    over: AtomicBool,
 }
 
 impl Progress {
-    /// So many octets are in the file.
-    pub fn wrote(&self, octets: u64) {
-        self.written.store(octets, std::sync::atomic::Ordering::Release);
+    /// Of a file that the disk's thread writes.
+    pub const fn of(written: Written) -> Self {
+        Self { written, over: AtomicBool::new(false) }
+    }
+
+    /// What the disk's thread says.
+    pub const fn written(&self) -> &Written {
+        &self.written
     }
 
     /// There will be no more.
     pub fn is_over(&self) {
-        self.over.store(true, std::sync::atomic::Ordering::Release);
+        self.over.store(true, Ordering::Release);
     }
 
     /// Octets in the file, and whether that is all. Asked in this order, so that the end is not told before the last octets.
     pub fn look(&self) -> (u64, bool) {
-        let over = self.over.load(std::sync::atomic::Ordering::Acquire);
-        (self.written.load(std::sync::atomic::Ordering::Acquire), over)
+        let over = self.over.load(Ordering::Acquire);
+        (self.written.state().written, over)
     }
 }

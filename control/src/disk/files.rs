@@ -1,13 +1,14 @@
 //! Files by either means.
 
 use super::ring::RingFile;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Nobody else reads what is ours.
 const PRIVATE: u32 = 0o600;
+const PRIVATE_FOLDER: u32 = 0o700;
 
 /// How this thread writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Growing {
     pub(super) fn create(means: Means, path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)?;
         let handle = match means {
-            Means::Ring => Handle::Ring(RingFile::of(file)),
+            Means::Ring => Handle::Ring(RingFile::of(file)?),
             Means::Plain => Handle::Plain(file),
         };
         Ok(Self { handle, length: 0 })
@@ -49,6 +50,14 @@ impl Growing {
         }
         self.length += more;
         Ok(())
+    }
+
+    /// Takes away what a piece has left that was not written to its end.
+    pub(super) fn cut(&self) -> io::Result<()> {
+        match &self.handle {
+            Handle::Ring(file) => file.cut(self.length),
+            Handle::Plain(file) => file.set_len(self.length),
+        }
     }
 
     /// What was written survives a loss of power.
@@ -69,6 +78,14 @@ impl Growing {
             Handle::Ring(file) => drop(file.close().await),
             Handle::Plain(file) => drop(file),
         }
+    }
+}
+
+/// Makes the folder that this file is to lie in, if it is not there.
+pub(super) fn make_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder),
+        None => Ok(()),
     }
 }
 

@@ -24,7 +24,7 @@ mod writer;
 pub use kept::Kept;
 pub use record::{Content, End, Found, read};
 pub use trouble::{Trouble, Troubles};
-pub use writer::{Finished, NoRoom, Progress, Writer, WriterState};
+pub use writer::{NoRoom, Progress, Untaken, Writer, WriterState, Written};
 
 use kept::Keeper;
 use room::Room;
@@ -73,8 +73,8 @@ impl Disk {
         Ok((disk, DiskThread { jobs, thread }))
     }
 
-    /// Begins a file of `limit` octets at most, with mode 0600, that must not be there yet. What hinders it shows in
-    /// [`Writer::state`].
+    /// Begins a file of `limit` octets at most, with mode 0600, that must not be there yet; its folder is made if need be. What
+    /// hinders it shows in [`Writer::state`].
     pub fn create(&self, path: impl Into<PathBuf>, limit: u64) -> Writer {
         let (writer, task) = WriterTask::new(path.into(), limit, Arc::clone(&self.room));
         self.hand_in(Job::Write(task));
@@ -102,6 +102,16 @@ impl Disk {
     /// What is not written right now, by file.
     pub fn troubles(&self) -> Vec<Trouble> {
         self.troubles.all()
+    }
+
+    /// Others have all the room until this is dropped.
+    #[cfg(test)]
+    pub(crate) fn fill(&self) -> Vec<impl Drop> {
+        let mut shares = Vec::new();
+        for octets in [1 << 20, 1 << 10, 0] {
+            shares.extend(std::iter::from_fn(|| room::take(&self.room, octets).ok()));
+        }
+        shares
     }
 
     fn hand_in(&self, job: Job) {

@@ -10,7 +10,11 @@ const ENTRIES: u32 = 64;
 pub(super) struct Ring(tokio_uring::Runtime);
 
 /// A file that is written through it.
-pub(super) struct RingFile(tokio_uring::fs::File);
+pub(super) struct RingFile {
+    through: tokio_uring::fs::File,
+    /// The same one, for what no ring does.
+    beside: std::fs::File,
+}
 
 impl Ring {
     /// # Errors
@@ -25,20 +29,25 @@ impl Ring {
 }
 
 impl RingFile {
-    pub(super) fn of(file: std::fs::File) -> Self {
-        Self(tokio_uring::fs::File::from_std(file))
+    pub(super) fn of(file: std::fs::File) -> io::Result<Self> {
+        let beside = file.try_clone()?;
+        Ok(Self { through: tokio_uring::fs::File::from_std(file), beside })
     }
 
     pub(super) async fn write(&self, octets: Vec<u8>, at: u64) -> io::Result<()> {
-        let (written, _octets) = self.0.write_all_at(octets, at).await;
+        let (written, _octets) = self.through.write_all_at(octets, at).await;
         written
     }
 
     pub(super) async fn sync(&self) -> io::Result<()> {
-        self.0.sync_data().await
+        self.through.sync_data().await
+    }
+
+    pub(super) fn cut(&self, length: u64) -> io::Result<()> {
+        self.beside.set_len(length)
     }
 
     pub(super) async fn close(self) -> io::Result<()> {
-        self.0.close().await
+        self.through.close().await
     }
 }

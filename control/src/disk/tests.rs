@@ -38,6 +38,11 @@ fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
     entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+/// Nothing of so many zeros was taken: they come back.
+fn untaken(why: NoRoom, zeros: usize) -> Result<(), Untaken> {
+    Err(Untaken { why, octets: vec![0; zeros] })
+}
+
 #[test]
 fn pieces_are_written_in_order_into_a_private_file_that_was_not_there() {
     each(|disk, folder, end| {
@@ -46,9 +51,8 @@ fn pieces_are_written_in_order_into_a_private_file_that_was_not_there() {
         for piece in [&b"one "[..], b"two ", b"", b"three"] {
             writer.write(piece.to_vec()).unwrap();
         }
-        assert_eq!(writer.write(vec![0; 88]), Err(NoRoom::Limit));
-        until(|| writer.state().written == 13);
-        assert_eq!(writer.state().progress, Progress::Open);
+        assert_eq!(writer.write(vec![0; 88]), untaken(NoRoom::Limit, 88));
+        until(|| writer.state() == WriterState { written: 13, progress: Progress::Open });
         let finished = writer.finish();
         until(|| finished.state().progress == Progress::Finished);
         assert_eq!(std::fs::read(&path).unwrap(), b"one two three");
@@ -75,7 +79,7 @@ fn what_waits_is_written_before_the_thread_ends_and_a_writer_that_is_left_has_fi
         end();
         assert_eq!(writer.state(), WriterState { written: 1_000_000, progress: Progress::Finished });
         assert_eq!(std::fs::read(folder.join("small")).unwrap(), b"new");
-        assert_eq!(writer.write(vec![7]), Err(NoRoom::Failed));
+        assert_eq!(writer.write(vec![0]), untaken(NoRoom::Failed, 1));
         assert!(matches!(disk.create(folder.join("late"), 1).state().progress, Progress::Failed(_)));
     });
 }
@@ -84,9 +88,9 @@ fn what_waits_is_written_before_the_thread_ends_and_a_writer_that_is_left_has_fi
 fn more_than_may_wait_is_not_taken_and_the_room_comes_back() {
     let room = Arc::new(Room::of(1000));
     let (mut writer, task) = WriterTask::new("/nowhere/at/all".into(), u64::MAX, Arc::clone(&room));
-    assert_eq!(writer.write(vec![0; 745]), Err(NoRoom::Waiting));
+    assert_eq!(writer.write(vec![0; 745]), untaken(NoRoom::Waiting, 745));
     assert_eq!(writer.write(vec![0; 400]), Ok(()));
-    assert_eq!(writer.write(vec![0; 100]), Err(NoRoom::Waiting), "small pieces weigh something, too");
+    assert_eq!(writer.write(vec![0; 100]), untaken(NoRoom::Waiting, 100), "small pieces weigh something, too");
     drop(task);
     assert_eq!(room::take(&room, 744).map(drop), Ok(()));
 }

@@ -1,6 +1,6 @@
 //! A new file that somebody writes piece by piece: a capture.
 
-use super::files::{Growing, Means};
+use super::files::{Growing, Means, make_folder_of};
 use super::room::{Room, Share, take};
 use std::io;
 use std::path::PathBuf;
@@ -23,14 +23,26 @@ pub enum NoRoom {
     Failed,
 }
 
+/// A piece that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Untaken {
+    /// Why.
+    pub why: NoRoom,
+    /// The piece, given back.
+    pub octets: Vec<u8>,
+}
+
 /// Where a file stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
+    /// It is being made; pieces may wait for it already.
+    Opening,
     /// It takes more.
     Open,
     /// All of it is on the disk.
     Finished,
-    /// No more of it is written, for this reason.
+    /// No more of it is written, for this reason. Of what was written before, whole pieces alone are there.
     Failed(String),
 }
 
@@ -81,18 +93,29 @@ impl Writer {
     /// Takes a piece, all of it or nothing. It never waits.
     ///
     /// # Errors
-    /// See [`NoRoom`].
-    pub fn write(&mut self, octets: Vec<u8>) -> Result<(), NoRoom> {
-        let left = self.left.checked_sub(octets.len() as u64).ok_or(NoRoom::Limit)?;
-        let share = take(&self.room, octets.len())?;
-        self.pieces.send(Piece { octets, _share: share }).map_err(|_failed| NoRoom::Failed)?;
+    /// It gives the piece back, with the reason.
+    pub fn write(&mut self, octets: Vec<u8>) -> Result<(), Untaken> {
+        let Some(left) = self.left.checked_sub(octets.len() as u64) else {
+            return Err(Untaken { why: NoRoom::Limit, octets });
+        };
+        let share = match take(&self.room, octets.len()) {
+            Ok(share) => share,
+            Err(why) => return Err(Untaken { why, octets }),
+        };
+        let sent = self.pieces.send(Piece { octets, _share: share });
+        sent.map_err(|failed| Untaken { why: NoRoom::Failed, octets: failed.0.octets })?;
         self.left = left;
         Ok(())
     }
 
-    /// No more comes. What became of the file shows the state of the handle that is given back.
-    pub fn finish(self) -> Finished {
-        Finished(Arc::clone(&self.known))
+    /// What is known of the file, for others and for later.
+    pub fn written(&self) -> Written {
+        Written(Arc::clone(&self.known))
+    }
+
+    /// No more comes. What became of the file shows the handle that is given back.
+    pub fn finish(self) -> Written {
+        self.written()
     }
 
     /// Where it stands.
@@ -101,19 +124,21 @@ impl Writer {
     }
 }
 
-/// What is known of a file that takes no more.
+/// Shows what has become of a file, whoever holds it.
 #[derive(Debug, Clone)]
-pub struct Finished(Arc<Known>);
+pub struct Written(Arc<Known>);
 
-impl Finished {
-    /// Where it stands: open as long as pieces wait.
+impl Written {
+    /// Where it stands: open as long as pieces wait or may come.
     pub fn state(&self) -> WriterState {
         state(&self.0)
     }
 }
 
+/// In this order, so that no end is told before the last octets.
 fn state(known: &Known) -> WriterState {
-    WriterState { written: known.written.load(Ordering::Relaxed), progress: known.progress() }
+    let progress = known.progress();
+    WriterState { written: known.written.load(Ordering::Acquire), progress }
 }
 
 /// The writing end.
@@ -127,7 +152,7 @@ pub(super) struct WriterTask {
 impl WriterTask {
     pub(super) fn new(path: PathBuf, limit: u64, room: Arc<Room>) -> (Writer, Self) {
         let (sender, pieces) = unbounded_channel();
-        let known = Arc::new(Known { written: AtomicU64::new(0), progress: Mutex::new(Progress::Open) });
+        let known = Arc::new(Known { written: AtomicU64::new(0), progress: Mutex::new(Progress::Opening) });
         let writer = Writer { pieces: sender, room, left: limit, known: Arc::clone(&known) };
         (writer, Self { path, pieces, known })
     }
@@ -145,7 +170,9 @@ impl WriterTask {
     }
 
     async fn write_all(&mut self, means: Means, leaving: &mut watch::Receiver<bool>) -> io::Result<()> {
+        make_folder_of(&self.path)?;
         let mut file = Growing::create(means, &self.path)?;
+        self.known.becomes(Progress::Open);
         let mut outcome = Ok(());
         while outcome.is_ok() {
             let piece = tokio::select! {
@@ -156,7 +183,11 @@ impl WriterTask {
             };
             let Some(Piece { octets, _share }) = piece else { break };
             outcome = file.append(octets).await;
-            self.known.written.store(file.length(), Ordering::Relaxed);
+            self.known.written.store(file.length(), Ordering::Release);
+        }
+        if outcome.is_err() {
+            // It fails for the first reason.
+            let _not_cut = file.cut();
         }
         let synced = file.sync().await;
         file.close().await;
@@ -166,8 +197,11 @@ impl WriterTask {
 
 impl Drop for WriterTask {
     fn drop(&mut self) {
-        if self.known.progress() == Progress::Open {
-            self.known.becomes(Progress::Failed("the disk's thread has ended".to_owned()));
+        match self.known.progress() {
+            Progress::Opening | Progress::Open => {
+                self.known.becomes(Progress::Failed("the disk's thread has ended".to_owned()));
+            }
+            Progress::Finished | Progress::Failed(_) => {}
         }
     }
 }

@@ -12,6 +12,7 @@ mod login;
 mod orders;
 mod reconfigure;
 mod stalling;
+mod tally;
 mod tunnel_of;
 mod unknown_spi;
 mod users;
@@ -21,6 +22,7 @@ mod ways;
 use self::door::Door;
 use self::users::UserKey;
 pub use calling::CannotCall;
+pub use tally::Tally;
 pub use ways::{Asking, Pulse};
 
 use super::counters::{EngineCounters, Ignored};
@@ -271,28 +273,9 @@ impl Engine {
         }
     }
 
-    /// How many are up.
-    pub fn sessions_up(&self) -> usize {
-        self.sessions.values().filter(|stage| stage.state() == SessionState::Up).count()
-    }
-
     /// How many there are, in whatever state.
     pub fn sessions_in_all(&self) -> usize {
         self.sessions.len()
-    }
-
-    /// How many child SAs there are.
-    pub fn sas_in_all(&self) -> usize {
-        let count = |stage: &Stage| match stage {
-            Stage::Established(session) => session.sa_count(),
-            Stage::V1(StageV1::Established(session)) => session.sa_count(),
-            Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_) | StageV1::Entering(_))
-            | Stage::HalfOpen(_)
-            | Stage::Calling(_)
-            | Stage::Proving(_)
-            | Stage::Closing(_) => 0,
-        };
-        self.sessions.values().map(count).sum()
     }
 
     /// Where a session stands; `None` if it is no more.

@@ -1,40 +1,36 @@
 //! The capture thread: empties the workers' rings into files, so that neither packets nor IKE ever wait for a disk.
 //!
 //! It sleeps until somebody wants a capture. While one runs it looks every ten milliseconds, and once a second asks the IKE thread where the
-//! session is.
+//! session is. It waits for no disk either: that has a thread of its own (`disk`). While too much waits there the rings are not emptied, so
+//! that what finds no room is missed packets, which are counted.
+
+mod capture;
+#[cfg(test)]
+mod tests;
 
 use super::capture_seat::Seat;
 use super::clock;
 use crate::api::ask::{Asker, NoAnswer, Question};
 use crate::capture::{
-    self, CaptureEnd, CaptureFile, CaptureName, CaptureState, CaptureView, Clerk, FileSink, KEPT, KEPT_OCTETS, MOST,
-    NoCapture, Progress, Readable, Request, Sink, Target, Wanted,
+    CaptureEnd, CaptureFile, CaptureName, CaptureView, Clerk, KEPT, KEPT_OCTETS, MOST, NoCapture, Outgoing, Request,
+    Standing, To, Wanted,
 };
+use crate::disk::Disk;
 use crate::journal::{Happening, What};
-use adit_dataplane::contract::{
-    CaptureAim, CaptureId, CaptureOrder, CapturePaths, CaptureReader, CaptureSide, Captured, Command, Reading,
-    WorkerHandle, capture_ring,
-};
+use adit_dataplane::contract::{CaptureId, CaptureOrder, Command, WorkerHandle, capture_ring};
 use adit_dataplane::time::Instant;
+use capture::Capture;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::oneshot;
-use tokio::sync::oneshot::error::TryRecvError;
 
 /// How often the rings are emptied.
 const LOOK: Duration = Duration::from_millis(10);
-/// How often the IKE thread is asked where a session is.
-const ASK: Duration = Duration::from_secs(1);
-/// How long workers may take to give their rings up.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// In the order in which they are counted.
-const SIDES: [CaptureSide; 2] = [CaptureSide::Outer, CaptureSide::Inner];
+/// How long the last octets may take to be on the disk when the daemon leaves. What is under way then still comes there.
+const LEAVING: Duration = Duration::from_millis(500);
 /// Octets of all rings of a capture, shared by the workers,
 const RINGS: usize = 8 << 20;
 /// and the least of each.
@@ -49,17 +45,19 @@ pub struct CaptureThread {
 }
 
 impl CaptureThread {
-    /// Starts; files go to `folder`, and what an earlier daemon left there goes. Without a folder there are no captures.
+    /// Starts; `disk` writes files to `folder`, and what an earlier daemon left there goes. Without a folder there are no captures.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(folder: Option<PathBuf>, workers: &[WorkerHandle], asker: Asker) -> io::Result<Self> {
-        let (clerk, requests) = capture::channel();
+    pub fn start(folder: Option<PathBuf>, disk: Disk, workers: &[WorkerHandle], asker: Asker) -> io::Result<Self> {
+        let (clerk, requests) = crate::capture::channel();
         let desk = Desk {
             folder,
+            disk,
             seats: workers.iter().map(Seat::new).collect(),
             asker,
             unix_at_zero: clock::unix_at_zero(),
+            openings: Vec::new(),
             captures: Vec::new(),
             next: 1,
             untold: VecDeque::new(),
@@ -86,9 +84,12 @@ impl Drop for CaptureThread {
 /// All captures.
 struct Desk {
     folder: Option<PathBuf>,
+    disk: Disk,
     seats: Vec<Seat>,
     asker: Asker,
     unix_at_zero: Duration,
+    /// Those that are about to begin, in the order in which they were asked for.
+    openings: Vec<Opening>,
     /// Oldest first.
     captures: Vec<Capture>,
     next: u32,
@@ -96,45 +97,22 @@ struct Desk {
     untold: VecDeque<Happening>,
 }
 
-/// One of them.
-struct Capture {
+/// A capture whose file is being made.
+struct Opening {
     name: CaptureName,
     wanted: Wanted,
     path: PathBuf,
-    began: Instant,
-    ended: Option<Instant>,
-    state: CaptureState,
-    end: Option<CaptureEnd>,
-    /// Who has begun it, or has stopped it.
-    by: String,
-    packets: u64,
-    octets: u64,
-    missed: u64,
-    progress: Arc<Progress>,
-    /// Until it has ended.
-    work: Option<Work>,
-}
-
-/// What a capture needs that has not ended.
-struct Work {
-    /// In the order of workers; `None` where the worker has given it up.
-    readers: Vec<Option<CaptureReader>>,
-    /// Packets that found no room in rings that were given up, outside and inside.
-    missed: [u64; 2],
     file: CaptureFile,
-    sink: Box<dyn Sink>,
-    paths: CapturePaths,
-    /// When the session was asked for, and the answer if it has not come.
-    asked: (Instant, Option<oneshot::Receiver<Option<Target>>>),
-    /// When the workers were told to stop.
-    stopping: Option<Instant>,
+    out: Outgoing,
+    answer: To<CaptureView>,
 }
 
 impl Desk {
     fn run(mut self, requests: &Receiver<Request>) {
         self.clear_folder();
         loop {
-            let busy = self.captures.iter().any(|capture| capture.work.is_some()) || !self.untold.is_empty();
+            let runs = self.captures.iter().any(Capture::runs) || !self.openings.is_empty();
+            let busy = runs || !self.untold.is_empty();
             let request = match busy {
                 true => requests.recv_timeout(LOOK),
                 false => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -164,7 +142,7 @@ impl Desk {
         let now = clock::now();
         // Who asked may have gone in the meantime.
         match request {
-            Request::Begin(wanted, answer) => drop(answer.send(self.begin(now, *wanted))),
+            Request::Begin(wanted, answer) => self.open(*wanted, answer),
             Request::List(answer) => {
                 drop(answer.send(Ok(self.captures.iter().map(|capture| capture.view(now)).collect())));
             }
@@ -180,23 +158,46 @@ impl Desk {
         self.captures.iter_mut().find(|capture| capture.name == name).ok_or(NoCapture::Unknown)
     }
 
-    fn begin(&mut self, now: Instant, wanted: Wanted) -> Result<CaptureView, NoCapture> {
+    /// Its file is made first: a disk that does not take that is told to who asked.
+    fn open(&mut self, wanted: Wanted, answer: To<CaptureView>) {
+        match self.draft(&wanted) {
+            Ok((name, path, file, out)) => self.openings.push(Opening { name, wanted, path, file, out, answer }),
+            Err(refused) => drop(answer.send(Err(refused))),
+        }
+    }
+
+    fn draft(&mut self, wanted: &Wanted) -> Result<(CaptureName, PathBuf, CaptureFile, Outgoing), NoCapture> {
         let folder = self.folder.clone().ok_or(NoCapture::NoFolder)?;
-        if self.captures.iter().filter(|capture| capture.work.is_some()).count() >= MOST {
+        if self.captures.iter().filter(|capture| capture.runs()).count() + self.openings.len() >= MOST {
             return Err(NoCapture::TooMany);
         }
         self.make_room(wanted.limits.octets);
         let name = CaptureName(self.next);
         let path = folder.join(format!("{name}.pcapng"));
-        let failed = |why: &dyn std::fmt::Display| NoCapture::File {
-            what: format!("writing {}", path.display()),
-            why: why.to_string(),
-        };
-        let sink = FileSink::create(&path).map_err(|error| failed(&error))?;
-        let about = about(&wanted);
-        let file = CaptureFile::new(wanted.what, wanted.limits, self.unix_at_zero, &about);
-        let file = file.map_err(|error| failed(&error))?;
+        let mut file = CaptureFile::new(wanted.what, wanted.limits, self.unix_at_zero, &about(wanted))
+            .map_err(|error| not_written(&path, error.to_string()))?;
         self.next += 1;
+        let mut out = Outgoing::new(self.disk.create(&path, wanted.limits.octets));
+        let size = file.size();
+        out.put(file.take(), (size.0 as u64, size.1));
+        Ok((name, path, file, out))
+    }
+
+    /// Those whose files are there begin.
+    fn look_at_openings(&mut self, now: Instant) {
+        for mut opening in std::mem::take(&mut self.openings) {
+            match opening.out.look() {
+                Standing::Opening => self.openings.push(opening),
+                // Who wanted it has gone in the meantime.
+                Standing::Growing | Standing::Whole if opening.answer.is_closed() => remove(&opening.path),
+                Standing::Growing | Standing::Whole => self.begin(now, opening),
+                Standing::Failed(why) => drop(opening.answer.send(Err(not_written(&opening.path, why)))),
+            }
+        }
+    }
+
+    fn begin(&mut self, now: Instant, opening: Opening) {
+        let Opening { name, wanted, path, file, out, answer } = opening;
         let (target, by) = (wanted.target.clone(), wanted.by.clone());
         let octets = (RINGS / self.seats.len().max(1)).max(RING);
         let mut readers = Vec::new();
@@ -215,50 +216,23 @@ impl Desk {
         tracing::info!(capture = %name, session = %target.session, %by, what = wanted.what.name(),
             file = %path.display(), "an operator captures a session's packets");
         self.tell(Happening {
-            who: Some(target.who.clone()),
-            what: What::CaptureStarted { capture: name, what: wanted.what, by: by.clone() },
+            who: Some(target.who),
+            what: What::CaptureStarted { capture: name, what: wanted.what, by },
         });
-        let work = Work {
-            readers,
-            missed: [0; 2],
-            file,
-            sink: Box::new(sink),
-            paths: target.paths,
-            asked: (now, None),
-            stopping: None,
-        };
-        let capture = Capture {
-            name,
-            wanted,
-            path,
-            began: now,
-            ended: None,
-            state: CaptureState::Running,
-            end: None,
-            by,
-            packets: 0,
-            octets: 0,
-            missed: 0,
-            progress: Arc::default(),
-            work: Some(work),
-        };
-        let view = capture.view(now);
+        let capture = Capture::new(now, (name, wanted, path), (file, out), readers);
+        drop(answer.send(Ok(capture.view(now))));
         self.captures.push(capture);
-        Ok(view)
     }
 
     /// The oldest that have ended go while there are too many, or too much of them.
     fn make_room(&mut self, octets: u64) {
-        let size = |capture: &Capture| match capture.work {
-            Some(_) => capture.wanted.limits.octets,
-            None => capture.octets,
-        };
+        let opening: u64 = self.openings.iter().map(|opening| opening.wanted.limits.octets).sum();
         loop {
-            let all = octets.saturating_add(self.captures.iter().map(size).sum());
-            if self.captures.len() < KEPT && all <= KEPT_OCTETS {
+            let all = octets + opening + self.captures.iter().map(Capture::most_octets).sum::<u64>();
+            if self.captures.len() + self.openings.len() < KEPT && all <= KEPT_OCTETS {
                 return;
             }
-            let Some(oldest) = self.captures.iter().position(|capture| capture.work.is_none()) else { return };
+            let Some(oldest) = self.captures.iter().position(|capture| !capture.runs()) else { return };
             remove(&self.captures.remove(oldest).path);
         }
     }
@@ -292,20 +266,11 @@ impl Desk {
                 break;
             }
         }
+        self.look_at_openings(now);
         let mut told = Vec::new();
         for capture in &mut self.captures {
             capture.look_for_session(now, &self.asker, &mut self.seats);
-            capture.empty_rings(now, &mut self.seats);
-            if now.since(capture.began) >= capture.wanted.limits.time {
-                capture.ends(now, CaptureEnd::Time, &mut self.seats);
-            }
-            let over = capture.work.as_ref().is_some_and(|work| {
-                work.readers.iter().all(Option::is_none)
-                    || work.stopping.is_some_and(|since| now.since(since) >= PATIENCE)
-            });
-            if over {
-                told.extend(capture.finish(now));
-            }
+            told.extend(capture.go_on(now, &mut self.seats));
         }
         told.into_iter().for_each(|happening| self.tell(happening));
     }
@@ -319,161 +284,24 @@ impl Desk {
 
     /// The workers are gone: what they wrote is in the rings.
     fn leave(mut self) {
-        let now = clock::now();
-        for capture in &mut self.captures {
-            capture.ends(now, CaptureEnd::Leaving, &mut self.seats);
-            capture.empty_rings(now, &mut self.seats);
-            capture.finish(now);
+        let began = clock::now();
+        loop {
+            let now = clock::now();
+            for capture in &mut self.captures {
+                capture.leaves(now, &mut self.seats);
+                let _nobody_hears_of_it = capture.go_on(now, &mut self.seats);
+            }
+            if !self.captures.iter().any(Capture::runs) || now.since(began) >= LEAVING {
+                return;
+            }
+            #[expect(clippy::disallowed_methods, reason = "the way out may wait, so long")]
+            std::thread::sleep(LOOK);
         }
     }
 }
 
-impl Capture {
-    /// The session may have gone elsewhere, or for good.
-    fn look_for_session(&mut self, now: Instant, asker: &Asker, seats: &mut [Seat]) {
-        let Some(work) = self.work.as_mut().filter(|work| work.stopping.is_none()) else { return };
-        match work.asked.1.as_mut().map(oneshot::Receiver::try_recv) {
-            Some(Ok(Some(target))) if target.tunnel == self.wanted.target.tunnel => {
-                work.asked.1 = None;
-                if target.paths != work.paths {
-                    work.paths = target.paths;
-                    let id = CaptureId(self.name.0);
-                    let aim = || Box::new(CaptureAim { id, paths: target.paths });
-                    seats.iter_mut().for_each(|seat| seat.send(Command::AimCapture(aim())));
-                }
-            }
-            Some(Ok(_gone_or_elsewhere)) => {
-                self.ends(now, CaptureEnd::SessionEnded, seats);
-            }
-            Some(Err(TryRecvError::Empty)) => {}
-            Some(Err(TryRecvError::Closed)) | None if now.since(work.asked.0) >= ASK => {
-                let (answer, answered) = oneshot::channel();
-                let asked = asker.hand_in(Question::CaptureTarget(self.wanted.target.session, answer));
-                work.asked = (now, asked.is_ok().then_some(answered));
-            }
-            Some(Err(TryRecvError::Closed)) | None => {}
-        }
-    }
-
-    /// What the workers have copied goes into the file.
-    fn empty_rings(&mut self, now: Instant, seats: &mut [Seat]) {
-        let owner = self.wanted.target.tunnel.worker.index();
-        let Some(work) = &mut self.work else { return };
-        let (mut packets, mut rings, mut owner_gone) = (Vec::<Captured>::new(), 0, false);
-        for (worker, place) in work.readers.iter_mut().enumerate() {
-            let Some(reader) = place else { continue };
-            let before = packets.len();
-            let reading = reader.read(&mut packets);
-            rings += usize::from(packets.len() > before);
-            if reading == Reading::Ended {
-                SIDES.iter().zip(&mut work.missed).for_each(|(side, missed)| *missed += reader.missed(*side));
-                owner_gone |= worker == owner;
-                *place = None;
-            }
-        }
-        // Each worker's are in order already.
-        if rings > 1 {
-            packets.sort_by_key(|packet| packet.at);
-        }
-        let full = match self.end {
-            // Nothing more fits.
-            Some(CaptureEnd::Size | CaptureEnd::Disk) => None,
-            Some(CaptureEnd::Time | CaptureEnd::Stopped | CaptureEnd::SessionEnded | CaptureEnd::Leaving) | None => {
-                packets.iter().find_map(|packet| work.file.packet(packet).err())
-            }
-        };
-        let written = work.write(&self.progress);
-        (self.octets, self.packets) = (work.file.size().0 as u64, work.file.size().1);
-        self.missed = work.missed().iter().sum();
-        if let Err(error) = written {
-            tracing::warn!(capture = %self.name, file = %self.path.display(), "cannot write a capture: {error}");
-            self.ends(now, CaptureEnd::Disk, seats);
-        } else if full.is_some() {
-            self.ends(now, CaptureEnd::Size, seats);
-        } else if owner_gone {
-            self.ends(now, CaptureEnd::SessionEnded, seats);
-        }
-    }
-
-    /// It is to end, for this reason if it does not already for another.
-    fn ends(&mut self, now: Instant, end: CaptureEnd, seats: &mut [Seat]) -> bool {
-        let Some(work) = self.work.as_mut().filter(|work| work.stopping.is_none()) else { return false };
-        work.stopping = Some(now);
-        (self.end, self.state) = (Some(end), CaptureState::Ending);
-        let id = CaptureId(self.name.0);
-        seats.iter_mut().for_each(|seat| seat.send(Command::StopCapture { id }));
-        true
-    }
-
-    /// It has ended: its file is whole.
-    fn finish(&mut self, now: Instant) -> Option<Happening> {
-        let mut work = self.work.take()?;
-        let [outer, inner] = work.missed();
-        work.file.finish(now, |side| match side {
-            CaptureSide::Outer => outer,
-            CaptureSide::Inner => inner,
-        });
-        if let Err(error) = work.write(&self.progress) {
-            tracing::warn!(capture = %self.name, file = %self.path.display(), "cannot write a capture's end: {error}");
-        }
-        self.octets = work.file.size().0 as u64;
-        self.progress.is_over();
-        (self.state, self.ended) = (CaptureState::Ended, Some(now));
-        let end = self.end.unwrap_or(CaptureEnd::Stopped);
-        tracing::info!(capture = %self.name, session = %self.wanted.target.session, packets = self.packets,
-            octets = self.octets, missed = self.missed, by = %self.by, "a capture has ended: {}", end.sentence());
-        let (capture, packets, missed, by) = (self.name, self.packets, self.missed, self.by.clone());
-        let what = What::CaptureEnded { capture, end, by, packets, missed };
-        Some(Happening { who: Some(self.wanted.target.who.clone()), what })
-    }
-
-    fn open(&mut self) -> Result<Readable, NoCapture> {
-        let failed = |error: io::Error| NoCapture::File {
-            what: format!("reading {}", self.path.display()),
-            why: error.to_string(),
-        };
-        let file = File::open(&self.path).map_err(failed)?;
-        Ok(Readable { file, progress: Arc::clone(&self.progress) })
-    }
-
-    fn view(&self, now: Instant) -> CaptureView {
-        let Wanted { target, what, limits, .. } = &self.wanted;
-        CaptureView {
-            id: self.name.to_string(),
-            session: target.session.to_string(),
-            identity: target.who.identity.clone().unwrap_or_default(),
-            what: *what,
-            by: self.wanted.by.clone(),
-            state: self.state,
-            end: self.end,
-            age_seconds: self.ended.unwrap_or(now).since(self.began).as_secs(),
-            seconds: limits.time.as_secs(),
-            snap: limits.snap,
-            packets: self.packets,
-            octets: self.octets,
-            octets_most: limits.octets,
-            missed: self.missed,
-        }
-    }
-}
-
-impl Work {
-    /// Packets that found no room so far, outside and inside.
-    fn missed(&self) -> [u64; 2] {
-        let of = |side| self.readers.iter().flatten().map(|reader| reader.missed(side)).sum::<u64>();
-        let [outer, inner] = self.missed;
-        [outer + of(CaptureSide::Outer), inner + of(CaptureSide::Inner)]
-    }
-
-    fn write(&mut self, progress: &Progress) -> io::Result<()> {
-        let octets = self.file.take();
-        if octets.is_empty() {
-            return Ok(());
-        }
-        self.sink.write(octets)?;
-        progress.wrote(self.file.size().0 as u64);
-        Ok(())
-    }
+fn not_written(path: &Path, why: String) -> NoCapture {
+    NoCapture::File { what: format!("writing {}", path.display()), why }
 }
 
 fn about(wanted: &Wanted) -> String {

@@ -157,7 +157,7 @@ pub(super) fn serve(
     let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone());
     let reloader = reloader.map_err(system("starting the reload thread"))?;
     let kept = folder.as_ref().and_then(|folder| folder.as_ref().ok()).map(|folder| folder.file(CAPTURES));
-    let captures = CaptureThread::start(kept, &dataplane.workers, asker.clone());
+    let captures = CaptureThread::start(kept, disk.clone(), &dataplane.workers, asker.clone());
     let captures = captures.map_err(system("starting the capture thread"))?;
     let (window, clerk) = (aaa.window().clone(), captures.clerk().clone());
     let sources = Sources { asker, reloader: reloader.clone(), aaa: window, workers, captures: clerk, board };

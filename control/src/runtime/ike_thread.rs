@@ -18,7 +18,7 @@ use crate::api::views::{CertificateView, IkeView, StatusView};
 use crate::config::checked::Flows;
 use crate::ctcp::Survey;
 use crate::flows::Walks;
-use crate::ike::engine::{Engine, Output};
+use crate::ike::engine::{Engine, Output, Tally};
 use crate::journal::{Feed, What};
 use crate::session::{SessionId, SessionState};
 use crate::telemetry::LogLevel;
@@ -275,16 +275,16 @@ impl IkeThread {
     }
 
     fn status(&self, now: Instant) -> StatusView {
-        let up = self.engine.sessions_up();
+        let Tally { up, pending, half_open, sas } = self.engine.tally();
         StatusView {
             up_seconds: now.since(self.started).as_secs(),
             state: self.state().to_owned(),
             draining: self.drain_view(now),
             sessions: up,
-            sessions_pending: self.engine.sessions_in_all() - up,
-            half_open: self.engine.holdings().half_open,
+            sessions_pending: pending,
+            half_open,
             cookies_asked_of: self.engine.cookies_asked().to_string(),
-            sas: self.engine.sas_in_all(),
+            sas,
             commands_waiting: self.outbox.waiting(),
             lacks: self.facts.lacks.iter().cloned().chain(self.on_disk.lacks()).collect(),
             ..self.facts.clone()

@@ -15,7 +15,7 @@ mod tidings;
 mod tune;
 mod turn;
 
-pub use setup::{CtcpSetup, DataplaneConfig, assemble, start};
+pub use setup::{CtcpSetup, DataplaneConfig, assemble, pin, start};
 pub use turn::Turn;
 
 use crate::contract::{Command, Event, Routes, SpiLayout, TunnelRules, WorkerCounters, WorkerId};

@@ -263,7 +263,11 @@ impl<D: Door> Worker<D> {
     }
 }
 
-fn pin(core: Option<usize>) -> io::Result<()> {
+/// Pins the thread that calls to this core, if it is one.
+///
+/// # Errors
+/// There is no such core, or it is not allowed to us.
+pub fn pin(core: Option<usize>) -> io::Result<()> {
     let Some(id) = core else { return Ok(()) };
     // Asked first: a number that no set of cores holds makes the pinning itself panic.
     let core = core_affinity::get_core_ids().into_iter().flatten().find(|core| core.id == id);

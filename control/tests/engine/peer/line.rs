@@ -4,7 +4,7 @@ use super::World;
 use super::dataplane::assert_same_keys;
 use adit_control::aaa::{Answer, Question, Verdict};
 use adit_control::config::checked::Config;
-use adit_control::ike::engine::{Call, CallV1, Carriage, Contact};
+use adit_control::ike::engine::{Call, CallV1, Carriage, Contact, Tally};
 use adit_control::ike::v1::wire as v1;
 use adit_control::ike::wire::{Exchange, Id, parse_header};
 use adit_control::lease::{Ask, Want};
@@ -129,6 +129,16 @@ impl Line {
         done
     }
 
+    /// What is counted is what is shown.
+    fn assert_counted(&self, end: usize) {
+        let engine = &self.ends[end].engine;
+        let states: Vec<_> = engine.sessions(self.now).iter().map(|view| view.state).collect();
+        let up = states.iter().filter(|state| **state == SessionState::Up).count();
+        let (half_open, sas) = (engine.holdings().half_open, engine.sas(self.now).len());
+        let expected = Tally { up, pending: states.len() - up, half_open, sas };
+        assert_eq!(engine.tally(), expected, "{states:?}");
+    }
+
     /// Time passes; messages arrive and deadlines come in their order.
     pub fn pass(&mut self, time: Duration) {
         let until = self.now + time;
@@ -241,6 +251,7 @@ impl Line {
             self.ends[from].engine.handle_answer(self.now, answer);
             sent.extend(self.ends[from].drain());
         }
+        self.assert_counted(from);
         for datagram in sent {
             let number = self.sent;
             self.sent += 1;
