@@ -117,11 +117,18 @@ pub struct CaptureReader {
 }
 
 impl CaptureReader {
-    /// Appends the packets of all bursts that are over, in their order.
+    /// Appends the packets of all bursts that are over, in their order. No more than the ring holds is read, however fast the worker writes
+    /// beside it.
     pub fn read(&mut self, into: &mut Vec<Captured>) -> Reading {
         // Asked first: what is written before it is given up is there then.
         let abandoned = self.ring.is_abandoned();
-        while self.step(into) {}
+        let mut left = self.ring.slots();
+        while let Some(octets) = self.step(into) {
+            left = left.saturating_sub(octets);
+            if left == 0 && !abandoned {
+                break;
+            }
+        }
         if !abandoned {
             return Reading::Open;
         }
@@ -134,22 +141,20 @@ impl CaptureReader {
         self.missed.of(side).load(Relaxed)
     }
 
-    /// Whether there was a whole record.
-    fn step(&mut self, into: &mut Vec<Captured>) -> bool {
+    /// A record's head, or the octets behind one, if they are there: so many.
+    fn step(&mut self, into: &mut Vec<Captured>) -> Option<usize> {
         if let Some((number, mut packet, kept)) = self.begun.take() {
             if self.ring.slots() < kept {
                 self.begun = Some((number, packet, kept));
-                return false;
+                return None;
             }
             packet.octets.resize(kept, 0);
             let whole = self.ring.pop_entire_slice(&mut packet.octets).is_ok();
             self.held.push_back((number, packet));
-            return whole;
+            return whole.then_some(kept);
         }
         let mut head = [0; HEAD];
-        if self.ring.pop_entire_slice(&mut head).is_err() {
-            return false;
-        }
+        self.ring.pop_entire_slice(&mut head).ok()?;
         match Record::read(&head) {
             Some(Record::Packet { number, at, way, sight, len, kept }) => {
                 let packet = Captured { at, way, sight, len, octets: Vec::new(), dropped: None };
@@ -163,7 +168,7 @@ impl CaptureReader {
             Some(Record::BurstEnds) => into.extend(self.held.drain(..).map(|(_, packet)| packet)),
             None => {}
         }
-        true
+        Some(HEAD)
     }
 }
 
@@ -335,6 +340,30 @@ mod tests {
         assert_eq!(told, [(100, &[1; 20][..], Some(DropReason::TooBig)), (20, &[2; 20][..], None)]);
         drop(writer);
         assert_eq!(read(&mut reader), (vec![], Reading::Ended));
+    }
+
+    #[test]
+    fn a_look_takes_no_more_than_the_ring_holds_while_the_worker_writes() {
+        const ROOM: usize = 4096;
+        let (mut writer, mut reader) = capture_ring(ROOM);
+        let worker = std::thread::spawn(move || {
+            for _ in 0..200_000 {
+                // What finds no room is missed.
+                let _ = writer.packet(AT, CaptureWay::Up, Sight::Inner, 20, &[1; 20]);
+                writer.end_burst();
+            }
+        });
+        let (mut most, mut all, mut reading) = (0, 0, Reading::Open);
+        while reading == Reading::Open {
+            let packets;
+            (packets, reading) = read(&mut reader);
+            most = most.max(packets.len());
+            all += packets.len() as u64;
+        }
+        worker.join().unwrap();
+        // One that was read before its burst was over may come along.
+        assert!(most <= ROOM / (2 * HEAD + 20) + 1, "{most}");
+        assert_eq!(all + reader.missed(CaptureSide::Inner), 200_000);
     }
 
     #[test]
