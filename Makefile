@@ -4,7 +4,7 @@
 # make scenario NAME=glob [JOBS=2] [HEADEND=strongswan]
 # make bench          what the dataplane does per core
 # make bench-headend  what the headend's process costs per Gbit, next to strongSwan's (ROUNDS=3 SECONDS_EACH=4 UDP_RATE=200M)
-# make fuzz           list the fuzz targets; TARGET=name MINUTES=5: run one, guided by coverage (MERGE=1: tidy its corpus)
+# make fuzz           list the fuzz targets; TARGET=name MINUTES=5: run one, guided by coverage (MERGE=1: tidy its corpus); ALL=1: each
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/adit/target
 NAME ?= *
