@@ -65,8 +65,9 @@ box_in_order() {
   until_true 5 grep -q ready "$RIG_DIR/in-order-box.log"
   in_ns r ip link set box0 up
   in_ns r ip route add default dev box0 table 77
-  in_ns r ip rule add iif lan1 ipproto tcp dport $BOX_PORT lookup 77
-  in_ns r ip rule add iif wan ipproto tcp sport $BOX_PORT lookup 77
+  # 6 is TCP: its name needs /etc/protocols, which a small Debian has not.
+  in_ns r ip rule add iif lan1 ipproto 6 dport $BOX_PORT lookup 77
+  in_ns r ip rule add iif wan ipproto 6 sport $BOX_PORT lookup 77
 }
 
 box_conntrack() {
