@@ -156,6 +156,11 @@ hold_vpnc_goodbye() {
 
 # transport: how the only session's ESP travels.
 transport() { ctl sessions --json | jq -r '.[].transport'; }
+# ways: the transport of the only session, at client c1's end and at the headend's; both ends are adit's.
+ways() { echo "$(adit_client_ctl c1 sessions --json | jq -r '.[].transport') $(transport)"; }
+# What a session that only moves keeps: its name, addresses and IKE SA, and its SAs.
+session() { ctl sessions --json | jq -c '.[] | [.id, .addresses, .ike_spis]'; }
+spis() { ctl sa --json | jq -c '[.[] | .spi_in]'; }
 
 # on_wire FILTER: the capture has packets like this (tshark's display filter), so far.
 on_wire() { [ -n "$(tshark -r "$RIG_DIR/wan.pcap" -Y "$1" 2>/dev/null | head -1)" ]; }
@@ -329,6 +334,13 @@ interruption() {
       if (number > last + 1 && last && sent > when && before < when + 1 && sent - before > most) most = sent - before
       if (number > last) { last = number; before = sent }
     } END {printf "%d\n", most * 1000}' "$RIG_DIR/$1.pings"
+}
+# gap_below MILLISECONDS TIME WHAT: c1's pings were interrupted around TIME, for less than that.
+gap_below() {
+  local gap
+  gap=$(interruption c1 "$2")
+  echo "$3: nothing for $gap ms" | tee -a "$RIG_DIR/speeds"
+  [ "$gap" -gt 0 ] && [ "$gap" -lt "$1" ]
 }
 pings_end() {
   kill -INT "$(cat "$RIG_DIR/$1.pings.pid")"

@@ -16,16 +16,6 @@ delete table inet rig_forbid
 table inet rig_forbid { chain forward { type filter hook forward priority -10; $rule }; }
 E
 }
-ways() { echo "$(adit_client_ctl c1 sessions --json | jq -r '.[].transport') $(transport)"; }
-session() { ctl sessions --json | jq -c '.[] | [.id, .addresses, .ike_spis]'; }
-spis() { ctl sa --json | jq -c '[.[] | .spi_in]'; }
-# gap_below MILLISECONDS WHEN WHAT: the interruption of the pings at that time.
-gap_below() {
-  local gap
-  gap=$(interruption c1 "$2")
-  echo "$3: nothing for $gap ms" | tee -a "$RIG_DIR/speeds"
-  [ "$gap" -gt 0 ] && [ "$gap" -lt "$1" ]
-}
 
 # switches WHAT OPTIONS...: there and back.
 switches() {

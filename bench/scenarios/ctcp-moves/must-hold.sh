@@ -3,17 +3,7 @@
 
 rig_up
 
-ways() { echo "$(adit_client_ctl c1 sessions --json | jq -r '.[].transport') $(transport)"; }
-session() { ctl sessions --json | jq -c '.[] | [.id, .addresses, .ike_spis]'; }
-spis() { ctl sa --json | jq -c '[.[] | .spi_in]'; }
 connections() { ctl ctcp --json | jq -r '.[].id'; }
-# gap_below MILLISECONDS WHAT: the interruption of the pings since they are moved.
-gap_below() {
-  local gap
-  gap=$(interruption c1 "$when")
-  echo "$2: nothing for $gap ms" | tee -a "$RIG_DIR/speeds"
-  [ "$gap" -lt "$1" ]
-}
 
 # moves WHAT OPTIONS...: away from cTCP.
 moves() {
@@ -30,7 +20,7 @@ moves() {
   hold "$what: both ends go by ESP in UDP" within 12 answers "nat-t nat-t" ways
   hold "$what: packets go on" within 5 reaches c1 "$SERVER4"
   pings_end c1 >/dev/null
-  hold "$what: it took less than 10 s" gap_below 10000 "$what, moved from cTCP"
+  hold "$what: it took less than 10 s" gap_below 10000 "$when" "$what, moved from cTCP"
   hold "$what: it is the same session" answers "$before" session
   hold "$what: with the same SAs" answers "$spis_before" spis
   hold "$what: 5 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 5
