@@ -12,6 +12,7 @@ use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, Wayward, WorkerId};
 use peer::client::*;
+use peer::drawn::{counted, no_public_values};
 use peer::{World, config};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -397,4 +398,54 @@ fn a_peer_that_does_not_know_a_child_sa_gets_another_and_an_spi_of_nobodys_means
     let sent = world.deliver(&alice.on_4500(request));
     let exchanges: Vec<_> = sent.iter().map(|sent| parse(&sent.bytes).unwrap().header.exchange).collect();
     assert_eq!(exchanges, [Exchange::Informational, Exchange::CreateChildSa]);
+}
+
+/// Before anything is worked out, and without a half-open SA that cookies could be asked for.
+#[test]
+fn a_public_value_that_is_none_costs_no_key_pair() {
+    for (suite, group) in [
+        ("aes128gcm16-prfsha256-x25519", KexGroup::X25519),
+        ("aes128gcm16-prfsha256-ecp256", KexGroup::Ecp256),
+        ("aes256-sha256-modp2048", KexGroup::Modp2048),
+    ] {
+        let mut config = config();
+        peer::login(&mut config).ike_proposals = vec![IkeProposal::parse(suite).unwrap()];
+        let (mut world, drawn) = counted(config);
+        let mut alice = Client::new("alice@rig", 2);
+        alice.ike = vec![IkeProposal::parse(suite).unwrap()];
+        let pair = KeyPair::generate(group, &mut alice.random);
+        let values = no_public_values(group);
+        let count = values.len();
+        for public in values {
+            let spi = IkeSpi(alice.word());
+            let mut payloads = alice.init_payloads(spi, &pair, &[1; 32]);
+            payloads[1] = Payload::Ke(KeyExchange { group: group.iana(), public });
+            let before = drawn.lock().unwrap().len();
+            assert!(world.deliver(&alice.on_500(build(&init_header(spi), &payloads))).is_empty());
+            assert_eq!(drawn.lock().unwrap().len(), before, "{suite}");
+        }
+        assert_eq!(world.engine.counters().ignored(Ignored::Malformed), count as u64);
+        world.assert_nothing_left();
+        alice.init(&mut world);
+        assert_eq!(world.engine.holdings().half_open, 1);
+    }
+}
+
+/// What would be longer than the question is not sent, and nothing is worked out for it either.
+#[test]
+fn an_answer_that_is_too_long_costs_no_key_pair() {
+    let (mut world, drawn) = counted(config());
+    let mut alice = Client::new("alice@rig", 2);
+    alice.first_notifies.clear();
+    let pair = KeyPair::generate(KexGroup::X25519, &mut alice.random);
+    let spi = IkeSpi(alice.word());
+    let mut payloads = alice.init_payloads(spi, &pair, &[1; 32]);
+    for (place, kind) in [(3, NotifyKind::NatDetectionSourceIp), (4, NotifyKind::NatDetectionDestinationIp)] {
+        payloads[place] = notify(kind, Vec::new());
+    }
+    let before = drawn.lock().unwrap().len();
+    assert!(world.deliver(&alice.on_500(build(&init_header(spi), &payloads))).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::WouldAmplify), 1);
+    assert_eq!(drawn.lock().unwrap().len(), before);
+    world.assert_nothing_left();
 }

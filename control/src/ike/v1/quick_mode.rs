@@ -22,7 +22,7 @@ use crate::ike::narrow::narrow;
 use crate::ike::service::{Child, ChildParts, Node, Retry, Role, Tunnel};
 use crate::journal::{By, Renewed, What};
 use crate::session::Cause;
-use adit_crypto::kex::KeyPair;
+use adit_crypto::kex;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::{Lane, Selectors, Spi};
 use adit_dataplane::time::Instant;
@@ -270,9 +270,7 @@ type FreshSecret = (Option<Vec<u8>>, Option<SecretBytes>);
 
 fn fresh_secret(node: &mut Node, offer: &EspOffer, chain: &Chain<'_>) -> Option<FreshSecret> {
     let Some(group) = offer.group else { return Some((None, None)) };
-    let pair = KeyPair::generate(group, &mut *node.random);
-    let public = pair.public().to_vec();
-    let shared = pair.agree(chain.ke()?).ok()?;
+    let (public, shared) = kex::answer(group, &mut *node.random, chain.ke()?).ok()?;
     Some((Some(public), Some(shared)))
 }
 

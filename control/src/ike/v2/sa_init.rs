@@ -25,7 +25,7 @@ use crate::ike::propose::choose_ike;
 use crate::ike::service::{Arrival, Behind, Nat, Node, Role};
 use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, Proposal, build};
 use crate::session::{Cause, SessionId};
-use adit_crypto::kex::KeyPair;
+use adit_crypto::kex;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transport, WorkerId};
 use adit_dataplane::time::Instant;
@@ -81,13 +81,23 @@ pub(crate) fn respond(
         return Err(refuse(incoming, Cause::WrongGroup, NotifyKind::InvalidKePayload, wanted, offered, name));
     }
 
+    let fragmentation = fragmentation(node, incoming, datagram.framing);
+    let (shown, nonce_len) = (shown(node, datagram.path), nonce_len(suite, nonce_i));
+    let answer = |spi_r, chosen, public, nonce_r: &[u8]| {
+        let public = KeyExchange { group: ke.group, public };
+        answer(incoming, spi_r, chosen, public, nonce_r, shown, fragmentation)
+    };
+    // A key exchange for an answer that may not be sent would leave no half-open IKE SA to be counted.
+    let as_long = answer(IkeSpi::default(), chosen.clone(), ke.public.clone(), &vec![0; nonce_len]);
+    if as_long.len() > incoming.bytes.len() {
+        return Err(Refused::Silence(Ignored::WouldAmplify));
+    }
+
     let (public, shared) = agree(node, suite, ke).map_err(|_bad| Refused::Silence(Ignored::Malformed))?;
-    let nonce_r = node.random_bytes(nonce_len(suite, nonce_i));
+    let nonce_r = node.random_bytes(nonce_len);
     let spi_r = node.new_ike_spi(id);
     let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
-    let fragmentation = fragmentation(node, incoming, datagram.framing);
-    let public = KeyExchange { group: ke.group, public };
-    let response = answer(incoming, spi_r, chosen, public, &nonce_r, shown(node, datagram.path), fragmentation);
+    let response = answer(spi_r, chosen, public, &nonce_r);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
     let spis = IkeSpis { initiator: header.initiator_spi, responder: spi_r };
     let ike = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(1, 0));
@@ -240,10 +250,8 @@ pub(super) fn agree(
     node: &mut Node,
     suite: IkeSuite,
     ke: &KeyExchange,
-) -> Result<(Vec<u8>, SecretBytes), adit_crypto::kex::BadPublicValue> {
-    let pair = KeyPair::generate(suite.group, &mut *node.random);
-    let public = pair.public().to_vec();
-    Ok((public, pair.agree(&ke.public)?))
+) -> Result<(Vec<u8>, SecretBytes), kex::BadPublicValue> {
+    kex::answer(suite.group, &mut *node.random, &ke.public)
 }
 
 /// As long as the peer's, up to 32; at least 16 and at least half the PRF's key (RFC 7296 section 2.10).
