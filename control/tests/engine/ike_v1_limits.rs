@@ -218,6 +218,37 @@ fn an_interim_that_was_missed_is_written_once_and_no_wish_is_no_interim() {
     assert_eq!(world.dataplane.records.len(), 3);
 }
 
+// client --> HDR, FRAGMENT 1        HDR*, HASH, ATTR(REQUEST: address, …) in pieces
+// client --> HDR, FRAGMENT 2
+#[test]
+fn a_question_in_fragments_has_the_rights_of_one_that_comes_whole() {
+    let config = with_rules(quiet(), |rules| rules.max_logins = NonZeroU32::new(1));
+    let mut world = World::new(config);
+    let mut first = ClientV1::new("alice", 2);
+    let (_, address, _) = first.connect(&mut world);
+    let ask = |world: &mut World, client: &mut ClientV1, sa: &mut SaV1| {
+        let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: client.asks.clone() };
+        let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+        let [one, two] = in_two(&bytes);
+        assert!(world.deliver(&client.later(one)).is_empty());
+        world.deliver(&client.later(two)).remove(0)
+    };
+    let mut other = ClientV1::new("alice", 3);
+    let mut sa = other.log_in(&mut world);
+    let refused = ask(&mut world, &mut other, &mut sa);
+    assert_eq!(exchanges(std::slice::from_ref(&refused)), [Exchange::Informational], "one session and no more");
+    assert_eq!(sa.informed(&refused.bytes), [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))]);
+    assert_eq!(world.engine.holdings().leases, 1);
+    // Who comes back for its own keeps it.
+    first.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+    let mut sa = first.log_in(&mut world);
+    let reply = ask(&mut world, &mut first, &mut sa);
+    assert_eq!(address_in(&sa.transaction(&reply.bytes).1), address);
+    let held = world.engine.holdings();
+    assert_eq!((held.sessions, held.leases), (1, 1));
+    assert_eq!(world.engine.counters().messages_joined, 2);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Mode config, pushed.
 

@@ -597,3 +597,22 @@ fn a_packet_may_be_told_of_before_the_third_message_that_it_follows() {
     assert_eq!(world.engine.counters().ignored(Ignored::BadHash), 0);
     log_out(&mut world, &mut alice, &mut sa);
 }
+
+// client --> HDR, FRAGMENT 1 and 2    HDR*, HASH, ATTR(REQUEST: address, …); the ACK before it was lost
+#[test]
+fn a_lost_acknowledgement_does_not_keep_a_client_out_that_goes_on_in_fragments() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::new("alice", 2);
+    let mut sa = alice.up_to_user(&mut world);
+    let told = world.accept();
+    let (status, _lost) = alice.told(&mut sa, &told[0].bytes);
+    assert_eq!(status, 1);
+    let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: alice.asks.clone() };
+    let bytes = sa.say(Exchange::Transaction, 77, &[Payload::ModeConfig(request)]);
+    let [one, two] = in_two(&bytes);
+    assert!(world.deliver(&alice.later(one)).is_empty());
+    let sent = world.deliver(&alice.later(two));
+    assert_eq!(address_in(&sa.transaction(&sent[0].bytes).1), FIRST);
+    assert_eq!(world.engine.counters().messages_joined, 1);
+    log_out(&mut world, &mut alice, &mut sa);
+}

@@ -50,7 +50,7 @@ impl Engine {
             }
             Some(Stage::V1(StageV1::Login(login))) => {
                 let step = login.handle(now, &mut self.node, datagram);
-                self.settle_login(now, step, Some(datagram));
+                self.settle_login(now, step);
             }
             Some(Stage::V1(StageV1::Established(session))) => self.message_v1(now, session, datagram),
             Some(Stage::V1(StageV1::Calling(calling))) => {
@@ -177,7 +177,7 @@ impl Engine {
         }
         match proven.user {
             User::Asked => match Login::begin(now, &mut self.node, proven) {
-                Ok(login) => self.settle_login(now, LoginStep::Waits(Box::new(login)), None),
+                Ok(login) => self.settle_login(now, LoginStep::Waits(Box::new(login))),
                 Err(proven) => self.proven_ends(&proven),
             },
             User::NotAsked => {
@@ -187,8 +187,8 @@ impl Engine {
         }
     }
 
-    /// After every event in a user's login. `datagram` is what made it.
-    fn settle_login(&mut self, now: Instant, step: LoginStep, datagram: Option<&IkeDatagram>) {
+    /// After every event in a user's login.
+    fn settle_login(&mut self, now: Instant, step: LoginStep) {
         match step {
             LoginStep::Waits(login) => {
                 let id = login.proven.id;
@@ -199,10 +199,13 @@ impl Engine {
                 proven.clock.next(now, &mut self.node.counters.login_times, LoginPhase::ModeConfig);
                 let session = Established::begin(now, &mut self.node, *proven, Some(user));
                 let id = self.begin_v1(now, session);
-                if let (Rest::ForSession, Some(datagram)) = (rest, datagram)
-                    && let Some(Stage::V1(StageV1::Established(session))) = self.sessions.remove(&id)
-                {
-                    self.message_v1(now, session, datagram);
+                match rest {
+                    Rest::Done => {}
+                    Rest::ForSession(message) => {
+                        if let Some(Stage::V1(StageV1::Established(session))) = self.sessions.remove(&id) {
+                            self.message_v1(now, session, &message);
+                        }
+                    }
                 }
             }
             LoginStep::Over(login, cause, goodbye) => {
@@ -268,6 +271,10 @@ impl Engine {
 
     /// A message for a session in service.
     fn message_v1(&mut self, now: Instant, mut session: Box<Established>, datagram: &IkeDatagram) {
+        let Some(message) = session.join(now, &mut self.node, datagram) else {
+            return self.settle_v1(now, session, Verdict::Stay);
+        };
+        let datagram = &*message;
         if let Some(claim) = session.claim(datagram) {
             let key = UserKey::of(&session);
             let unwanted = self.is_unwanted(&key);
@@ -344,7 +351,7 @@ impl Engine {
             }
             StageV1::Login(login) => {
                 let step = login.timeout(now, &mut self.node);
-                self.settle_login(now, step, None);
+                self.settle_login(now, step);
             }
             StageV1::Calling(calling) => {
                 let step = calling.timeout(now, &mut self.node);

@@ -76,12 +76,12 @@ pub(crate) enum LoginStep {
 }
 
 /// Whether the message that ended the login is still to be obeyed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Rest {
     /// It was XAUTH's last.
     Done,
-    /// It is for the session: the client has seen our status, and what it said to that was lost.
-    ForSession,
+    /// It is for the session, as a whole: the client has seen our status, and what it said to that was lost.
+    ForSession(IkeDatagram),
 }
 
 impl Login {
@@ -227,7 +227,7 @@ impl Login {
                     return self.ignore(node, Ignored::Malformed);
                 };
                 if told_in && matches!(config.kind, ConfigKind::Request | ConfigKind::Set) {
-                    return self.let_in(Rest::ForSession);
+                    return self.let_in(Rest::ForSession(whole(datagram, incoming)));
                 }
                 self.proven.sa.accept(incoming, &opened);
                 // Another port, not another address: in hybrid mode nobody has proven yet who is asking for all this.
@@ -236,7 +236,9 @@ impl Login {
                 }
                 self.answered(now, node, message_id, &config)
             }
-            Exchange::QuickMode if told_in && begins(Exchange::QuickMode, &chain) => self.let_in(Rest::ForSession),
+            Exchange::QuickMode if told_in && begins(Exchange::QuickMode, &chain) => {
+                self.let_in(Rest::ForSession(whole(datagram, incoming)))
+            }
             Exchange::QuickMode | Exchange::MainMode | Exchange::Aggressive => {
                 self.ignore(node, Ignored::UnexpectedExchange)
             }
@@ -394,6 +396,11 @@ impl Proven {
     pub(super) fn caller(&self) -> Caller {
         Caller { peer: self.path.peer, local: self.path.local, group: self.identity.to_string() }
     }
+}
+
+/// A message as it would have come without fragments. `datagram` is its last.
+fn whole(datagram: &IkeDatagram, incoming: &Incoming<'_>) -> IkeDatagram {
+    IkeDatagram { bytes: incoming.bytes.to_vec(), ..*datagram }
 }
 
 /// Asks for these attributes.

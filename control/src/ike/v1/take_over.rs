@@ -17,7 +17,7 @@ use adit_dataplane::time::Instant;
 const MOST_FORMER: usize = 2;
 
 impl Established {
-    /// What a message is about to claim for a session without an address; nothing changes. `None`: it claims nothing.
+    /// What a whole message is about to claim for a session without an address; nothing changes. `None`: it claims nothing.
     pub(crate) fn claim(&self, datagram: &IkeDatagram) -> Option<Claim> {
         let Service::Nothing { .. } = self.service else { return None };
         let incoming = parse(&datagram.bytes).ok()?;

@@ -710,6 +710,14 @@ impl SaV1 {
 /// Long enough for what waits for a moment.
 pub const MOMENT: Duration = Duration::from_secs(3);
 
+/// A message in two of Cisco's fragments.
+pub fn in_two(bytes: &[u8]) -> [Vec<u8>; 2] {
+    let header = parse_header(bytes).unwrap();
+    let (first, last) = bytes.split_at(bytes.len() / 2);
+    [(1, FragmentPlace::Inner, first), (2, FragmentPlace::Last, last)]
+        .map(|(index, place, data)| build_fragment(&header, &Fragment { id: 7, index, place, data }))
+}
+
 /// The exchanges that these are messages of.
 pub fn exchanges(sent: &[IkeDatagram]) -> Vec<Exchange> {
     sent.iter().map(|sent| parse_header(&sent.bytes).unwrap().exchange).collect()
