@@ -616,3 +616,34 @@ fn a_lost_acknowledgement_does_not_keep_a_client_out_that_goes_on_in_fragments()
     assert_eq!(world.engine.counters().messages_joined, 1);
     log_out(&mut world, &mut alice, &mut sa);
 }
+
+/// What somebody has recorded of a session before it was taken over, or of the phase 1 that is taken over from.
+#[test]
+fn a_question_under_a_former_phase_1_is_answered_and_moves_nothing() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::new("alice", 2);
+    let (mut first, address, _) = alice.connect(&mut world);
+    let ask = |alice: &mut ClientV1, sa: &mut SaV1, number: u32| {
+        let message_id = alice.word() as u32;
+        alice.later(sa.inform(message_id, dpd(NotifyKind::RUThere, sa.cookies, number)))
+    };
+    let recorded = ask(&mut alice, &mut first, 500);
+    world.deliver(&recorded);
+    alice.asks[0] = Attribute::long(number::IP4_ADDRESS, address.octets());
+    let mut second = alice.log_in(&mut world);
+    assert_eq!(address_in(&alice.pull(&mut world, &mut second)), address);
+    let path = |world: &World| world.engine.sessions(world.now)[0].peer;
+    let mut elsewhere = recorded;
+    elsewhere.path.peer.set_port(4242);
+    let sent = world.deliver(&elsewhere);
+    assert_eq!(first.informed(&sent[0].bytes), [dpd(NotifyKind::RUThereAck, first.cookies, 500)]);
+    assert_eq!(path(&world), alice.later(vec![]).path.peer, "a replay moves nothing");
+    let later = ask(&mut alice, &mut first, 900);
+    world.deliver(&IkeDatagram { path: elsewhere.path, ..later });
+    assert_eq!(path(&world), alice.later(vec![]).path.peer);
+    // The newer phase 1 counts for itself.
+    let question = ask(&mut alice, &mut second, 3);
+    let moved = IkeDatagram { path: elsewhere.path, ..question };
+    assert_eq!(world.deliver(&moved)[0].path, moved.path);
+    assert_eq!(path(&world), moved.path.peer);
+}

@@ -84,8 +84,10 @@ fn heard(
     match notify.kind {
         NotifyKind::RUThere => {
             let Some(number) = dpd::number(notify, cookies) else { return SaFate::Stays };
-            // The answer goes where the question came from, if that cannot be an old one.
-            if session.dpd_asked(number) == Freshness::Fresh {
+            // The answer goes where the question came from, if that cannot be an old one. Numbers begin anew with each ISAKMP
+            // SA: one under a former one says nothing.
+            let under_ours = session.sa.cookies() == cookies;
+            if under_ours && session.dpd_asked(number) == Freshness::Fresh {
                 session.fresh(now, node, datagram);
             }
             session.inform_on(now, node, cookies, dpd::payload(NotifyKind::RUThereAck, cookies, number));
