@@ -5,6 +5,7 @@ use crate::peer;
 
 use adit_control::aaa::{Limits, Moment, Profile, Terminated, Verdict};
 use adit_control::config::checked::*;
+use adit_control::ike::counters::Ignored;
 use adit_control::ike::v1::wire::*;
 use adit_dataplane::contract::IkeDatagram;
 use peer::World;
@@ -247,6 +248,57 @@ fn a_question_in_fragments_has_the_rights_of_one_that_comes_whole() {
     let held = world.engine.holdings();
     assert_eq!((held.sessions, held.leases), (1, 1));
     assert_eq!(world.engine.counters().messages_joined, 2);
+}
+
+/// In hybrid mode phase 1 proves nothing of the client: whoever wants to has its user asked for.
+#[test]
+fn who_has_proven_nothing_counts_as_unfinished_until_its_user_is_in() {
+    let mut config = quiet();
+    config.certificate = peer::calls::configs(peer::calls::Method::Hybrid)[1].certificate.clone();
+    login_v1(&mut config).auth = AuthV1::Hybrid { secret: peer::PSK.into(), xauth: xauth() };
+    config.ike.half_open_limit_per_source = 3;
+    config.ike.session_limit = 1;
+    let mut world = World::new(config);
+    let client = |host| {
+        let mut client = ClientV1::new("alice", host);
+        client.method = AuthMethod::HybridInitRsa;
+        client
+    };
+    let mut waiting: Vec<(ClientV1, SaV1, IkeDatagram)> = (2..5)
+        .map(|host| {
+            let mut client = client(host);
+            let (sa, mut asks) = client.main_mode(&mut world).unwrap();
+            (client, sa, asks.remove(0))
+        })
+        .collect();
+    assert_eq!((world.engine.holdings().half_open, world.engine.tally().half_open), (3, 3));
+    let mut fourth = client(9);
+    let first = build(&header((IkeSpi(77), IkeSpi(0)), Exchange::MainMode, 0), &[fourth.sa_payload()]);
+    assert!(world.deliver(&fourth.on_500(first.clone())).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::SourceFull), 1);
+    // One is in; one more is, and there is no room for a second session.
+    for (place, expected) in [(0, 1), (1, 1)] {
+        let (client, sa, asks) = &mut waiting[place];
+        client.answer_user(&mut world, sa, &asks.bytes);
+        let told = world.accept();
+        let (status, ack) = client.told(sa, &told[0].bytes);
+        assert_eq!(status, 1);
+        let sent = world.deliver(&client.later(ack));
+        let held = world.engine.holdings();
+        assert_eq!((held.half_open, held.sessions), (2 - place, expected));
+        if place == 1 {
+            assert_eq!(sa.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))]);
+        }
+    }
+    assert_eq!(world.deliver(&fourth.on_500(first)).len(), 1, "there is room again");
+    fourth.random = adit_crypto::random::SeededRandom::new(5);
+    // Who gives up, and who never answers, is unfinished no more.
+    let (client, sa, _) = &mut waiting[2];
+    let bytes = sa.delete_isakmp(4);
+    world.deliver(&client.later(bytes));
+    assert_eq!(world.engine.holdings().half_open, 1);
+    world.pass(seconds(200));
+    assert_eq!(world.engine.holdings().half_open, 0);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -149,6 +149,37 @@ fn every_question_about_a_local_user_is_one_check_whoever_it_is_about() {
     }
 }
 
+/// Each costs some tens of milliseconds, and whoever waits behind them waits for all.
+#[test]
+fn one_source_has_half_of_the_checks_that_may_wait_and_leaves_the_others_to_others() {
+    let config = Arc::new(config(vec![UserSource::Local], 0));
+    let mut desk = Desk::new(config, UNIX_AT_ZERO, Box::new(SeededRandom::new(5)));
+    let mut id = 0;
+    let mut checks = |desk: &mut Desk, peer: &str, questions: usize| {
+        let mut checks = Vec::new();
+        for _ in 0..questions {
+            id += 1;
+            let caller = Caller { peer: peer.parse().unwrap(), ..caller() };
+            desk.handle_question(START, Question { caller, ..question(id, "alice", "wrong") });
+            match desk.poll_output() {
+                Some(Output::Check(check)) => checks.push(check),
+                Some(Output::Answer(answer)) => assert_eq!(answer.verdict, Verdict::Unavailable),
+                other => panic!("{other:?}"),
+            }
+        }
+        checks
+    };
+    let of_stranger = checks(&mut desk, "[2001:db8::1]:4500", 70);
+    assert_eq!(of_stranger.len(), 64);
+    assert!(checks(&mut desk, "[2001:db8::2]:4500", 1).is_empty(), "the same network");
+    let of_others = checks(&mut desk, "192.0.2.1:4500", 10);
+    assert_eq!(of_others.len(), 10);
+    desk.handle_checked(START, of_stranger[0].run());
+    assert!(matches!(desk.poll_output(), Some(Output::Answer(_))));
+    assert_eq!(checks(&mut desk, "[2001:db8::1]:4501", 2).len(), 1, "one has made room");
+    assert_eq!(checks(&mut desk, "203.0.113.1:4500", 64).len(), 128 - 64 - 10, "all together");
+}
+
 #[test]
 fn local_users_are_known_by_their_password_alone() {
     let mut world = World::new(&[UserSource::Local], 0);

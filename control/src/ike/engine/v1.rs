@@ -9,8 +9,8 @@ use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
-    Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
-    tell_refused,
+    Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Standing, Step, User, Verdict,
+    respond, tell_refused,
 };
 use crate::ike::wire::{IkeSpi, limits};
 use crate::session::{Cause, SessionId};
@@ -165,14 +165,7 @@ impl Engine {
             User::NotAsked => LoginPhase::ModeConfig,
         };
         proven.clock.next(now, &mut self.node.counters.login_times, next);
-        self.arrivals.no_longer_half_open(&proven.arrival);
-        let (half_open, _, _) = self.arrivals.counts();
-        let limit = self.node.config.ike.session_limit;
-        if self.sessions.len().saturating_sub(half_open) >= limit {
-            self.node.counters.refusals += 1;
-            self.node.tell_refusal(now, proven.stranger(), Cause::SessionLimit);
-            tracing::warn!(cause = Cause::SessionLimit.name(), identity = %proven.identity, wanted = limit,
-                "login refused: {}", Cause::SessionLimit.sentence());
+        if proven.standing == Standing::Known && !self.has_seat(now, &proven) {
             return self.proven_ends(&proven);
         }
         match proven.user {
@@ -187,6 +180,21 @@ impl Engine {
         }
     }
 
+    /// It is not half-open any more: whether there is room for one more session. The client hears nothing of it.
+    fn has_seat(&mut self, now: Instant, proven: &Proven) -> bool {
+        self.arrivals.no_longer_half_open(&proven.arrival);
+        let (half_open, _, _) = self.arrivals.counts();
+        let limit = self.node.config.ike.session_limit;
+        let room = self.sessions.len().saturating_sub(half_open) < limit;
+        if !room {
+            self.node.counters.refusals += 1;
+            self.node.tell_refusal(now, proven.stranger(), Cause::SessionLimit);
+            tracing::warn!(cause = Cause::SessionLimit.name(), identity = %proven.identity, wanted = limit,
+                "login refused: {}", Cause::SessionLimit.sentence());
+        }
+        room
+    }
+
     /// After every event in a user's login.
     fn settle_login(&mut self, now: Instant, step: LoginStep) {
         match step {
@@ -196,6 +204,13 @@ impl Engine {
                 self.sessions.insert(id, Stage::V1(StageV1::Login(login)));
             }
             LoginStep::In(mut proven, user, rest) => {
+                if proven.standing == Standing::HalfOpen {
+                    proven.standing = Standing::Known;
+                    if !self.has_seat(now, &proven) {
+                        let goodbye = proven.goodbye(&mut self.node);
+                        return self.told_off(now, &proven, goodbye);
+                    }
+                }
                 proven.clock.next(now, &mut self.node.counters.login_times, LoginPhase::ModeConfig);
                 let session = Established::begin(now, &mut self.node, *proven, Some(user));
                 let id = self.begin_v1(now, session);
@@ -220,14 +235,23 @@ impl Engine {
     }
 
     fn login_ends(&mut self, now: Instant, login: &Login, goodbye: Option<Vec<u8>>) {
-        let spi = login.proven.sa.spi();
-        self.proven_ends(&login.proven);
-        if let Some(bytes) = goodbye {
-            self.node.keep_farewell(now, Farewell::to_anything(spi, bytes));
+        match goodbye {
+            Some(bytes) => self.told_off(now, &login.proven, bytes),
+            None => self.proven_ends(&login.proven),
         }
     }
 
+    /// It ends, and its client hears `goodbye` again if it goes on.
+    fn told_off(&mut self, now: Instant, proven: &Proven, goodbye: Vec<u8>) {
+        self.proven_ends(proven);
+        self.node.keep_farewell(now, Farewell::to_anything(proven.sa.spi(), goodbye));
+    }
+
     fn proven_ends(&mut self, proven: &Proven) {
+        match proven.standing {
+            Standing::HalfOpen => self.arrivals.no_longer_half_open(&proven.arrival),
+            Standing::Known => {}
+        }
         self.arrivals.left(&proven.arrival);
         self.node.forget_ike_spi(proven.sa.spi());
         self.node.timers.set(TimerKey::Session(proven.id), None);

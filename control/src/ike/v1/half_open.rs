@@ -406,7 +406,7 @@ impl Begun {
         let mut sa = IsakmpSa::new(phase_1);
         (sa.life_told, sa.quiet) = (told, quiet);
         let (path, framing) = (datagram.path, datagram.framing);
-        let user = proof::wants_user(offer.method);
+        let (user, standing) = (proof::wants_user(offer.method), proof::standing(offer.method));
         let clock = LoginClock::start(LoginPhase::Phase1, self.since);
         Proven {
             id,
@@ -421,6 +421,7 @@ impl Begun {
             contact,
             since: now,
             user,
+            standing,
             clock,
         }
     }

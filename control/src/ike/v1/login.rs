@@ -379,10 +379,7 @@ impl Login {
 
     /// What ends its ISAKMP SA.
     pub(crate) fn goodbye(&mut self, node: &mut Node) -> Vec<u8> {
-        let Proven { sa, worker, path, framing, .. } = &mut self.proven;
-        let bytes = sa.goodbye(node);
-        node.send_ike(*worker, *path, *framing, bytes.clone());
-        bytes
+        self.proven.goodbye(node)
     }
 
     fn ignore(self: Box<Self>, node: &mut Node, reason: Ignored) -> LoginStep {
@@ -392,6 +389,13 @@ impl Login {
 }
 
 impl Proven {
+    /// What ends its ISAKMP SA; it is on its way.
+    pub(crate) fn goodbye(&mut self, node: &mut Node) -> Vec<u8> {
+        let bytes = self.sa.goodbye(node);
+        node.send_ike(self.worker, self.path, self.framing, bytes.clone());
+        bytes
+    }
+
     /// Where it comes from, as AAA wants to know it.
     pub(super) fn caller(&self) -> Caller {
         Caller { peer: self.path.peer, local: self.path.local, group: self.identity.to_string() }

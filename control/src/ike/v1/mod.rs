@@ -71,7 +71,7 @@ pub(crate) use established::{Claim, Established, Verdict};
 pub(crate) use grant::lease_holder;
 pub(crate) use half_open::{Asked, First, HalfOpen, Step};
 pub(crate) use login::{Login, LoginStep, Rest};
-pub(crate) use phase_1::{Proven, Refused, User};
+pub(crate) use phase_1::{Proven, Refused, Standing, User};
 pub(crate) use reached::Reached;
 pub(crate) use respond::{respond, tell_refused};
 pub use told::Told;
