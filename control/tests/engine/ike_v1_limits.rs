@@ -301,6 +301,38 @@ fn who_has_proven_nothing_counts_as_unfinished_until_its_user_is_in() {
     assert_eq!(world.engine.holdings().half_open, 0);
 }
 
+/// Servers that count a user's time say what is left of it at each login.
+#[test]
+fn the_servers_time_counts_from_the_login_that_it_was_said_at_and_the_connections_from_the_first() {
+    let profile_with = |session: u64, class: &[u8], interim: u64| Profile {
+        limits: Limits { session: Some(seconds(session)), idle: None },
+        class: vec![class.to_vec()],
+        interim: Some(seconds(interim)),
+        ..profile()
+    };
+    for (connections, ends) in [(None, 800 + 300), (Some(seconds(1000)), 800 + 300)] {
+        let config = with_rules(quiet(), |rules| rules.limits.session = connections);
+        let mut world = World::new(config);
+        let mut alice = ClientV1::new("alice", 2);
+        let (_, address, _) = connect(&mut world, &mut alice, profile_with(1000, b"first", 500));
+        let begin = world.now;
+        world.pass(seconds(800));
+        alice.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+        let mut sa = alice.up_to_user(&mut world);
+        let told = world.judge(Verdict::Accept(Box::new(profile_with(300, b"second", 120))));
+        let (_, ack) = alice.told(&mut sa, &told[0].bytes);
+        world.deliver(&alice.later(ack));
+        assert_eq!(address_in(&alice.pull(&mut world, &mut sa)), address);
+        world.dataplane.records.clear();
+        assert_eq!(ends_after(&mut world, &mut sa, seconds(ends - 800)), Terminated::SessionTimeout);
+        assert!(world.now.since(begin) < seconds(ends + 62));
+        // The books say what the newer login says, as often as it says.
+        let moments: Vec<_> = world.dataplane.records.iter().map(|record| record.moment).collect();
+        let [Moment::Interim(_), Moment::Interim(_), Moment::Stop(..)] = &moments[..] else { panic!("{moments:?}") };
+        assert!(world.dataplane.records.iter().all(|record| record.account.class == [b"second".to_vec()]));
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Mode config, pushed.
 

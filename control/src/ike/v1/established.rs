@@ -38,6 +38,8 @@ pub(crate) struct Established {
     /// What phase 1 has proven: the group, or the peer itself.
     pub(crate) group: Id,
     pub(super) user: Option<Box<LoggedIn>>,
+    /// Since when its user is in by what was said of them last.
+    pub(super) granted: Instant,
     pub(super) sa: IsakmpSa,
     pub(super) former: Vec<Former>,
     pub(super) traversal: Traversal,
@@ -168,8 +170,10 @@ impl Established {
 
     /// From now on it may what the configuration and its user's profile say now.
     pub(crate) fn take_policy(&mut self, node: &mut Node) {
-        let tunnel = self.service.tunnel_mut();
-        policy::apply(node, &mut self.peer, tunnel, self.user.as_ref().map(|user| &user.profile));
+        let (tunnel, profile) = (self.service.tunnel_mut(), self.user.as_ref().map(|user| &user.profile));
+        policy::apply(node, &mut self.peer, tunnel, profile);
+        let said = profile.and_then(|profile| profile.limits.session);
+        self.peer.policy.granted = said.map(|_from_then_on| self.granted);
     }
 
     /// Both ends have proven what they must, and nothing has been done yet.
@@ -178,6 +182,7 @@ impl Established {
             peer,
             group,
             user: None,
+            granted: now,
             sa,
             former: Vec::new(),
             traversal,

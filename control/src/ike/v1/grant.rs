@@ -62,7 +62,7 @@ pub(super) fn grant(
     tracing::info!(identity = %session.peer.identity, group = %session.group, connection = name, auth,
         addresses = ?tunnel.inner.addresses(), peer = %session.peer.path.peer, worker = worker.0,
         ike = %session.sa.suite(), "login");
-    session.peer.login = now;
+    (session.peer.login, session.granted) = (now, now);
     let what = What::Login {
         ike: "v1",
         transport: Some(tunnel.path.transport()),

@@ -82,10 +82,13 @@ impl Established {
     /// Another phase 1 of the same user's has come for this session: it goes on under that. The older one stays for a
     /// while, for what is under way and for its delete.
     pub(crate) fn take_over(&mut self, now: Instant, node: &mut Node, newer: Self) {
-        let Self { peer, user, sa, traversal, .. } = newer;
+        let Self { peer, user, granted, sa, traversal, .. } = newer;
         node.installer.session_left(peer.worker);
         node.hand_over_spi(sa.spi(), self.peer.id);
-        self.user = user;
+        if let Some(user) = &user {
+            self.books.renew(now, &user.profile);
+        }
+        (self.user, self.granted) = (user, granted);
         self.take_policy(node);
         self.succeed(now, node, sa, traversal, (peer.path, peer.framing));
         tracing::info!(identity = %self.peer.identity, peer = %self.peer.path.peer, ike = %self.sa.suite(),
