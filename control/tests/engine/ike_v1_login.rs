@@ -647,3 +647,36 @@ fn a_question_under_a_former_phase_1_is_answered_and_moves_nothing() {
     assert_eq!(world.deliver(&moved)[0].path, moved.path);
     assert_eq!(path(&world), moved.path.peer);
 }
+
+/// Quick DPD is set by the very times that the question is repeated after.
+#[test]
+fn a_user_has_two_minutes_to_type_however_often_the_question_is_repeated() {
+    let logged_in = |typing: u64| {
+        let mut world = World::new(config_v1());
+        let mut alice = ClientV1::new("alice", 2);
+        let half = alice.aggressive(&mut world);
+        let (mut sa, third) = alice.aggressive_3(half);
+        let asks = world.deliver(&alice.later(third)).remove(0);
+        let sent = world.pass(Duration::from_secs(typing));
+        let (repeated, others): (Vec<_>, Vec<_>) = sent.into_iter().partition(|sent| *sent == asks);
+        assert_eq!(repeated.len(), 3, "as often as the configuration says");
+        match &others[..] {
+            [] => alice.answer_user(&mut world, &mut sa, &asks.bytes),
+            [goodbye] => {
+                let deleted = [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))];
+                assert_eq!(sa.informed(&goodbye.bytes), deleted);
+                world.assert_nothing_left();
+                let ends = world.dataplane.happenings.iter().map(|happening| format!("{:?}", happening.what));
+                assert!(ends.into_iter().any(|what| what.contains("XauthTimeout")));
+                return false;
+            }
+            several => panic!("{several:?}"),
+        }
+        let told = world.accept();
+        let (status, ack) = alice.told(&mut sa, &told[0].bytes);
+        assert!(world.deliver(&alice.later(ack)).is_empty());
+        status == 1
+    };
+    assert!(logged_in(118));
+    assert!(!logged_in(121));
+}

@@ -51,8 +51,8 @@ pub(crate) struct Login {
 
 /// How far it is.
 enum Stage {
-    /// The client has been asked.
-    Asked { message_id: u32, repeated: Repeated, user: Option<UserName>, state: Option<ChallengeState> },
+    /// The client has been asked. The question is said again for a while, and the user may type for longer.
+    Asked { message_id: u32, repeated: Option<Repeated>, user: Option<UserName>, state: Option<ChallengeState> },
     /// AAA has been asked.
     Judged { question: QuestionId, user: UserName },
     /// The client is being told.
@@ -128,8 +128,10 @@ impl Login {
     /// When [`Login::timeout`] has something to do.
     pub(crate) fn deadline(&self) -> Instant {
         match &self.stage {
-            Stage::Asked { repeated, .. } | Stage::Told { repeated, .. } => repeated.due().min(self.deadline),
-            Stage::Judged { .. } => self.deadline,
+            Stage::Asked { repeated: Some(repeated), .. } | Stage::Told { repeated, .. } => {
+                repeated.due().min(self.deadline)
+            }
+            Stage::Asked { repeated: None, .. } | Stage::Judged { .. } => self.deadline,
         }
     }
 
@@ -140,8 +142,10 @@ impl Login {
         }
         let patience = node.patience();
         let retry = match &mut self.stage {
-            Stage::Asked { repeated, .. } | Stage::Told { repeated, .. } => repeated.retry(now, &patience),
-            Stage::Judged { .. } => Retry::NotYet,
+            Stage::Asked { repeated: Some(repeated), .. } | Stage::Told { repeated, .. } => {
+                repeated.retry(now, &patience)
+            }
+            Stage::Asked { repeated: None, .. } | Stage::Judged { .. } => Retry::NotYet,
         };
         match retry {
             Retry::NotYet => LoginStep::Waits(self),
@@ -151,14 +155,17 @@ impl Login {
                 node.send_ike(self.proven.worker, self.proven.path, self.proven.framing, bytes);
                 LoginStep::Waits(self)
             }
-            Retry::Dead => match &self.stage {
+            Retry::Dead => match &mut self.stage {
                 Stage::Told { outcome: Outcome::Out(cause), .. } => {
-                    let cause = cause.to_owned();
+                    let cause = *cause;
                     self.over(node, cause)
                 }
-                Stage::Asked { .. } | Stage::Judged { .. } | Stage::Told { outcome: Outcome::In(_), .. } => {
-                    self.over(node, Cause::PeerDead)
+                // A person is slower than a network.
+                Stage::Asked { repeated, .. } => {
+                    *repeated = None;
+                    LoginStep::Waits(self)
                 }
+                Stage::Judged { .. } | Stage::Told { outcome: Outcome::In(_), .. } => self.over(node, Cause::PeerDead),
             },
         }
     }
@@ -422,7 +429,7 @@ fn ask(
         attributes.push(Attribute::long(number::XAUTH_MESSAGE, message.as_bytes()));
     }
     let (message_id, repeated) = say(now, node, proven, ConfigKind::Request, attributes);
-    Stage::Asked { message_id, repeated, user, state }
+    Stage::Asked { message_id, repeated: Some(repeated), user, state }
 }
 
 /// Tells the outcome (section 3.3: the SET holds the status and nothing else).
