@@ -333,6 +333,60 @@ fn the_servers_time_counts_from_the_login_that_it_was_said_at_and_the_connection
     }
 }
 
+// client --> HDR*, HASH_I, N(INITIAL-CONTACT), or HDR*, HASH, N(INITIAL-CONTACT) behind phase 1, as racoon says it
+#[test]
+fn who_says_that_it_has_lost_everything_gets_the_place_of_its_lost_session_however_it_says_so() {
+    let initial = |sa: &mut SaV1| {
+        let spi = [sa.cookies.0.0.to_be_bytes(), sa.cookies.1.0.to_be_bytes()].concat();
+        let (protocol, kind) = (Protocol::Isakmp, NotifyKind::InitialContact);
+        sa.inform(40, Payload::Notify(Notify { protocol, spi, kind, data: Vec::new() }))
+    };
+    #[derive(Debug, PartialEq, Clone, Copy)]
+    enum Says {
+        InPhase1,
+        WhileUserIsAsked,
+        WhenUserIsIn,
+        Never,
+    }
+    for says in [Says::InPhase1, Says::WhileUserIsAsked, Says::WhenUserIsIn, Says::Never] {
+        for asks in [true, false] {
+            let config = with_rules(quiet(), |rules| rules.max_logins = NonZeroU32::new(1));
+            let mut world = World::new(config);
+            let mut alice = ClientV1::new("alice", 2);
+            alice.connect(&mut world);
+            let before = world.engine.sessions(world.now)[0].id.clone();
+            alice.initial_contact = says == Says::InPhase1;
+            let mut sa = alice.up_to_user(&mut world);
+            if says == Says::WhileUserIsAsked {
+                let bytes = initial(&mut sa);
+                assert!(world.deliver(&alice.later(bytes)).is_empty());
+            }
+            let told = world.accept();
+            let (_, ack) = alice.told(&mut sa, &told[0].bytes);
+            assert!(world.deliver(&alice.later(ack)).is_empty());
+            if says == Says::WhenUserIsIn {
+                let bytes = initial(&mut sa);
+                assert!(world.deliver(&alice.later(bytes)).is_empty());
+            }
+            let sent = match asks {
+                true => {
+                    let attributes = alice.asks.clone();
+                    let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes };
+                    let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+                    world.deliver(&alice.later(bytes))
+                }
+                false => world.pass(MOMENT),
+            };
+            let sessions = world.engine.sessions(world.now);
+            assert_eq!(sessions.len(), 1, "{says:?} {asks}");
+            let is_in = exchanges(&sent[..1]) == [Exchange::Transaction];
+            assert_eq!(is_in, says != Says::Never, "{says:?} {asks}");
+            assert_eq!(sessions[0].id != before, is_in, "{says:?} {asks}");
+            assert_eq!(world.engine.holdings().leases, 1);
+        }
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Mode config, pushed.
 

@@ -312,11 +312,7 @@ impl Engine {
                     }
                     return;
                 }
-                (Some(lost), Claim::Any) if session.is_initial() => {
-                    if let Some(Stage::V1(StageV1::Established(lost))) = self.sessions.remove(&lost) {
-                        self.settle_v1(now, lost, Verdict::Gone(Cause::InitialContact, None));
-                    }
-                }
+                (Some(lost), Claim::Any) if session.is_initial() => self.is_lost(now, lost),
                 (Some(_) | None, Claim::Address(_) | Claim::Any) => {}
             }
             let full = || Some(Cause::LoginLimit).filter(|_| !self.has_room_v1(now, &key, &session));
@@ -327,6 +323,13 @@ impl Engine {
         }
         let verdict = session.handle(now, &mut self.node, datagram);
         self.settle_v1(now, session, verdict);
+    }
+
+    /// Its client says so.
+    fn is_lost(&mut self, now: Instant, id: SessionId) {
+        if let Some(Stage::V1(StageV1::Established(lost))) = self.sessions.remove(&id) {
+            self.settle_v1(now, lost, Verdict::Gone(Cause::InitialContact, None));
+        }
     }
 
     /// After every event in a session's life.
@@ -386,16 +389,23 @@ impl Engine {
                 self.settle_enter_v1(now, step);
             }
             StageV1::Established(mut session) => {
-                if session.is_to_be_pushed(now) && self.is_here(&UserKey::of(&session)) {
-                    session.put_off_push(now);
-                }
                 let key = UserKey::of(&session);
+                let unwanted = if session.has_service() { None } else { self.is_unwanted(&key) };
+                if session.is_to_be_pushed(now) {
+                    if session.is_initial() {
+                        // It comes back for nothing.
+                        if let Some(lost) = self.claimed(&key, &session, Claim::Any) {
+                            self.is_lost(now, lost);
+                        }
+                    } else if self.is_here(&key) {
+                        session.put_off_push(now);
+                    }
+                }
                 // Nobody makes place for one that may still say which of the sessions it comes back for.
                 let judged = match session.peer.policy.when_full {
                     WhenFull::Refuse => !session.has_service(),
                     WhenFull::Replace => !session.has_service() && session.is_to_be_pushed(now),
                 };
-                let unwanted = if session.has_service() { None } else { self.is_unwanted(&key) };
                 let full = || Some(Cause::LoginLimit).filter(|_| judged && !self.has_room_v1(now, &key, &session));
                 let verdict = match unwanted.or_else(full) {
                     Some(cause) => session.refuse(now, &mut self.node, cause),

@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::dpd::{self, Freshness};
 use super::established::{Established, Service};
 use super::isakmp_sa::Cookies;
+use super::phase_1::Contact;
 use super::rekey;
 use super::wire::{Chain, Delete, LifeTime, Notify, NotifyKind, Payload};
 use crate::ike::service::Node;
@@ -98,6 +99,10 @@ fn heard(
                 Freshness::Fresh => session.fresh(now, node, datagram),
                 Freshness::MaybeOld => {}
             }
+        }
+        // RFC 2407 section 4.6.3.3, as racoon says it. Nobody has asked for anything yet, so this is what the login is.
+        NotifyKind::InitialContact if !session.has_service() && session.called.is_none() => {
+            session.contact = Contact::Initial;
         }
         NotifyKind::ResponderLifetime if dpd::is_about(notify, cookies) => {
             if let Some(life) = LifeTime::read_isakmp(&notify.data) {

@@ -9,7 +9,7 @@
 //! Whatever is wrong with user or password, the client hears the same, at the same moment.
 
 use super::isakmp_sa::{Arrived, Cookies, Hashed, begins};
-use super::phase_1::{Proven, login_of};
+use super::phase_1::{Contact, Proven, login_of};
 use super::repeated::Repeated;
 use super::wire::{
     Attribute, Body, ConfigKind, Delete, Exchange, Incoming, ModeConfig, Payload, mode_config_number as number, parse,
@@ -218,6 +218,10 @@ impl Login {
         match incoming.header.exchange {
             Exchange::Informational => {
                 self.proven.sa.accept(incoming, &opened);
+                // RFC 2407 section 4.6.3.3: it need not stand in phase 1.
+                if Contact::of(&chain) == Contact::Initial {
+                    self.proven.contact = Contact::Initial;
+                }
                 let cookies = self.proven.sa.cookies();
                 let ours = (cookies.initiator, cookies.responder);
                 let leaves = chain
