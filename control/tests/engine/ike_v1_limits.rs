@@ -387,6 +387,28 @@ fn who_says_that_it_has_lost_everything_gets_the_place_of_its_lost_session_howev
     }
 }
 
+/// IP header, UDP header and marker, or TCP's and what cTCP adds, are within the size.
+#[test]
+fn packets_with_fragments_are_no_larger_than_the_configuration_says() {
+    for ctcp in [false, true] {
+        let mut config = quiet();
+        login_v1(&mut config).unity.banner = Some("Be welcome. ".repeat(300));
+        let most = config.ike.fragment_size;
+        let mut world = World::new(config);
+        let mut alice = if ctcp { ClientV1::by_ctcp("alice", 2) } else { ClientV1::new("alice", 2) };
+        alice.vendors.push(Vendor::Fragmentation);
+        let mut sa = alice.log_in(&mut world);
+        let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: alice.asks.clone() };
+        let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+        let sent = world.deliver(&alice.later(bytes));
+        // IPv6's header, for nobody knows; UDP's with the marker, or TCP's with cTCP's sixteen octets.
+        let outside = if ctcp { 40 + 20 + 16 } else { 40 + 8 + 4 };
+        let sizes: Vec<usize> = sent.iter().map(|sent| sent.bytes.len() + outside).collect();
+        assert!(sizes.len() >= 3 && sizes.iter().all(|size| *size <= most), "{sizes:?}");
+        assert!(sizes[0] > most - 40, "and not much smaller: {sizes:?}");
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Mode config, pushed.
 
