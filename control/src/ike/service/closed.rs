@@ -3,7 +3,7 @@
 //! No protocol can tell a client to change its transport. What can be done is to be silent on the one that it uses, even where it comes back
 //! to the same port: neither ESP nor IKE goes out that way, neither plane follows it there, and its IKE is not answered but for its goodbye. A client that watches whether it is heard
 //! goes on by itself, with the same SAs. One that has no other transport loses its session when its own patience ends, as if the line were
-//! cut; a new login is another session's, to which nothing is closed.
+//! cut; a new login is another session's, to which nothing is closed, and a login anew that comes that way opens what was closed to its session.
 
 use super::node::Node;
 use super::peer::Peer;
@@ -79,6 +79,11 @@ pub(crate) fn reopen_if_time(now: Instant, node: &mut Node, peer: &mut Peer, tun
     if peer.closed.until.is_none_or(|until| until > now) {
         return;
     }
+    open(node, peer, tunnel);
+}
+
+/// Lets it use all of them again.
+pub(crate) fn open(node: &mut Node, peer: &mut Peer, tunnel: Option<&Tunnel>) {
     peer.closed = Closed::default();
     tracing::info!("all its transports are open to this session again");
     if let Some(tunnel) = tunnel {

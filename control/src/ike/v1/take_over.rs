@@ -6,7 +6,7 @@ use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::nat_seen::Traversal;
 use super::quick_mode;
 use super::wire::{Exchange, Payload, Vendor, mode_config_number, parse};
-use crate::ike::service::{Child, FORMER, Node, Role};
+use crate::ike::service::{Child, FORMER, Node, Role, closed};
 use crate::journal::{By, Renewed, What};
 use crate::lease::Ask;
 use crate::session::Cause;
@@ -83,6 +83,10 @@ impl Established {
     /// while, for what is under way and for its delete.
     pub(crate) fn take_over(&mut self, now: Instant, node: &mut Node, newer: Self) {
         let Self { peer, user, granted, sa, traversal, .. } = newer;
+        // Nothing is closed to who logs in; one who has gone another way since goes on by that.
+        if self.peer.closed.takes(peer.framing) {
+            closed::open(node, &mut self.peer, self.service.tunnel());
+        }
         node.installer.session_left(peer.worker);
         node.hand_over_spi(sa.spi(), self.peer.id);
         if let Some(user) = &user {
