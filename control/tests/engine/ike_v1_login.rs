@@ -680,3 +680,31 @@ fn a_user_has_two_minutes_to_type_however_often_the_question_is_repeated() {
     assert!(logged_in(118));
     assert!(!logged_in(121));
 }
+
+/// For AAA they are two, and for whoever reads Id's text one.
+#[test]
+fn names_that_only_look_like_another_users_are_others() {
+    for name in [" bob", "fqdn:bob", "bob ", "keyid:bob"] {
+        let mut world = World::new(config_v1());
+        let mut bob = ClientV1::new("bob", 2);
+        let (_, address, _) = bob.connect(&mut world);
+        let mut other = ClientV1::new(name, 3);
+        other.asks[0] = Attribute::long(number::IP4_ADDRESS, address.octets());
+        let (_, given, _) = other.connect(&mut world);
+        assert_ne!(given, address, "{name:?}");
+        assert_eq!(world.engine.sessions(world.now).len(), 2, "{name:?}");
+    }
+    // Nor do they inherit an address.
+    let mut config = config_v1();
+    config.pools[0].v4 = Some("10.30.0.0/24".parse().unwrap());
+    let mut world = World::new(config);
+    let mut bob = ClientV1::new("bob", 2);
+    let (mut sa, address, _) = bob.connect(&mut world);
+    log_out(&mut world, &mut bob, &mut sa);
+    let mut other = ClientV1::new(" bob", 3);
+    let (mut sa, given, _) = other.connect(&mut world);
+    assert_ne!(given, address);
+    log_out(&mut world, &mut other, &mut sa);
+    let mut bob = ClientV1::new("bob", 4);
+    assert_eq!(bob.connect(&mut world).1, address, "it is still theirs");
+}

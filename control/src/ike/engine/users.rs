@@ -20,8 +20,7 @@ pub(super) struct UserKey {
 
 impl UserKey {
     pub(super) fn of(session: &Established) -> Self {
-        let (connection, group, user) = (session.peer.connection, session.group.clone(), session.peer.identity.clone());
-        Self { connection, group, user }
+        Self { connection: session.peer.connection, group: session.group.clone(), user: session.whose() }
     }
 }
 

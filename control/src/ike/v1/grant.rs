@@ -128,8 +128,19 @@ pub(super) fn encapsulation(node: &Node, session: &Established) -> Encapsulation
 /// Whose lease it is, so that the same user in the same group gets the same address again. No IKEv2 identity looks
 /// like that.
 pub(super) fn lease_identity(session: &Established) -> Id {
-    let bytes = [&session.group.bytes[..], &[0], &session.peer.identity.bytes].concat();
+    let bytes = [&session.group.bytes[..], &[0], &session.whose().bytes].concat();
     Id { kind: IdKind::KeyId, bytes }
+}
+
+impl Established {
+    /// Who it is for, octet by octet: the user as AAA knows them, or whom phase 1 has proven. Two users may look like one
+    /// another as identities, which are for showing.
+    pub(crate) fn whose(&self) -> Id {
+        match &self.user {
+            Some(user) => Id { kind: IdKind::KeyId, bytes: user.name.as_str().as_bytes().to_vec() },
+            None => self.peer.identity.clone(),
+        }
+    }
 }
 
 /// Who that is, without the group; of IKEv2's leases, who has them.
