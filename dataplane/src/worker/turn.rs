@@ -116,12 +116,12 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Packets of our own, then from the neighbours (at most half of the burst, so that neither side starves), then
-    /// from the door.
+    /// Packets of our own, then from the neighbours (at most half of the burst, but one at least, so that neither side starves),
+    /// then from the door.
     fn receive(&mut self) -> usize {
         let burst = &mut self.burst;
         self.notices.join(burst);
-        let taken_over = self.neighbours.take_over(burst, self.limit / 2);
+        let taken_over = self.neighbours.take_over(burst, (self.limit / 2).max(1));
         if taken_over > 0 {
             self.counters.taken_over(taken_over as u64);
         }

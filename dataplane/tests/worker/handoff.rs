@@ -26,6 +26,19 @@ fn esp_on_the_wrong_worker_reaches_its_owner() {
 }
 
 #[test]
+fn workers_that_take_one_packet_at_a_time_hand_over_too() {
+    let config = DataplaneConfig { workers: vec![None; 2], pool: POOL, burst: 1, ..DataplaneConfig::default() };
+    let mut world = World::with(config, 1024);
+    let client = world.connect(1, 1, gcm());
+    for sequence in 1..=5 {
+        let inner = v4(client.v4, SERVER_V4, 100 + sequence as usize);
+        let inside = world.esp(0, client.path, &client.seal(sequence, &inner));
+        assert_eq!(inside.into_iter().map(|packet| packet.bytes).collect::<Vec<_>>(), [inner]);
+    }
+    assert_eq!(world.dataplane.workers[1].counters.totals().taken_over, 5);
+}
+
+#[test]
 fn esp_in_port_500_on_the_wrong_worker_reaches_its_owner_and_is_answered_there() {
     let mut world = World::new(3);
     let client = Client { transport: Transport::NatT500, ..Client::new(2, 1, gcm()) };
