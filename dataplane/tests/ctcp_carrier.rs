@@ -209,6 +209,22 @@ fn the_first_message_may_be_lost_or_cut_into_pieces() {
     assert_eq!(world.carrier.len(), 2);
 }
 
+/// Where the hole before it is passed over because its time is up, nobody need send anything more.
+#[test]
+fn a_frame_behind_a_hole_is_delivered_when_the_hole_is_given_up() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(world.now, &path, TUNNEL);
+    let (lost, whole) = (esp(1), esp(2));
+    // The beginning of the first frame is missing.
+    let segment = from(&path, CLIENT.plus(325 + 40), ack, TcpFlags::ACK, &[&lost[40..], &whole].concat());
+    assert_eq!(world.arrive(&path, &segment), Taken::Nothing(DropReason::Reframed));
+    assert_eq!(world.said.frames, []);
+    world.pass(Duration::from_millis(500));
+    assert_eq!(world.said.frames, [(Inside::Esp, whole[..100].to_vec())]);
+}
+
 #[test]
 fn a_message_of_a_session_that_has_lost_its_connection_begins_another_and_other_octets_do_not() {
     let with = |version, exchange, responder| {

@@ -125,6 +125,11 @@ impl Ctcp {
         }
     }
 
+    /// Whether frames wait for the next turn.
+    pub(super) fn waiting(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
     /// We go: connections that we have begun end.
     pub(super) fn hang_up(&mut self, now: Instant, pool: &mut Pool, replies: &mut Burst) {
         self.carrier.hang_up(now, &mut Writer { pool, replies, frames: &mut self.frames });

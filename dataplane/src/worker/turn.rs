@@ -109,6 +109,7 @@ impl<D: Door> Worker<D> {
             Obeyed::Stop => Ok(Turn::Stopped),
             Obeyed::Some => Ok(Turn::Busy),
             Obeyed::Nothing if received > 0 || self.notices.waiting() => Ok(Turn::Busy),
+            Obeyed::Nothing if self.ctcp.as_ref().is_some_and(Ctcp::waiting) => Ok(Turn::Busy),
             Obeyed::Nothing => {
                 self.counters.idle_turns(1);
                 Ok(Turn::Idle)

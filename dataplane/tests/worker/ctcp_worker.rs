@@ -109,6 +109,24 @@ fn esp_cut_into_pieces_and_joined_arrives_whole() {
 }
 
 #[test]
+fn a_packet_behind_a_hole_goes_on_when_the_hole_is_given_up_though_nothing_more_comes() {
+    let mut world = world(1);
+    let mut peer = CtcpPeer::on(0, 1);
+    world.login(0, &mut peer);
+    let client = world.connect(0, 1, gcm());
+    let packets = [1, 2].map(|number| v4(client.v4, SERVER_V4, 100 * number));
+    let frame = |number: u32, packet: &[u8]| [client.seal(number, packet), trailer(Inside::Esp).to_vec()].concat();
+    let stream = [frame(1, &packets[0]), frame(2, &packets[1])].concat();
+    peer.next = peer.next.plus(40);
+    let segment = peer.segment(TcpFlags::ACK, &stream[40..]);
+    assert!(world.tcp(0, &peer, &segment).iter().all(|packet| packet.channel != Channel::Inner));
+    world.now = world.now + Duration::from_millis(500);
+    world.settle();
+    let inside = world.departed().into_iter().filter(|packet| packet.channel == Channel::Inner);
+    assert_eq!(inside.map(|packet| packet.bytes).collect::<Vec<_>>(), [packets[1].clone()]);
+}
+
+#[test]
 fn a_sleeping_worker_wakes_to_acknowledge_and_a_wrong_checksum_is_nothing() {
     let mut world = world(1);
     let mut peer = CtcpPeer::on(0, 1);

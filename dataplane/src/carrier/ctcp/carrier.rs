@@ -349,7 +349,11 @@ impl Carrier {
             return self.end(now, &path, outlet);
         }
         match &mut slot.talk {
-            Talk::Ctcp(flow) => flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload)),
+            Talk::Ctcp(flow) => {
+                flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
+                // Whole ones may lie behind a hole that is given up.
+                flow.frames(|inside, octets| outlet.frame(&path, inside, octets));
+            }
             Talk::Begins(_) => {}
             Talk::Stream(_) => self.speak(now, index, &path, outlet),
         }
