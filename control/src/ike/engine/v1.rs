@@ -6,7 +6,7 @@ use crate::aaa::Answer;
 use crate::config::checked::WhenFull;
 use crate::ike::counters::Ignored;
 use crate::ike::login_times::LoginPhase;
-use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey};
+use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey, Version};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
     Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
@@ -85,7 +85,7 @@ impl Engine {
         if datagram.bytes.len() > limits::MAX_FIRST_MESSAGE {
             return self.node.ignore(Ignored::TooLong);
         }
-        let arrival = Arrival { spi_i: header.initiator_cookie, source: datagram.path.peer };
+        let arrival = Arrival { version: Version::V1, spi_i: header.initiator_cookie, source: datagram.path.peer };
         if let Some(id) = self.arrivals.find(&arrival) {
             // The same question gets the same answer, and makes no second state.
             let asked = match self.sessions.get_mut(&id) {
@@ -101,7 +101,7 @@ impl Engine {
         if let Err(reason) = self.lets_in(now, datagram.path.peer.ip()) {
             return self.node.ignore(reason);
         }
-        if let Err(full) = self.arrivals.room(datagram.path.peer.ip()) {
+        if let Err(full) = self.arrivals.room(&arrival) {
             return self.node.ignore(full);
         }
         let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };

@@ -22,7 +22,7 @@ use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
 use crate::ike::nat::nat_detection_hash;
 use crate::ike::propose::choose_ike;
-use crate::ike::service::{Arrival, Behind, Nat, Node, Role};
+use crate::ike::service::{Arrival, Behind, Nat, Node, Role, Version};
 use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, Proposal, build};
 use crate::session::{Cause, SessionId};
 use adit_crypto::kex::KeyPair;
@@ -97,7 +97,7 @@ pub(crate) fn respond(
     };
     Ok(HalfOpen {
         id,
-        arrival: Arrival { spi_i: header.initiator_spi, source: datagram.path.peer },
+        arrival: Arrival { version: Version::V2, spi_i: header.initiator_spi, source: datagram.path.peer },
         ike: ike.fragmenting(fragmentation),
         request: incoming.bytes.to_vec(),
         response,
