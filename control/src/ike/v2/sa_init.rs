@@ -4,13 +4,17 @@
 //! initiator --> HDR, [N(COOKIE),] SAi1, KEi, Ni, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP),
 //!               [N(IKEV2_FRAGMENTATION_SUPPORTED)]
 //! responder <-- HDR, SAr1, KEr, Nr, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP),
-//!               [N(IKEV2_FRAGMENTATION_SUPPORTED),] [N(CHILDLESS_IKEV2_SUPPORTED)]
+//!               [N(IKEV2_FRAGMENTATION_SUPPORTED)]
 //! ```
 //!
 //! The address is not proven yet, so the answer is never longer than the question. That costs no real client
 //! anything: SAr1 is a part of SAi1, KEr is as long as KEi, our nonce is no longer than the peer's unless the PRF
 //! demands it (and then the peer broke the same rule), and without NAT detection there is no IKE SA at all. That we
-//! take fragments is an answer to the same notification; that we do without a child SA is said where there is room.
+//! take fragments is an answer to the same notification. An answer that would be longer is found out before any key is
+//! computed.
+//!
+//! We do not say CHILDLESS_IKEV2_SUPPORTED (RFC 6023): a session that begins without a child SA has no inner address, and
+//! so it could never get one.
 
 use super::cookie::Asker;
 use super::half_open::HalfOpen;
@@ -192,11 +196,7 @@ fn answer(
         Fragmentation::Agreed { .. } => payloads.push(notify(NotifyKind::IkeFragmentationSupported, Vec::new())),
         Fragmentation::NotAgreed => {}
     }
-    let header = response_header(header, spi_r);
-    let without = build(&header, &payloads);
-    payloads.push(notify(NotifyKind::ChildlessIkev2Supported, Vec::new()));
-    let with = build(&header, &payloads);
-    if with.len() <= request.bytes.len() { with } else { without }
+    build(&response_header(header, spi_r), &payloads)
 }
 
 /// What the client's NAT detection is to find. If some client may not use native ESP every client has to wrap its ESP in
