@@ -6,15 +6,21 @@ use crate::peer;
 
 use adit_control::config::checked::{Config, IkeProposal};
 use adit_control::ike::counters::Ignored;
+use adit_control::ike::engine::Engine;
 use adit_control::ike::wire::*;
 use adit_crypto::kex::KeyPair;
+use adit_crypto::random::{SecretRandom, SeededRandom};
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
-use adit_dataplane::contract::{EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, Wayward, WorkerId};
+use adit_dataplane::contract::{
+    ClusterSlot, EspPath, Event, IkeDatagram, IkeFraming, Path, SpiLayout, Transport, Wayward, WorkerId,
+};
 use peer::client::*;
 use peer::{World, config};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A request on an IKE SA that nobody has.
@@ -397,4 +403,55 @@ fn a_peer_that_does_not_know_a_child_sa_gets_another_and_an_spi_of_nobodys_means
     let sent = world.deliver(&alice.on_4500(request));
     let exchanges: Vec<_> = sent.iter().map(|sent| parse(&sent.bytes).unwrap().header.exchange).collect();
     assert_eq!(exchanges, [Exchange::Informational, Exchange::CreateChildSa]);
+}
+
+/// Counts how often chance is asked for: nobody makes a key pair without it.
+struct Counted(SeededRandom, Arc<AtomicUsize>);
+
+impl SecretRandom for Counted {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.fill(out);
+    }
+}
+
+/// Spoofed first messages are many, and a key exchange is dear.
+#[test]
+fn nobody_makes_us_compute_a_key_for_an_answer_that_is_longer_than_its_question() {
+    let mut config = config();
+    peer::login(&mut config).ike_proposals = vec![IkeProposal::parse("aes128gcm16-prfsha512-x25519").unwrap()];
+    let drawn = Arc::new(AtomicUsize::new(0));
+    let mut world = World::new(config.clone());
+    let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
+    let random = Box::new(Counted(SeededRandom::new(2), Arc::clone(&drawn)));
+    world.engine = Engine::new(Arc::new(config), 2, layout, random);
+    let before = drawn.load(Ordering::Relaxed);
+    let mut alice = Client::new("alice@rig", 2);
+    alice.ike = vec![IkeProposal::parse("aes128gcm16-prfsha512-x25519").unwrap()];
+    let mut ask = |world: &mut World, spoil: &dyn Fn(&mut Vec<Payload>)| {
+        let spi_i = IkeSpi(alice.word());
+        let pair = KeyPair::generate(KexGroup::X25519, &mut alice.random);
+        let mut payloads = alice.init_payloads(spi_i, &pair, &[7; 32]);
+        spoil(&mut payloads);
+        world.deliver(&alice.on_500(build(&init_header(spi_i), &payloads)))
+    };
+    let spoilt = |payloads: &mut Vec<Payload>, at: usize, data: &[u8]| match &mut payloads[at] {
+        Payload::Notify(notify) => notify.data = data.to_vec(),
+        other => panic!("{other:?}"),
+    };
+    // A hash has 20 octets (RFC 7296 section 2.23): anything else is none.
+    for at in [3, 4] {
+        // Errors in the clear have a budget.
+        world.pass(Duration::from_secs(1));
+        for data in [&[][..], &[1; 19], &[1; 21]] {
+            let sent = ask(&mut world, &|payloads| spoilt(payloads, at, data));
+            assert_eq!(in_the_clear(&sent[0]), (NotifyKind::NoProposalChosen, vec![]));
+        }
+    }
+    // Ours has to be half as long as the PRF's key at least.
+    assert!(ask(&mut world, &|payloads| payloads[2] = Payload::Nonce(vec![7; 16])).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::WouldAmplify), 1);
+    assert_eq!(drawn.load(Ordering::Relaxed), before, "no key pair was made");
+    assert_eq!(ask(&mut world, &|_| ()).len(), 1);
+    assert!(drawn.load(Ordering::Relaxed) > before);
 }

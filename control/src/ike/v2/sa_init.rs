@@ -85,13 +85,21 @@ pub(crate) fn respond(
         return Err(refuse(incoming, Cause::WrongGroup, NotifyKind::InvalidKePayload, wanted, offered, name));
     }
 
+    let fragmentation = fragmentation(node, incoming, datagram.framing);
+    let (shown, len_r) = (shown(node, datagram.path), nonce_len(suite, nonce_i));
+    let like_theirs = KeyExchange { group: ke.group, public: vec![0; ke.public.len()] };
+    let as_long =
+        answer(incoming, IkeSpi::default(), chosen.clone(), like_theirs, &vec![0; len_r], shown, fragmentation);
+    if as_long.len() > incoming.bytes.len() {
+        return Err(Refused::Silence(Ignored::WouldAmplify));
+    }
+
     let (public, shared) = agree(node, suite, ke).map_err(|_bad| Refused::Silence(Ignored::Malformed))?;
-    let nonce_r = node.random_bytes(nonce_len(suite, nonce_i));
+    let nonce_r = node.random_bytes(len_r);
     let spi_r = node.new_ike_spi(id);
     let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
-    let fragmentation = fragmentation(node, incoming, datagram.framing);
     let public = KeyExchange { group: ke.group, public };
-    let response = answer(incoming, spi_r, chosen, public, &nonce_r, shown(node, datagram.path), fragmentation);
+    let response = answer(incoming, spi_r, chosen, public, &nonce_r, shown, fragmentation);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
     let spis = IkeSpis { initiator: header.initiator_spi, responder: spi_r };
     let ike = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(1, 0));
@@ -256,7 +264,8 @@ pub(super) fn detect(incoming: &Incoming<'_>, path: Path) -> Option<Nat> {
     let Header { initiator_spi, responder_spi, .. } = incoming.header;
     let side = |kind, address| {
         let hash = nat_detection_hash(initiator_spi, responder_spi, address);
-        let mut said = shape::notifies(&incoming.payloads).filter(|notify| notify.kind == kind).peekable();
+        let hashes = shape::notifies(&incoming.payloads).filter(|notify| notify.kind == kind);
+        let mut said = hashes.filter(|notify| notify.data.len() == hash.len()).peekable();
         said.peek()?;
         // A host with several addresses sends one hash for each (RFC 7296 section 2.23).
         Some(if said.any(|notify| notify.data == hash) { Behind::Nothing } else { Behind::Nat })
