@@ -422,6 +422,39 @@ fn where_some_client_may_not_use_native_esp_every_client_sees_a_nat_and_has_to_f
     assert_eq!(refused_child(&answer), NotifyKind::NoProposalChosen, "there is no way for its ESP");
 }
 
+/// They were made to see a NAT, so their ESP comes in UDP, and they take it in nothing else.
+#[test]
+fn who_was_made_to_see_a_nat_gets_its_esp_in_udp_or_is_told_that_it_cannot_have_any() {
+    for (transports, way) in [
+        (Transports::ALL, Some(Transport::NatT)),
+        (Transports::NONE.with(Transport::NatT).with(Transport::Esp), Some(Transport::NatT)),
+        (Transports::NONE.with(Transport::Esp), None),
+    ] {
+        let mut config = config();
+        let mut other = config.connections[0].clone();
+        other.remote_ids = vec![adit_control::config::checked::IdPattern::parse("*@other").unwrap()];
+        other.transports = Transports::NONE.with(Transport::NatT);
+        config.connections[0].transports = transports;
+        config.connections.push(other);
+        let mut world = World::new(config);
+        let mut alice = Client::new("alice@rig", 2);
+        alice.seen = alice.own;
+        let mut keyed = alice.init(&mut world);
+        assert_eq!(keyed.headend, Seen::BehindNat);
+        let (_, answer) = alice.auth(&mut world, &mut keyed);
+        match way {
+            Some(way) => {
+                let (_, tunnel) = world.dataplane.tunnel();
+                assert_eq!(tunnel.path, EspPath::new(way, alice.on_4500(vec![]).path), "{transports:?}");
+                assert_eq!(tunnel.following, Following::SameHosts, "there is none");
+                world.pass(Duration::from_secs(25));
+                assert!(world.dataplane.keepalives.is_empty(), "we keep no mapping alive that there is not");
+            }
+            None => assert_eq!(refused_child(&answer), NotifyKind::NoProposalChosen),
+        }
+    }
+}
+
 #[test]
 fn no_more_sessions_than_the_configuration_allows() {
     let mut config = config();

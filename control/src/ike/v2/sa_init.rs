@@ -116,6 +116,7 @@ pub(crate) fn respond(
         nonce_i: nonce_i.to_vec(),
         nonce_r,
         nat,
+        shown: if shown == datagram.path { nat.us } else { Behind::Nat },
         path: datagram.path,
         worker,
         since: now,
