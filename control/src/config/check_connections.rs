@@ -5,7 +5,7 @@ use super::checked::{Connection, EspProposal, IkeProposal, Listen, Login, LoginV
 use super::error::{Problem, Warning, nearest};
 use super::file::{self, Version};
 use super::section::Source;
-use super::{check_policy, check_v1, legacy, psk};
+use super::{check_policy, check_together, check_v1, legacy, psk};
 use crate::ike::narrow::MAX_NARROWED;
 use adit_crypto::secret::SecretBytes;
 use std::path::Path;
@@ -34,10 +34,12 @@ pub(super) fn connections(
     for connection in &file.connections {
         legacy::check(source, connection, warnings);
     }
-    file.connections
-        .iter()
-        .filter_map(|connection| one_connection(source, file, connection, around, warnings))
-        .collect()
+    let each = file.connections.iter();
+    let checked: Vec<(&file::Connection, Connection)> = each
+        .filter_map(|connection| Some((connection, one_connection(source, file, connection, around, warnings)?)))
+        .collect();
+    check_together::check(source, &checked, warnings);
+    checked.into_iter().map(|(_, connection)| connection).collect()
 }
 
 /// `None`: what it lacks is reported already.

@@ -295,6 +295,40 @@ fn a_connection_gets_its_own_ike_proposals_and_no_other_ones() {
     world.assert_nothing_left();
 }
 
+/// Before IKE_AUTH nobody knows whose the client is, so what is chosen has to be good for as many as possible.
+#[test]
+fn a_client_and_its_connection_agree_whatever_the_connections_before_it_allow() {
+    let ike = |text: &str| IkeProposal::parse(text).unwrap();
+    // What the connection before allows, what it alone allows, what the client offers, and what it gets.
+    for (before, alone, offered, chosen) in [
+        ("aes128-sha1-modp2048", "aes128-sha1-modp2048", ["aes128-sha1-modp2048", peer::IKE], peer::IKE),
+        (
+            "aes256-aes128-sha512-sha256-ecp384-modp2048",
+            "aes128-sha512-ecp384",
+            ["aes128-sha256-ecp384", "aes256-sha256-modp2048"],
+            "aes256-sha256-modp2048",
+        ),
+    ] {
+        let mut config = config();
+        let mut other = config.connections[0].clone();
+        other.name = "before".to_owned();
+        other.remote_ids = vec![adit_control::config::checked::IdPattern::parse("old@box").unwrap()];
+        peer::login_of(&mut other).ike_proposals = vec![ike(before)];
+        config.connections.insert(0, other);
+        let mut world = World::new(config);
+        let mut alice = Client::new("alice@rig", 2);
+        alice.ike = offered.map(ike).to_vec();
+        // Its KE payload is for what will be chosen.
+        alice.ike.sort_by_key(|proposal| *proposal != ike(chosen));
+        alice.login(&mut world);
+        assert_eq!(world.engine.sessions(world.now)[0].ike_algorithms, chosen, "{before} before");
+        // Who has nothing better is let in as before.
+        let mut old = Client::new("old@box", 3);
+        old.ike = vec![ike(alone)];
+        old.login(&mut world);
+    }
+}
+
 /// RFC 7296 section 1.2: the IKE SA is there although the child is not. It does not stay so.
 #[test]
 fn a_child_that_cannot_be_is_told_why_and_the_session_ends_soon() {

@@ -9,6 +9,7 @@ use super::timers::Timers;
 use crate::aaa::QuestionId;
 use crate::config::checked::{Config, Connection, IkeProposal, LoginV2};
 use crate::ike::counters::{EngineCounters, Ignored};
+use crate::ike::propose::merge;
 use crate::ike::v2::Cookies;
 use crate::ike::wire::{IkeSpi, NotifyKind, clear_answer, messages};
 use crate::installer::Installer;
@@ -51,7 +52,7 @@ pub(crate) struct Node {
     questions: BTreeMap<QuestionId, SessionId>,
     next_question: u64,
     pub(crate) cookies: Cookies,
-    /// Every connection's, in order: before IKE_AUTH nobody knows whose the client is.
+    /// Every connection's: before IKE_AUTH nobody knows whose the client is.
     pub(crate) ike_proposals: Vec<IkeProposal>,
     /// What an unknown identity is computed with: nobody has it.
     pub(crate) nobodys_psk: SecretBytes,
@@ -263,11 +264,6 @@ impl Node {
 }
 
 fn all_ike_proposals(config: &Config) -> Vec<IkeProposal> {
-    let mut all = Vec::new();
-    for proposal in config.connections.iter().filter_map(Connection::v2).flat_map(|login| &login.ike_proposals) {
-        if !all.contains(proposal) {
-            all.push(proposal.clone());
-        }
-    }
-    all
+    let logins = config.connections.iter().filter_map(Connection::v2);
+    merge(&logins.map(|login| &login.ike_proposals[..]).collect::<Vec<_>>())
 }
