@@ -45,6 +45,17 @@ impl Id {
         }
         Ok(Self { kind, bytes })
     }
+
+    /// Whether both are the same name. Names and e-mail addresses compare without case (RFC 4343), as [`IdPattern::matches`] does.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && match self.kind {
+                IdKind::Fqdn | IdKind::Email => self.bytes.eq_ignore_ascii_case(&other.bytes),
+                IdKind::Ipv4 | IdKind::Ipv6 | IdKind::DistinguishedName | IdKind::GeneralName | IdKind::KeyId => {
+                    self.bytes == other.bytes
+                }
+            }
+    }
 }
 
 impl IdPattern {
