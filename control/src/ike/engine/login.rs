@@ -71,12 +71,11 @@ impl Engine {
         if proven.contact == Contact::Initial {
             self.replace_older(now, proven.identity);
         }
-        if !self.has_room(now, proven.identity, proven.connection) {
+        let Some(leave) = self.who_leaves(proven.identity, proven.connection) else {
             let refused = LoginRefused::new(Cause::LoginLimit, NotifyKind::NoAdditionalSas);
             return Err(Box::new(LoginRefused { identity: Some(proven.identity.clone()), ..refused }));
-        }
-        let (half_open, _, _) = self.arrivals.counts();
-        if self.sessions.len().saturating_sub(half_open.saturating_sub(1)) >= self.node.config.ike.session_limit {
+        };
+        if self.is_full(leave.len()) {
             let limit = self.node.config.ike.session_limit;
             let refused = LoginRefused::new(Cause::SessionLimit, NotifyKind::NoAdditionalSas);
             return Err(Box::new(LoginRefused {
@@ -85,7 +84,21 @@ impl Engine {
                 ..refused
             }));
         }
+        // Nobody goes for one who stays out.
+        for id in leave {
+            self.end(now, id, Cause::Replaced);
+        }
         Ok(proven)
+    }
+
+    /// Whether there are as many sessions as there may be, without the one that wants in and so many that leave for it. Those that are
+    /// ending have let go of everything but their IKE SA: as many of them as there may be sessions do not count.
+    fn is_full(&self, leave: usize) -> bool {
+        let limit = self.node.config.ike.session_limit;
+        let (half_open, _, _) = self.arrivals.counts();
+        let here = self.sessions.len().saturating_sub(half_open.saturating_sub(1)).saturating_sub(leave);
+        let ending = || self.sessions.values().filter(|stage| matches!(stage, Stage::Closing(_))).count();
+        here >= limit && here - ending().min(limit).min(here) >= limit
     }
 
     fn log_in(
