@@ -74,6 +74,13 @@ pub(crate) fn close(
     Ok(left)
 }
 
+/// What the configuration has taken away is closed to whoever has come, too, until it gives it back.
+pub(crate) fn follow_configuration(node: &mut Node, peer: &Peer, tunnel: &mut Tunnel) {
+    let Some(connection) = node.connection(peer.connection).filter(|_| peer.has_come()) else { return };
+    let allowed = connection.transports.and(node.config.listen.transports());
+    tunnel.allow(node, allowed, peer.closed.transports);
+}
+
 /// Lets it use them again once their time is over.
 pub(crate) fn reopen_if_time(now: Instant, node: &mut Node, peer: &mut Peer, tunnel: Option<&Tunnel>) {
     if peer.closed.until.is_none_or(|until| until > now) {

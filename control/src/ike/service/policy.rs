@@ -1,5 +1,6 @@
 //! What one session may: what its user's server says, else its class, else its connection.
 
+use super::closed;
 use super::node::Node;
 use super::peer::Peer;
 use super::tunnel::Tunnel;
@@ -84,6 +85,7 @@ pub(crate) fn apply(node: &mut Node, peer: &mut Peer, tunnel: Option<&mut Tunnel
     }
     if let Some(tunnel) = tunnel {
         tunnel.limit(node, policy.rates);
+        closed::follow_configuration(node, peer, tunnel);
     }
     peer.policy = policy;
 }

@@ -26,8 +26,10 @@ pub(crate) struct Tunnel {
     pub(crate) key: TunnelKey,
     /// Where its packets go: what the worker said last, or what it was asked for since.
     pub(crate) path: EspPath,
-    /// All by which its packets may come, whatever is closed to it for a while.
+    /// All by which its packets might come when it was set up,
     transports: Transports,
+    /// and those of them that the configuration has taken away since.
+    withdrawn: Transports,
     pub(crate) inner: Inner,
     pub(crate) children: Vec<Child>,
     /// Child SAs that are to be made, the oldest wish first.
@@ -96,6 +98,7 @@ impl Tunnel {
             key,
             path,
             transports,
+            withdrawn: Transports::NONE,
             inner,
             children: Vec::new(),
             wanted: Vec::new(),
@@ -115,13 +118,22 @@ impl Tunnel {
         }
     }
 
-    /// All by which its packets may come.
+    /// All by which its packets may come, whatever is closed to it for a while.
     pub(crate) fn transports(&self) -> Transports {
-        self.transports
+        self.transports.without(self.withdrawn)
     }
 
-    /// These are closed to its packets from now on, and no others.
+    /// The configuration allows these now; `closed` are closed to it for a while.
+    pub(crate) fn allow(&mut self, node: &mut Node, allowed: Transports, closed: Transports) {
+        let withdrawn = self.transports.without(allowed);
+        if std::mem::replace(&mut self.withdrawn, withdrawn) != withdrawn {
+            self.close(node, closed);
+        }
+    }
+
+    /// These are closed to its packets from now on, and what the configuration has taken away, and no others.
     pub(crate) fn close(&self, node: &mut Node, closed: Transports) {
+        let closed = closed.iter().chain(self.withdrawn.iter()).collect();
         node.installer.command(self.key.worker, Command::CloseTransports { tunnel: self.key, closed });
     }
 
