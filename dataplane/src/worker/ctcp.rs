@@ -10,7 +10,7 @@ use crate::contract::{
     CtcpTuning, Event, FlowPage, IkeDatagram, Path, StalledFlow, TunnelKey, WorkerCounters, WorkerId,
 };
 use crate::fate::{DropReason, Fate};
-use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool};
+use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool, Standing};
 use crate::time::Instant;
 use crate::wire::tcp::{TcpHeader, is_tcp_checksum_good, put_tcp_checksum};
 
@@ -147,16 +147,19 @@ impl Ctcp {
             return Err(DropReason::BadChecksum);
         }
         let mut writer = Writer { pool, replies, frames: &mut self.frames };
-        match self.carrier.arrive(now, path, packet.bytes(), &mut writer) {
-            Taken::Frame(frame) => {
-                packet.strip_front(frame.at.start).ok_or(DropReason::Malformed)?;
-                packet.truncate(frame.at.len()).ok_or(DropReason::Malformed)?;
-                packet.meta.carriage = Carriage::Bare;
-                bare(packet, frame.inside)
+        let frame = match self.carrier.arrive(now, path, packet.bytes(), &mut writer) {
+            Taken::Frame(frame) => frame,
+            Taken::Doubted(frame) => {
+                packet.meta.standing = Standing::Doubted;
+                frame
             }
-            Taken::Octets => Ok(Fate::Streamed),
-            Taken::Nothing(reason) => Err(reason),
-        }
+            Taken::Octets => return Ok(Fate::Streamed),
+            Taken::Nothing(reason) => return Err(reason),
+        };
+        packet.strip_front(frame.at.start).ok_or(DropReason::Malformed)?;
+        packet.truncate(frame.at.len()).ok_or(DropReason::Malformed)?;
+        packet.meta.carriage = Carriage::Bare;
+        bare(packet, frame.inside)
     }
 }
 

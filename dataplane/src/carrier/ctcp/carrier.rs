@@ -102,6 +102,8 @@ pub trait Outlet {
 pub enum Taken {
     /// A frame, to be taken where it lies; octets count from the TCP header on.
     Frame(Frame),
+    /// Likewise, but its peer is not where it says to be: if what is in it is authentic, its sender may be anywhere.
+    Doubted(Frame),
     /// Octets of a stream: the frames that they complete have come out already.
     Octets,
     /// Nothing to forward.
@@ -320,7 +322,8 @@ impl Carrier {
         let arrived = flow.segment(now, header, segment.get(header.len..).unwrap_or_default());
         flow.frames(|inside, octets| outlet.frame(path, inside, octets));
         let taken = match arrived {
-            Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(frame.behind(header.len)),
+            Arrived::Whole(frame) => Taken::Frame(frame.behind(header.len)),
+            Arrived::Unbelieved(frame) => Taken::Doubted(frame.behind(header.len)),
             Arrived::Piece => Taken::Nothing(DropReason::Reframed),
             Arrived::Nothing => Taken::Nothing(DropReason::Keepalive),
             Arrived::Elsewhere => Taken::Nothing(DropReason::OutOfWindow),

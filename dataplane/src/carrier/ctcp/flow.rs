@@ -23,6 +23,8 @@ pub(in crate::carrier) const SCALE: Shift = Shift::new(3);
 /// A segment that begins further from what has come than this is not of this stream, or somebody guesses.
 const PLAUSIBLE: i32 = 1 << 20;
 
+/// Who was heard where it is within this time is not elsewhere as well: a client says something every few seconds.
+const HEARD: Duration = Duration::from_secs(10);
 /// Between two acknowledgments that ask for a RST again.
 const CHALLENGES: Duration = Duration::from_secs(1);
 
@@ -159,7 +161,12 @@ impl Flow {
             && self.send.believes(header.ack);
         let proves = payload.is_empty() && self.proves(header);
         if !plausible && !proves {
-            return frame.map_or(Arrived::Elsewhere, Arrived::Unbelieved);
+            return match frame {
+                // Control would look for its sender here, and a session of its own is all that a sender needs for that.
+                Some(Frame { inside: Inside::Ike, .. }) if now.since(self.heard_at) < HEARD => Arrived::Elsewhere,
+                Some(frame) => Arrived::Unbelieved(frame),
+                None => Arrived::Elsewhere,
+            };
         }
         self.heard_at = now;
         let alone = if payload.is_empty() { Alone::Yes } else { Alone::No };
