@@ -91,6 +91,30 @@ fn a_session_that_has_lost_its_connection_goes_on_in_the_one_that_its_next_ike_m
     log_out(&mut world, &mut alice, &mut sa);
 }
 
+/// A box has forgotten it or an operator has cleared it, and the client's TCP takes the same port again.
+#[test]
+fn a_session_that_comes_back_between_the_same_ports_is_vouched_for_again() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    let (mut sa, ..) = alice.connect(&mut world);
+    let before = world.dataplane.vouched;
+    alice.are_you_there(&mut world, &mut sa);
+    assert_eq!((world.dataplane.vouched, world.dataplane.kept.last()), (before + 1, Some(&alice.on_500(vec![]).path)));
+    // Its ESP shows the same.
+    let (key, tunnel) = world.dataplane.tunnel();
+    let (key, path) = (*key, tunnel.path);
+    world.event(key.worker, Event::Moved { tunnel: key, path });
+    assert_eq!(world.dataplane.vouched, before + 2);
+    // A forged or repeated message does not.
+    let mut forged = sa.inform(7, dpd(NotifyKind::RUThere, sa.cookies, sa.number + 1));
+    *forged.last_mut().unwrap() ^= 1;
+    world.deliver(&alice.later(forged));
+    sa.forget_chain(7);
+    world.deliver(&alice.later(sa.inform(9, dpd(NotifyKind::RUThere, sa.cookies, sa.number))));
+    assert_eq!(world.dataplane.vouched, before + 2);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
 /// A segment's worker is known by its port alone, an SA's by its SPI.
 #[test]
 fn ike_by_ctcp_leaves_through_the_worker_that_owns_the_connection() {

@@ -124,6 +124,8 @@ pub enum Standing {
     /// It may.
     #[default]
     Good,
+    /// It may, and the connection that it came by is no session's yet.
+    New,
     /// It came by somebody's connection, but not where that is: anybody may have sent it so.
     Doubted,
 }
@@ -167,7 +169,7 @@ impl Meta {
     #[inline]
     pub fn esp_path(&self) -> Option<EspPath> {
         match self.standing {
-            Standing::Good => Some(EspPath::new(self.channel.transport()?, self.path?)),
+            Standing::Good | Standing::New => Some(EspPath::new(self.channel.transport()?, self.path?)),
             Standing::Doubted => None,
         }
     }

@@ -185,6 +185,13 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn in_stream(&mut self, path: &Path, octets: &[u8], standing: Standing) {
+        let Some(mut packet) = self.write([octets, &[], &[]]) else { return };
+        let (channel, path, carriage) = (Channel::Tcp, Some(*path), Carriage::Bare);
+        packet.meta = Meta { channel, path, carriage, standing, ..Meta::default() };
+        self.frames.push(packet);
+    }
+
     /// A packet with these parts one after the other; `None` if the pool has none left: what is not said now is asked for again.
     fn write(&mut self, parts: [&[u8]; 3]) -> Option<PacketBuf> {
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
@@ -218,10 +225,11 @@ impl Outlet for Writer<'_> {
     }
 
     fn streamed(&mut self, path: &Path, octets: &[u8]) {
-        let Some(mut packet) = self.write([octets, &[], &[]]) else { return };
-        let (channel, path, carriage) = (Channel::Tcp, Some(*path), Carriage::Bare);
-        packet.meta = Meta { channel, path, carriage, ..Meta::default() };
-        self.frames.push(packet);
+        self.in_stream(path, octets, Standing::Good);
+    }
+
+    fn introduced(&mut self, path: &Path, octets: &[u8]) {
+        self.in_stream(path, octets, Standing::New);
     }
 
     fn frame(&mut self, path: &Path, inside: Inside, octets: &[u8]) {

@@ -260,7 +260,7 @@ fn decapsulate(
                     }
                     let (tunnel, news) = (sa.tunnel(), sa.take_news());
                     if !news.is_empty() {
-                        tell(news, sad, slot, packet.meta.esp_path(), reports, counters, now);
+                        tell(news, sad, slot, &packet.meta, reports, counters, now);
                     }
                     packet.meta.origin = Origin::Tunnel(tunnel);
                     opened.and_then(|()| arrive(packet, sad.tunnel_mut(tunnel.slot), rules, counters, now)).map(|()| {

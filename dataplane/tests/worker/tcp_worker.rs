@@ -95,6 +95,35 @@ fn a_tunnel_follows_its_newest_packet_into_a_stream_and_out_of_it() {
     assert_eq!(moves(&mut world), [EspPath::new(Transport::NatT, client.path)]);
 }
 
+/// RFC 9329 section 6.1: who resumes a session may begin with ESP. It moves nothing, so control hears of the connection by that alone.
+#[test]
+fn esp_that_begins_a_stream_between_the_ports_of_the_one_before_is_told_to_control() {
+    for (workers, of_the_sa) in [(1, 0), (2, 1)] {
+        let mut world = world(workers);
+        let mut peer = CtcpPeer::on(0, workers);
+        let mut client = Client::new(of_the_sa, 1, gcm());
+        (client.path, client.transport) = (peer.path, Transport::Tcp);
+        let client = world.admit(client);
+        let up = v4(client.v4, SERVER_V4, 100);
+        let syn = peer.segment(TcpFlags::SYN, &[]);
+        let answer = world.tcp(0, &peer, &syn);
+        peer.hears(&answer[0]);
+        let segment = peer.segment(TcpFlags::ACK, &[&b"IKETCP"[..], &framed(&client.seal(1, &up))].concat());
+        let out = world.tcp(0, &peer, &segment);
+        assert!(out.iter().any(|packet| packet.bytes == up));
+        assert_eq!(world.events().iter().filter(|event| is_there(event, &client)).count(), 1);
+        // Once it is somebody's there is nothing to tell.
+        world.command(WorkerId(0), Command::KeepConnection { path: peer.path, tunnel: client.tunnel });
+        let segment = peer.segment(TcpFlags::ACK, &framed(&client.seal(2, &up)));
+        world.tcp(0, &peer, &segment);
+        assert!(world.events().iter().all(|event| !is_there(event, &client)));
+    }
+}
+
+fn is_there(event: &Event, client: &Client) -> bool {
+    matches!(event, Event::Moved { tunnel, path } if *tunnel == client.tunnel && *path == client.esp_path())
+}
+
 #[test]
 fn what_control_says_into_a_stream_that_is_not_there_is_counted() {
     let mut world = world(1);

@@ -10,8 +10,8 @@ use crate::ike::wire::Id;
 use crate::journal::What;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{
-    Command, DropReason, EspPath, Following, IkeFraming, Lane, Move, Rates, Selectors, Spi, Transport, Transports,
-    TunnelDrops, TunnelKey, TunnelSpec,
+    Command, DropReason, EspPath, Following, IkeDatagram, IkeFraming, Lane, Move, Rates, Selectors, Spi, Transport,
+    Transports, TunnelDrops, TunnelKey, TunnelSpec,
 };
 use adit_dataplane::time::Instant;
 use std::sync::Arc;
@@ -140,10 +140,25 @@ impl Tunnel {
         }
     }
 
+    /// A message of its peer's that cannot be an old one has come where its IKE is. The connection there may be another than before between
+    /// the same ports, and would end as nobody's.
+    pub(crate) fn came_along(&self, node: &mut Node, datagram: &IkeDatagram) {
+        let transport = match datagram.framing {
+            IkeFraming::Ctcp => Transport::Ctcp,
+            IkeFraming::Tcp => Transport::Tcp,
+            IkeFraming::Bare | IkeFraming::NonEspMarker => return,
+        };
+        node.keep_connection(self.key, EspPath::new(transport, datagram.path));
+    }
+
     /// ESP moved it, or we asked for that. IKE shares its NAT's mapping with ESP in the same port, so it goes along.
     pub(crate) fn moved(&mut self, node: &mut Node, peer: &mut Peer, key: TunnelKey, path: EspPath) {
-        if self.key != key || self.path == path {
+        if self.key != key {
             return;
+        }
+        if self.path == path {
+            // ESP has begun another connection between the same ports, or we asked for the move.
+            return node.keep_connection(key, path);
         }
         let from = std::mem::replace(&mut self.path, path);
         tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),

@@ -18,6 +18,8 @@ pub struct Dataplane {
     pub reports: VecDeque<(WorkerId, Event)>,
     /// cTCP connections that are to stay.
     pub kept: Vec<Path>,
+    /// How often that was said.
+    pub vouched: usize,
     /// Those that are not needed any more, and by whom.
     pub ended: Vec<(Path, TunnelKey)>,
     pub keepalives: Vec<Keepalive>,
@@ -163,7 +165,10 @@ impl Dataplane {
             Command::SendKeepalive(keepalive) => self.keepalives.push(keepalive),
             Command::KeepConnection { path, tunnel } => {
                 assert!(self.tunnels.contains_key(&tunnel), "the tunnel is there");
-                self.kept.push(path);
+                self.vouched += 1;
+                if self.kept.last() != Some(&path) {
+                    self.kept.push(path);
+                }
             }
             Command::EndConnection { path, tunnel } => {
                 self.log.push("EndConnection");

@@ -95,6 +95,10 @@ pub trait Outlet {
     fn frame(&mut self, path: &Path, inside: Inside, octets: &[u8]);
     /// What was in a stream's frame.
     fn streamed(&mut self, path: &Path, octets: &[u8]);
+    /// Likewise, of one that may become a stream.
+    fn introduced(&mut self, path: &Path, octets: &[u8]) {
+        self.streamed(path, octets);
+    }
 }
 
 /// What a segment was.

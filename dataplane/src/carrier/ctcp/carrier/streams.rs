@@ -26,6 +26,19 @@ impl<O: Outlet> Outside for Around<'_, O> {
     }
 }
 
+/// Likewise, as long as it may become one.
+struct Introducing<'a, O>(&'a mut O);
+
+impl<O: Outlet> Outside for Introducing<'_, O> {
+    fn segment(&mut self, path: &Path, segment: &[u8]) {
+        self.0.octets(path, segment);
+    }
+
+    fn frame(&mut self, path: &Path, octets: &[u8]) {
+        self.0.introduced(path, octets);
+    }
+}
+
 impl Carrier {
     /// Takes a packet of ours, ESP or an IKE message, into the stream along `path`; it goes when [`Carrier::poll`] is called next. An IKE
     /// message begins the stream if there is none and it is for us to begin one.
@@ -84,7 +97,7 @@ impl Carrier {
             return Taken::Nothing(DropReason::NoConnection);
         };
         let data = segment.get(header.len..).unwrap_or_default();
-        let refused = match begins.segment(now, path, header, data, room, &mut Around(outlet)) {
+        let refused = match begins.segment(now, path, header, data, room, &mut Introducing(outlet)) {
             Began::Waits => None,
             Began::Speaks => {
                 self.begin_stream(now, index);
