@@ -331,6 +331,36 @@ fn nobody_vouches_so_it_ends_after_a_minute_and_who_is_vouched_for_stays() {
     assert!(world.said.segments.iter().all(|(to, said, _)| *to == goes || !said.flags.has(TcpFlags::RST)));
 }
 
+/// XAUTH gives a user two minutes for a password.
+#[test]
+fn a_connection_on_which_somebody_logs_in_waits_for_the_session_and_is_nobodys_to_take() {
+    let limited = CtcpConfig { unproven_per_source: 3, ..CtcpConfig::DEFAULT };
+    let mut world = World::new(limited);
+    let (stays, goes) = (path(40001), path(40002));
+    let acks = [world.connect(&stays), world.connect(&goes)];
+    let (now, within) = (world.now, Duration::from_secs(180));
+    [stays, goes].iter().for_each(|path| world.carrier.expect(now, path, within));
+    (1..=9).for_each(|port| {
+        world.connect(&path(port));
+    });
+    assert_eq!(world.carrier.len(), 2 + 3);
+    for _ in 0..17 {
+        world.pass(Duration::from_secs(10));
+        for (path, ack) in [stays, goes].iter().zip(acks) {
+            world.arrive(path, &from(path, CLIENT.plus(325), ack, TcpFlags::ACK, &[]));
+        }
+    }
+    assert_eq!(world.carrier.len(), 2);
+    world.carrier.vouch(world.now, &stays, TUNNEL);
+    // Too late: it is somebody's.
+    world.carrier.expect(world.now, &stays, Duration::from_secs(1));
+    world.pass(Duration::from_secs(11));
+    assert_eq!(world.carrier.len(), 1);
+    world.arrive(&stays, &from(&stays, CLIENT.plus(325), acks[0], TcpFlags::ACK, &[]));
+    world.pass(Duration::from_secs(300));
+    assert_eq!(world.carrier.len(), 1);
+}
+
 #[test]
 fn a_peer_that_says_nothing_for_ten_minutes_is_gone() {
     let mut world = World::new(CtcpConfig::DEFAULT);

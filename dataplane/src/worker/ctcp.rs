@@ -13,6 +13,7 @@ use crate::fate::{DropReason, Fate};
 use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool, Standing};
 use crate::time::Instant;
 use crate::wire::tcp::{TcpHeader, is_tcp_checksum_good, put_tcp_checksum};
+use std::time::Duration;
 
 /// A worker's connections, and the packets that they make.
 pub(super) struct Ctcp {
@@ -85,6 +86,11 @@ impl Ctcp {
     /// The connection is somebody's.
     pub(super) fn vouch(&mut self, now: Instant, path: &Path, tunnel: TunnelKey) {
         self.carrier.vouch(now, path, tunnel);
+    }
+
+    /// It may become somebody's.
+    pub(super) fn expect(&mut self, now: Instant, path: &Path, within: Duration) {
+        self.carrier.expect(now, path, within);
     }
 
     /// It is that session's no longer; the reset goes to `replies`, behind what control wanted sent before.

@@ -79,6 +79,12 @@ impl<D: Door> Worker<D> {
                     }
                     Ok(())
                 }
+                Command::ExpectSession { path, within } => {
+                    if let Some(ctcp) = ctcp {
+                        ctcp.expect(now, &path, within);
+                    }
+                    Ok(())
+                }
                 Command::EndConnection { path, tunnel } => {
                     if let Some(ctcp) = ctcp {
                         ctcp.end_of(now, &path, tunnel, pool, replies);

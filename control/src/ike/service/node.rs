@@ -206,6 +206,14 @@ impl Node {
         }
     }
 
+    /// If who logs in has come by a connection, that is to stay so long although it is no session's yet.
+    pub(crate) fn expect_session(&mut self, path: Path, framing: IkeFraming, within: Duration) {
+        if matches!(framing, IkeFraming::Ctcp | IkeFraming::Tcp) {
+            let owner = self.installer.owner_of_connection(path);
+            self.installer.command(owner, Command::ExpectSession { path, within });
+        }
+    }
+
     /// If a session's packets went by a connection, its peer is told that this is over, behind all that was said before.
     pub(crate) fn end_connection(&mut self, tunnel: TunnelKey, esp: EspPath) {
         if matches!(esp.transport(), Transport::Ctcp | Transport::Tcp) {

@@ -32,6 +32,8 @@ const TRIES: u32 = 3;
 const ROUNDS: u32 = 12;
 /// How long a user may take to type. Adit's own choice.
 const TYPING: Duration = Duration::from_secs(120);
+/// What comes between a login and its session: mode config, and what is lost of it.
+const BEHIND: Duration = Duration::from_secs(60);
 
 /// A user who may in.
 #[derive(Debug, Clone)]
@@ -94,7 +96,8 @@ impl Login {
         };
         let asks = [number::XAUTH_USER_NAME, number::XAUTH_USER_PASSWORD];
         let stage = ask(now, node, &mut proven, &prompt, &asks, None, None);
-        Ok(Self { proven, stage, wrong: 0, rounds: 1, deadline: now + TYPING })
+        let deadline = give_time(now, node, &proven);
+        Ok(Self { proven, stage, wrong: 0, rounds: 1, deadline })
     }
 
     /// Connections have other places now.
@@ -298,7 +301,7 @@ impl Login {
             caller: self.proven.caller(),
         });
         self.stage = Stage::Judged { question, user };
-        self.deadline = now + TYPING;
+        self.deadline = give_time(now, node, &self.proven);
     }
 
     /// AAA has judged.
@@ -333,7 +336,7 @@ impl Login {
                 self.stage = ask(now, node, &mut self.proven, &message, &asks, None, None);
             }
         }
-        self.deadline = now + TYPING;
+        self.deadline = give_time(now, node, &self.proven);
     }
 
     /// The session begins.
@@ -394,6 +397,12 @@ impl Proven {
     pub(super) fn caller(&self) -> Caller {
         Caller { peer: self.path.peer, local: self.path.local, group: self.identity.to_string() }
     }
+}
+
+/// When whoever types has to be done; their connection waits for them.
+fn give_time(now: Instant, node: &mut Node, proven: &Proven) -> Instant {
+    node.expect_session(proven.path, proven.framing, TYPING + BEHIND);
+    now + TYPING
 }
 
 /// Asks for these attributes.

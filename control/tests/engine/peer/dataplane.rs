@@ -8,6 +8,7 @@ use adit_dataplane::contract::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Default)]
 pub struct Dataplane {
@@ -20,6 +21,8 @@ pub struct Dataplane {
     pub kept: Vec<Path>,
     /// How often that was said.
     pub vouched: usize,
+    /// Connections that wait for a session, and for how long.
+    pub expected: Vec<(Path, Duration)>,
     /// Those that are not needed any more, and by whom.
     pub ended: Vec<(Path, TunnelKey)>,
     pub keepalives: Vec<Keepalive>,
@@ -170,6 +173,7 @@ impl Dataplane {
                     self.kept.push(path);
                 }
             }
+            Command::ExpectSession { path, within } => self.expected.push((path, within)),
             Command::EndConnection { path, tunnel } => {
                 self.log.push("EndConnection");
                 self.ended.push((path, tunnel));

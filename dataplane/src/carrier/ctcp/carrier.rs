@@ -251,6 +251,17 @@ impl Carrier {
         }
     }
 
+    /// Its peer is somebody who logs in: if it is no session's within this time it ends, and until then nobody who has shown less takes its
+    /// place.
+    pub fn expect(&mut self, now: Instant, path: &Path, within: Duration) {
+        let Some(index) = self.at(path) else { return };
+        self.prove(index);
+        if let Some(slot) = self.slot(index).filter(|slot| slot.tunnel.is_none()) {
+            slot.ends_at = Some(now + within);
+        }
+        self.touch(index);
+    }
+
     /// The connection ends; its peer is told.
     pub fn end(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
         let Some(index) = self.at(path) else { return };
