@@ -269,6 +269,43 @@ fn data_that_no_window_allows_changes_nothing() {
     assert_eq!(headend.said.streamed, [vec![1; 80]]);
 }
 
+/// What smoltcp believes to have arrived it forgets.
+#[test]
+fn an_acknowledgment_out_of_place_is_not_believed_whatever_it_says() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let along = headend.path;
+    // So much goes well that three segments are under way at once.
+    for _ in 0..20 {
+        headend.carrier.stream(headend.now, &along, Inside::Esp, &[9; 1000], &mut headend.said).unwrap();
+        headend.later(Duration::from_millis(10));
+        headend.ack = headend.ack.plus(1002);
+        headend.give(headend.next, TcpFlags::ACK, &[]);
+    }
+    headend.said.segments.clear();
+    let (now, begins) = (headend.now, headend.ack);
+    for _ in 0..3 {
+        headend.carrier.stream(now, &along, Inside::Esp, &[9; 1458], &mut headend.said).unwrap();
+    }
+    headend.later(Duration::from_millis(1));
+    let ends: Vec<Seq> = std::mem::take(&mut headend.said.segments)
+        .iter()
+        .map(|segment| TcpHeader::parse(segment).unwrap().seq.plus(segment.len() - TCP_HEADER))
+        .collect();
+    assert_eq!((ends.len(), told(&headend).evidence.in_flight), (3, 3 * 1460));
+    // Somebody who sees nothing guesses half right: one has come, and the last, but not the second.
+    let selected = [&[1, 1, 5, 10][..], &ends[1].get().to_be_bytes(), &ends[2].get().to_be_bytes()].concat();
+    for far in [1_usize << 20, 1 << 31, (1 << 32) - 2, (1 << 32) - (1 << 20)] {
+        headend.ack = ends[0];
+        headend.give_with(headend.next.plus(far), TcpFlags::ACK, &selected, &[]);
+    }
+    assert_eq!(told(&headend).evidence.in_flight, 3 * 1460);
+    headend.ack = begins;
+    headend.later(Duration::from_secs(5));
+    let again = |segment: &Vec<u8>| TcpHeader::parse(segment).is_some_and(|header| header.seq == begins);
+    assert!(headend.said.segments.iter().any(|segment| again(segment) && segment.len() > 1000), "it goes again");
+    assert!(told(&headend).evidence.resent > 0);
+}
+
 #[test]
 fn a_fin_is_answered_behind_what_ike_has_still_to_say() {
     let mut headend = Headend::with(CtcpConfig::DEFAULT);
