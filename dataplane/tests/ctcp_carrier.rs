@@ -410,21 +410,36 @@ fn who_sends_in_every_turn_is_acknowledged_after_every_eighth_segment() {
     }
 }
 
+/// Nobody is kept out by those who are there first: who can use our answers takes the place of the oldest of whoever has most.
 #[test]
-fn connections_are_limited_in_all_from_one_source_and_by_their_memory() {
-    let limited = CtcpConfig { unproven_per_source: 3, unproven: 5, flows: 6, ..CtcpConfig::DEFAULT };
+fn connections_are_limited_in_all_and_from_one_source_and_the_oldest_of_who_has_most_gives_way() {
+    let limited = CtcpConfig { unproven_per_source: 3, unproven: 5, flows: 8, ..CtcpConfig::DEFAULT };
     let mut world = World::new(limited);
-    let elsewhere = |host: u8, port| Path { peer: format!("203.0.113.{host}:{port}").parse().unwrap(), ..path(0) };
+    let crowd = path;
+    let elsewhere = |host: u8| Path { peer: format!("203.0.113.{host}:9").parse().unwrap(), ..path(0) };
     let attempt = |world: &mut World, path: Path| {
         let ack = world.syn(&path).plus(1);
+        world.said.segments.clear();
         let segment = from(&path, CLIENT.plus(1), ack, TcpFlags::ACK, &first_ike(300));
-        matches!(world.arrive(&path, &segment), Taken::Frame(_))
+        let begun = matches!(world.arrive(&path, &segment), Taken::Frame(_));
+        let said = std::mem::take(&mut world.said.segments).into_iter();
+        let reset: Vec<Path> =
+            said.filter(|(_, header, _)| header.flags.has(TcpFlags::RST)).map(|said| said.0).collect();
+        (begun, reset)
     };
-    assert_eq!((1..=5).filter(|port| attempt(&mut world, path(*port))).count(), 3, "from one source");
-    assert_eq!((1..=5).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 2, "unproven in all");
-    (1..=3).for_each(|port| world.carrier.vouch(world.now, &path(port), TUNNEL));
-    assert_eq!((6..=9).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 1, "flows in all");
-    assert_eq!(world.carrier.len(), 6);
+    (1..=3).for_each(|port| assert_eq!(attempt(&mut world, crowd(port)), (true, vec![])));
+    assert_eq!(attempt(&mut world, crowd(4)), (true, vec![crowd(1)]), "from one source");
+    (1..=2).for_each(|host| assert_eq!(attempt(&mut world, elsewhere(host)), (true, vec![])));
+    assert_eq!(attempt(&mut world, elsewhere(3)), (true, vec![crowd(2)]), "in all");
+    assert_eq!(attempt(&mut world, elsewhere(4)), (true, vec![crowd(3)]));
+    assert_eq!(attempt(&mut world, elsewhere(5)), (true, vec![crowd(4)]), "the oldest, if all have as many");
+    assert_eq!(attempt(&mut world, elsewhere(6)), (true, vec![elsewhere(1)]));
+    assert_eq!(world.carrier.len(), 5);
+    // Who is somebody's does not give way, and is not counted.
+    (2..=6).for_each(|host| world.carrier.vouch(world.now, &elsewhere(host), TUNNEL));
+    (1..=3).for_each(|port| assert_eq!(attempt(&mut world, crowd(port)), (true, vec![])));
+    assert_eq!(attempt(&mut world, crowd(4)), (false, vec![]), "flows in all");
+    assert_eq!(world.carrier.len(), 8);
 }
 
 #[test]

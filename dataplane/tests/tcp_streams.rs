@@ -408,11 +408,34 @@ fn unproven_connections_are_limited_in_all_and_by_source() {
     for port in 1..=5 {
         headend.path = path(40_000 + port);
         headend.syn();
-        let taken = headend.data(b"IKETCP");
-        let refused = Taken::Nothing(DropReason::TooManyConnections);
-        assert_eq!(taken, if port <= 3 { Taken::Octets } else { refused }, "{port}");
+        assert_eq!(headend.data(b"IKETCP"), Taken::Octets, "{port}");
+        assert_eq!(headend.flags().iter().any(|flags| flags.has(TcpFlags::RST)), port > 3, "the oldest gives way");
     }
     assert_eq!(headend.carrier.len(), 3);
+}
+
+/// Otherwise two hosts could keep everybody out.
+#[test]
+fn of_streams_of_nobody_a_source_has_an_eighth_of_its_share() {
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    let host = |host: u8, port: u16| Path { peer: format!("203.0.113.{host}:{port}").parse().unwrap(), ..path(0) };
+    for port in 1..=40 {
+        headend.path = host(1, port);
+        headend.syn();
+        assert_eq!(headend.data(&introduction()), Taken::Octets);
+    }
+    assert_eq!(headend.carrier.len(), 8);
+    for at in 2..=40 {
+        for port in 1..=8 {
+            headend.path = host(at, port);
+            headend.syn();
+            assert_eq!(headend.data(&introduction()), Taken::Octets);
+        }
+    }
+    assert_eq!(headend.carrier.len(), 128);
+    headend.path = host(100, 1);
+    headend.syn();
+    assert_eq!(headend.data(&introduction()), Taken::Octets, "whoever comes is heard");
 }
 
 /// Each holds the room for what is under way.
@@ -422,14 +445,15 @@ fn streams_of_nobody_leave_room_for_ctcp() {
     for port in 1..=9 {
         headend.path = path(40_000 + port);
         headend.syn();
-        let refused = Taken::Nothing(DropReason::TooManyConnections);
-        assert_eq!(headend.data(&introduction()), if port <= 8 { Taken::Octets } else { refused });
+        assert_eq!(headend.data(&introduction()), Taken::Octets);
+        assert_eq!(headend.flags().iter().any(|flags| flags.has(TcpFlags::RST)), port == 9, "{port}");
     }
-    assert_eq!((headend.carrier.len(), headend.said.streamed.len()), (8, 8));
-    assert!(headend.flags().last().unwrap().has(TcpFlags::RST), "the ninth may try again");
-    headend.carrier.vouch(headend.now, &path(40_001), TUNNEL);
+    assert_eq!((headend.carrier.len(), headend.said.streamed.len()), (8, 9), "the first gave way to the ninth");
+    headend.carrier.vouch(headend.now, &path(40_002), TUNNEL);
+    headend.path = path(40_011);
     headend.syn();
-    assert_eq!(headend.data(&introduction()), Taken::Octets, "one that is somebody's is not counted");
+    assert_eq!(headend.data(&introduction()), Taken::Octets);
+    assert!(headend.flags().iter().all(|flags| !flags.has(TcpFlags::RST)), "one that is somebody's is not counted");
     headend.path = path(40_010);
     headend.syn();
     let message = [&[1, 0xf4, 1, 0xf4, 0, 108, 0, 0][..], &line::first_message(100)].concat();
@@ -450,7 +474,8 @@ fn a_connection_costs_a_few_octets_until_ike_has_come_by_it() {
     assert!(headend.carrier.memory() <= 512 * 256, "{} octets", headend.carrier.memory());
     headend.path = path(40_001);
     headend.syn();
-    assert_eq!(headend.data(b"IKETCP"), Taken::Nothing(DropReason::TooManyConnections), "there is an end to it");
+    assert_eq!(headend.data(b"IKETCP"), Taken::Octets);
+    assert_eq!(headend.carrier.len(), 1024, "there is an end to it: the oldest gives way");
     // The last of them goes on.
     (headend.path, headend.first) = (path(21_023), CLIENT);
     headend.syn();

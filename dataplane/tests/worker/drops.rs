@@ -441,7 +441,7 @@ fn what_a_door_did_not_send_or_did_not_take_whole_is_counted() {
 #[test]
 fn each_segment_of_ctcp_that_is_not_forwarded_has_its_reason() {
     let mut ctcp = harness::ctcp::setup().unwrap();
-    ctcp.config.unproven = 1;
+    ctcp.config.flows = 1;
     let config = DataplaneConfig { ctcp: Some(ctcp), pool: POOL, ..DataplaneConfig::default() };
     let mut world = World::with(config, 1024);
     let mut counted = BTreeSet::new();

@@ -14,9 +14,11 @@ mod beginning;
 mod dial;
 mod streams;
 mod survey;
+mod unproven;
 
 use self::dial::Dials;
-use self::streams::Around;
+use self::streams::{Around, STREAM};
+use self::unproven::{Most, Unproven};
 use super::cookie::Cookies;
 use super::flow::{Arrived, Ended, Limits};
 use super::frame::Frame;
@@ -53,7 +55,7 @@ pub struct CtcpConfig {
     pub flows: usize,
     /// Of those, unproven ones, from everywhere
     pub unproven: usize,
-    /// and from one IPv4 address or IPv6 /64.
+    /// and from one IPv4 address or IPv6 /64. When there are so many, the oldest of whoever has most gives way to who comes.
     pub unproven_per_source: usize,
     /// Octets that all flows may hold for others.
     pub memory: usize,
@@ -130,10 +132,9 @@ pub struct Carrier {
     by_path: HashMap<Key, u32, FixedState>,
     /// What was looked up last: packets come in runs.
     found: Option<(Path, u32)>,
-    unproven: HashMap<Source, usize, FixedState>,
-    unproven_in_all: usize,
+    unproven: Unproven,
     /// Of those, streams that have all that they need.
-    unproven_streams: usize,
+    unproven_streams: Unproven,
     agenda: BinaryHeap<Reverse<(Instant, u32)>>,
     /// To whom something has happened since the last poll.
     touched: Vec<u32>,
@@ -175,9 +176,8 @@ impl Carrier {
             free: Vec::new(),
             by_path: HashMap::with_hasher(hasher.clone()),
             found: None,
-            unproven: HashMap::with_hasher(hasher),
-            unproven_in_all: 0,
-            unproven_streams: 0,
+            unproven: Unproven::new(hasher.clone()),
+            unproven_streams: Unproven::new(hasher),
             agenda: BinaryHeap::new(),
             touched: Vec::new(),
             memory: 0,
@@ -428,14 +428,29 @@ impl Carrier {
             return;
         }
         let source = Source::of(slot.path.peer.ip());
-        let streams = usize::from(matches!(slot.talk, Talk::Stream(_)));
-        self.unproven_in_all -= 1;
-        self.unproven_streams -= streams;
-        if let Some(count) = self.unproven.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.unproven.remove(&source);
-            }
+        self.unproven.remove(source, index);
+        self.unproven_streams.remove(source, index);
+    }
+
+    /// One that nobody has vouched for is going to begin, and what is in its way ends.
+    fn make_room(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
+        let most = Most { in_all: self.config.unproven, from_one: self.config.unproven_per_source };
+        let gives_way = self.unproven.in_the_way_of(Source::of(path.peer.ip()), most);
+        self.give_way(now, gives_way, outlet);
+    }
+
+    /// Likewise, a stream.
+    fn make_room_for_stream(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
+        let share = |many: usize| (many / STREAM).max(1);
+        let most = Most { in_all: share(self.config.unproven), from_one: share(self.config.unproven_per_source) };
+        let gives_way = self.unproven_streams.in_the_way_of(Source::of(path.peer.ip()), most);
+        self.give_way(now, gives_way, outlet);
+    }
+
+    fn give_way(&mut self, now: Instant, index: Option<u32>, outlet: &mut impl Outlet) {
+        let path = index.and_then(|index| self.slot(index)).map(|slot| slot.path);
+        if let Some(path) = path {
+            self.end(now, &path, outlet);
         }
     }
 
