@@ -261,6 +261,24 @@ fn who_says_how_large_its_segments_and_windows_may_be_is_told_the_same_of_ours()
     assert_eq!((answer.len, offer.mss, offer.scale), (TCP_HEADER, None, None));
 }
 
+/// RFC 3168 section 6.1.1: Linux and Apple's ask so, if they are told to.
+#[test]
+fn a_syn_that_offers_congestion_notification_is_answered_without_it() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    for (at, bits) in [(13, 0xc0), (13, 0x40), (13, 0x80), (12, 1)] {
+        let mut syn = from(&path(40001), CLIENT, Seq::new(0), TcpFlags::SYN, &[]);
+        syn[at] |= bits;
+        assert_eq!(world.arrive(&path(40001), &syn), Taken::Nothing(DropReason::Handshake));
+        let (_, answer, _) = world.said.segments.pop().unwrap();
+        assert_eq!((answer.flags, answer.ack), (TcpFlags::SYN.with(TcpFlags::ACK), CLIENT.plus(1)));
+    }
+    for strange in [0x01, 0x04, 0x08, 0x10, 0x20] {
+        let mut syn = from(&path(40001), CLIENT, Seq::new(0), TcpFlags::SYN, &[]);
+        syn[13] |= strange;
+        assert_eq!(world.arrive(&path(40001), &syn), Taken::Nothing(DropReason::Malformed));
+    }
+}
+
 /// A megabyte a second on a line of a tenth of a second: more than an unscaled window holds.
 #[test]
 fn who_scales_windows_gets_as_much_as_its_window_and_our_ring_hold_and_others_64_kilobytes() {

@@ -169,6 +169,29 @@ fn numbers_wrap_both_ways_in_the_middle_of_a_transfer() {
 }
 
 #[test]
+fn who_offers_congestion_notification_gets_a_connection_without_it() {
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    let (along, offer) = (headend.path, SynOffer { mss: Some(1460), scale: Some(7), sack: Sack::Permitted });
+    let header = TcpHeader {
+        source_port: along.peer.port(),
+        destination_port: along.local.port(),
+        seq: CLIENT,
+        ack: Seq::default(),
+        flags: TcpFlags::SYN,
+        window: u16::MAX,
+        len: TCP_HEADER,
+    };
+    let mut syn = offer.behind(&header).as_ref().to_vec();
+    syn[13] |= 0xc0;
+    headend.carrier.arrive(headend.now, &along, &syn, &mut headend.said);
+    let answer = headend.said.segments.pop().unwrap();
+    let header = TcpHeader::parse(&answer).unwrap();
+    assert_eq!(header.flags, TcpFlags::SYN.with(TcpFlags::ACK));
+    (headend.next, headend.ack) = (CLIENT.plus(1), header.seq.plus(1));
+    assert_eq!(headend.data(&introduction()), Taken::Octets);
+}
+
+#[test]
 fn a_connection_is_offered_what_real_tcp_needs_and_keeps_nothing_until_its_prefix() {
     let mut headend = Headend::new(CtcpConfig::DEFAULT);
     let offer = headend.syn();

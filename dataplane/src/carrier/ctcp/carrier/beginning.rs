@@ -20,7 +20,8 @@ impl Carrier {
     /// comes back with the cookie, and only its owner can.
     pub(super) fn syn(&mut self, now: Instant, path: &Path, syn: &[u8], outlet: &mut impl Outlet) -> Taken {
         let Some(asked) = TcpHeader::parse(syn) else { return Taken::Nothing(DropReason::TooShort) };
-        if asked.flags != TcpFlags::SYN {
+        // What offers explicit congestion notification gets an answer without it (RFC 3168 section 6.1.1), so it is not used.
+        if asked.flags.without(TcpFlags::ECE.with(TcpFlags::CWR)) != TcpFlags::SYN {
             return Taken::Nothing(DropReason::Malformed);
         }
         let offered = SynOffer::read(syn);
