@@ -487,6 +487,56 @@ fn a_blind_reset_fin_or_data_out_of_place_ends_and_moves_nothing() {
     assert!(world.carrier.is_empty(), "its own reset ends it");
 }
 
+#[test]
+fn a_fin_counts_where_a_reset_counts_and_elsewhere_it_is_asked_for_again() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(world.now, &path, TUNNEL);
+    world.pass(Duration::from_millis(50));
+    world.said.segments.clear();
+    let (next, fin) = (CLIENT.plus(325), TcpFlags::FIN.with(TcpFlags::ACK));
+    for step in [1, 1000, 60_000] {
+        world.arrive(&path, &from(&path, next.plus(step), ack, fin, &[]));
+        world.arrive(&path, &from(&path, Seq::new(next.get().wrapping_sub(step as u32)), ack, fin, &[]));
+    }
+    world.pass(Duration::from_millis(50));
+    let said: Vec<_> = world.said.segments.iter().map(|(_, said, _)| (said.flags, said.ack)).collect();
+    assert_eq!((said, world.carrier.len()), (vec![(TcpFlags::ACK, next)], 1));
+    // What comes with it is taken, wherever it is.
+    let taken = world.arrive(&path, &from(&path, next.plus(500), ack, fin, &esp(7)));
+    assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Esp, .. })));
+    assert_eq!(world.carrier.len(), 1);
+    assert_eq!(world.arrive(&path, &from(&path, next, ack, fin, &[])), Taken::Nothing(DropReason::ConnectionEnded));
+    assert!(world.carrier.is_empty(), "behind what has come without a hole");
+}
+
+/// A client's last words.
+#[test]
+fn data_that_comes_with_a_fin_is_taken_before_the_connection_ends() {
+    for last in [first_ike(300), esp(1)] {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let path = path(40001);
+        let ack = world.connect(&path);
+        world.carrier.vouch(world.now, &path, TUNNEL);
+        world.said.segments.clear();
+        let fin = from(&path, CLIENT.plus(325), ack, TcpFlags::FIN.with(TcpFlags::ACK), &last);
+        let Taken::Frame(frame) = world.arrive(&path, &fin) else { panic!("what is in it") };
+        assert_eq!(frame.inside, if last.len() > 300 { Inside::Ike } else { Inside::Esp });
+        assert!(world.carrier.is_empty());
+        let (_, reset, _) = world.said.segments.last().unwrap();
+        assert!(reset.flags.has(TcpFlags::RST) && reset.seq == ack);
+    }
+    // In two pieces.
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let (ack, last) = (world.connect(&path), first_ike(900));
+    world.arrive(&path, &from(&path, CLIENT.plus(325), ack, TcpFlags::ACK, &last[..500]));
+    world.arrive(&path, &from(&path, CLIENT.plus(825), ack, TcpFlags::FIN.with(TcpFlags::ACK), &last[500..]));
+    assert_eq!(world.said.frames, [(Inside::Ike, last[8..908].to_vec())]);
+    assert!(world.carrier.is_empty());
+}
+
 /// RFC 5961 section 3.2: who is really gone hears the acknowledgment and resets where it is.
 #[test]
 fn a_reset_elsewhere_in_the_window_is_asked_for_again_once_a_second_and_one_outside_is_not() {

@@ -346,9 +346,12 @@ impl Carrier {
                 self.forget(index);
                 return Taken::Nothing(DropReason::ConnectionEnded);
             }
-            Arrived::Over(Ended::Finished) => {
+            Arrived::Over(Ended::Finished(last)) => {
                 self.end(now, path, outlet);
-                return Taken::Nothing(DropReason::ConnectionEnded);
+                return match last {
+                    Some(frame) => Taken::Frame(frame.behind(header.len)),
+                    None => Taken::Nothing(DropReason::ConnectionEnded),
+                };
             }
         };
         self.touch(index);

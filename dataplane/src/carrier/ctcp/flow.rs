@@ -67,12 +67,12 @@ enum Proof {
 }
 
 /// How the peer, or somebody on the way, ended a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// RST.
     Reset,
-    /// FIN.
-    Finished,
+    /// FIN, and the frame that its payload was, if it was one; [`Flow::frames`] has what was in pieces.
+    Finished(Option<Frame>),
 }
 
 /// A connection with a peer.
@@ -173,7 +173,7 @@ impl Flow {
         self.send.acknowledgment(now, header.ack, alone);
         self.send.advertised(header.window);
         if header.flags.has(TcpFlags::FIN) {
-            return Arrived::Over(Ended::Finished);
+            return self.finish(now, header.seq, payload, frame);
         }
         if payload.is_empty() {
             self.alone(now, header.seq, if proves { Proof::Given } else { Proof::Lacking });
@@ -442,6 +442,19 @@ impl Flow {
         arrived
     }
 
+    /// A FIN ends no less than a RST, so it counts where that would. What comes with it is taken first, wherever it is.
+    fn finish(&mut self, now: Instant, seq: Seq, payload: &[u8], frame: Option<Frame>) -> Arrived {
+        let places = [self.receive.floor(), self.receive.highest()];
+        let counts = [seq, seq.plus(payload.len())].iter().any(|place| places.contains(place));
+        let last = if payload.is_empty() { Arrived::Nothing } else { self.take(now, seq, payload, frame) };
+        if !counts {
+            self.ask_again(now, seq);
+            return last;
+        }
+        let last = if let Arrived::Whole(frame) = last { Some(frame) } else { None };
+        Arrived::Over(Ended::Finished(last))
+    }
+
     /// RFC 5961 section 3.2: a RST counts where it would be the next octet, whether of what has come without a hole or of all that has
     /// come. Elsewhere in the window an acknowledgment asks for it again, once in a while (section 7): whoever is really gone
     /// answers that with a RST where it counts.
@@ -450,12 +463,17 @@ impl Flow {
         if places.contains(&seq) {
             return Arrived::Over(Ended::Reset);
         }
+        self.ask_again(now, seq);
+        Arrived::Elsewhere
+    }
+
+    /// An acknowledgment asks for what would have ended the connection elsewhere.
+    fn ask_again(&mut self, now: Instant, seq: Seq) {
         let in_window = (0..i32::from(WINDOW)).contains(&seq.distance(self.receive.floor()));
         if in_window && self.challenged.is_none_or(|last| now.since(last) >= CHALLENGES) {
             self.challenged = Some(now);
             self.due = Due::Now;
         }
-        Arrived::Elsewhere
     }
 
     /// After silence. Cisco's ends were seen to keep to their beat, whatever else they send.
