@@ -332,6 +332,27 @@ fn who_has_forgotten_its_connection_gets_another_and_a_stranger_with_a_syn_gets_
     assert!(matches!(taken, Taken::Frame(_)));
 }
 
+/// Within the same half of a minute the cookie is the same, so its acknowledgment alone shows nothing.
+#[test]
+fn who_has_forgotten_its_connection_at_once_gets_another_too() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(world.now, &path, TUNNEL);
+    world.pass(Duration::from_secs(1));
+    let begins = CLIENT.plus(1 << 30);
+    world.arrive(&path, &from(&path, begins, Seq::new(0), TcpFlags::SYN, &[]));
+    let (_, answer, _) = world.said.segments.pop().unwrap();
+    assert_eq!((answer.seq.plus(1), answer.ack), (ack, begins.plus(1)));
+    let third = from(&path, begins.plus(1), ack, TcpFlags::ACK, &[]);
+    assert_eq!(world.arrive(&path, &third), Taken::Nothing(DropReason::Handshake));
+    let taken = world.arrive(&path, &from(&path, begins.plus(1), ack, TcpFlags::ACK, &first_ike(300)));
+    assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Ike, .. })));
+    world.pass(Duration::from_millis(50));
+    let (_, said, _) = world.said.segments.last().unwrap();
+    assert_eq!((said.ack, world.carrier.len()), (begins.plus(325), 1), "it is the new one that is acknowledged");
+}
+
 #[test]
 fn nobody_vouches_so_it_ends_after_a_minute_and_who_is_vouched_for_stays() {
     let mut world = World::new(CtcpConfig::DEFAULT);

@@ -470,10 +470,10 @@ fn each_segment_of_ctcp_that_is_not_forwarded_has_its_reason() {
     spoilt[15] ^= 1;
     world.tcp(0, &peer, &spoilt);
     assert_eq!(ends(&world), ["bad_checksum"]);
-    let next = peer.next;
-    peer.next = next.plus(1 << 25);
+    let (next, expected) = (peer.next, peer.expected);
+    (peer.next, peer.expected) = (next.plus(1 << 25), expected.plus(1 << 25));
     let elsewhere = peer.segment(TcpFlags::ACK, &[1; 50]);
-    peer.next = next;
+    (peer.next, peer.expected) = (next, expected);
     world.tcp(0, &peer, &elsewhere);
     assert_eq!(ends(&world), ["out_of_window"]);
     let piece = peer.segment(TcpFlags::ACK, &[1; 50]);

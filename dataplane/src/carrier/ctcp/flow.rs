@@ -21,7 +21,7 @@ pub(super) const WINDOW: u16 = u16::MAX;
 /// What that is to be shifted by where both ends scale windows: half a megabyte, as much as a ring holds and more.
 pub(in crate::carrier) const SCALE: Shift = Shift::new(3);
 /// A segment that begins further from what has come than this is not of this stream, or somebody guesses.
-const PLAUSIBLE: i32 = 1 << 20;
+const PLAUSIBLE: u32 = 1 << 20;
 
 /// Who was heard where it is within this time is not elsewhere as well: a client says something every few seconds.
 const HEARD: Duration = Duration::from_secs(10);
@@ -156,9 +156,7 @@ impl Flow {
             return self.reset(now, header.seq);
         }
         let frame = whole(payload);
-        let plausible = header.seq.distance(self.receive.highest()).abs() < PLAUSIBLE
-            && header.flags.has(TcpFlags::ACK)
-            && self.send.believes(header.ack);
+        let plausible = header.flags.has(TcpFlags::ACK) && self.believes(header);
         let proves = payload.is_empty() && self.proves(header);
         if !plausible && !proves {
             return match frame {
@@ -323,9 +321,11 @@ impl Flow {
         }
     }
 
-    /// Whether a peer that is where we think it is could say `acknowledgment`.
-    pub const fn believes(&self, acknowledgment: Seq) -> bool {
-        self.send.believes(acknowledgment)
+    /// Whether a peer that is where we think it is could send this: near to what has come, and to what it can have heard.
+    #[inline]
+    pub fn believes(&self, segment: &TcpHeader) -> bool {
+        let ahead = segment.seq.distance(self.receive.highest());
+        ahead.unsigned_abs() < PLAUSIBLE && self.send.believes(segment.ack)
     }
 
     /// What the peer's SYN had.
