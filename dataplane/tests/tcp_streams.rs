@@ -677,6 +677,28 @@ fn control_is_told_how_a_stream_fares_from_its_prefix_to_its_end() {
     assert_eq!(told(&headend).state, StreamState::Ends);
 }
 
+/// smoltcp asks a peer that is silent with an octet that it has already.
+#[test]
+fn asking_whether_a_silent_peer_is_there_counts_as_no_repetition() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let (now, along) = (headend.now, headend.path);
+    headend.carrier.vouch(now, &along, TUNNEL);
+    headend.carrier.stream(now, &along, Inside::Esp, &[7; 90], &mut headend.said).unwrap();
+    headend.later(Duration::from_millis(40));
+    headend.ack = headend.ack.plus(92);
+    headend.give(headend.next, TcpFlags::ACK, &[]);
+    headend.said.segments.clear();
+    let mut asked = 0;
+    for _ in 0..20 {
+        headend.later(Duration::from_secs(61));
+        asked += headend.flags().len();
+        headend.give(headend.next, TcpFlags::ACK, &[]);
+    }
+    assert!(asked >= 20);
+    let evidence = told(&headend).evidence;
+    assert_eq!((evidence.resent, evidence.went), (0, Amount { segments: 1, octets: 92 }));
+}
+
 #[test]
 fn an_operator_ends_the_stream_that_is_meant() {
     for all in [&b"IKETCP"[..], &introduction()] {

@@ -396,7 +396,9 @@ impl Stack {
             let data = segment.len() - header.len;
             let flags = usize::from(header.flags.has(TcpFlags::FIN)) + usize::from(header.flags.has(TcpFlags::SYN));
             let end = header.seq.plus(data + flags);
-            if data > 0 {
+            // One octet that the peer has already asks whether it is still there (RFC 9293 section 3.8.4).
+            let asks = data == 1 && end == self.said && self.losses.acknowledged() == self.said;
+            if data > 0 && !asks {
                 self.note(now, header.seq, end);
             }
             self.said = self.said.later(end);
