@@ -7,5 +7,7 @@ mod view;
 
 pub use remedy::{Remedy, Step, remedy};
 pub use stream_view::{ConnectionView, StreamDownView, StreamUpView, StreamView};
+#[cfg(test)]
+pub(crate) use survey::tests::flow;
 pub use survey::{Survey, Surveyed, Which};
 pub use view::{ClearView, DownView, FlowView, LossView, MoveView, RemedyView, UpView};
