@@ -116,9 +116,10 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Packets of our own, then from the neighbours (at most half of the burst, so that neither side starves), then
+    /// Empty buffers come home. Packets of our own, then from the neighbours (at most half of the burst, so that neither side starves), then
     /// from the door.
     fn receive(&mut self) -> usize {
+        self.neighbours.take_home(&mut self.pool);
         let burst = &mut self.burst;
         self.notices.join(burst);
         let taken_over = self.neighbours.take_over(burst, self.limit / 2);
