@@ -109,7 +109,7 @@ pub struct DoorSeed {
     pub(super) waker: Arc<EventWaker>,
     pub(super) spin: Duration,
     pub(super) coalesce: Duration,
-    backend: Backend,
+    pub(super) backend: Backend,
 }
 
 impl DoorSeed {

@@ -97,8 +97,10 @@ impl SystemCallDoor {
         }
     }
 
+    /// After a poll that found something.
     fn woken(&mut self) -> Woken {
-        if self.waker.take() {
+        let readable = self.polled.last().is_some_and(|waker| waker.revents != 0);
+        if readable && self.waker.drain() {
             self.gather.hurry();
             return Woken::Called;
         }
@@ -271,5 +273,35 @@ fn read(fd: RawFd, room: &mut [u8]) -> io::Result<Option<usize>> {
         (Ok(len), _) => Ok(Some(len)),
         (Err(_), Some(inner::GONE)) => Err(inner::gone()),
         (Err(_), _) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::open::Backend;
+    use crate::offload::JoinKinds;
+    use std::fs::File;
+    use std::io::Write;
+
+    #[test]
+    fn a_call_that_was_taken_before_it_had_written_ends_one_wait_and_not_all() {
+        let waker = Arc::new(EventWaker::new().unwrap());
+        let (spin, coalesce) = (Duration::ZERO, Duration::ZERO);
+        let mut door = SystemCallDoor::new(DoorSeed {
+            sockets: Vec::new(),
+            reserved: Arc::new([]),
+            tun: None,
+            kinds: JoinKinds::default(),
+            waker: Arc::clone(&waker),
+            spin,
+            coalesce,
+            backend: Backend::SystemCalls,
+        });
+        File::from(waker.as_fd().try_clone_to_owned().unwrap()).write_all(&1u64.to_ne_bytes()).unwrap();
+        let mut waits = || door.wait(Duration::from_millis(1)).unwrap();
+        assert_eq!((waits(), waits()), (Woken::Called, Woken::TimedOut));
+        waker.wake();
+        assert_eq!((waits(), waits()), (Woken::Called, Woken::TimedOut));
     }
 }
