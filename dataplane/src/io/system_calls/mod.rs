@@ -134,7 +134,9 @@ impl Door for SystemCallDoor {
     fn receive(&mut self, pool: &mut Pool, burst: &mut Burst, limit: usize) -> usize {
         let before = burst.len();
         let until = before + limit;
-        if !self.deliver(pool, burst, until) {
+        let delivered = self.deliver(pool, burst, until);
+        self.gather.found(burst.len() - before);
+        if !delivered {
             return burst.len() - before;
         }
         let stale = !self.fresh;
@@ -178,6 +180,9 @@ impl Door for SystemCallDoor {
             }
         }
         self.gather.found(burst.len() - known);
+        if burst.len() >= until {
+            self.gather.cut_short();
+        }
         self.gather.taken(&burst[known..]);
         burst.len() - before
     }
