@@ -197,8 +197,8 @@ impl Door for SystemCallDoor {
         }
         for (index, outer) in self.outer.iter().enumerate() {
             let refused = self.sender.send(outer, index, self.outgoing.departures.queued(), &mut self.stats);
-            for (peer, size) in refused {
-                self.outgoing.departures.refuse(peer, size);
+            for refusal in refused {
+                self.outgoing.departures.refuse(refusal);
             }
         }
         for departure in self.outgoing.departures.queued() {

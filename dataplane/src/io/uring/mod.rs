@@ -101,8 +101,8 @@ impl UringDoor {
                 }
             }
         }
-        for (peer, size) in self.flights.refused.drain(..) {
-            self.outgoing.departures.refuse(peer, size);
+        for refusal in self.flights.refused.drain(..) {
+            self.outgoing.departures.refuse(refusal);
         }
     }
 
