@@ -220,6 +220,8 @@ impl Figures {
         sheet.counters("worker_burst_packets", "Packets that turns began with", taken)?;
         let full = workers().map(|(worker, of)| (vec![("worker", worker)], of.full_bursts));
         sheet.counters("worker_full_bursts", "Turns that began with as many packets as a burst may have", full)?;
+        let starved = workers().map(|(worker, of)| (vec![("worker", worker)], of.starved));
+        sheet.counters("worker_starved", "Times that packets waited and no packet buffer was free", starved)?;
         let handed = workers().map(|(worker, of)| (vec![("worker", worker)], of.handed_off));
         sheet.counters("worker_packets_handed_off", "Packets handed to another worker", handed)?;
         let of_none = workers().map(|(worker, of)| (vec![("worker", worker)], of.unattributed));

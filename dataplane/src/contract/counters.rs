@@ -142,6 +142,8 @@ worker_counters! {
     burst_packets,
     /// Turns that began with as many as a burst may have, so that others may have had to wait.
     full_bursts,
+    /// Times that packets waited outside or inside and no buffer was free for them.
+    starved,
     /// Packets read from the outer side.
     outer_received,
     /// Packets written to the outer side.

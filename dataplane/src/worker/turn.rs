@@ -194,15 +194,18 @@ impl<D: Door> Worker<D> {
         reports.flush();
 
         let (before, stats) = (std::mem::replace(door_stats, door.stats()), door.stats());
-        let late = [
+        let in_the_door = [
+            (DropReason::Malformed, stats.malformed - before.malformed),
+            (DropReason::ReceiveTruncated, stats.truncated - before.truncated),
             (DropReason::TransmitFull, stats.transmit_full - before.transmit_full),
             (DropReason::TransmitFailed, stats.transmit_failed - before.transmit_failed),
         ];
-        for (reason, n) in late {
+        for (reason, n) in in_the_door {
             if n > 0 {
                 counters.dropped(reason, n);
             }
         }
+        counters.starved(stats.starved - before.starved);
     }
 }
 

@@ -9,7 +9,7 @@ use super::arrival::{Arrival, Delivered};
 use super::departure::Departures;
 use super::gather::{Gather, Look};
 use super::inner::{self, Inner};
-use super::message::count_refusal;
+use super::message::{count_refusal, count_unsound};
 use super::open::DoorSeed;
 use super::outgoing::Outgoing;
 use super::udp::OuterSocket;
@@ -154,7 +154,7 @@ impl Door for SystemCallDoor {
             }
             if let Some(outer) = self.outer.get(source) {
                 self.stats.system_calls += 1;
-                self.receiver.receive(outer, until - burst.len(), &mut self.arrived);
+                self.receiver.receive(outer, until - burst.len(), &mut self.arrived, &mut self.stats);
                 if !self.deliver(pool, burst, until) {
                     break;
                 }
@@ -175,7 +175,9 @@ impl Door for SystemCallDoor {
                         }
                     };
                     budget = budget.saturating_sub(len);
-                    self.inner.deliver(buffer, len, pool, burst);
+                    if let Err(unsound) = self.inner.deliver(buffer, len, pool, burst) {
+                        count_unsound(&mut self.stats, unsound);
+                    }
                 }
             }
         }

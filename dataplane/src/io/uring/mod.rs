@@ -147,7 +147,7 @@ impl Door for UringDoor {
                     break;
                 }
             }
-            if !self.incoming.deliver(pool, burst, until, &mut budget) {
+            if !self.incoming.deliver(pool, burst, until, &mut budget, &mut self.stats) {
                 self.stats.starved += u64::from(burst.len() < until);
                 break;
             }
