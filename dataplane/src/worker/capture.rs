@@ -196,6 +196,10 @@ impl Captures {
     pub(super) fn going(&mut self, burst: &mut Burst, now: Instant) {
         for (place, packet) in burst.iter_mut().enumerate() {
             let Some(tunnel) = packet.meta.tunnel else { continue };
+            // The tunnel's owner sees it.
+            if matches!(packet.meta.fate, Fate::Handoff(_)) {
+                continue;
+            }
             for (index, capture) in self.running.iter_mut().enumerate() {
                 if capture.tunnel != tunnel {
                     continue;

@@ -270,3 +270,26 @@ fn one_capture_too_many_is_ended_at_once_and_the_others_go_on() {
     assert_eq!(states[..4], [(1, Reading::Open); 4]);
     assert_eq!(states[4], (0, Reading::Ended));
 }
+
+#[test]
+fn a_packet_that_comes_to_another_worker_than_its_tunnels_is_copied_once_by_the_owner() {
+    let mut world = World::new(2);
+    let (alice, bob) = (world.connect(1, 1, gcm()), world.connect(0, 2, gcm()));
+    let mut readers = capture(&mut world, alice.tunnel, CaptureSides::Both, None);
+    let down = v4(SERVER_V4, alice.v4, 300);
+    let left = world.inner(0, &down);
+    assert_eq!(lines(read(&mut readers[0])), []);
+    assert_eq!(lines(read(&mut readers[1])), [(Inner, Down, down, None), (Outer, Down, left[0].bytes.clone(), None)]);
+    // From client to client, too, where the other worker opens it.
+    world.esp(0, bob.path, &bob.seal(1, &v4(bob.v4, alice.v4, 200)));
+    assert_eq!(lines(read(&mut readers[0])), []);
+    let seen: Vec<_> = read(&mut readers[1]).iter().map(|packet| (packet.sight.side(), packet.way)).collect();
+    assert_eq!(seen, [(Inner, Down), (Outer, Down)]);
+
+    // Its tunnel goes, somebody else gets the slot, and the other worker has not heard of it yet.
+    world.command(alice.tunnel.worker, Command::DropTunnel { tunnel: alice.tunnel });
+    world.settle();
+    let carol = world.connect(1, 1, gcm());
+    assert_eq!(world.inner(0, &v4(SERVER_V4, carol.v4, 300)).len(), 1);
+    assert!(readers.iter_mut().all(|reader| read(reader).is_empty()));
+}
