@@ -90,7 +90,7 @@ impl Captures {
             return;
         }
         // Grown here, so that the packet path never has to.
-        self.open.reserve(places * (self.running.len() + 1));
+        self.open.reserve(2 * places * (self.running.len() + 1));
         self.running.push(Running { id, tunnel, sides, snap: snap as usize, paths, writer, stands: Stands::On });
     }
 
@@ -208,8 +208,8 @@ impl Captures {
     }
 
     /// Which of them have no way on. Until here each has kept its place.
-    pub(super) fn routed(&mut self, burst: &Burst) {
-        self.settle(burst, |_, _| {});
+    pub(super) fn routed(&mut self, burst: &Burst, now: Instant) {
+        self.settle(burst, now, |_| false, |_, _| {});
     }
 
     /// Inner packets in the size in which they go into their tunnel, and those that may not.
@@ -236,17 +236,27 @@ impl Captures {
         }
     }
 
-    /// They are ESP now. What goes by TCP is seen when it leaves.
+    /// They are ESP now. What goes by TCP is seen when it leaves, and what a connection does not take is dropped until then.
     pub(super) fn sealed(&mut self, burst: &Burst, now: Instant) {
-        self.settle(burst, |capture, packet| {
-            if packet.meta.carriage == Carriage::Sealed && packet.meta.channel.door() != Channel::Ctcp {
+        self.settle(burst, now, is_for_a_connection, |capture, packet| {
+            if packet.meta.carriage == Carriage::Sealed {
                 capture.outer(now, CaptureWay::Down, packet, sent_form(packet.meta.channel));
             }
         });
+        // Another worker may have sealed it.
+        for (place, packet) in burst.iter().enumerate().filter(|(_, packet)| is_for_a_connection(packet)) {
+            for (index, capture) in self.running.iter().enumerate() {
+                if packet.meta.origin == Origin::Tunnel(capture.tunnel) {
+                    let front = Front::of(packet, CaptureWay::Down);
+                    self.open.push(Open { place, capture: index, copy: None, front });
+                }
+            }
+        }
     }
 
     /// What else goes out: IKE and keepalives, and TCP segments.
     pub(super) fn leaving(&mut self, replies: &Burst, burst: &Burst, sad: &Sad, now: Instant) {
+        self.settle(burst, now, |_| false, |_, _| {});
         for packet in replies {
             self.along_path(None, packet, sent_form(packet.meta.channel), CaptureWay::Down, sad, now);
         }
@@ -301,16 +311,28 @@ impl Captures {
         }
     }
 
-    /// All that is open is settled; what goes on is handed to `onward`.
-    fn settle(&mut self, burst: &Burst, mut onward: impl FnMut(&mut Running, &PacketBuf)) {
-        for Open { place, capture, copy, .. } in self.open.drain(..) {
-            let (Some(packet), Some(capture)) = (burst.get(place), self.running.get_mut(capture)) else { continue };
+    /// All that is open and does not wait for more is settled; what goes on is handed to `onward`.
+    fn settle(
+        &mut self,
+        burst: &Burst,
+        now: Instant,
+        waits: impl Fn(&PacketBuf) -> bool,
+        mut onward: impl FnMut(&mut Running, &PacketBuf),
+    ) {
+        let Self { running, open } = self;
+        open.retain(|Open { place, capture, copy, front }| {
+            let (Some(packet), Some(capture)) = (burst.get(*place), running.get_mut(*capture)) else { return false };
             match packet.meta.fate {
-                Fate::Drop(reason) => capture.drop(copy, reason),
+                Fate::Drop(reason) => {
+                    capture.drop(*copy, reason);
+                    capture.drop_front(*front, reason, packet, now);
+                }
+                Fate::Forward if waits(packet) => return true,
                 Fate::Forward => onward(capture, packet),
                 Fate::ToControl | Fate::Handoff(_) | Fate::Streamed => {}
             }
-        }
+            false
+        });
     }
 }
 
@@ -361,6 +383,13 @@ impl Running {
 /// Whether a packet with this fate was opened: then the inner packet is what is left of it.
 const fn is_behind_the_icv(reason: DropReason) -> bool {
     matches!(reason, DropReason::SelectorMismatch | DropReason::Congested | DropReason::OverRateUp)
+}
+
+/// ESP that is sealed and goes into a TCP connection, here or on another worker.
+fn is_for_a_connection(packet: &PacketBuf) -> bool {
+    packet.meta.fate == Fate::Forward
+        && packet.meta.carriage == Carriage::Sealed
+        && packet.meta.channel.door() == Channel::Ctcp
 }
 
 /// How ESP that has come stood there. Its marker is taken off by now.

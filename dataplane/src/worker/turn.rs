@@ -75,7 +75,7 @@ impl<D: Door> Worker<D> {
         }
         route(burst, routes, *id, neighbours.workers());
         if captures.are_on() {
-            captures.routed(burst);
+            captures.routed(burst, now);
         }
         Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
         if let Some(flows) = inner_flows {

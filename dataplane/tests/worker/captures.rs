@@ -363,3 +363,44 @@ fn what_is_anothers_in_the_same_connection_is_not_shown_inside() {
     world.tcp(0, &peer, &segment);
     assert_eq!(lines(read(&mut reader)), [(Outer, Up, segment, Some(DropReason::SelectorMismatch))]);
 }
+
+#[test]
+fn what_a_connection_does_not_take_is_in_it_with_the_reason_wherever_the_connection_is() {
+    for owner in [0, 1] {
+        let mut world = world(2);
+        let mut peer = CtcpPeer::on(0, 2);
+        world.login(0, &mut peer);
+        let mut alice = Client::new(owner, 1, gcm());
+        (alice.path, alice.transport) = (peer.path, Transport::Ctcp);
+        let alice = world.admit(alice);
+        let mut readers = capture(&mut world, alice.tunnel, CaptureSides::Both, None);
+        let down = v4(SERVER_V4, alice.v4, 1400);
+        let sent: usize = (0..60).map(|_| world.inner(usize::from(owner), &down).len()).sum();
+        let lost = 60 - sent;
+        assert!((1..60).contains(&lost), "{lost}");
+        let seen: Vec<Vec<Captured>> = readers.iter_mut().map(read).collect();
+        let dropped = |worker: usize| -> Vec<Captured> {
+            let dropped = |packet: &&Captured| packet.dropped == Some(DropReason::InFlight);
+            seen[worker].iter().filter(dropped).cloned().collect()
+        };
+        let outside: Vec<_> = dropped(0).into_iter().filter(|packet| packet.sight.side() == Outer).collect();
+        assert_eq!(forms(&outside), vec![OuterForm::Streamed; lost]);
+        let esp = 8 + 8 + 1400 + alice.least_padding(1400) + 2 + 16;
+        let spi = alice.own_spi.to_be_bytes();
+        let header_alone = |packet: &Captured| packet.octets.len() == 8 && packet.octets[..4] == spi;
+        assert!(outside.iter().all(|packet| header_alone(packet) && packet.len as usize == esp && packet.way == Down));
+        // Inside its worker says so, if the connection is there, too.
+        let inside = seen[usize::from(owner)].iter().filter(|packet| packet.sight.side() == Inner).count();
+        let told = dropped(usize::from(owner)).iter().filter(|packet| packet.sight.side() == Inner).count();
+        assert_eq!((inside, told), (60, if owner == 0 { lost } else { 0 }));
+    }
+
+    // There is no connection at all.
+    let mut world = world(1);
+    let path = CtcpPeer::on(0, 1).path;
+    let alice = world.admit(Client { path, transport: Transport::Tcp, ..Client::new(0, 1, gcm()) });
+    let mut reader = capture(&mut world, alice.tunnel, CaptureSides::Inner, None).remove(0);
+    let down = v4(SERVER_V4, alice.v4, 100);
+    world.inner(0, &down);
+    assert_eq!(lines(read(&mut reader)), [(Inner, Down, down, Some(DropReason::NoConnection))]);
+}
