@@ -1,7 +1,7 @@
 //! The capture thread: empties the workers' rings into files, so that neither packets nor IKE ever wait for a disk.
 //!
 //! It sleeps until somebody wants a capture. While one runs it looks every ten milliseconds, and once a second asks the IKE thread where the
-//! session is. It waits for no disk either: that has a thread of its own (`disk`). While too much waits there the rings are not emptied, so
+//! session is, for the first time as soon as the workers are told: what they copy is read when that is answered. It waits for no disk either: that has a thread of its own (`disk`). While too much waits there the rings are not emptied, so
 //! that what finds no room is missed packets, which are counted.
 
 mod capture;
