@@ -112,7 +112,7 @@ impl Desk {
         self.clear_folder();
         loop {
             let runs = self.captures.iter().any(Capture::runs) || !self.openings.is_empty();
-            let busy = runs || !self.untold.is_empty();
+            let busy = runs || !self.untold.is_empty() || self.seats.iter().any(Seat::waits);
             let request = match busy {
                 true => requests.recv_timeout(LOOK),
                 false => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),

@@ -239,3 +239,17 @@ fn whose_the_tunnel_is_is_asked_after_its_worker_was_told() {
     assert!(copy(&mut order));
     until(|| place.show().packets == 1);
 }
+
+#[test]
+fn a_worker_whose_channel_was_full_hears_of_the_end_of_a_capture_that_is_removed() {
+    let place = place_of(1, 1);
+    place.begin().unwrap();
+    let remove = |answer| Request::Remove(CaptureName(1), "a test".to_owned(), answer);
+    place.runtime.block_on(place.captures.clerk().ask(remove)).unwrap();
+    a_while();
+    let order = place.order();
+    match place.command(0) {
+        Command::StopCapture { id } => assert_eq!(id, order.id),
+        _ => panic!("it is to stop"),
+    }
+}
