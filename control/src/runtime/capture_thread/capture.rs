@@ -23,6 +23,8 @@ use tokio::sync::oneshot::error::TryRecvError;
 const ASK: Duration = Duration::from_secs(1);
 /// How long workers may take to give their rings up.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// With several workers, how long a packet waits for those before it: longer than a burst takes.
+const HOLD: Duration = Duration::from_millis(10);
 /// In the order in which they are counted.
 const SIDES: [CaptureSide; 2] = [CaptureSide::Outer, CaptureSide::Inner];
 /// Octets that are handed to the disk at a time, and a packet more: less than may wait there.
@@ -50,6 +52,8 @@ pub(super) struct Capture {
 struct Work {
     /// In the order of workers; `None` where the worker has given it up.
     readers: Vec<Option<CaptureReader>>,
+    /// Out of the rings, in order; before some of them others may come.
+    young: Vec<Captured>,
     /// Packets that found no room in rings that were given up, outside and inside.
     missed: [u64; 2],
     file: CaptureFile,
@@ -91,8 +95,8 @@ impl Capture {
     ) -> Self {
         let (by, paths, progress) = (wanted.by.clone(), wanted.target.paths, Arc::clone(out.progress()));
         let (asked, phase) = ((now, None), Phase::Copying);
-        let (missed, copied) = ([0; 2], Copied::Unknown);
-        let work = Work { readers, missed, file, out, paths, asked, copied, phase };
+        let (young, missed, copied) = (Vec::new(), [0; 2], Copied::Unknown);
+        let work = Work { readers, young, missed, file, out, paths, asked, copied, phase };
         let (ended, end, packets, octets, missed) = (None, None, 0, 0, 0);
         Self { name, wanted, path, began: now, ended, end, by, packets, octets, missed, progress, work: Some(work) }
     }
@@ -183,22 +187,17 @@ impl Capture {
     fn empty_rings(&mut self, now: Instant, seats: &mut [Seat]) {
         let owner = self.wanted.target.tunnel.worker.index();
         let Some(work) = &mut self.work else { return };
-        let (mut packets, mut rings, mut owner_gone) = (Vec::<Captured>::new(), 0, false);
+        let mut owner_gone = false;
         for (worker, place) in work.readers.iter_mut().enumerate() {
             let Some(reader) = place else { continue };
-            let before = packets.len();
-            let reading = reader.read(&mut packets);
-            rings += usize::from(packets.len() > before);
+            let reading = reader.read(&mut work.young);
             if reading == Reading::Ended {
                 SIDES.iter().zip(&mut work.missed).for_each(|(side, missed)| *missed += reader.missed(*side));
                 owner_gone |= worker == owner;
                 *place = None;
             }
         }
-        // Each worker's are in order already.
-        if rings > 1 {
-            packets.sort_by_key(|packet| packet.at);
-        }
+        let packets = work.ripe(now);
         let full = match self.end {
             // Nothing more fits.
             Some(CaptureEnd::Size | CaptureEnd::Disk) => false,
@@ -301,6 +300,20 @@ impl Work {
         if self.copied == Copied::Unknown {
             self.readers.fill_with(|| None);
         }
+    }
+
+    /// What nothing can come before any more, in order: each worker's packets are, and no burst takes longer than is waited for.
+    fn ripe(&mut self, now: Instant) -> Vec<Captured> {
+        let last = match self.phase {
+            Phase::Stopping { until } => now >= until,
+            Phase::Copying | Phase::Closing => false,
+        };
+        self.young.sort_by_key(|packet| packet.at);
+        if self.readers.len() < 2 || last || self.readers.iter().all(Option::is_none) {
+            return std::mem::take(&mut self.young);
+        }
+        let ripe = self.young.partition_point(|packet| packet.at + HOLD <= now);
+        self.young.drain(..ripe).collect()
     }
 
     /// Puts packets into the file, in pieces. Whether it is full.

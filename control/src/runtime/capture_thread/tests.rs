@@ -253,3 +253,25 @@ fn a_worker_whose_channel_was_full_hears_of_the_end_of_a_capture_that_is_removed
         _ => panic!("it is to stop"),
     }
 }
+
+#[test]
+fn packets_of_several_workers_are_in_the_order_of_their_times_whenever_their_bursts_end() {
+    let place = place_of(2, 64);
+    place.begin().unwrap();
+    let mut orders = [place.order_of(0), place.order_of(1)];
+    place.answer(Some(target()));
+    let long_after = clock::now() + Duration::from_secs(600);
+    let mut copy = |worker: usize, at, octet| {
+        let writer = &mut orders[worker].writer;
+        writer.packet(at, CaptureWay::Up, Sight::Inner, 100, &[octet; 100]).unwrap();
+        writer.end_burst();
+    };
+    copy(0, long_after + Duration::from_millis(1), 2);
+    a_while();
+    // Its burst began before.
+    copy(1, long_after, 1);
+    copy(1, long_after + Duration::from_millis(2), 3);
+    place.stop();
+    drop(orders);
+    assert_eq!((place.ended().packets, place.packets()), (3, vec![1, 2, 3]));
+}
