@@ -74,8 +74,13 @@ impl Operators {
 
     /// Whose token this is. All are looked at, whichever it is.
     pub(crate) fn by_token(&self, token: &[u8]) -> Option<Caller> {
-        let is_his = |operator: &&Operator| operator.token.as_ref().is_some_and(|hash| hash.is_of(token));
-        self.known.iter().filter(is_his).map(|operator| known(operator, By::Token)).next_back()
+        let mut his = None;
+        for operator in &self.known {
+            if operator.token.as_ref().is_some_and(|hash| hash.is_of(token)) {
+                his = Some(operator);
+            }
+        }
+        his.map(|operator| known(operator, By::Token))
     }
 
     /// Whose certificate this is.
