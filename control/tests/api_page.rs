@@ -6,6 +6,7 @@ use adit_control::api::ask::{self, Obeyed, Question};
 use adit_control::api::reload;
 use adit_control::api::routes::{Sources, router};
 use adit_control::api::serve::{Peer, serve};
+use adit_control::api::strangers::Strangers;
 use adit_control::config::checked::{Operator, TokenHash};
 use adit_control::journal::{self, Board, Journal};
 use axum::Router;
@@ -79,14 +80,14 @@ impl Door {
 
     /// By TCP, without a certificate.
     async fn remote(&self, first: &str, lines: &str, body: &str) -> Answer {
-        let remote = Remote { by_certificate: None, operators: Arc::clone(&self.operators) };
+        let remote = Remote::new(None, Arc::clone(&self.operators), None);
         self.asked(Peer::Remote(remote), first, lines, body).await
     }
 
     /// By TCP, with a certificate of somebody who may do this.
     async fn certified(&self, role: Role, first: &str, lines: &str) -> Answer {
         let by_certificate = Some(Caller { name: "carol".into(), role, by: By::Certificate });
-        let remote = Remote { by_certificate, operators: Arc::clone(&self.operators) };
+        let remote = Remote::new(by_certificate, Arc::clone(&self.operators), None);
         self.asked(Peer::Remote(remote), first, lines, "").await
     }
 
@@ -284,4 +285,27 @@ async fn every_answer_says_what_browsers_may_do_with_it() {
             assert!(told.is_none() || told == before, "{path}: {name}: {told:?}, before {before:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_is_known_takes_no_strangers_place_although_he_stays() {
+    let (door, strangers) = (Door::new(), Arc::new(Strangers::default()));
+    let from = "192.0.2.1".parse().unwrap();
+    let mut all = Vec::new();
+    for token in [BOSS, "adit_wrong"] {
+        // More than a source's strangers may have.
+        let mut stay = Vec::new();
+        for _ in 0..100 {
+            let Some(place) = strangers.let_in(from) else { break };
+            let remote = Remote::new(None, Arc::clone(&door.operators), Some(place));
+            let (mut near, far) = duplex(1 << 20);
+            tokio::spawn(serve(far, door.router.clone(), Peer::Remote(remote)));
+            let request = format!("GET /v1/caller HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
+            near.write_all(request.as_bytes()).await.unwrap();
+            near.read_u8().await.unwrap();
+            stay.push(near);
+        }
+        all.push(stay);
+    }
+    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [100, 32]);
 }
