@@ -6,10 +6,10 @@ mod stand_in;
 
 use stand_in::*;
 
-use adit_control::api::ask::{self, Question};
+use adit_control::api::ask::{self, Obeyed, Order, Question};
 use adit_control::api::views::{CertificateView, IkeView, StatusView};
 use adit_control::runtime::clock;
-use adit_control::session::{Listing, SaView, SessionQuery, SessionView};
+use adit_control::session::{Listed, Listing, SaView, SessionQuery, SessionState, SessionView};
 use adit_dataplane::contract::DropReason;
 use std::time::Duration;
 
@@ -262,6 +262,67 @@ fn the_committed_description_is_the_programs() {
 fn what_is_told_of_certificates_is_whom_they_name_and_when_they_end() {
     let daemon = serving();
     let answer = raw(&daemon, "GET /v1/certificates HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+/// Alice has sessions in every state, and one that ends between the list and what is wanted; Bob's is closing.
+fn crowded() -> Daemon {
+    daemon(|question| match question {
+        Question::Sessions(_, query, answer) => {
+            let of = |id: &str, state, identity: &str| {
+                let (id, identity) = (id.to_owned(), identity.to_owned());
+                SessionView { id, state, identity, ..session() }
+            };
+            let there = [
+                of("s1", SessionState::Closing, "alice"),
+                of("s2", SessionState::Connecting, "alice"),
+                of("s3", SessionState::Up, "alice"),
+                of("s4", SessionState::Up, "alice"),
+                of("s5", SessionState::Up, "alice"),
+                of("s6", SessionState::Closing, "bob"),
+            ];
+            let lines = there.into_iter().filter(|view| query.means(view)).collect();
+            let _gone = answer.send(Listed { lines, next: None });
+        }
+        Question::Order(id, order, answer) => {
+            let _gone = answer.send(match (id.0, order) {
+                (3, _) | (9.., _) => Obeyed::NoSuchSession,
+                (1 | 2 | 6, Order::RekeyIke | Order::RekeyChildren) => Obeyed::NotUp,
+                (_, _) => Obeyed::Begun,
+            });
+        }
+        other => panic!("nothing else is asked: {other:?}"),
+    })
+}
+
+#[test]
+fn what_can_be_done_is_done_although_something_else_cannot_and_both_are_said() {
+    let daemon = crowded();
+    let nines = "there is no session s9: it has ended, or has never been";
+    for (arguments, code, done, refused) in [
+        (&["rekey", "alice"][..], 0, "s4 gets other keys\ns5 gets other keys\n", vec![]),
+        (&["disconnect", "al*"], 0, "s2 ends\ns4 ends\ns5 ends\n", vec![]),
+        (&["disconnect", "s9", "s4"], 1, "s4 ends\n", vec![nines]),
+        (
+            &["disconnect", "s10", "alice", "s9"],
+            1,
+            "s2 ends\ns4 ends\ns5 ends\n",
+            vec!["there is no session s10: it has ended, or has never been", nines],
+        ),
+        (
+            &["rekey", "s1", "s5"],
+            1,
+            "s5 gets other keys\n",
+            vec!["s1 is not up: it has no keys that could be replaced"],
+        ),
+        (&["--json", "disconnect", "s9", "s4"], 1, "[{\"session\":\"s4\"}]\n", vec![nines]),
+        (&["disconnect", "bob"], 1, "", vec!["bob has no session that could end: what he has is closing"]),
+        (&["rekey", "bob"], 1, "", vec!["bob has no session that is up"]),
+    ] {
+        let output = daemon.ctl(arguments);
+        let refused: String = refused.iter().map(|says| format!("aditctl: aditd says: {says}\n")).collect();
+        let [said, told] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!((output.status.code(), &said[..], told), (Some(code), done, refused), "{arguments:?}");
+    }
+}
+
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     assert_eq!(serde_json::from_str::<Vec<CertificateView>>(body).unwrap(), [certificate()]);
 }
