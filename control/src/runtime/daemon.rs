@@ -6,7 +6,7 @@ use super::capture_thread::CaptureThread;
 use super::dataplane::{self, StartError, Started};
 use super::errand::{Drive, Errand, InnerSide};
 use super::ike_thread::IkeThread;
-use super::lookout::Lookout;
+use super::lookout::{Certificate, Lookout};
 use super::outbox::{Outbox, WorkerGone};
 use super::reload_thread::{self, ConfigSource};
 use super::signals::{self, Wish};
@@ -152,7 +152,7 @@ pub(super) fn serve(
     let (feed, arriving) = journal::feed(unix_at_zero);
     let life = (unix_at_zero + clock::now().since(Instant::ZERO)).as_secs();
     let (board, keeping) = Board::new(Journal::new(config.events.keep, life), arriving);
-    let lookout = Lookout::new(unix_at_zero, config.certificate.clone());
+    let lookout = Lookout::new(unix_at_zero, Certificate::all(&config));
     let Reloading { source, log_level } = reloading;
     let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone());
     let reloader = reloader.map_err(system("starting the reload thread"))?;
