@@ -99,6 +99,16 @@ impl Leases {
         }
     }
 
+    /// Tells again of what is held, and until when.
+    pub fn tell_held(&mut self) {
+        for Waiting { until, identity, lease, .. } in self.held.by_turn.values() {
+            for address in lease.addresses() {
+                let standing = Standing::Held(*until);
+                self.news.tell(News { address, whose: Some(Whose { identity: identity.clone(), standing }) });
+            }
+        }
+    }
+
     /// What was held until now is anybody's again.
     pub fn release(&mut self, now: Instant) {
         while let Some((_, turn)) = self.held.by_time.first().copied().filter(|(until, _)| *until <= now) {

@@ -367,7 +367,10 @@ fn what_becomes_of_addresses_is_told_in_order() {
     let alice = leases.take(&[0], SessionId(2), &who("alice"), BOTH, W0).unwrap();
     assert_eq!(news(&mut leases), ["10.30.0.3 alice", "fd30::2 alice"]);
     leases.hold(SessionId(2), who("alice"), alice, at(300));
-    assert_eq!(news(&mut leases), ["10.30.0.3 alice until 300", "fd30::2 alice until 300"]);
+    let held = ["10.30.0.3 alice until 300", "fd30::2 alice until 300"];
+    assert_eq!(news(&mut leases), held);
+    leases.tell_held();
+    assert_eq!(news(&mut leases), held, "once more, for a clock that was set");
     let again = leases.take(&[0], SessionId(3), &who("alice"), V4, W0).unwrap();
     assert_eq!(news(&mut leases), ["10.30.0.3 free", "fd30::2 free", "10.30.0.3 alice"]);
     leases.give_back(SessionId(2), alice);

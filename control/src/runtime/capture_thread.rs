@@ -56,7 +56,6 @@ impl CaptureThread {
             disk,
             seats: workers.iter().map(Seat::new).collect(),
             asker,
-            unix_at_zero: clock::unix_at_zero(),
             openings: Vec::new(),
             captures: Vec::new(),
             next: 1,
@@ -87,7 +86,6 @@ struct Desk {
     disk: Disk,
     seats: Vec<Seat>,
     asker: Asker,
-    unix_at_zero: Duration,
     /// Those that are about to begin, in the order in which they were asked for.
     openings: Vec<Opening>,
     /// Oldest first.
@@ -174,7 +172,7 @@ impl Desk {
         self.make_room(wanted.limits.octets);
         let name = CaptureName(self.next);
         let path = folder.join(format!("{name}.pcapng"));
-        let mut file = CaptureFile::new(wanted.what, wanted.limits, self.unix_at_zero, &about(wanted))
+        let mut file = CaptureFile::new(wanted.what, wanted.limits, clock::unix_at_zero(), &about(wanted))
             .map_err(|error| not_written(&path, error.to_string()))?;
         self.next += 1;
         let mut out = Outgoing::new(self.disk.create(&path, wanted.limits.octets));

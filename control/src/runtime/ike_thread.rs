@@ -122,6 +122,7 @@ impl IkeThread {
         if !self.lookout.is_due(now) {
             return;
         }
+        self.look_at_the_clock();
         let workers = self.dataplane.workers.iter().map(|worker| worker.counters.totals());
         for what in self.lookout.look(now, self.engine.pool_fills(), workers) {
             self.feed.tell(now, what);
@@ -129,6 +130,15 @@ impl IkeThread {
         for what in self.on_disk.look() {
             self.feed.tell(now, what);
         }
+    }
+
+    /// The time of day may have been set since the last look, by somebody or by NTP.
+    fn look_at_the_clock(&mut self) {
+        let unix_at_zero = clock::unix_at_zero();
+        self.engine.set_time_of_day(unix_at_zero);
+        self.feed.set_time_of_day(unix_at_zero);
+        self.lookout.set_time_of_day(unix_at_zero);
+        self.on_disk.set_time_of_day(unix_at_zero, &mut self.engine);
     }
 
     /// An errand that is over ends as a signal would end it.

@@ -13,6 +13,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Between two looks at certificates.
 const CERTIFICATES: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+/// What somebody has set the clock by, rather than steered it.
+const STEP: Duration = Duration::from_secs(60);
 /// What is left of a certificate when it is told of, each once.
 const LEFT: [Duration; 4] = [Duration::ZERO, DAY, Duration::from_secs(7 * 86_400), Duration::from_secs(30 * 86_400)];
 /// A worker loses too much if of so many packets one finds no room,
@@ -109,6 +111,17 @@ impl Lookout {
             }
         }
         self.certificates = certificates;
+    }
+
+    /// The time of day when the clock was zero, as it is known now. If somebody has set the clock, what was said of certificates may be wrong.
+    pub(super) fn set_time_of_day(&mut self, unix_at_zero: Duration) {
+        if self.unix_at_zero.abs_diff(unix_at_zero) >= STEP {
+            self.certificates_due = Instant::ZERO;
+            for certificate in self.certificates.iter_mut().filter(|_| unix_at_zero < self.unix_at_zero) {
+                certificate.told = None;
+            }
+        }
+        self.unix_at_zero = unix_at_zero;
     }
 
     /// Whether it is time to look again.
@@ -318,5 +331,21 @@ mod tests {
         let told: Vec<_> = told.iter().map(|(hour, what)| (*hour, what.kind())).collect();
         let expected = [10 * 24, 33 * 24, 39 * 24, 40 * 24].map(|hour| (hour, Kind::CertificateExpiring));
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn certificates_are_looked_at_again_when_somebody_has_set_the_clock() {
+        let mut lookout = Lookout::new(Duration::ZERO, vec![certificate(CertificateUse::Ike, ENDS)]);
+        let mut now = Instant::ZERO;
+        let mut after = |unix: Duration| {
+            now = now + Duration::from_secs(1);
+            lookout.set_time_of_day(unix);
+            lookout.look(now, [], []).len()
+        };
+        assert_eq!(after(Duration::ZERO), 0, "1970");
+        assert_eq!(after(ENDS - 3 * DAY), 1, "set forward");
+        assert_eq!(after(ENDS - 3 * DAY + Duration::from_micros(3)), 0, "steered");
+        assert_eq!(after(ENDS - 90 * DAY), 0, "set back: it was not so late");
+        assert_eq!(after(ENDS - 3 * DAY), 1, "now it is");
     }
 }

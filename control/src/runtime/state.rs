@@ -23,6 +23,8 @@ const LOCK: &str = "lock";
 const MOST_OCTETS: u64 = 256 << 20;
 /// No kept lease is held longer, whatever its file says: the longest that the configuration allows.
 const LONGEST_HOLD: Duration = Duration::from_secs(86_400);
+/// What somebody has set the clock by, rather than steered it.
+const STEP: Duration = Duration::from_secs(2);
 
 /// Why nothing is kept.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +133,14 @@ impl Keeping {
             kept
         });
         Self { disk, leases, unix_at_zero, told: Vec::new(), lost }
+    }
+
+    /// The time of day when the clock was zero, as it is known now. If somebody has set the clock, until when leases are held is written anew.
+    pub(super) fn set_time_of_day(&mut self, unix_at_zero: Duration, engine: &mut Engine) {
+        if self.unix_at_zero.abs_diff(unix_at_zero) >= STEP {
+            engine.tell_held_leases();
+        }
+        self.unix_at_zero = unix_at_zero;
     }
 
     /// Hands on what has become of leases.

@@ -67,8 +67,7 @@ struct Room {
     name: String,
     random: Box<dyn SecretRandom>,
     outputs: VecDeque<Output>,
-    /// Unix time when the clock of `now` stood at zero. A clock that is set later makes timestamps that much wrong, and
-    /// nothing else.
+    /// Unix time when the clock of `now` stood at zero.
     unix_at_zero: Duration,
 }
 
@@ -93,6 +92,11 @@ impl Desk {
         let (logins, books) = (Logins::new(&config, &mut *random), Books::new(&config));
         let name = config.identity.to_string();
         Self { room: Room { config, name, random, outputs: VecDeque::new(), unix_at_zero }, logins, books }
+    }
+
+    /// The time of day when `now` was zero, as it is known now.
+    pub fn set_time_of_day(&mut self, unix_at_zero: Duration) {
+        self.room.unix_at_zero = unix_at_zero;
     }
 
     /// From now on [`Output::Keep`] says what is to outlive the process.

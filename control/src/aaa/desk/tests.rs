@@ -392,6 +392,24 @@ fn a_record_is_repeated_as_it_was_and_goes_to_the_next_server_with_its_age() {
 }
 
 #[test]
+fn a_clock_that_is_set_changes_the_time_of_later_records_and_the_age_of_none() {
+    let mut world = World::new(&[UserSource::Radius], 2);
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.take();
+    let set = Duration::from_secs(1_900_000_000);
+    world.desk.set_time_of_day(set);
+    world.pass(server().timeout * 3);
+    let second = world.last(books(1));
+    assert_eq!((number(&second, 55), number(&second, 41)), (Some(1_800_001_000), Some(6)), "it is one record");
+    world.reply(books(1), &second, 5, &[]);
+    world.desk.handle_record(world.now, Record { account: account(8), moment: Moment::Start });
+    world.take();
+    let now = set + world.now.since(Instant::ZERO);
+    let later = world.sent.last().unwrap().2.clone();
+    assert_eq!((number(&later, 55), number(&later, 41)), (u32::try_from(now.as_secs()).ok(), Some(0)));
+}
+
+#[test]
 fn records_wait_for_servers_that_come_back_and_are_given_up_in_the_end() {
     let mut world = World::new(&[UserSource::Radius], 1);
     world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });

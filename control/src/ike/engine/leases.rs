@@ -17,6 +17,11 @@ impl Engine {
         self.node.leases.poll_news()
     }
 
+    /// [`Engine::poll_lease`] tells again what is held, and until when.
+    pub fn tell_held_leases(&mut self) {
+        self.node.leases.tell_held();
+    }
+
     /// Somebody had this address when another engine ended: it is held for him until then.
     ///
     /// # Errors
