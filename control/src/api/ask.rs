@@ -1,7 +1,7 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
 use crate::capture::Target;
-use crate::ctcp::{ClearView, ConnectionView, MoveView, Which};
+use crate::ctcp::{ClearView, ConnectionQuery, ListedConnections, MoveView, Which};
 use crate::flows::{InnerFlowsView, NoFlows, Wanted};
 use crate::journal::Happening;
 use crate::lease::{LeaseListing, LeasePage, PoolView};
@@ -41,8 +41,8 @@ pub enum Question {
     Order(SessionId, Order, oneshot::Sender<Obeyed>),
     /// What the IKE engine holds and did.
     Ike(oneshot::Sender<IkeView>),
-    /// All connections by cTCP and in real TCP; the workers are asked.
-    Flows(oneshot::Sender<Vec<ConnectionView>>),
+    /// A page of connections by cTCP and in real TCP; the workers are asked.
+    Flows(ConnectionQuery, oneshot::Sender<ListedConnections>),
     /// Some of the flows inside tunnels; the workers are asked.
     InnerFlows(Wanted, oneshot::Sender<Result<InnerFlowsView, NoFlows>>),
     /// Every transport: where it is listened for, and who goes by it.

@@ -1,10 +1,12 @@
 //! What an operator is told of connections by cTCP and in real TCP.
 
+mod query;
 mod remedy;
 mod stream_view;
 mod survey;
 mod view;
 
+pub use query::{ConnectionQuery, ListedConnections};
 pub use remedy::{Remedy, Step, remedy};
 pub use stream_view::{ConnectionView, StreamDownView, StreamUpView, StreamView};
 pub use survey::{Survey, Surveyed, Which};

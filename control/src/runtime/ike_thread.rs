@@ -250,7 +250,7 @@ impl IkeThread {
             Question::Ike(answer) => {
                 drop(answer.send(IkeView::new(self.engine.holdings(), self.engine.counters())));
             }
-            Question::Flows(answer) => self.ask_for_flows(FlowQuestion::Show(answer))?,
+            Question::Flows(query, answer) => self.ask_for_flows(FlowQuestion::Show(query, answer))?,
             Question::InnerFlows(wanted, answer) => self.ask_for_inner_flows(&wanted, answer)?,
             Question::Transports(answer) => {
                 let listen = &self.engine.config().listen;

@@ -110,7 +110,14 @@ pub(crate) fn serving() -> Daemon {
             });
         }
         Question::Ike(answer) => drop(answer.send(ike())),
-        Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false), stream()])),
+        Question::Flows(query, answer) => {
+            let owner = |tunnel: TunnelKey| match tunnel.slot {
+                2 => Some((SessionId(7), "alice".to_owned())),
+                3 => Some((SessionId(8), "bob".to_owned())),
+                _ => None,
+            };
+            drop(answer.send(query.page(&[flow_report(true), flow_report(false)], &[stream_report()], owner)));
+        }
         Question::Transports(answer) => drop(answer.send(transports())),
         // See `api_captures.rs`.
         Question::CaptureTarget(_, answer) => drop(answer),
