@@ -31,7 +31,7 @@ pub(super) async fn metrics(State(sources): State<Sources>) -> Result<Response, 
         status: sources.asker.ask(Question::Status).await?,
         ike: sources.asker.ask(Question::Ike).await?,
         pools: sources.asker.ask(Question::Pools).await?,
-        aaa: sources.aaa.view().await.ok_or(NoAnswer::Gone)?,
+        aaa: sources.aaa.view().await.map_err(NoAnswer::from)?,
         certificates: sources.asker.ask(Question::Certificates).await?,
         workers: sources.workers.iter().map(|(_, counters)| (counters.totals(), counters.burst_times())).collect(),
     };

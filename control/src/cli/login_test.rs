@@ -201,7 +201,7 @@ fn wait_for_record(aaa: &AaaThread, before: u64) -> Option<u64> {
     runtime.block_on(async {
         tokio::time::timeout(PATIENCE, async {
             loop {
-                let view = aaa.window().view().await?;
+                let view = aaa.window().view().await.ok()?;
                 if view.records_written > before {
                     return Some(view.records_written);
                 }

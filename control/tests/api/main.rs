@@ -116,6 +116,30 @@ fn a_busy_ike_thread_is_an_answer_and_not_a_wait() {
 }
 
 #[test]
+fn who_asks_a_slow_thread_hears_which_it_is_and_what_a_reload_may_still_do() {
+    let daemon = serving();
+    let still = "the reload takes its time: it goes on, and may still be applied. `aditctl watch --kind reloaded` tells when it is";
+    std::thread::scope(|scope| {
+        for (arguments, says) in [
+            (&["reload"][..], still),
+            (&["reload", "--dry-run"], "the reload thread did not answer in time; ask again"),
+            (&["config"], "the reload thread did not answer in time; ask again"),
+            (&["aaa"], "the AAA thread did not answer in time; ask again"),
+        ] {
+            let socket = daemon.socket();
+            scope.spawn(move || {
+                let output = ctl(&socket, arguments);
+                let said = String::from_utf8(output.stderr).unwrap();
+                assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+                assert_eq!(said, format!("aditctl: aditd says: {says}\n"), "{arguments:?}");
+            });
+        }
+    });
+    let metrics = raw(&daemon, "GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert!(metrics.starts_with("HTTP/1.1 503 ") && metrics.contains("urn:adit:problem:too_late"), "{metrics}");
+}
+
+#[test]
 fn too_many_questions_are_turned_away_at_once() {
     let (asker, questions) = ask::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -238,30 +262,6 @@ fn sessions_are_ended_and_get_other_keys_by_name_and_by_identity() {
     }
 }
 
-/// `ADIT_WRITE=1 cargo test -p adit-control --test api` writes it anew.
-#[test]
-fn the_committed_description_is_the_programs() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
-    let described = adit_control::api::routes::description().to_pretty_json().unwrap() + "\n";
-    if std::env::var_os("ADIT_WRITE").is_some() {
-        std::fs::write(path, &described).unwrap();
-    }
-    assert!(
-        std::fs::read_to_string(path).unwrap() == described,
-        "{path} is not what the program says: ADIT_WRITE=1 writes it"
-    );
-    let daemon = serving();
-    let served = raw(&daemon, "GET /openapi.json HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
-    let body: serde_json::Value = serde_json::from_str(served.split_once("\r\n\r\n").unwrap().1).unwrap();
-    assert_eq!(body, serde_json::from_str::<serde_json::Value>(&described).unwrap());
-    let again = "GET /openapi.json HTTP/1.1\r\nhost: a\r\nif-none-match: \"0.1.0\"\r\nconnection: close\r\n\r\n";
-    assert!(raw(&daemon, again).starts_with("HTTP/1.1 304 "));
-}
-
-#[test]
-fn what_is_told_of_certificates_is_whom_they_name_and_when_they_end() {
-    let daemon = serving();
-    let answer = raw(&daemon, "GET /v1/certificates HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
 /// Alice has sessions in every state, and one that ends between the list and what is wanted; Bob's is closing.
 fn crowded() -> Daemon {
     daemon(|question| match question {
@@ -323,6 +323,30 @@ fn what_can_be_done_is_done_although_something_else_cannot_and_both_are_said() {
     }
 }
 
+/// `ADIT_WRITE=1 cargo test -p adit-control --test api` writes it anew.
+#[test]
+fn the_committed_description_is_the_programs() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let described = adit_control::api::routes::description().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("ADIT_WRITE").is_some() {
+        std::fs::write(path, &described).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(path).unwrap() == described,
+        "{path} is not what the program says: ADIT_WRITE=1 writes it"
+    );
+    let daemon = serving();
+    let served = raw(&daemon, "GET /openapi.json HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    let body: serde_json::Value = serde_json::from_str(served.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(body, serde_json::from_str::<serde_json::Value>(&described).unwrap());
+    let again = "GET /openapi.json HTTP/1.1\r\nhost: a\r\nif-none-match: \"0.1.0\"\r\nconnection: close\r\n\r\n";
+    assert!(raw(&daemon, again).starts_with("HTTP/1.1 304 "));
+}
+
+#[test]
+fn what_is_told_of_certificates_is_whom_they_name_and_when_they_end() {
+    let daemon = serving();
+    let answer = raw(&daemon, "GET /v1/certificates HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     assert_eq!(serde_json::from_str::<Vec<CertificateView>>(body).unwrap(), [certificate()]);
 }
