@@ -1,6 +1,6 @@
 //! Leases whose sessions are over and whose clients will be back: nobody else gets them for a while, unless there is no other.
 
-use super::{Lease, Leases, News, Standing, Whose};
+use super::{Family, Lease, Leases, News, Place, Standing, Whose};
 use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
@@ -17,6 +17,7 @@ pub(super) struct Held {
     by_turn: BTreeMap<Turn, Waiting>,
     by_identity: BTreeSet<(Id, Turn)>,
     by_time: BTreeSet<(Instant, Turn)>,
+    by_place: BTreeSet<(Place, Turn)>,
     addresses: BTreeSet<IpAddr>,
     turn: Turn,
 }
@@ -44,6 +45,9 @@ impl Held {
             relocate(&mut waiting.lease);
         }
         self.addresses = self.by_turn.values().flat_map(|waiting| waiting.lease.addresses()).collect();
+        let places =
+            |(turn, waiting): (&Turn, &Waiting)| waiting.lease.places().map(|place| (place, *turn)).collect::<Vec<_>>();
+        self.by_place = self.by_turn.iter().flat_map(places).collect();
         let empty = self.by_turn.iter().filter(|(_, waiting)| waiting.lease == Lease::default());
         for turn in empty.map(|(turn, _)| *turn).collect::<Vec<_>>() {
             self.take(turn);
@@ -64,6 +68,7 @@ impl Held {
         self.turn += 1;
         self.by_identity.insert((waiting.identity.clone(), self.turn));
         self.by_time.insert((waiting.until, self.turn));
+        self.by_place.extend(waiting.lease.places().map(|place| (place, self.turn)));
         self.addresses.extend(waiting.lease.addresses());
         self.by_turn.insert(self.turn, waiting);
     }
@@ -72,10 +77,19 @@ impl Held {
         let waiting = self.by_turn.remove(&turn)?;
         self.by_identity.remove(&(waiting.identity.clone(), turn));
         self.by_time.remove(&(waiting.until, turn));
+        for place in waiting.lease.places() {
+            self.by_place.remove(&(place, turn));
+        }
         for address in waiting.lease.addresses() {
             self.addresses.remove(&address);
         }
         Some(waiting)
+    }
+
+    /// Of what is held in one of these places, what has been so for longest.
+    fn oldest_in(&self, places: impl Iterator<Item = Place>) -> Option<Turn> {
+        let oldest = |place| Some(self.by_place.range((place, 0)..=(place, Turn::MAX)).next()?.1);
+        places.filter_map(oldest).min()
     }
 
     fn next_of(&self, identity: &Id) -> Option<Turn> {
@@ -95,7 +109,9 @@ impl Leases {
         }
         self.held.put(Waiting { until, owner, identity, lease });
         if self.held.by_turn.len() > MOST_HELD {
-            self.release_oldest();
+            if let Some((oldest, _)) = self.held.by_turn.first_key_value() {
+                self.release_this(*oldest);
+            }
         }
     }
 
@@ -113,9 +129,9 @@ impl Leases {
         }
     }
 
-    /// Somebody is here who would get nothing otherwise. `None` if nothing is held.
-    pub(super) fn release_oldest(&mut self) -> Option<()> {
-        let turn = *self.held.by_turn.first_key_value()?.0;
+    /// Somebody is here who would get nothing of this family otherwise. `None` if nothing is held in any of these pools.
+    pub(super) fn release_oldest(&mut self, family: Family, pools: &[usize]) -> Option<()> {
+        let turn = self.held.oldest_in(pools.iter().map(|pool| (family, *pool)))?;
         self.release_this(turn);
         Some(())
     }

@@ -81,6 +81,16 @@ pub struct Lease {
     pub v6: Option<Leased<Ipv6Addr>>,
 }
 
+/// IPv4 comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Family {
+    V4,
+    V6,
+}
+
+/// One family of the pool with this index.
+type Place = (Family, usize);
+
 /// No address of any family that was asked for is free.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no free address: {}", if .full.is_empty() { "no pool has the kind asked for".to_owned() } else { .full.join(", ") })]
@@ -118,7 +128,7 @@ impl Leases {
     /// the last two one on `worker` if there is any, and of the second family one on the worker of the first.
     ///
     /// If one family is to be had and another is not, the client gets the one (RFC 7296 section 3.15.4). What is held for others
-    /// is given only if nothing else is left.
+    /// is given only if nothing else is left: of the family that is wanted, in these pools, what has been held for longest.
     pub fn take(
         &mut self,
         pools: &[usize],
@@ -128,50 +138,55 @@ impl Leases {
         worker: WorkerId,
     ) -> Result<Lease, PoolEmpty> {
         self.release_to(identity);
+        let mut full = Vec::new();
+        let taker = Taker { owner, identity, worker };
+        let v4 = self.take_one(Family::V4, pools, taker, want.v4.map(v4_number), &mut full);
+        let v4 = v4.map(|(pool, number)| Leased { address: Ipv4Addr::from(number as u32), pool });
+        let worker = v4.map_or(worker, |leased| self.layout.owner(leased.address.into()));
+        let taker = Taker { worker, ..taker };
+        let v6 = self.take_one(Family::V6, pools, taker, want.v6.map(u128::from), &mut full);
+        if v4.is_none() && v6.is_none() && want != Want::default() {
+            return Err(PoolEmpty { full });
+        }
+        let lease = Lease { v4, v6: v6.map(|(pool, number)| Leased { address: Ipv6Addr::from(number), pool }) };
+        for address in lease.addresses() {
+            let whose = Some(Whose { identity: identity.clone(), standing: Standing::Here });
+            self.tell(News { address, whose });
+        }
+        Ok(lease)
+    }
+
+    /// Index of the pool, address as a number. `full` learns of the pools that have none.
+    fn take_one(
+        &mut self,
+        family: Family,
+        pools: &[usize],
+        taker: Taker<'_>,
+        ask: Ask<u128>,
+        full: &mut Vec<String>,
+    ) -> Option<(usize, u128)> {
+        let rather = match ask {
+            Ask::Nothing => return None,
+            Ask::Any => None,
+            Ask::Rather(address) => Some(address),
+        };
         loop {
-            match self.take_free(pools, owner, identity, want, worker) {
-                Err(full) => self.release_oldest().ok_or(full)?,
-                Ok(lease) => {
-                    for address in lease.addresses() {
-                        let whose = Some(Whose { identity: identity.clone(), standing: Standing::Here });
-                        self.tell(News { address, whose });
-                    }
-                    return Ok(lease);
-                }
+            if let Some(taken) = take_from(self.family(family), pools, taker, rather) {
+                return Some(taken);
+            }
+            if self.release_oldest(family, pools).is_none() {
+                let ranges = self.family(family);
+                full.extend(pools.iter().filter_map(|pool| Some(ranges.get(*pool)?.as_ref()?.fullness())));
+                return None;
             }
         }
     }
 
-    fn take_free(
-        &mut self,
-        pools: &[usize],
-        owner: SessionId,
-        identity: &Id,
-        want: Want,
-        worker: WorkerId,
-    ) -> Result<Lease, PoolEmpty> {
-        let mut full = Vec::new();
-        let mut take = |ranges: &mut [Option<PoolRange>], ask: Ask<u128>, worker| {
-            let rather = match ask {
-                Ask::Nothing => return None,
-                Ask::Any => None,
-                Ask::Rather(address) => Some(address),
-            };
-            let taken = take_from(ranges, pools, Taker { owner, identity, worker }, rather);
-            if taken.is_none() {
-                full.extend(pools.iter().filter_map(|pool| Some(ranges.get(*pool)?.as_ref()?.fullness())));
-            }
-            taken
-        };
-        let v4 = take(&mut self.v4, want.v4.map(v4_number), worker);
-        let v4 = v4.map(|(pool, number)| Leased { address: Ipv4Addr::from(number as u32), pool });
-        let worker = v4.map_or(worker, |leased| self.layout.owner(leased.address.into()));
-        let v6 = take(&mut self.v6, want.v6.map(u128::from), worker);
-        if v4.is_none() && v6.is_none() && want != Want::default() {
-            return Err(PoolEmpty { full });
+    fn family(&mut self, family: Family) -> &mut [Option<PoolRange>] {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
         }
-        let v6 = v6.map(|(pool, number)| Leased { address: Ipv6Addr::from(number), pool });
-        Ok(Lease { v4, v6 })
     }
 
     /// The worker that a session with this lease lives on. If the families disagree (an address asked for, or had

@@ -1,7 +1,7 @@
 //! What becomes of each address, for whoever keeps that for the next start; and what was kept, at the start.
 
 use super::moved::place;
-use super::{Lease, Leased, Leases, v4_number};
+use super::{Family, Lease, Leased, Leases, Place, v4_number};
 use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
@@ -72,6 +72,12 @@ impl Lease {
     /// Of both families.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
         [self.v4.map(|v4| v4.address.into()), self.v6.map(|v6| v6.address.into())].into_iter().flatten()
+    }
+
+    /// Where they are from.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        let places = [self.v4.map(|v4| (Family::V4, v4.pool)), self.v6.map(|v6| (Family::V6, v6.pool))];
+        places.into_iter().flatten()
     }
 }
 

@@ -261,6 +261,36 @@ fn what_is_held_is_given_before_somebody_gets_nothing_the_oldest_first() {
 }
 
 #[test]
+fn what_is_held_yields_only_to_whom_it_serves() {
+    let never = Instant::from_nanos(u64::MAX);
+    let pools = [pool("full", Some("10.1.0.0/30"), None), pool("other", Some("10.2.0.0/24"), Some("fd30::/64"))];
+    let mut leases = leases(&pools);
+    let _ = leases.take(&[0], SessionId(1), &who("a"), V4, W0).unwrap();
+    let held = leases.take(&[1], SessionId(2), &who("b"), BOTH, W0).unwrap();
+    leases.hold(SessionId(2), who("b"), held, never);
+    assert!(leases.take(&[0], SessionId(3), &who("c"), V4, W0).is_err(), "it is of another pool");
+    assert!(leases.take(&[0], SessionId(3), &who("c"), V6, W0).is_err(), "this pool has no IPv6");
+    assert_eq!(leases.held.addresses(), 2);
+    // Pools have other places now, and what is held there still yields.
+    leases.move_to(&[pool("other", Some("10.2.0.0/30"), Some("fd30::/64")), pool("full", Some("10.1.0.0/30"), None)]);
+    assert!(leases.take(&[1], SessionId(3), &who("c"), V4, W0).is_err());
+    assert_eq!(v4(leases.take(&[0], SessionId(3), &who("c"), V4, W0)), "10.2.0.2");
+    assert_eq!(leases.held.addresses(), 0);
+}
+
+#[test]
+fn who_has_an_address_of_one_family_does_not_go_without_the_other_for_what_is_held() {
+    let mut leases = leases(&[pool("p", Some("10.30.0.0/30"), Some("fd30::/64"))]);
+    let alice = leases.take(&[0], SessionId(1), &who("alice"), BOTH, W0).unwrap();
+    leases.hold(SessionId(1), who("alice"), alice, Instant::from_nanos(u64::MAX));
+    let bob = leases.take(&[0], SessionId(2), &who("bob"), BOTH, W0).unwrap();
+    assert_eq!(bob.v4, alice.v4);
+    assert!(bob.v6.is_some());
+    let carol = leases.take(&[0], SessionId(3), &who("carol"), BOTH, W0).unwrap();
+    assert!(carol.v4.is_none() && carol.v6.is_some(), "bob has it, and is here");
+}
+
+#[test]
 fn no_more_is_held_than_allowed() {
     let mut leases = leases(&[pool("large", None, Some("fd30::/64"))]);
     for number in 0..held::MOST_HELD as u32 + 10 {
