@@ -305,7 +305,7 @@ impl Engine {
 
     /// A page of leases.
     pub fn leases(&self, listing: LeaseListing) -> LeasePage {
-        self.node.leases.list(listing, ikev1::lease_holder)
+        self.node.leases.list(listing)
     }
 
     /// How full the pools are.

@@ -1,7 +1,6 @@
 //! Leases whose sessions are over and whose clients will be back: nobody else gets them for a while, unless there is no other.
 
-use super::{Family, Lease, Leases, News, Place, Standing, Whose};
-use crate::ike::wire::Id;
+use super::{Claimant, Family, Lease, Leases, News, Place, Standing, Whose};
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
 use ipnet::IpNet;
@@ -15,7 +14,7 @@ pub(super) const MOST_HELD: usize = 131_072;
 #[derive(Debug, Default)]
 pub(super) struct Held {
     by_turn: BTreeMap<Turn, Waiting>,
-    by_identity: BTreeSet<(Id, Turn)>,
+    by_identity: BTreeSet<(Claimant, Turn)>,
     by_time: BTreeSet<(Instant, Turn)>,
     by_place: BTreeSet<(Place, Turn)>,
     addresses: BTreeSet<IpAddr>,
@@ -29,7 +28,7 @@ type Turn = u64;
 struct Waiting {
     until: Instant,
     owner: SessionId,
-    identity: Id,
+    identity: Claimant,
     lease: Lease,
 }
 
@@ -92,7 +91,7 @@ impl Held {
         places.filter_map(oldest).min()
     }
 
-    fn next_of(&self, identity: &Id) -> Option<Turn> {
+    fn next_of(&self, identity: &Claimant) -> Option<Turn> {
         let (_, turn) = self.by_identity.range((identity.clone(), 0)..=(identity.clone(), Turn::MAX)).next()?;
         Some(*turn)
     }
@@ -100,7 +99,7 @@ impl Held {
 
 impl Leases {
     /// A session is over and its client, who is known by `identity`, will be back: what it had is its own until then.
-    pub fn hold(&mut self, owner: SessionId, identity: Id, lease: Lease, until: Instant) {
+    pub fn hold(&mut self, owner: SessionId, identity: Claimant, lease: Lease, until: Instant) {
         for address in lease.addresses() {
             self.tell(News {
                 address,
@@ -123,7 +122,7 @@ impl Leases {
     }
 
     /// Its owner is back, and remembered by what is given back here.
-    pub(super) fn release_to(&mut self, identity: &Id) {
+    pub(super) fn release_to(&mut self, identity: &Claimant) {
         while let Some(turn) = self.held.next_of(identity) {
             self.release_this(turn);
         }

@@ -8,6 +8,7 @@
 //! An address names the worker that it belongs to ([`InnerLayout`]), so an address is looked for on the worker that
 //! the session would best live on, and the session then lives where its address is.
 
+mod claimant;
 mod held;
 mod kept;
 mod moved;
@@ -15,6 +16,7 @@ mod news;
 mod range;
 mod view;
 
+pub use claimant::Claimant;
 pub use kept::{KeptLease, NotALease, entry, read_entry};
 pub use view::{LeaseCursor, LeaseListing, LeasePage, LeaseView, PoolView, RangeView};
 
@@ -22,7 +24,6 @@ pub use moved::gives;
 pub use news::{News, NotHeld, Standing, Whose};
 
 use crate::config::checked::Pool;
-use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
 use held::Held;
@@ -133,7 +134,7 @@ impl Leases {
         &mut self,
         pools: &[usize],
         owner: SessionId,
-        identity: &Id,
+        identity: &Claimant,
         want: Want,
         worker: WorkerId,
     ) -> Result<Lease, PoolEmpty> {
@@ -285,7 +286,7 @@ impl PoolRange {
 #[derive(Clone, Copy)]
 struct Taker<'a> {
     owner: SessionId,
-    identity: &'a Id,
+    identity: &'a Claimant,
     worker: WorkerId,
 }
 

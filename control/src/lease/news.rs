@@ -1,8 +1,7 @@
 //! What becomes of each address, for whoever keeps that for the next start; and what was kept, at the start.
 
 use super::moved::place;
-use super::{Family, Lease, Leased, Leases, Place, v4_number};
-use crate::ike::wire::Id;
+use super::{Claimant, Family, Lease, Leased, Leases, Place, v4_number};
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
 use std::collections::VecDeque;
@@ -24,7 +23,7 @@ pub struct News {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whose {
     /// His name.
-    pub identity: Id,
+    pub identity: Claimant,
     /// Whether he is here.
     pub standing: Standing,
 }
@@ -104,7 +103,13 @@ impl Leases {
     ///
     /// # Errors
     /// See [`NotHeld`].
-    pub fn restore(&mut self, now: Instant, address: IpAddr, identity: &Id, until: Instant) -> Result<(), NotHeld> {
+    pub fn restore(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        identity: &Claimant,
+        until: Instant,
+    ) -> Result<(), NotHeld> {
         let (ranges, number) = match address {
             IpAddr::V4(v4) => (&mut self.v4, v4_number(v4)),
             IpAddr::V6(v6) => (&mut self.v6, u128::from(v6)),

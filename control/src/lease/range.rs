@@ -3,7 +3,7 @@
 //! Memory grows with what has been touched, never with the size of the range, and what has been touched is bounded:
 //! a client that asks for a new address of a /64 at every login gains nothing.
 
-use crate::ike::wire::Id;
+use super::Claimant;
 use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
 use std::collections::BTreeMap;
@@ -23,9 +23,9 @@ pub(super) struct Range {
     free: Vec<Free>,
     used: BTreeMap<u64, Holder>,
     /// By offset: when it was given back, and by whom.
-    freed: BTreeMap<u64, (Turn, Id)>,
+    freed: BTreeMap<u64, (Turn, Claimant)>,
     /// The offset that an identity gave back last, as long as it is in `freed`.
-    last_of: BTreeMap<Id, u64>,
+    last_of: BTreeMap<Claimant, u64>,
     turn: Turn,
 }
 
@@ -71,7 +71,7 @@ impl Lanes {
 #[derive(Debug)]
 pub(super) struct Holder {
     pub(super) session: SessionId,
-    pub(super) identity: Id,
+    pub(super) identity: Claimant,
 }
 
 impl Range {
@@ -100,15 +100,15 @@ impl Range {
     }
 
     /// What was given back and by whom, the first first.
-    pub(super) fn given_back(&self) -> impl Iterator<Item = (u64, &Id)> {
-        let mut freed: Vec<(Turn, u64, &Id)> =
+    pub(super) fn given_back(&self) -> impl Iterator<Item = (u64, &Claimant)> {
+        let mut freed: Vec<(Turn, u64, &Claimant)> =
             self.freed.iter().map(|(offset, (turn, identity))| (*turn, *offset, identity)).collect();
         freed.sort_unstable_by_key(|(turn, ..)| *turn);
         freed.into_iter().map(|(_, offset, identity)| (offset, identity))
     }
 
     /// This offset is free, and this identity had it last.
-    pub(super) fn remember(&mut self, offset: u64, identity: &Id) {
+    pub(super) fn remember(&mut self, offset: u64, identity: &Claimant) {
         let nobody = SessionId(0);
         if self.take_this(offset, nobody, identity).is_some() {
             let _given_back = self.give_back(offset, nobody);
@@ -125,12 +125,12 @@ impl Range {
     }
 
     /// Who has what in this part of it.
-    pub(super) fn taken(&self, part: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, SessionId, &Id)> {
+    pub(super) fn taken(&self, part: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, SessionId, &Claimant)> {
         self.used.range(part).map(|(offset, holder)| (*offset, holder.session, &holder.identity))
     }
 
     /// This offset, if it is free.
-    pub(super) fn take_this(&mut self, offset: u64, session: SessionId, identity: &Id) -> Option<u64> {
+    pub(super) fn take_this(&mut self, offset: u64, session: SessionId, identity: &Claimant) -> Option<u64> {
         if !self.offsets.contains(&offset) || self.used.contains_key(&offset) {
             return None;
         }
@@ -140,13 +140,13 @@ impl Range {
     }
 
     /// What this identity had last, if it is still free.
-    pub(super) fn take_remembered(&mut self, session: SessionId, identity: &Id) -> Option<u64> {
+    pub(super) fn take_remembered(&mut self, session: SessionId, identity: &Claimant) -> Option<u64> {
         let offset = *self.last_of.get(identity)?;
         self.take_this(offset, session, identity)
     }
 
     /// One on this worker, only if there is none one on another: one never used, else the one free for longest.
-    pub(super) fn take_any(&mut self, worker: WorkerId, session: SessionId, identity: &Id) -> Option<u64> {
+    pub(super) fn take_any(&mut self, worker: WorkerId, session: SessionId, identity: &Claimant) -> Option<u64> {
         let offset = self.lanes.from(worker).find_map(|lane| self.next_free(lane))?;
         self.take_this(offset, session, identity)
     }

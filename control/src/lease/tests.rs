@@ -1,7 +1,7 @@
 //! Leases.
 
 use super::*;
-use crate::ike::wire::IdKind;
+use crate::ike::wire::{Id, IdKind};
 use adit_dataplane::time::Instant;
 use bolero::{TypeGenerator, check};
 use std::time::Duration;
@@ -16,8 +16,8 @@ fn pool(name: &str, v4: Option<&str>, v6: Option<&str>) -> Pool {
     }
 }
 
-fn who(name: &str) -> Id {
-    Id { kind: IdKind::Fqdn, bytes: name.as_bytes().to_vec() }
+fn who(name: &str) -> Claimant {
+    Claimant::Identity(Id { kind: IdKind::Fqdn, bytes: name.as_bytes().to_vec() })
 }
 
 /// Of one worker's leases.
@@ -316,12 +316,12 @@ fn a_range_behaves_like_two_lists() {
     check!().with_type::<(u8, Vec<Step>)>().for_each(|(workers, steps)| {
         let workers = u64::from(workers % 3) + 1;
         let mut range = Range::new(OFFSETS, lanes(workers as usize, "0.0.0.0"));
-        let mut used: Vec<(u64, SessionId, Id)> = Vec::new();
-        let mut freed: Vec<(u64, Id)> = Vec::new();
+        let mut used: Vec<(u64, SessionId, Claimant)> = Vec::new();
+        let mut freed: Vec<(u64, Claimant)> = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             let session = SessionId(number as u32 % 4);
             let identity = |number: &u8| who(&(number % 4).to_string());
-            let is_free = |used: &[(u64, SessionId, Id)], offset| used.iter().all(|(taken, ..)| *taken != offset);
+            let is_free = |used: &[(u64, SessionId, Claimant)], offset| used.iter().all(|(taken, ..)| *taken != offset);
             let (got, expected, identity) = match step {
                 Step::Any { identity: one, worker } => {
                     let worker = u64::from(*worker) % workers;

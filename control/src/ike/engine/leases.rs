@@ -1,8 +1,7 @@
 //! Leases that outlive the engine.
 
 use super::Engine;
-use crate::ike::wire::Id;
-use crate::lease::{News, NotHeld};
+use crate::lease::{Claimant, News, NotHeld};
 use adit_dataplane::time::Instant;
 use std::net::IpAddr;
 
@@ -25,7 +24,7 @@ impl Engine {
         &mut self,
         now: Instant,
         address: IpAddr,
-        identity: &Id,
+        identity: &Claimant,
         until: Instant,
     ) -> Result<(), NotHeld> {
         self.node.leases.restore(now, address, identity, until)

@@ -6,8 +6,8 @@ use super::node::Node;
 use super::peer::Peer;
 use super::role::Role;
 use crate::config::checked::Config;
-use crate::ike::wire::Id;
 use crate::journal::What;
+use crate::lease::Claimant;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{
     Command, DropReason, EspPath, Following, IkeFraming, Lane, Move, Rates, Selectors, Spi, Transport, Transports,
@@ -438,12 +438,12 @@ pub(crate) enum LeaseFate {
     /// Whoever comes next may have them.
     GivenBack,
     /// They wait for whoever is known by this.
-    Held { known_by: Id, until: Instant },
+    Held { known_by: Claimant, until: Instant },
 }
 
 impl LeaseFate {
     /// Of a session that has ended so. Who will be back, and knows nothing of it or was sent away by us, finds its addresses again.
-    pub(crate) fn after(cause: Cause, now: Instant, config: &Config, known_by: impl FnOnce() -> Id) -> Self {
+    pub(crate) fn after(cause: Cause, now: Instant, config: &Config, known_by: impl FnOnce() -> Claimant) -> Self {
         let hold = match cause {
             Cause::Stalled | Cause::Unheard => config.ctcp.hold_lease,
             Cause::ShutDown | Cause::Drained => config.state.hold_leases,

@@ -10,7 +10,7 @@ use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Inner, Node, Peer, Tunnel};
 use crate::ike::wire::{Id, IdKind};
 use crate::journal::What;
-use crate::lease::{Ask, Want};
+use crate::lease::{Ask, Claimant, Want};
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, IkeFraming, Path, Transport, Transports};
 use adit_dataplane::time::Instant;
@@ -125,20 +125,11 @@ pub(super) fn encapsulation(node: &Node, session: &Established) -> Encapsulation
     }
 }
 
-/// Whose lease it is, so that the same user in the same group gets the same address again. No IKEv2 identity looks
-/// like that.
-pub(super) fn lease_identity(session: &Established) -> Id {
-    let bytes = [&session.group.bytes[..], &[0], &session.peer.identity.bytes].concat();
-    Id { kind: IdKind::KeyId, bytes }
-}
-
-/// Who that is, without the group; of IKEv2's leases, who has them.
-pub(crate) fn lease_holder(identity: &Id) -> String {
-    let user = match (identity.kind, identity.bytes.iter().position(|octet| *octet == 0)) {
-        (IdKind::KeyId, Some(at)) => identity.bytes.get(at + 1..).and_then(|user| std::str::from_utf8(user).ok()),
-        (_, _) => None,
-    };
-    user.and_then(|user| Id::parse(user).ok()).map_or_else(|| identity.to_string(), |user| user.to_string())
+/// Whose lease it is, so that the same user in the same group gets the same address again.
+pub(super) fn lease_identity(session: &Established) -> Claimant {
+    let group = session.group.bytes.clone();
+    let user = session.user.as_ref().map(|user| user.name.as_str().as_bytes().to_vec());
+    Claimant::User { user: user.unwrap_or_else(|| group.clone()), group }
 }
 
 impl LoggedIn {
@@ -158,21 +149,6 @@ impl LoggedIn {
             caller: Caller { peer: peer.path.peer, local: peer.path.local, group: group.to_string() },
             addresses,
             class: self.profile.class.clone(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lease_is_its_users_without_the_group_and_what_is_no_text_is_shown_whole() {
-        let key = |bytes: &[u8]| Id { kind: IdKind::KeyId, bytes: bytes.to_vec() };
-        assert_eq!(lease_holder(&key(b"riggroup\0bob")), "bob");
-        assert_eq!(lease_holder(&key(b"riggroup\0alice@rig")), "alice@rig");
-        for whole in [key(b"riggroup"), key(b"riggroup\0\xff"), Id::parse("alice@rig").unwrap()] {
-            assert_eq!(lease_holder(&whole), whole.to_string());
         }
     }
 }

@@ -68,7 +68,6 @@ pub mod wire;
 pub(crate) use calling::{CallStep, Calling};
 pub(crate) use entering::{EnterStep, Entering};
 pub(crate) use established::{Claim, Established, Verdict};
-pub(crate) use grant::lease_holder;
 pub(crate) use half_open::{Asked, First, HalfOpen, Step};
 pub(crate) use login::{Login, LoginStep, Rest};
 pub(crate) use phase_1::{Proven, Refused, User};

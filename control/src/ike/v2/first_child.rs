@@ -14,7 +14,7 @@ use crate::ike::narrow::{Shown, narrow, selector_of_address, selector_of_net};
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
 use crate::ike::service::{Child, ChildParts, Inner, LeaseFate, Node, Role, Tunnel, addresses};
 use crate::ike::wire::{NotifyKind, Payload};
-use crate::lease::{Lease, Want};
+use crate::lease::{Claimant, Lease, Want};
 use crate::session::Cause;
 use adit_dataplane::contract::{IkeDatagram, Lane, Selector, Selectors, Spi, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
@@ -68,7 +68,8 @@ pub(super) fn grant(
     }
     let best = node.installer.least_loaded();
     node.leases.release(now);
-    let lease = node.leases.take(&connection.pools, half.id, proven.identity, want, best).map_err(|empty| {
+    let known_by = Claimant::Identity(proven.identity.clone());
+    let lease = node.leases.take(&connection.pools, half.id, &known_by, want, best).map_err(|empty| {
         ChildRefused::new(Cause::PoolEmpty, NotifyKind::InternalAddressFailure, format!("{want:?}"), empty.to_string())
     })?;
     let worker = node.leases.worker(&lease).unwrap_or(best);
