@@ -102,6 +102,7 @@ pub struct Engine {
     node: Node,
     arrivals: Arrivals,
     sessions: BTreeMap<SessionId, Stage>,
+    /// By [`Id::folded`].
     by_identity: BTreeMap<Id, BTreeSet<SessionId>>,
     by_user: BTreeMap<UserKey, BTreeSet<SessionId>>,
     next_id: u32,

@@ -456,12 +456,13 @@ fn initial_contact_removes_older_sessions_of_the_same_identity_and_no_others() {
     mallory.auth(&mut world, &mut keyed);
     assert_eq!(world.engine.sessions(world.now).len(), 3);
 
-    let mut alice = Client::new("alice@rig", 6);
+    // By another spelling of the same name.
+    let mut alice = Client::new("Alice@rig", 6);
     alice.notifies = vec![NotifyKind::InitialContact];
     alice.login(&mut world);
     let mut identities: Vec<_> = world.engine.sessions(world.now).into_iter().map(|session| session.identity).collect();
     identities.sort();
-    assert_eq!(identities, ["alice@rig", "bob@rig"]);
+    assert_eq!(identities, ["Alice@rig", "bob@rig"]);
     let held = world.engine.holdings();
     assert_eq!((held.leases, held.tunnels, held.spis, held.routes), (4, 2, 2, 4));
 }

@@ -62,7 +62,7 @@ impl Engine {
 
     /// Somebody whom we know: older sessions go if they are lost, and then there must be room.
     fn admit<'a>(&mut self, now: Instant, proven: Proven<'a>) -> Result<Proven<'a>, Box<LoginRefused>> {
-        let is_new = !self.by_identity.contains_key(proven.identity);
+        let is_new = !self.by_identity.contains_key(&proven.identity.folded());
         if is_new && self.is_draining() {
             let refused = LoginRefused::new(Cause::Drained, NotifyKind::NoAdditionalSas);
             return Err(Box::new(LoginRefused { identity: Some(proven.identity.clone()), ..refused }));
@@ -97,7 +97,7 @@ impl Engine {
         incoming: &Incoming<'_>,
     ) {
         self.arrivals.no_longer_half_open(&half.arrival);
-        self.by_identity.entry(proven.identity.clone()).or_default().insert(half.id);
+        self.by_identity.entry(proven.identity.folded()).or_default().insert(half.id);
         let session = Established::begin(now, &mut self.node, half, proven, datagram, incoming);
         self.settle(now, Box::new(session), Verdict::Stay);
     }

@@ -20,8 +20,12 @@ pub(super) struct UserKey {
 
 impl UserKey {
     pub(super) fn of(session: &Established) -> Self {
-        let (connection, group, user) = (session.peer.connection, session.group.clone(), session.peer.identity.clone());
-        Self { connection, group, user }
+        let user = match session.has_user() {
+            // A server says which names are the same.
+            true => session.peer.identity.clone(),
+            false => session.peer.identity.folded(),
+        };
+        Self { connection: session.peer.connection, group: session.group.folded(), user }
     }
 }
 
@@ -100,7 +104,7 @@ impl Engine {
             Some(Stage::Established(session)) => session.peer.connection == connection,
             Some(_) | None => false,
         };
-        let here = self.by_identity.get(identity).into_iter().flatten().copied().filter(here).collect();
+        let here = self.by_identity.get(&identity.folded()).into_iter().flatten().copied().filter(here).collect();
         self.make_place(now, here, most, when_full)
     }
 

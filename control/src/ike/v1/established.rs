@@ -378,6 +378,11 @@ impl Established {
         }
     }
 
+    /// Whether somebody has said who they are, beside what phase 1 has proven.
+    pub(crate) const fn has_user(&self) -> bool {
+        self.user.is_some()
+    }
+
     /// Whether an address has been given to it.
     pub(crate) fn has_service(&self) -> bool {
         matches!(self.service, Service::Tunnel(_))

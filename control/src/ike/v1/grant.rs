@@ -127,7 +127,7 @@ pub(super) fn encapsulation(node: &Node, session: &Established) -> Encapsulation
 
 /// Whose lease it is, so that the same user in the same group gets the same address again.
 pub(super) fn lease_identity(session: &Established) -> Claimant {
-    let group = session.group.bytes.clone();
+    let group = session.group.folded().bytes;
     let user = session.user.as_ref().map(|user| user.name.as_str().as_bytes().to_vec());
     Claimant::User { user: user.unwrap_or_else(|| group.clone()), group }
 }

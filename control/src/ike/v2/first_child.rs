@@ -68,7 +68,7 @@ pub(super) fn grant(
     }
     let best = node.installer.least_loaded();
     node.leases.release(now);
-    let known_by = Claimant::Identity(proven.identity.clone());
+    let known_by = Claimant::identity(proven.identity);
     let lease = node.leases.take(&connection.pools, half.id, &known_by, want, best).map_err(|empty| {
         ChildRefused::new(Cause::PoolEmpty, NotifyKind::InternalAddressFailure, format!("{want:?}"), empty.to_string())
     })?;
