@@ -50,6 +50,7 @@ pub(super) fn check(
     let radius = check_users::radius(source, &file.radius, &around.folder, warnings);
     let certificate = check_users::certificate(source, &file, &around.folder);
     let connections = connections(source, &file, &Around { surroundings: around, listen: &listen }, warnings);
+    check_users::addresses(source, &file.users, &pools, &connections, warnings);
     Some(Config {
         identity: file.identity?.value,
         certificate,

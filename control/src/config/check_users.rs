@@ -1,11 +1,11 @@
 //! Users, RADIUS servers and our certificate: from what the file says to what cannot be wrong.
 
-use super::checked::{Access, Pool, RadiusServer, User, Users};
+use super::checked::{Access, Connection, Pool, RadiusServer, User, UserSource, Users};
 use super::error::{Problem, Warning};
 use super::file;
 use super::psk;
 use super::section::{Located, Source};
-use crate::lease::headend_address;
+use crate::lease::{gives, headend_address};
 use crate::pki::OwnCertificate;
 use adit_crypto::secret::SecretBytes;
 use std::net::IpAddr;
@@ -89,6 +89,36 @@ fn check_address(
     if hint.is_some() {
         let expected = "an address of a [[pool]] that clients can have".to_owned();
         source.error(address.line, key, Problem::Misfit { expected, found: address.value.to_string(), hint });
+    }
+}
+
+/// Where local users log in, there is a pool that has the address of each.
+pub(super) fn addresses(
+    source: &Source<'_>,
+    file: &[file::User],
+    pools: &[Pool],
+    connections: &[Connection],
+    warnings: &mut Vec<Warning>,
+) {
+    let asks_us = |connection: &&Connection| {
+        let xauth = connection.v1().and_then(|login| login.auth.xauth());
+        xauth.is_some_and(|xauth| xauth.users.contains(&UserSource::Local))
+    };
+    let used = connections.iter().filter(asks_us).flat_map(|connection| &connection.pools);
+    let used: Vec<&Pool> = used.filter_map(|pool| pools.get(*pool)).collect();
+    for user in file {
+        let Some(address) = &user.address else { continue };
+        if !used.iter().any(|pool| gives(pool, address.value.into())) {
+            warnings.push(Warning {
+                file: source.name().to_owned(),
+                line: address.line,
+                key: format!("{} address", user.title),
+                sentence:
+                    "no [[connection]] with users = \"local\" has the [[pool]] of this address, so the user gets \
+                           another"
+                        .to_owned(),
+            });
+        }
     }
 }
 

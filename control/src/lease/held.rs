@@ -17,7 +17,7 @@ pub(super) struct Held {
     by_identity: BTreeSet<(Claimant, Turn)>,
     by_time: BTreeSet<(Instant, Turn)>,
     by_place: BTreeSet<(Place, Turn)>,
-    addresses: BTreeSet<IpAddr>,
+    addresses: BTreeMap<IpAddr, Turn>,
     turn: Turn,
 }
 
@@ -43,7 +43,10 @@ impl Held {
         for waiting in self.by_turn.values_mut() {
             relocate(&mut waiting.lease);
         }
-        self.addresses = self.by_turn.values().flat_map(|waiting| waiting.lease.addresses()).collect();
+        let addresses = |(turn, waiting): (&Turn, &Waiting)| {
+            waiting.lease.addresses().map(|address| (address, *turn)).collect::<Vec<_>>()
+        };
+        self.addresses = self.by_turn.iter().flat_map(addresses).collect();
         let places =
             |(turn, waiting): (&Turn, &Waiting)| waiting.lease.places().map(|place| (place, *turn)).collect::<Vec<_>>();
         self.by_place = self.by_turn.iter().flat_map(places).collect();
@@ -55,7 +58,7 @@ impl Held {
 
     /// Whether this one is held.
     pub(super) fn has(&self, address: IpAddr) -> bool {
-        self.addresses.contains(&address)
+        self.addresses.contains_key(&address)
     }
 
     /// How many in this network.
@@ -68,7 +71,7 @@ impl Held {
         self.by_identity.insert((waiting.identity.clone(), self.turn));
         self.by_time.insert((waiting.until, self.turn));
         self.by_place.extend(waiting.lease.places().map(|place| (place, self.turn)));
-        self.addresses.extend(waiting.lease.addresses());
+        self.addresses.extend(waiting.lease.addresses().map(|address| (address, self.turn)));
         self.by_turn.insert(self.turn, waiting);
     }
 
@@ -107,10 +110,10 @@ impl Leases {
             });
         }
         self.held.put(Waiting { until, owner, identity, lease });
-        if self.held.by_turn.len() > MOST_HELD {
-            if let Some((oldest, _)) = self.held.by_turn.first_key_value() {
-                self.release_this(*oldest);
-            }
+        if self.held.by_turn.len() > MOST_HELD
+            && let Some((oldest, _)) = self.held.by_turn.first_key_value()
+        {
+            self.release_this(*oldest);
         }
     }
 
@@ -133,6 +136,13 @@ impl Leases {
         let turn = self.held.oldest_in(pools.iter().map(|pool| (family, *pool)))?;
         self.release_this(turn);
         Some(())
+    }
+
+    /// Whoever it is held for.
+    pub(super) fn release_address(&mut self, address: IpAddr) {
+        if let Some(turn) = self.held.addresses.get(&address) {
+            self.release_this(*turn);
+        }
     }
 
     fn release_this(&mut self, turn: Turn) {

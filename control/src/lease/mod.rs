@@ -28,8 +28,10 @@ use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
 use held::Held;
 use ipnet::IpNet;
+use moved::place;
 use news::Telling;
 use range::{Lanes, Range};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Which addresses are taken, and by whom.
@@ -112,9 +114,9 @@ pub fn headend_address(net: IpNet) -> Option<IpAddr> {
 }
 
 impl Leases {
-    /// All free. Pools are known by their index from now on.
-    pub fn new(pools: &[Pool], layout: InnerLayout) -> Self {
-        let range = |pool: &Pool, net: Option<IpNet>| net.map(|net| PoolRange::new(&pool.name, net, layout));
+    /// All free. Pools are known by their index from now on. Addresses in `reserved` are somebody's own: only [`Leases::take_own`] gives them.
+    pub fn new(pools: &[Pool], reserved: &BTreeSet<Ipv4Addr>, layout: InnerLayout) -> Self {
+        let range = |pool: &Pool, net: Option<IpNet>| net.map(|net| PoolRange::new(&pool.name, net, reserved, layout));
         Self {
             layout,
             v4: pools.iter().map(|pool| range(pool, pool.v4.map(IpNet::V4))).collect(),
@@ -155,6 +157,30 @@ impl Leases {
             self.tell(News { address, whose });
         }
         Ok(lease)
+    }
+
+    /// As [`Leases::take`], an IPv4 address for whom the configuration has given just this one. What is held of it for somebody from before
+    /// it was reserved is given up; if somebody has it, or these pools have not, another is taken.
+    pub fn take_own(
+        &mut self,
+        pools: &[usize],
+        owner: SessionId,
+        identity: &Claimant,
+        address: Ipv4Addr,
+        worker: WorkerId,
+    ) -> Result<Lease, PoolEmpty> {
+        self.release_to(identity);
+        if let Some((pool, offset)) = place(&self.v4, v4_number(address)).filter(|(pool, _)| pools.contains(pool)) {
+            self.release_address(address.into());
+            if let Some(Some(in_pool)) = self.v4.get_mut(pool)
+                && in_pool.range.take_this(offset, owner, identity).is_some()
+            {
+                let whose = Some(Whose { identity: identity.clone(), standing: Standing::Here });
+                self.tell(News { address: address.into(), whose });
+                return Ok(Lease { v4: Some(Leased { address, pool }), v6: None });
+            }
+        }
+        self.take(pools, owner, identity, Want { v4: Ask::Any, v6: Ask::Nothing }, worker)
     }
 
     /// Index of the pool, address as a number. `full` learns of the pools that have none.
@@ -224,7 +250,7 @@ impl Leases {
         let fill = |in_pool: &PoolRange| PoolFill {
             name: format!("{} ({})", in_pool.name, in_pool.net),
             in_use: in_pool.range.in_use() as u64,
-            of: in_pool.range.size(),
+            of: in_pool.range.size().saturating_sub(in_pool.range.in_reserve() as u64),
         };
         self.v4.iter().chain(&self.v6).flatten().map(fill).collect()
     }
@@ -237,7 +263,7 @@ pub struct PoolFill {
     pub name: String,
     /// Addresses that are lent or held,
     pub in_use: u64,
-    /// of so many.
+    /// of so many, without those that are reserved and that nobody has.
     pub of: u64,
 }
 
@@ -264,13 +290,20 @@ struct PoolRange {
 }
 
 impl PoolRange {
-    fn new(pool: &str, net: IpNet, layout: InnerLayout) -> Self {
+    fn new(pool: &str, net: IpNet, reserved: &BTreeSet<Ipv4Addr>, layout: InnerLayout) -> Self {
         let first = match net {
             IpNet::V4(net) => v4_number(net.network()),
             IpNet::V6(net) => u128::from(net.network()),
         };
         let lanes = Lanes { layout, first: net.network() };
-        Self { name: pool.to_owned(), net, first, range: Range::new(FIRST_GIVEN..=last_offset(net), lanes) }
+        let reserved = match net {
+            IpNet::V4(net) => reserved
+                .range(net.network()..=net.broadcast())
+                .map(|own| u64::from(u32::from(*own) - u32::from(net.network())))
+                .collect(),
+            IpNet::V6(_) => BTreeSet::new(),
+        };
+        Self { name: pool.to_owned(), net, first, range: Range::new(FIRST_GIVEN..=last_offset(net), reserved, lanes) }
     }
 
     fn offset(&self, number: u128) -> Option<u64> {
@@ -278,7 +311,11 @@ impl PoolRange {
     }
 
     fn fullness(&self) -> String {
-        format!("pool {} {} ({} in use)", self.name, self.net, self.range.in_use())
+        let reserved = match self.range.in_reserve() {
+            0 => String::new(),
+            count => format!(", {count} reserved"),
+        };
+        format!("pool {} {} ({} in use{reserved})", self.name, self.net, self.range.in_use())
     }
 }
 
@@ -302,7 +339,7 @@ fn take_from(
     type Try<'a> = &'a dyn Fn(&mut PoolRange) -> Option<u64>;
     let asked_for: Try<'_> = &|in_pool| {
         let offset = in_pool.offset(rather?)?;
-        in_pool.range.take_this(offset, owner, identity)
+        in_pool.range.take_asked(offset, owner, identity)
     };
     let had_last: Try<'_> = &|in_pool| in_pool.range.take_remembered(owner, identity);
     let any: Try<'_> = &|in_pool| in_pool.range.take_any(worker, owner, identity);

@@ -6,7 +6,7 @@
 use super::Claimant;
 use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Bound, RangeInclusive};
 
@@ -18,6 +18,8 @@ pub(super) const MAX_REMEMBERED: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Range {
     offsets: RangeInclusive<u64>,
+    /// Given only to whom they are for.
+    reserved: BTreeSet<u64>,
     lanes: Lanes,
     /// One per worker.
     free: Vec<Free>,
@@ -34,7 +36,7 @@ type Turn = u64;
 
 /// What lies on one worker and is free.
 ///
-/// Every offset of the worker's below `fresh` is in `used` or in `freed`; above it most are in neither.
+/// Every offset of the worker's below `fresh` is in `used` or in `freed`, or reserved; above it most are in neither.
 #[derive(Debug, Clone)]
 struct Free {
     /// No offset of the worker's below it was never used.
@@ -75,11 +77,12 @@ pub(super) struct Holder {
 }
 
 impl Range {
-    /// All free. An empty range gives nothing.
-    pub(super) fn new(offsets: RangeInclusive<u64>, lanes: Lanes) -> Self {
+    /// All free. An empty range gives nothing, and what is reserved only by [`Range::take_this`].
+    pub(super) fn new(offsets: RangeInclusive<u64>, reserved: BTreeSet<u64>, lanes: Lanes) -> Self {
         let free = Free { fresh: *offsets.start(), queue: BTreeMap::new() };
         Self {
             offsets,
+            reserved,
             lanes,
             free: vec![free; lanes.layout.workers()],
             used: BTreeMap::new(),
@@ -119,6 +122,11 @@ impl Range {
         self.used.len()
     }
 
+    /// Offsets that are reserved and that nobody has.
+    pub(super) fn in_reserve(&self) -> usize {
+        self.reserved.iter().filter(|offset| !self.used.contains_key(offset)).count()
+    }
+
     /// Offsets that can be given.
     pub(super) fn size(&self) -> u64 {
         (self.offsets.end() + 1).saturating_sub(*self.offsets.start())
@@ -127,6 +135,14 @@ impl Range {
     /// Who has what in this part of it.
     pub(super) fn taken(&self, part: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, SessionId, &Claimant)> {
         self.used.range(part).map(|(offset, holder)| (*offset, holder.session, &holder.identity))
+    }
+
+    /// This offset, if it is free and for anybody.
+    pub(super) fn take_asked(&mut self, offset: u64, session: SessionId, identity: &Claimant) -> Option<u64> {
+        if self.reserved.contains(&offset) {
+            return None;
+        }
+        self.take_this(offset, session, identity)
     }
 
     /// This offset, if it is free.
@@ -157,6 +173,10 @@ impl Range {
             return None;
         }
         let Holder { identity, .. } = self.used.remove(&offset)?;
+        if self.reserved.contains(&offset) {
+            // It waits for nobody else, so that nobody has to be remembered.
+            return Some(());
+        }
         let Some(free) = self.free.get_mut(self.lanes.owner(offset).index()) else { return Some(()) };
         if offset >= free.fresh && self.freed.len() >= MAX_REMEMBERED {
             // It counts as never used again: `fresh` will come by.
@@ -177,7 +197,8 @@ impl Range {
     fn next_fresh(&mut self, lane: usize) -> Option<u64> {
         let fresh = &mut self.free.get_mut(lane)?.fresh;
         while self.offsets.contains(fresh) {
-            let known = || self.used.contains_key(fresh) || self.freed.contains_key(fresh);
+            let taken = || self.used.contains_key(fresh) || self.freed.contains_key(fresh);
+            let known = || taken() || self.reserved.contains(fresh);
             if self.lanes.owner(*fresh).index() == lane && !known() {
                 return Some(*fresh);
             }

@@ -3,7 +3,7 @@
 
 use crate::peer;
 
-use adit_control::aaa::{Limits, Moment, Profile, Terminated, Verdict};
+use adit_control::aaa::{Limits, Moment, Profile, Source, Terminated, UserName, Verdict};
 use adit_control::config::checked::*;
 use adit_control::ike::v1::wire::*;
 use adit_dataplane::contract::IkeDatagram;
@@ -155,6 +155,28 @@ fn so_many_sessions_a_user_has_at_once_and_each_that_ends_makes_room_for_one() {
     assert_eq!(silent.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![silent.cookies]))]);
     bob.are_you_there(&mut world, &mut bobs);
     assert_eq!(world.engine.sessions(world.now).len(), 3);
+}
+
+#[test]
+fn a_user_s_own_address_is_the_user_s_by_either_version_whoever_asks_for_it() {
+    let own = Ipv4Addr::new(10, 30, 0, 2);
+    let mut config = quiet();
+    let hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA";
+    let user = User { password: PasswordHash::parse(hash).unwrap(), access: Access::Open, address: Some(own) };
+    config.users.0.insert(UserName::new(b"alice").unwrap(), user);
+    let mut world = World::new(config);
+    let mut bob = ClientV1::new("bob", 3);
+    bob.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, own.octets());
+    let (_, bobs, _) = connect(&mut world, &mut bob, profile());
+    assert_eq!(bobs, Ipv4Addr::new(10, 30, 0, 3));
+    // A server that gives it away gives what is not its own.
+    let mut carol = ClientV1::new("carol", 4);
+    let (_, carols, _) =
+        connect(&mut world, &mut carol, Profile { address: Some(own), ..Profile::plain(Source::Radius(0)) });
+    assert_eq!(carols, Ipv4Addr::new(10, 30, 0, 4));
+    let mut alice = ClientV1::new("alice", 2);
+    let (_, alices, _) = connect(&mut world, &mut alice, Profile { address: Some(own), ..profile() });
+    assert_eq!(alices, own);
 }
 
 #[test]

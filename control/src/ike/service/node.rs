@@ -66,7 +66,7 @@ impl Node {
         let nobodys_psk = SecretBytes::new(nobodys_psk);
         let ike_proposals = all_ike_proposals(&config);
         Self {
-            leases: Leases::new(&config.pools, installer.inner_layout()),
+            leases: Leases::new(&config.pools, &config.users.addresses(), installer.inner_layout()),
             farewells: Farewells::new(config.ike.half_open_limit),
             cookies: Cookies::new(&mut *random),
             config,
@@ -89,7 +89,7 @@ impl Node {
 
     /// Another configuration is in force. What sessions remember of the old one's places is for the caller to put right.
     pub(crate) fn take_config(&mut self, config: Arc<Config>) {
-        self.leases.move_to(&config.pools);
+        self.leases.move_to(&config.pools, &config.users.addresses());
         self.farewells.limit_to(config.ike.half_open_limit);
         self.ike_proposals = all_ike_proposals(&config);
         self.config = config;

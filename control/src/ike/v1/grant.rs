@@ -5,12 +5,12 @@ use super::group;
 use super::login::LoggedIn;
 use super::phase_1::login_of;
 use super::wire::Encapsulation;
-use crate::aaa::{Account, AccountId, Caller};
+use crate::aaa::{Account, AccountId, Caller, Source};
 use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Inner, Node, Peer, Tunnel};
 use crate::ike::wire::{Id, IdKind};
 use crate::journal::What;
-use crate::lease::{Ask, Claimant, Want};
+use crate::lease::{Ask, Claimant, Want, gives};
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, IkeFraming, Path, Transport, Transports};
 use adit_dataplane::time::Instant;
@@ -33,16 +33,33 @@ pub(super) fn grant(
     let pools = connection.pools.clone();
     let transports = connection.transports.and(node.config.listen.transports());
     let path = esp_path(node, session, transports, wish).ok_or(Cause::NoUdpEncapsulation)?;
-    let own = session.user.as_ref().and_then(|user| user.profile.address);
-    let want = Want { v4: own.map_or(want.v4, Ask::Rather), ..want };
+    let own = session.user.as_ref().and_then(|user| Some((user.profile.address?, user.profile.source)));
     let Peer { id, worker: before, .. } = session.peer;
     let known_by = lease_identity(session);
     node.leases.release(now);
-    let lease = node.leases.take(&pools, id, &known_by, want, before).map_err(|empty| {
+    let lease = match own {
+        Some((address, Source::Local)) => node.leases.take_own(&pools, id, &known_by, address, before),
+        Some((address, Source::Radius(_))) => {
+            node.leases.take(&pools, id, &known_by, Want { v4: Ask::Rather(address), ..want }, before)
+        }
+        None => node.leases.take(&pools, id, &known_by, want, before),
+    };
+    let lease = lease.map_err(|empty| {
         tracing::warn!(cause = Cause::PoolEmpty.name(), identity = %session.peer.identity, %empty,
             "no inner address: {}", Cause::PoolEmpty.sentence());
         Cause::PoolEmpty
     })?;
+    if let (Some((own, source)), Some(leased)) = (own, lease.v4)
+        && own != leased.address
+    {
+        let why = if pools.iter().filter_map(|pool| node.config.pools.get(*pool)).any(|pool| gives(pool, own.into())) {
+            "another session has it"
+        } else {
+            "no pool of the connection gives it"
+        };
+        tracing::warn!(identity = %session.peer.identity, %own, given = %leased.address, %source,
+            "the user does not get their own inner address: {why}");
+    }
     let worker = node.leases.worker(&lease).unwrap_or(before);
     let Some(key) = node.installer.take_tunnel(worker, id) else {
         node.leases.give_back(id, lease);
