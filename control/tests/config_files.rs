@@ -313,6 +313,30 @@ fn an_address_that_its_user_cannot_get_is_a_warning() {
     assert!(warnings("\"p\", \"q\"").is_empty());
 }
 
+#[test]
+fn a_server_that_is_waited_for_longer_than_a_login_is_a_warning_where_there_is_another() {
+    use adit_control::config::{Surroundings, read};
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let server = |address: &str, timeout: &str| {
+        format!(
+            "[[radius]]\naddress = \"{address}\"\nsecret = \"a secret that is long enough\"\ntimeout = \"{timeout}\"\ntries = 3\n"
+        )
+    };
+    let warnings = |servers: &str| {
+        let around = Surroundings { folder: "/".into(), cores: vec![0, 1] };
+        let (_, warnings) = read("a.toml", &format!("{text}{servers}"), &around).unwrap();
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(warnings(&server("10.20.0.6", "9s")).is_empty());
+    let said = warnings(&server("10.20.0.6", "10s"));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0]
+            .contains("[[radius]] \"10.20.0.6\" tries: warning: 3 tries of 10 s take as long as a login waits (30 s)"),
+        "{said:?}"
+    );
+}
+
 /// Whatever it says, each line is one of the text's.
 fn read_any(text: &str) {
     use adit_control::config::{self, Surroundings};

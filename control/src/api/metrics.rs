@@ -175,7 +175,7 @@ impl Figures {
             servers
                 .map(move |line| (vec![("server", line.server.clone()), ("purpose", line.port.clone())], value(line)))
         };
-        let help = "Whether the server answers (1) or is passed over for a while (0)";
+        let help = "Whether the server answers (1) or did not when it was asked last (0)";
         sheet.gauges("radius_server_up", help, each(|line| u64::from(line.state != "dead")))?;
         sheet.counters("radius_requests", "Requests, by server and purpose", each(|line| line.requests))?;
         sheet.counters("radius_requests_unanswered", "Requests that no answer came to", each(|line| line.unanswered))

@@ -5,6 +5,7 @@ use super::error::{Problem, Warning};
 use super::file;
 use super::psk;
 use super::section::{Located, Source};
+use crate::aaa::desk::PATIENCE;
 use crate::lease::{gives, headend_address};
 use crate::pki::OwnCertificate;
 use adit_crypto::secret::SecretBytes;
@@ -128,7 +129,8 @@ pub(super) fn radius(
     folder: &Path,
     warnings: &mut Vec<Warning>,
 ) -> Vec<RadiusServer> {
-    let mut servers = Vec::new();
+    let mut servers: Vec<RadiusServer> = Vec::new();
+    let mut doors: Vec<((IpAddr, NonZeroU16), usize)> = Vec::new();
     for server in file {
         let secret = secret(source, server, folder, warnings);
         let Some(address) = &server.address else { continue };
@@ -147,13 +149,39 @@ pub(super) fn radius(
             };
             source.error(line, format!("{} acct_port", server.title), problem);
         }
+        if let Some((_, line)) = doors.iter().find(|(door, _)| *door == (address.value, auth_port)) {
+            let line_here = server.auth_port.as_ref().map_or(address.line, |port| port.line);
+            let problem = Problem::Misfit {
+                expected: "an address and auth_port that no other [[radius]] has".to_owned(),
+                found: format!("{} port {auth_port}", address.value),
+                hint: Some(format!("line {line} has them already")),
+            };
+            source.error(line_here, format!("{} auth_port", server.title), problem);
+        }
+        doors.push(((address.value, auth_port), address.line));
+        let timeout = server.timeout.as_ref().map_or(Duration::from_secs(3), |key| key.value);
+        let tries = super::check::narrow(server.tries.as_ref(), 2);
+        if timeout * tries >= PATIENCE && file.len() > 1 {
+            let keys = [server.tries.as_ref().map(|key| key.line), server.timeout.as_ref().map(|key| key.line)];
+            warnings.push(Warning {
+                file: source.name().to_owned(),
+                line: keys.into_iter().flatten().next().unwrap_or(address.line),
+                key: format!("{} tries", server.title),
+                sentence: format!(
+                    "{tries} tries of {} s take as long as a login waits ({} s) or longer: the first who asks a server that does not \
+                     answer is not let in, instead of asking the next",
+                    timeout.as_secs_f32(),
+                    PATIENCE.as_secs()
+                ),
+            });
+        }
         servers.push(RadiusServer {
             address: address.value,
             auth_port,
             acct_port,
             secret,
-            timeout: server.timeout.as_ref().map_or(Duration::from_secs(3), |key| key.value),
-            tries: super::check::narrow(server.tries.as_ref(), 2),
+            timeout,
+            tries,
             dead_time: server.dead_time.as_ref().map_or(Duration::from_secs(120), |key| key.value),
             password: server.password_protocol.as_ref().map(|key| key.value).unwrap_or_default(),
             signature: server.message_authenticator.as_ref().map(|key| key.value).unwrap_or_default(),

@@ -231,8 +231,8 @@ impl Books {
         self.lost
     }
 
-    pub(super) fn views(&self, now: Instant) -> impl Iterator<Item = LineView> {
-        self.desks.iter().flatten().map(move |desk| LineView::new(now, &desk.line, "accounting"))
+    pub(super) fn views(&self) -> impl Iterator<Item = LineView> {
+        self.desks.iter().flatten().map(|desk| LineView::new(&desk.line, "accounting"))
     }
 
     /// Asks the next server to take the first record.

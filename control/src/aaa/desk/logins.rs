@@ -18,7 +18,10 @@ const MOST_OPEN: usize = 4096;
 /// Checks of local passwords that may wait, each some tens of milliseconds: nobody waits longer than a few seconds.
 const MOST_CHECKS: usize = 128;
 /// A question is answered within this time, whatever the servers do: a client at its login screen waits no longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// A server that has been asked for so long when a question is over, and has said nothing to anybody since, does not answer: it may take
+/// longer than a login waits (`timeout`, `tries`). Who was asked later had no time.
+const LONG: Duration = Duration::from_secs(15);
 
 /// All open questions.
 pub(super) struct Logins {
@@ -140,7 +143,7 @@ impl Logins {
         for server in 0..self.counters.len() {
             let Some(counter) = self.counters.get_mut(server) else { continue };
             let open = &self.open;
-            counter.line.forget(|job| !open.contains_key(&job.id));
+            counter.line.forget(now, LONG, |job| !open.contains_key(&job.id));
             let mut over = counter.line.handle_timeout(now, |octets| room.send(server, Port::Logins, octets));
             let over = over.drain(..).map(|job| job.id);
             // Who waits for a server that is not there asks another one.
@@ -169,8 +172,8 @@ impl Logins {
         self.checks
     }
 
-    pub(super) fn views(&self, now: Instant) -> impl Iterator<Item = LineView> {
-        self.counters.iter().map(move |counter| LineView::new(now, &counter.line, "logins"))
+    pub(super) fn views(&self) -> impl Iterator<Item = LineView> {
+        self.counters.iter().map(|counter| LineView::new(&counter.line, "logins"))
     }
 
     /// Asks whoever is next.

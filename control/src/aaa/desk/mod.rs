@@ -7,6 +7,7 @@ mod logins;
 mod view;
 
 pub use kept::NotABook;
+pub(crate) use logins::PATIENCE;
 pub use view::{DeskView, LineView};
 
 use super::local::{Check, Checked};
@@ -168,14 +169,14 @@ impl Desk {
     }
 
     /// How the servers are, and what is open.
-    pub fn view(&self, now: Instant) -> DeskView {
+    pub fn view(&self) -> DeskView {
         DeskView {
             questions: self.logins.open(),
             checks: self.logins.checks(),
             accounts: self.books.open(),
             records_written: self.books.written(),
             records_lost: self.books.lost(),
-            servers: self.logins.views(now).chain(self.books.views(now)).collect(),
+            servers: self.logins.views().chain(self.books.views()).collect(),
         }
     }
 }
