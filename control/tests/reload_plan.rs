@@ -262,6 +262,28 @@ fn connections_and_pools_that_come_go_or_change_their_order_are_named() {
     assert_eq!(said[2..], ["[[connection]] staff pools office → other", "[[connection]] ezvpn pools office → other"]);
 }
 
+#[test]
+fn servers_at_one_address_are_told_apart_by_their_ports() {
+    let mut old = config(DOCUMENTED);
+    let mut second = old.radius[0].clone();
+    (second.auth_port, second.acct_port, second.tries) = (1822.try_into().unwrap(), None, 7);
+    old.radius.push(second);
+    assert_eq!(Plan::new(&old, &old.clone(), &[]).verdict(), Verdict::NothingToDo);
+    let texts = |new: &Config| {
+        let plan = Plan::new(&old, new, &[]);
+        let changes = plan.steps.iter().map(|step| &step.change);
+        changes.map(|change| format!("{} {} {}", change.section, change.key, change.to)).collect::<Vec<_>>()
+    };
+    let mut new = old.clone();
+    new.radius[1].tries = 9;
+    assert_eq!(texts(&new), ["[[radius]] 10.20.0.5:1822 tries 9"]);
+    new.radius[1].tries = 7;
+    new.radius.reverse();
+    assert_eq!(texts(&new), ["[[radius]] order 10.20.0.5:1822, 10.20.0.5:1812"]);
+    new.radius.pop();
+    assert_eq!(texts(&new), ["[[radius]] 10.20.0.5:1812  removed"]);
+}
+
 /// Keys that are told as part of another, or not at all.
 const NOT_TOLD: &[(&str, &str)] = &[
     // As `certificate`.
