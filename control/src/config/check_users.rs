@@ -9,7 +9,8 @@ use crate::aaa::desk::PATIENCE;
 use crate::lease::{gives, headend_address};
 use crate::pki::OwnCertificate;
 use adit_crypto::secret::SecretBytes;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,20 +21,20 @@ const SHORT_SECRET: usize = 16;
 
 pub(super) fn users(source: &Source<'_>, file: &[file::User], pools: &[Pool], warnings: &mut Vec<Warning>) -> Users {
     let mut users = Users::default();
-    let mut lines: Vec<(&crate::aaa::UserName, usize)> = Vec::new();
-    let mut addresses: Vec<&Located<std::net::Ipv4Addr>> = Vec::new();
+    let mut lines: BTreeMap<&crate::aaa::UserName, usize> = BTreeMap::new();
+    let mut addresses: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
     for user in file {
         if let Some(address) = &user.address {
             check_address(source, user, address, pools, &addresses);
-            addresses.push(address);
+            addresses.entry(address.value).or_insert(address.line);
         }
         let (Some(name), Some(hash)) = (&user.name, &user.password_hash) else { continue };
-        if let Some((_, line)) = lines.iter().find(|(other, _)| **other == name.value) {
+        if let Some(line) = lines.get(&name.value) {
             let problem = Problem::DuplicateName { name: name.value.to_string(), line: *line };
             source.error(name.line, format!("{} name", user.title), problem);
             continue;
         }
-        lines.push((&name.value, name.line));
+        lines.insert(&name.value, name.line);
         let locked = user.locked.as_ref().is_some_and(|locked| locked.value);
         let checked = User {
             password: hash.value.clone(),
@@ -60,16 +61,16 @@ pub(super) fn users(source: &Source<'_>, file: &[file::User], pools: &[Pool], wa
 fn check_address(
     source: &Source<'_>,
     user: &file::User,
-    address: &Located<std::net::Ipv4Addr>,
+    address: &Located<Ipv4Addr>,
     pools: &[Pool],
-    taken: &[&Located<std::net::Ipv4Addr>],
+    taken: &BTreeMap<Ipv4Addr, usize>,
 ) {
     let key = format!("{} address", user.title);
-    if let Some(other) = taken.iter().find(|other| other.value == address.value) {
+    if let Some(line) = taken.get(&address.value) {
         let problem = Problem::Misfit {
             expected: "an address of their own".to_owned(),
             found: address.value.to_string(),
-            hint: Some(format!("line {} has it already", other.line)),
+            hint: Some(format!("line {line} has it already")),
         };
         return source.error(address.line, key, problem);
     }
