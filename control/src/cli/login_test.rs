@@ -171,6 +171,7 @@ fn books(aaa: &AaaThread, connection: usize, user: UserName, caller: Caller, pro
         session: SessionId(0),
         connection,
         user,
+        authentic: profile.source.into(),
         caller,
         addresses: profile.address.into_iter().map(Into::into).collect(),
         class: profile.class.clone(),

@@ -3,7 +3,7 @@
 
 use crate::peer;
 
-use adit_control::aaa::{Limits, Moment, Profile, Source, Terminated, UserName, Verdict};
+use adit_control::aaa::{Authentic, Limits, Moment, Profile, Source, Terminated, UserName, Verdict};
 use adit_control::config::checked::*;
 use adit_control::ike::v1::wire::*;
 use adit_dataplane::contract::IkeDatagram;
@@ -184,7 +184,9 @@ fn the_books_are_told_at_the_start_every_interim_and_at_the_end() {
     let mut world = World::new(quiet());
     let mut alice = ClientV1::new("alice", 2);
     let wish = Profile { interim: Some(seconds(60)), ..profile() };
+    assert_eq!(wish.source, Source::Local);
     let (mut sa, _, esp) = connect(&mut world, &mut alice, wish);
+    assert_eq!(world.dataplane.records[0].account.authentic, Authentic::Local);
     let begin = world.now;
     counters(world.dataplane.inbound(esp.spi_out)).charge(3, 300, world.now);
     let mut told = Vec::new();

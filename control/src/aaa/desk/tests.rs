@@ -364,6 +364,7 @@ fn account(id: u64) -> Arc<Account> {
         session: SessionId(1),
         connection: 0,
         user: UserName::new(b"alice").unwrap(),
+        authentic: Authentic::Radius,
         caller: caller(),
         addresses: Vec::new(),
         class: Vec::new(),

@@ -163,6 +163,7 @@ impl LoggedIn {
             session: peer.id,
             connection: peer.connection,
             user: self.name.clone(),
+            authentic: self.profile.source.into(),
             caller: Caller { peer: peer.path.peer, local: peer.path.local, group: group.to_string() },
             addresses,
             class: self.profile.class.clone(),
