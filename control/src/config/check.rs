@@ -45,6 +45,7 @@ pub(super) fn check(
     let listen = listen(source, &file.listen);
     let workers = workers(source, &file.workers, &around.cores);
     let pools = pools(source, &file.pools);
+    tun_mtu(source, file.tun.mtu.as_ref(), &pools);
     let classes = check_policy::classes(source, &file.classes);
     let users = check_users::users(source, &file.users, &pools, warnings);
     let radius = check_users::radius(source, &file.radius, &around.folder, warnings);
@@ -84,6 +85,21 @@ pub(super) fn check(
         radius,
         connections,
     })
+}
+
+/// The kernel takes no IPv6 address on an interface whose packets are smaller than this (RFC 8200 section 5).
+const LEAST_IPV6_MTU: u64 = 1280;
+
+fn tun_mtu(source: &Source<'_>, mtu: Option<&Located<u64>>, pools: &[Pool]) {
+    let Some(mtu) = mtu.filter(|mtu| mtu.value < LEAST_IPV6_MTU) else { return };
+    if let Some(pool) = pools.iter().find(|pool| pool.v6.is_some()) {
+        let problem = Problem::Misfit {
+            expected: format!("at least {LEAST_IPV6_MTU} octets where a [[pool]] has IPv6 addresses"),
+            found: mtu.value.to_string(),
+            hint: Some(format!("[[pool]] \"{}\" has", pool.name)),
+        };
+        source.error(mtu.line, "[tun] mtu".to_owned(), problem);
+    }
 }
 
 /// The number, or the default. Shapes have bounded it already: what does not fit cannot come here.

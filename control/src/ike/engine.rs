@@ -309,8 +309,9 @@ impl Engine {
         self.node.leases.list(listing)
     }
 
-    /// How full the pools are.
-    pub fn pool_fills(&self) -> Vec<PoolFill> {
+    /// How full the pools are, when what was held until now is free.
+    pub fn pool_fills(&mut self, now: Instant) -> Vec<PoolFill> {
+        self.node.leases.release(now);
         self.node.leases.fills()
     }
 

@@ -123,7 +123,7 @@ impl IkeThread {
             return;
         }
         let workers = self.dataplane.workers.iter().map(|worker| worker.counters.totals());
-        for what in self.lookout.look(now, self.engine.pool_fills(), workers) {
+        for what in self.lookout.look(now, self.engine.pool_fills(now), workers) {
             self.feed.tell(now, what);
         }
         for what in self.on_disk.look() {

@@ -76,19 +76,28 @@ impl Folder {
         match File::open(&path).and_then(|file| file.take(MOST_OCTETS).read_to_end(&mut octets)) {
             Ok(_octets) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Content::new(),
-            Err(error) => tracing::warn!(file = %path.display(), "state could not be read: {error}"),
+            Err(error) => {
+                // What is written from now on takes its place.
+                let put_aside = self.put_aside(name);
+                tracing::warn!(file = %path.display(), put_aside,
+                    "state could not be read: {error}; what stands before that is used");
+            }
         }
         let Found { content, end } = read(&octets);
         match end {
             End::Whole | End::Torn => {}
             End::Damaged { at } => {
-                let aside = self.path.join(format!("{name}.damaged"));
-                let kept = fs::rename(&path, &aside).is_ok();
+                let kept = self.put_aside(name);
                 tracing::warn!(file = %path.display(), octet = at, entries = content.len(), put_aside = kept,
                     "state is damaged from this octet on; what stands before it is used");
             }
         }
         content
+    }
+
+    /// Whether it is there as `NAME.damaged` now.
+    fn put_aside(&self, name: &str) -> bool {
+        fs::rename(self.path.join(name), self.path.join(format!("{name}.damaged"))).is_ok()
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {

@@ -105,6 +105,14 @@ fn a_clean_end_holds_addresses_as_long_as_is_configured_and_no_longer() {
     let at = UNIX_AT_ZERO + world.now.since(adit_dataplane::time::Instant::ZERO) + Duration::from_secs(600);
     assert_eq!(until, at.as_secs());
 
+    // Nobody has to come for the pool to be seen as it is.
+    let mut later = disk.started_again(&world, World::new(config()), Duration::from_secs(600));
+    let in_use = |world: &mut World| world.engine.pool_fills(world.now)[0].in_use;
+    assert_eq!(in_use(&mut later), 1);
+    later.pass(Duration::from_secs(600));
+    assert_eq!(in_use(&mut later), 0);
+    assert_eq!(later.engine.pools()[0].ranges[0].held, 0);
+
     // It comes when that is over, and so does somebody else, before it.
     let mut world = disk.started_again(&world, World::new(config()), Duration::from_secs(600));
     world.pass(Duration::from_secs(600));
