@@ -56,7 +56,7 @@ struct Written {
     connection: String,
     user: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    local: bool,
+    known_here: bool,
     peer: SocketAddr,
     local: SocketAddr,
     group: String,
@@ -134,7 +134,7 @@ pub(super) fn value(book: &KeptBook) -> Option<Vec<u8>> {
         session: session.0,
         connection: book.connection.clone(),
         user: user.as_str().to_owned(),
-        local: *authentic == Authentic::Local,
+        known_here: *authentic == Authentic::Local,
         peer: caller.peer,
         local: caller.local,
         group: caller.group.clone(),
@@ -151,7 +151,8 @@ pub(super) fn read_entry(key: &[u8], value: &[u8]) -> Result<KeptBook, NotABook>
     let id = std::str::from_utf8(key).ok().filter(|text| text.len() == 16);
     let id = id.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(NotABook::Account)?;
     let written: Written = serde_json::from_slice(value).map_err(|_other| NotABook::Value)?;
-    let Written { session, connection, user, local, peer, local, group, addresses, class, here, records } = written;
+    let Written { session, connection, user, known_here, peer, local, group, addresses, class, here, records } =
+        written;
     if records.len() > MOST_RECORDS || class.len() > MOST_CLASSES || addresses.len() > MOST_ADDRESSES {
         return Err(NotABook::Content);
     }
@@ -166,7 +167,7 @@ pub(super) fn read_entry(key: &[u8], value: &[u8]) -> Result<KeptBook, NotABook>
         session: SessionId(session),
         connection: usize::MAX,
         user,
-        authentic: if local { Authentic::Local } else { Authentic::Radius },
+        authentic: if known_here { Authentic::Local } else { Authentic::Radius },
         caller: Caller { peer, local, group },
         addresses,
         class,
