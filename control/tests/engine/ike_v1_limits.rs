@@ -168,12 +168,12 @@ fn a_user_s_own_address_is_the_user_s_by_either_version_whoever_asks_for_it() {
     let mut bob = ClientV1::new("bob", 3);
     bob.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, own.octets());
     let (_, bobs, _) = connect(&mut world, &mut bob, profile());
-    assert_eq!(bobs, Ipv4Addr::new(10, 30, 0, 3));
+    assert_ne!(bobs, own);
     // A server that gives it away gives what is not its own.
     let mut carol = ClientV1::new("carol", 4);
     let (_, carols, _) =
         connect(&mut world, &mut carol, Profile { address: Some(own), ..Profile::plain(Source::Radius(0)) });
-    assert_eq!(carols, Ipv4Addr::new(10, 30, 0, 4));
+    assert_ne!(carols, own);
     let mut alice = ClientV1::new("alice", 2);
     let (_, alices, _) = connect(&mut world, &mut alice, Profile { address: Some(own), ..profile() });
     assert_eq!(alices, own);
