@@ -44,7 +44,7 @@ export function Pages({ after, setAfter, next }) {
 }
 
 export function Connection({ id, may, say }) {
-  const all = useAnswer('/v1/ctcp?limit=1000');
+  const all = useAnswer(`/v1/ctcp?connection=${encodeURIComponent(id)}`);
   const view = all.data?.connections.find((row) => row.id === id);
   return html`<p class="trail"><a href="#/connections">Connections</a> / ${id}</p>
     <${ProblemNote} problem=${all.problem} />

@@ -6,7 +6,7 @@ use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::{Sources, router};
 use adit_control::api::serve::{Peer, serve};
-use adit_control::capture::Target;
+use adit_control::capture::{CaptureEnd, CaptureState, CaptureView, Target, What as Sides};
 use adit_control::disk::Disk;
 use adit_control::journal::{self, Board, Happening, Journal, What, Who};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
@@ -23,7 +23,9 @@ use pcap_file::pcapng::PcapNgReader;
 use pcap_file::pcapng::blocks::block_common::Block;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::blocks::interface_statistics::InterfaceStatisticsOption;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Program, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -141,6 +143,15 @@ impl Daemon {
     }
 }
 
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn send(signal: rustix::process::Signal, child: &Child) {
+    let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
 fn text(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -152,6 +163,18 @@ fn inner(order: &mut CaptureOrder, octet: u8, dropped: Option<DropReason>) {
         order.writer.dropped(number, reason);
     }
     order.writer.end_burst();
+}
+
+/// Asks until it is so.
+fn until(is_so: &dyn Fn() -> bool) {
+    for _ in 0..2000 {
+        if is_so() {
+            return;
+        }
+        #[expect(clippy::disallowed_methods, reason = "another thread is waited for")]
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("it did not come about");
 }
 
 /// Interface, first octet behind the IP header or of the packet, whether there is a comment; and what was missed, by interface.
@@ -211,12 +234,10 @@ fn what_both_workers_copy_is_in_the_file_in_its_order_and_nothing_stays_behind()
 
 #[test]
 fn a_file_lies_where_only_its_owner_reads_it_and_is_gone_with_the_next_daemon() {
-    use std::os::unix::fs::PermissionsExt as _;
     let daemon = daemon();
     let child = daemon.begin(&["-w", "-"]);
     let orders = daemon.orders();
     let [file] = &daemon.files()[..] else { panic!("one file") };
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(file), mode(file.parent().unwrap())), (0o600, 0o700));
     assert_eq!(daemon.out(&["captures", "remove", "c1"]), "c1 is removed\n");
     daemon.stops(orders);
@@ -299,16 +320,6 @@ fn capture_more_than_the_disk_takes() {
     (0..5).for_each(|octet| inner(&mut first, octet, None));
     let [file] = &daemon.files()[..] else { panic!("one file") };
     let length = || std::fs::metadata(file).unwrap().len();
-    let until = |is_so: &dyn Fn() -> bool| {
-        for _ in 0..2000 {
-            if is_so() {
-                return;
-            }
-            #[expect(clippy::disallowed_methods, reason = "another thread is waited for")]
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("it did not come about");
-    };
     until(&|| read(&std::fs::read(file).unwrap()).0.len() == 5);
     let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
     let limit = |octets| setrlimit(Resource::Fsize, Rlimit { current: octets, maximum }).unwrap();
@@ -361,8 +372,7 @@ fn four_run_at_a_time_and_interrupting_one_brings_what_it_has() {
     let mut octets = vec![0; 4];
     out.read_exact(&mut octets).unwrap();
     inner(&mut orders[0], 5, None);
-    let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    send(rustix::process::Signal::INT, &child);
     daemon.stops(orders);
     out.read_to_end(&mut octets).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -418,4 +428,161 @@ fn who_may_only_look_sees_the_list_and_no_packet() {
     }
     daemon.stops(orders);
     let _refused = child.wait_with_output().unwrap();
+}
+
+#[test]
+fn whatever_ends_aditctl_no_packets_stay_behind() {
+    use rustix::process::Signal;
+    for signal in [Signal::TERM, Signal::HUP] {
+        let daemon = daemon();
+        let mut child = daemon.begin(&["-w", "-"]);
+        let mut orders = daemon.orders();
+        let mut out = child.stdout.take().unwrap();
+        let mut octets = vec![0; 4];
+        out.read_exact(&mut octets).unwrap();
+        inner(&mut orders[0], 5, None);
+        send(signal, &child);
+        daemon.stops(orders);
+        out.read_to_end(&mut octets).unwrap();
+        text(&child.wait_with_output().unwrap());
+        assert_eq!(read(&octets).0, [(1, 5, false)], "{signal:?}");
+        assert_eq!(daemon.out(&["captures"]), "no captures\n");
+        assert_eq!(daemon.files(), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn under_nohup_it_goes_on() {
+    use rustix::process::Signal;
+    let daemon = daemon();
+    let aditctl = daemon.ctl(&["capture", "s7", "-w", "-"]);
+    let mut nohup = Program::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(aditctl.get_program()).args(aditctl.get_args());
+    let mut child = nohup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut orders = daemon.orders();
+    let mut out = child.stdout.take().unwrap();
+    let mut octets = vec![0; 4];
+    out.read_exact(&mut octets).unwrap();
+    send(Signal::HUP, &child);
+    inner(&mut orders[0], 5, None);
+    while !octets.windows(60).any(|octets| octets == [5; 60]) {
+        let mut more = [0; 4096];
+        let n = out.read(&mut more).unwrap();
+        octets.extend(&more[..n]);
+    }
+    assert!(daemon.out(&["captures"]).contains("running"));
+    send(Signal::TERM, &child);
+    daemon.stops(orders);
+    text(&child.wait_with_output().unwrap());
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error_and_its_capture_goes() {
+    let daemon = daemon();
+    let mut child = daemon.begin(&["-w", "-"]);
+    let mut orders = daemon.orders();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 4]).unwrap();
+    drop(out);
+    inner(&mut orders[0], 5, None);
+    daemon.stops(orders);
+    text(&child.wait_with_output().unwrap());
+    assert_eq!(daemon.out(&["captures"]), "no captures\n");
+}
+
+#[test]
+fn what_cannot_be_written_here_is_said_and_stays_with_the_daemon() {
+    let daemon = daemon();
+    let full = Path::new("/dev/full");
+    let before = mode(full);
+    let child = daemon.begin(&["-w", "/dev/full"]);
+    let orders = daemon.orders();
+    daemon.stops(orders);
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    for word in ["/dev/full: No space left", "after 0 B", "captures remove c1", "/v1/captures/c1/file"] {
+        assert!(words.contains(word), "{word}: {words}");
+    }
+    until(&|| daemon.out(&["captures"]).contains("stopped"));
+    let [file] = &daemon.files()[..] else { panic!("one file") };
+    assert!(read(&std::fs::read(file).unwrap()).1 == [0, 0], "it is whole");
+    assert!(full.metadata().unwrap().file_type().is_char_device() && mode(full) == before);
+    daemon.out(&["captures", "remove", "c1"]);
+
+    // There is no such folder: nothing is captured that nobody can have.
+    let child = daemon.begin(&["-w", "nowhere/here.pcapng"]);
+    daemon.stops(daemon.orders());
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && words.contains("aditctl: nowhere/here.pcapng: No such file"), "{words}");
+    assert_eq!(daemon.out(&["captures"]), "no captures\n");
+}
+
+#[test]
+fn a_file_that_is_there_already_is_its_owners_alone_before_the_first_packet_is_in_it() {
+    let daemon = daemon();
+    let here = daemon.folder.path().join("here.pcapng");
+    std::fs::write(&here, "of last week, and longer than what comes now ".repeat(100)).unwrap();
+    std::fs::set_permissions(&here, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let child = daemon.begin(&["--seconds", "1", "-w", "here.pcapng"]);
+    daemon.stops(daemon.orders());
+    text(&child.wait_with_output().unwrap());
+    assert_eq!((mode(&here), read(&std::fs::read(&here).unwrap()).1), (0o600, vec![0, 0]));
+}
+
+/// A daemon that breaks off in the middle of a file. What it was asked.
+fn breaking_off(socket: &Path) -> std::thread::JoinHandle<Vec<String>> {
+    let listener = UnixListener::bind(socket).unwrap();
+    let view = CaptureView {
+        id: "c1".into(),
+        session: "s7".into(),
+        identity: "alice@rig".into(),
+        what: Sides::Both,
+        by: "uid 0".into(),
+        state: CaptureState::Ending,
+        end: Some(CaptureEnd::Stopped),
+        age_seconds: 1,
+        seconds: 60,
+        snap: 65_535,
+        packets: 12,
+        octets: 34_000,
+        octets_most: 10_000_000,
+        missed: 0,
+    };
+    let view = serde_json::to_string(&view).unwrap();
+    std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        while asked.len() < 3 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut octet = [0];
+                stream.read_exact(&mut octet).unwrap();
+                head.extend(octet);
+            }
+            let line = String::from_utf8_lossy(&head).lines().next().unwrap().to_owned();
+            let answer = match line.starts_with("GET") {
+                true => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\npcapn\r\n".to_owned(),
+                false => format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{view}", view.len()),
+            };
+            stream.write_all(answer.as_bytes()).unwrap();
+            asked.push(line.split('?').next().unwrap().trim_end_matches(" HTTP/1.1").to_owned());
+        }
+        asked
+    })
+}
+
+#[test]
+fn a_file_that_breaks_off_is_no_capture_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("aditd.sock");
+    let asked = breaking_off(&socket);
+    let mut program = Program::new(env!("CARGO_BIN_EXE_aditctl"));
+    let output = program.arg("--socket").arg(&socket).args(["capture", "s7", "-w", "-"]).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b"pcapn"[..]), "{words}");
+    assert!(words.contains("after 5 B") && words.contains("12 packets, 33.2 KiB") && words.contains("c1"), "{words}");
+    let expected = ["POST /v1/captures", "GET /v1/captures/c1/file", "POST /v1/captures/c1/stop"];
+    assert_eq!(asked.join().unwrap(), expected, "it is not removed");
 }

@@ -5,7 +5,7 @@ use adit_control::api::ask::{self, Question};
 use adit_control::api::listen::ApiSocket;
 use adit_control::api::routes::Sources;
 use adit_control::capture;
-use adit_control::journal::{self, Board, Feed, Happening, Journal, Spell, What, Who};
+use adit_control::journal::{self, Board, By, Feed, Happening, Journal, Renewed, Spell, What, Who};
 use adit_control::runtime::api_thread::{ApiThread, Doors};
 use adit_control::session::Listed;
 use adit_control::session::{Cause, SessionId};
@@ -362,4 +362,23 @@ fn why_tells_of_a_login_that_was_refused_and_of_nobody() {
         (code, &text[..]),
         (Some(1), "aditctl: aditd says: no session or identity carol is here, or remembered\n")
     );
+}
+
+#[test]
+fn a_day_of_rekeys_leaves_a_storys_moves_where_they_are() {
+    let (_folder, socket) = place();
+    let mut daemon = daemon(&socket, 7);
+    let rekey = || What::Rekey { what: Renewed::Child, by: By::Us };
+    daemon.tell(17, "alice", login());
+    let (from, to) = ("192.0.2.7:4500".parse().unwrap(), "192.0.2.8:4500".parse().unwrap());
+    daemon.tell(17, "alice", What::Moved { from: (None, from), to: (None, to), by: "ESP" });
+    for _ in 0..30 {
+        daemon.tell(17, "alice", rekey());
+    }
+    while !get(&socket, "/v1/events").contains("7-32") {}
+    let (code, text) = said(ctl(&socket, &["why", "alice"]).output().unwrap());
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("from 192.0.2.7:4500 to 192.0.2.8:4500"), "{text}");
+    assert_eq!(text.matches("a child SA has been replaced by us").count(), 2, "the first and the latest: {text}");
+    assert!(text.contains("a child SA has been replaced by us (and 28 more before)\n"), "{text}");
 }

@@ -6,6 +6,7 @@ use adit_control::api::ask::{self, Obeyed, Question};
 use adit_control::api::reload;
 use adit_control::api::routes::{Sources, router};
 use adit_control::api::serve::{Peer, serve};
+use adit_control::api::strangers::Strangers;
 use adit_control::config::checked::{Operator, TokenHash};
 use adit_control::journal::{self, Board, Journal};
 use axum::Router;
@@ -79,14 +80,14 @@ impl Door {
 
     /// By TCP, without a certificate.
     async fn remote(&self, first: &str, lines: &str, body: &str) -> Answer {
-        let remote = Remote { by_certificate: None, operators: Arc::clone(&self.operators) };
+        let remote = Remote::new(None, Arc::clone(&self.operators), None);
         self.asked(Peer::Remote(remote), first, lines, body).await
     }
 
     /// By TCP, with a certificate of somebody who may do this.
     async fn certified(&self, role: Role, first: &str, lines: &str) -> Answer {
         let by_certificate = Some(Caller { name: "carol".into(), role, by: By::Certificate });
-        let remote = Remote { by_certificate, operators: Arc::clone(&self.operators) };
+        let remote = Remote::new(by_certificate, Arc::clone(&self.operators), None);
         self.asked(Peer::Remote(remote), first, lines, "").await
     }
 
@@ -274,7 +275,37 @@ async fn every_answer_says_what_browsers_may_do_with_it() {
     let form = door.remote("GET /", BROWSER, "").await;
     assert_eq!(form.line("cache-control"), Some("no-store"));
     assert!(form.line("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
-    let tag = door.local("GET /page/app.js", "").await.line("etag").unwrap().to_owned();
-    let again = door.local("GET /page/app.js", &format!("if-none-match: {tag}\r\n")).await;
-    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    // What a 304 says takes the place of what the browser has kept (RFC 9111 section 3.2).
+    for path in ["GET /", "GET /page/app.js", "GET /openapi.json"] {
+        let first = door.local(path, "").await;
+        let again = door.local(path, &format!("if-none-match: {}\r\n", first.line("etag").unwrap())).await;
+        assert_eq!((again.status, again.body.as_str()), (304, ""));
+        for name in ["etag", "cache-control", "content-security-policy", "x-content-type-options", "referrer-policy"] {
+            let (told, before) = (again.line(name), first.line(name));
+            assert!(told.is_none() || told == before, "{path}: {name}: {told:?}, before {before:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_known_takes_no_strangers_place_although_he_stays() {
+    let (door, strangers) = (Door::new(), Arc::new(Strangers::default()));
+    let from = "192.0.2.1".parse().unwrap();
+    let mut all = Vec::new();
+    for token in [BOSS, "adit_wrong"] {
+        // More than a source's strangers may have.
+        let mut stay = Vec::new();
+        for _ in 0..100 {
+            let Some(place) = strangers.let_in(from) else { break };
+            let remote = Remote::new(None, Arc::clone(&door.operators), Some(place));
+            let (mut near, far) = duplex(1 << 20);
+            tokio::spawn(serve(far, door.router.clone(), Peer::Remote(remote)));
+            let request = format!("GET /v1/caller HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
+            near.write_all(request.as_bytes()).await.unwrap();
+            near.read_u8().await.unwrap();
+            stay.push(near);
+        }
+        all.push(stay);
+    }
+    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [100, 32]);
 }

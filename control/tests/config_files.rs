@@ -285,6 +285,58 @@ fn users_who_are_told_apart_by_time_and_guessable_secrets_are_warnings() {
     assert_eq!(lines[2..], ["a.toml: ok"]);
 }
 
+#[test]
+fn an_address_that_its_user_cannot_get_is_a_warning() {
+    use adit_control::config::{Surroundings, read};
+    let user = "[[user]]\nname = \"alice\"\naddress = \"10.31.0.7\"\npassword_hash = \
+                \"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA\"\n";
+    let text = |pools: &str| {
+        format!(
+            "[node]\nidentity = \"headend.rig\"\n[[pool]]\nname = \"p\"\naddresses = [\"10.30.0.0/16\"]\n\
+             [[pool]]\nname = \"q\"\naddresses = [\"10.31.0.0/16\"]\n{user}[[connection]]\nname = \"ezvpn\"\n\
+             ike = \"v1\"\nauth = \"xauth-psk\"\nusers = \"local\"\nremote_ids = [\"keyid:g\"]\n\
+             psk = \"a key that is long enough\"\npools = [{pools}]\nnetworks = [\"0.0.0.0/0\"]\n\
+             [[connection]]\nname = \"site\"\nremote_ids = [\"*\"]\npsk = \"a key that is long enough\"\n\
+             pools = [\"q\"]\nnetworks = [\"0.0.0.0/0\"]\n"
+        )
+    };
+    let warnings = |pools: &str| {
+        let (_, warnings) = read("a.toml", &text(pools), &Surroundings { folder: "/".into(), cores: vec![0] }).unwrap();
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let said = warnings("\"p\"");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("a.toml:11: [[user]] \"alice\" address: warning: no [[connection]] with users"),
+        "{said:?}"
+    );
+    assert!(warnings("\"p\", \"q\"").is_empty());
+}
+
+#[test]
+fn a_server_that_is_waited_for_longer_than_a_login_is_a_warning_where_there_is_another() {
+    use adit_control::config::{Surroundings, read};
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let server = |address: &str, timeout: &str| {
+        format!(
+            "[[radius]]\naddress = \"{address}\"\nsecret = \"a secret that is long enough\"\ntimeout = \"{timeout}\"\ntries = 3\n"
+        )
+    };
+    let warnings = |servers: &str| {
+        let around = Surroundings { folder: "/".into(), cores: vec![0, 1] };
+        let (_, warnings) = read("a.toml", &format!("{text}{servers}"), &around).unwrap();
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(warnings(&server("10.20.0.6", "9s")).is_empty());
+    let said = warnings(&server("10.20.0.6", "10s"));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0]
+            .contains("[[radius]] \"10.20.0.6\" tries: warning: 3 tries of 10 s take as long as a login waits (30 s)"),
+        "{said:?}"
+    );
+}
+
 /// Whatever it says, each line is one of the text's.
 fn read_any(text: &str) {
     use adit_control::config::{self, Surroundings};

@@ -151,6 +151,14 @@ fn our_own_certificate_comes_with_its_key_and_signs() {
     assert_eq!(pkcs1.sign_ike_v1(&[1; 32], &mut random), pkcs8.sign_ike_v1(&[1; 32], &mut random));
 }
 
+/// Peers check an authority's signature, we do not sign with its key.
+#[test]
+fn authorities_in_our_chain_may_have_keys_of_any_kind() {
+    let chain = [pem_file!("headend.pem"), pem_file!("elliptic.pem"), pem_file!("short.pem")].concat();
+    let own = OwnCertificate::from_pem(&chain, &secret(pem_file!("headend.key"))).unwrap();
+    assert_eq!(own.chain(), [pem_file!("headend.pem"), pem_file!("elliptic.pem"), pem_file!("short.pem")].map(der));
+}
+
 #[test]
 fn a_file_that_is_not_what_it_should_be_is_told_why() {
     let own = |chain: &[u8], key: &[u8]| OwnCertificate::from_pem(chain, &secret(key)).map(|_| ()).unwrap_err();
@@ -164,10 +172,12 @@ fn a_file_that_is_not_what_it_should_be_is_told_why() {
     assert_eq!(own(key, key), PemError::NoCertificate);
     assert_eq!(own(b"", key), PemError::NoCertificate);
     assert_eq!(own(&good[..good.len() / 2], key), PemError::NotPem);
-    let elliptic = [good, pem_file!("elliptic.pem")].concat();
-    assert_eq!(own(&elliptic, key), PemError::BadCertificate(2, BadCertificate::Key(BadRsaKey::NotRsa)));
+    let elliptic = [pem_file!("elliptic.pem"), good].concat();
+    assert_eq!(own(&elliptic, key), PemError::BadCertificate(1, BadCertificate::Key(BadRsaKey::NotRsa)));
     let empty = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert_eq!(own(empty, key), PemError::BadCertificate(1, BadCertificate::NotX509));
+    let behind = [good, empty].concat();
+    assert_eq!(own(&behind, key), PemError::BadCertificate(2, BadCertificate::NotX509));
     let authorities = |pem: &[u8]| Authorities::from_pem(pem).map(|_| ()).unwrap_err();
     assert_eq!(authorities(b"no"), PemError::NoCertificate);
     assert_eq!(authorities(empty), PemError::BadCertificate(1, BadCertificate::NotX509));

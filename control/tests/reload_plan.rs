@@ -6,6 +6,8 @@ use adit_control::config::difference::{Change, difference, settings};
 use adit_control::config::file::known_keys;
 use adit_control::config::{Surroundings, read};
 use adit_control::reload::{Plan, Verdict};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 
 const DOCUMENTED: &str = include_str!("../../deploy/aditd.toml");
 const PAGE: &str = include_str!("../../docs/reload.md");
@@ -262,12 +264,61 @@ fn connections_and_pools_that_come_go_or_change_their_order_are_named() {
     assert_eq!(said[2..], ["[[connection]] staff pools office → other", "[[connection]] ezvpn pools office → other"]);
 }
 
+#[test]
+fn servers_at_one_address_are_told_apart_by_their_ports() {
+    let mut old = config(DOCUMENTED);
+    let mut second = old.radius[0].clone();
+    (second.auth_port, second.acct_port, second.tries) = (1822.try_into().unwrap(), None, 7);
+    old.radius.push(second);
+    assert_eq!(Plan::new(&old, &old.clone(), &[]).verdict(), Verdict::NothingToDo);
+    let texts = |new: &Config| {
+        let plan = Plan::new(&old, new, &[]);
+        let changes = plan.steps.iter().map(|step| &step.change);
+        changes.map(|change| format!("{} {} {}", change.section, change.key, change.to)).collect::<Vec<_>>()
+    };
+    let mut new = old.clone();
+    new.radius[1].tries = 9;
+    assert_eq!(texts(&new), ["[[radius]] 10.20.0.5:1822 tries 9"]);
+    new.radius[1].tries = 7;
+    new.radius.reverse();
+    assert_eq!(texts(&new), ["[[radius]] order 10.20.0.5:1822, 10.20.0.5:1812"]);
+    new.radius.pop();
+    assert_eq!(texts(&new), ["[[radius]] 10.20.0.5:1812  removed"]);
+}
+
+#[test]
+fn another_authority_of_operators_is_a_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("pki");
+    for name in ["headend.pem", "headend.key"] {
+        std::fs::copy(pki.join(name), folder.path().join(name)).unwrap();
+        std::fs::set_permissions(folder.path().join(name), Permissions::from_mode(0o600)).unwrap();
+    }
+    let with = |authorities: &[&str]| {
+        let pem: Vec<String> =
+            authorities.iter().map(|name| std::fs::read_to_string(pki.join(name)).unwrap()).collect();
+        std::fs::write(folder.path().join("ca.pem"), pem.concat()).unwrap();
+        let text = DOCUMENTED.replacen(
+            "[api]\n",
+            "[api]\nlisten = [\"127.0.0.1:8443\"]\ncertificate = \"headend.pem\"\nprivate_key = \"headend.key\"\nclient_ca = \"ca.pem\"\n",
+            1,
+        );
+        read("aditd.toml", &text, &Surroundings { folder: folder.path().to_owned(), cores: vec![0, 1] }).unwrap().0
+    };
+    let old = with(&["authority.pem", "office.pem"]);
+    assert!(old.api.tcp.is_some());
+    assert_eq!(Plan::new(&old, &with(&["authority.pem", "office.pem"]), &[]).verdict(), Verdict::NothingToDo);
+    let plan = Plan::new(&old, &with(&["authority.pem"]), &[]);
+    assert_eq!(plan.verdict(), Verdict::NeedsRestart);
+    let keys: Vec<_> = plan.steps.iter().map(|step| (step.change.section.as_str(), step.change.key)).collect();
+    assert_eq!(keys, [("[api]", "client_ca")]);
+}
+
 /// Keys that are told as part of another, or not at all.
 const NOT_TOLD: &[(&str, &str)] = &[
     // As `certificate`.
     ("[node]", "private_key"),
     ("[api]", "private_key"),
-    ("[api]", "client_ca"),
     // As `cores`.
     ("[workers]", "count"),
     // In the section's title.

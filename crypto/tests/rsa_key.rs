@@ -80,3 +80,26 @@ fn a_private_key_does_not_show_itself() {
     let key = RsaPrivateKey::from_pkcs8_der(PKCS8).unwrap();
     assert_eq!(format!("{key:?} {:?}", key.public()), "RsaPrivateKey(2048 bits) RsaPublicKey(2048 bits)");
 }
+
+/// A public key with a modulus of so many octets, the first and the last of them 1.
+fn public_key(octets: usize) -> Vec<u8> {
+    let number = |value: &[u8]| [&[2, 0x82][..], &(value.len() as u16).to_be_bytes(), value].concat();
+    let mut modulus = vec![0; octets];
+    (modulus[0], modulus[octets - 1]) = (1, 1);
+    let inside = [number(&modulus), vec![2, 3, 1, 0, 1]].concat();
+    [&[0x30, 0x82][..], &(inside.len() as u16).to_be_bytes(), &inside].concat()
+}
+
+#[test]
+fn a_key_that_is_too_long_is_told_so() {
+    assert_eq!(RsaPublicKey::from_pkcs1_der(&public_key(1025)).unwrap_err(), BadRsaKey::TooLong(8193));
+    assert!(RsaPublicKey::from_pkcs1_der(&public_key(1024)).is_ok());
+    // In a SubjectPublicKeyInfo: rsaEncryption, and a bit string.
+    let key = public_key(1025);
+    let algorithm = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+    let len = |len: usize| (len as u16).to_be_bytes();
+    let bits = [&[3, 0x82][..], &len(key.len() + 1), &[0], &key].concat();
+    let spki = [&[0x30, 0x82][..], &len(algorithm.len() + bits.len()), &algorithm, &bits].concat();
+    assert_eq!(RsaPublicKey::from_spki_der(&spki).unwrap_err(), BadRsaKey::TooLong(8193));
+    assert_eq!(RsaPublicKey::from_spki_der(&spki[1..]).unwrap_err(), BadRsaKey::NotRsa);
+}

@@ -80,7 +80,7 @@ drop_reasons! {
     Handshake "handshake" "a TCP segment that only opens a connection",
     NoConnection "no_connection" "a TCP segment of no connection",
     ConnectionEnded "connection_ended" "a TCP segment that ends its connection",
-    TooManyConnections "too_many_connections" "as many TCP connections, or unproven ones, as there may be",
+    TooManyConnections "too_many_connections" "as many TCP connections, or as much memory of theirs, as there may be",
     OutOfWindow "out_of_window" "a TCP segment that cannot be of its connection",
     Reframed "reframed" "a piece of a cTCP frame, kept until the rest has come",
     InFlight "in_flight" "as much as a firewall may allow is under way and not acknowledged (cTCP)",

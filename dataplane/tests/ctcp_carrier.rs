@@ -209,6 +209,22 @@ fn the_first_message_may_be_lost_or_cut_into_pieces() {
     assert_eq!(world.carrier.len(), 2);
 }
 
+/// Where the hole before it is passed over because its time is up, nobody need send anything more.
+#[test]
+fn a_frame_behind_a_hole_is_delivered_when_the_hole_is_given_up() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(world.now, &path, TUNNEL);
+    let (lost, whole) = (esp(1), esp(2));
+    // The beginning of the first frame is missing.
+    let segment = from(&path, CLIENT.plus(325 + 40), ack, TcpFlags::ACK, &[&lost[40..], &whole].concat());
+    assert_eq!(world.arrive(&path, &segment), Taken::Nothing(DropReason::Reframed));
+    assert_eq!(world.said.frames, []);
+    world.pass(Duration::from_millis(500));
+    assert_eq!(world.said.frames, [(Inside::Esp, whole[..100].to_vec())]);
+}
+
 #[test]
 fn a_message_of_a_session_that_has_lost_its_connection_begins_another_and_other_octets_do_not() {
     let with = |version, exchange, responder| {
@@ -259,6 +275,24 @@ fn who_says_how_large_its_segments_and_windows_may_be_is_told_the_same_of_ours()
     world.arrive(&path(40001), &syn);
     let ((_, answer, _), offer) = (world.said.segments.pop().unwrap(), world.said.offers.pop().unwrap());
     assert_eq!((answer.len, offer.mss, offer.scale), (TCP_HEADER, None, None));
+}
+
+/// RFC 3168 section 6.1.1: Linux and Apple's ask so, if they are told to.
+#[test]
+fn a_syn_that_offers_congestion_notification_is_answered_without_it() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    for (at, bits) in [(13, 0xc0), (13, 0x40), (13, 0x80), (12, 1)] {
+        let mut syn = from(&path(40001), CLIENT, Seq::new(0), TcpFlags::SYN, &[]);
+        syn[at] |= bits;
+        assert_eq!(world.arrive(&path(40001), &syn), Taken::Nothing(DropReason::Handshake));
+        let (_, answer, _) = world.said.segments.pop().unwrap();
+        assert_eq!((answer.flags, answer.ack), (TcpFlags::SYN.with(TcpFlags::ACK), CLIENT.plus(1)));
+    }
+    for strange in [0x01, 0x04, 0x08, 0x10, 0x20] {
+        let mut syn = from(&path(40001), CLIENT, Seq::new(0), TcpFlags::SYN, &[]);
+        syn[13] |= strange;
+        assert_eq!(world.arrive(&path(40001), &syn), Taken::Nothing(DropReason::Malformed));
+    }
 }
 
 /// A megabyte a second on a line of a tenth of a second: more than an unscaled window holds.
@@ -314,6 +348,27 @@ fn who_has_forgotten_its_connection_gets_another_and_a_stranger_with_a_syn_gets_
     assert!(matches!(taken, Taken::Frame(_)));
 }
 
+/// Within the same half of a minute the cookie is the same, so its acknowledgment alone shows nothing.
+#[test]
+fn who_has_forgotten_its_connection_at_once_gets_another_too() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(world.now, &path, TUNNEL);
+    world.pass(Duration::from_secs(1));
+    let begins = CLIENT.plus(1 << 30);
+    world.arrive(&path, &from(&path, begins, Seq::new(0), TcpFlags::SYN, &[]));
+    let (_, answer, _) = world.said.segments.pop().unwrap();
+    assert_eq!((answer.seq.plus(1), answer.ack), (ack, begins.plus(1)));
+    let third = from(&path, begins.plus(1), ack, TcpFlags::ACK, &[]);
+    assert_eq!(world.arrive(&path, &third), Taken::Nothing(DropReason::Handshake));
+    let taken = world.arrive(&path, &from(&path, begins.plus(1), ack, TcpFlags::ACK, &first_ike(300)));
+    assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Ike, .. })));
+    world.pass(Duration::from_millis(50));
+    let (_, said, _) = world.said.segments.last().unwrap();
+    assert_eq!((said.ack, world.carrier.len()), (begins.plus(325), 1), "it is the new one that is acknowledged");
+}
+
 #[test]
 fn nobody_vouches_so_it_ends_after_a_minute_and_who_is_vouched_for_stays() {
     let mut world = World::new(CtcpConfig::DEFAULT);
@@ -329,6 +384,36 @@ fn nobody_vouches_so_it_ends_after_a_minute_and_who_is_vouched_for_stays() {
     let resets = world.said.segments.iter().filter(|(to, said, _)| *to == goes && said.flags.has(TcpFlags::RST));
     assert_eq!(resets.count(), 1);
     assert!(world.said.segments.iter().all(|(to, said, _)| *to == goes || !said.flags.has(TcpFlags::RST)));
+}
+
+/// XAUTH gives a user two minutes for a password.
+#[test]
+fn a_connection_on_which_somebody_logs_in_waits_for_the_session_and_is_nobodys_to_take() {
+    let limited = CtcpConfig { unproven_per_source: 3, ..CtcpConfig::DEFAULT };
+    let mut world = World::new(limited);
+    let (stays, goes) = (path(40001), path(40002));
+    let acks = [world.connect(&stays), world.connect(&goes)];
+    let (now, within) = (world.now, Duration::from_secs(180));
+    [stays, goes].iter().for_each(|path| world.carrier.expect(now, path, within));
+    (1..=9).for_each(|port| {
+        world.connect(&path(port));
+    });
+    assert_eq!(world.carrier.len(), 2 + 3);
+    for _ in 0..17 {
+        world.pass(Duration::from_secs(10));
+        for (path, ack) in [stays, goes].iter().zip(acks) {
+            world.arrive(path, &from(path, CLIENT.plus(325), ack, TcpFlags::ACK, &[]));
+        }
+    }
+    assert_eq!(world.carrier.len(), 2);
+    world.carrier.vouch(world.now, &stays, TUNNEL);
+    // Too late: it is somebody's.
+    world.carrier.expect(world.now, &stays, Duration::from_secs(1));
+    world.pass(Duration::from_secs(11));
+    assert_eq!(world.carrier.len(), 1);
+    world.arrive(&stays, &from(&stays, CLIENT.plus(325), acks[0], TcpFlags::ACK, &[]));
+    world.pass(Duration::from_secs(300));
+    assert_eq!(world.carrier.len(), 1);
 }
 
 #[test]
@@ -380,21 +465,36 @@ fn who_sends_in_every_turn_is_acknowledged_after_every_eighth_segment() {
     }
 }
 
+/// Nobody is kept out by those who are there first: who can use our answers takes the place of the oldest of whoever has most.
 #[test]
-fn connections_are_limited_in_all_from_one_source_and_by_their_memory() {
-    let limited = CtcpConfig { unproven_per_source: 3, unproven: 5, flows: 6, ..CtcpConfig::DEFAULT };
+fn connections_are_limited_in_all_and_from_one_source_and_the_oldest_of_who_has_most_gives_way() {
+    let limited = CtcpConfig { unproven_per_source: 3, unproven: 5, flows: 8, ..CtcpConfig::DEFAULT };
     let mut world = World::new(limited);
-    let elsewhere = |host: u8, port| Path { peer: format!("203.0.113.{host}:{port}").parse().unwrap(), ..path(0) };
+    let crowd = path;
+    let elsewhere = |host: u8| Path { peer: format!("203.0.113.{host}:9").parse().unwrap(), ..path(0) };
     let attempt = |world: &mut World, path: Path| {
         let ack = world.syn(&path).plus(1);
+        world.said.segments.clear();
         let segment = from(&path, CLIENT.plus(1), ack, TcpFlags::ACK, &first_ike(300));
-        matches!(world.arrive(&path, &segment), Taken::Frame(_))
+        let begun = matches!(world.arrive(&path, &segment), Taken::Frame(_));
+        let said = std::mem::take(&mut world.said.segments).into_iter();
+        let reset: Vec<Path> =
+            said.filter(|(_, header, _)| header.flags.has(TcpFlags::RST)).map(|said| said.0).collect();
+        (begun, reset)
     };
-    assert_eq!((1..=5).filter(|port| attempt(&mut world, path(*port))).count(), 3, "from one source");
-    assert_eq!((1..=5).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 2, "unproven in all");
-    (1..=3).for_each(|port| world.carrier.vouch(world.now, &path(port), TUNNEL));
-    assert_eq!((6..=9).filter(|host| attempt(&mut world, elsewhere(*host, 9))).count(), 1, "flows in all");
-    assert_eq!(world.carrier.len(), 6);
+    (1..=3).for_each(|port| assert_eq!(attempt(&mut world, crowd(port)), (true, vec![])));
+    assert_eq!(attempt(&mut world, crowd(4)), (true, vec![crowd(1)]), "from one source");
+    (1..=2).for_each(|host| assert_eq!(attempt(&mut world, elsewhere(host)), (true, vec![])));
+    assert_eq!(attempt(&mut world, elsewhere(3)), (true, vec![crowd(2)]), "in all");
+    assert_eq!(attempt(&mut world, elsewhere(4)), (true, vec![crowd(3)]));
+    assert_eq!(attempt(&mut world, elsewhere(5)), (true, vec![crowd(4)]), "the oldest, if all have as many");
+    assert_eq!(attempt(&mut world, elsewhere(6)), (true, vec![elsewhere(1)]));
+    assert_eq!(world.carrier.len(), 5);
+    // Who is somebody's does not give way, and is not counted.
+    (2..=6).for_each(|host| world.carrier.vouch(world.now, &elsewhere(host), TUNNEL));
+    (1..=3).for_each(|port| assert_eq!(attempt(&mut world, crowd(port)), (true, vec![])));
+    assert_eq!(attempt(&mut world, crowd(4)), (false, vec![]), "flows in all");
+    assert_eq!(world.carrier.len(), 8);
 }
 
 #[test]
@@ -422,6 +522,56 @@ fn a_blind_reset_fin_or_data_out_of_place_ends_and_moves_nothing() {
     assert_eq!(said.ack, next.plus(116), "what came from far away moves no acknowledgment");
     world.arrive(&path, &from(&path, next.plus(116), ack, TcpFlags::RST, &[]));
     assert!(world.carrier.is_empty(), "its own reset ends it");
+}
+
+#[test]
+fn a_fin_counts_where_a_reset_counts_and_elsewhere_it_is_asked_for_again() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(world.now, &path, TUNNEL);
+    world.pass(Duration::from_millis(50));
+    world.said.segments.clear();
+    let (next, fin) = (CLIENT.plus(325), TcpFlags::FIN.with(TcpFlags::ACK));
+    for step in [1, 1000, 60_000] {
+        world.arrive(&path, &from(&path, next.plus(step), ack, fin, &[]));
+        world.arrive(&path, &from(&path, Seq::new(next.get().wrapping_sub(step as u32)), ack, fin, &[]));
+    }
+    world.pass(Duration::from_millis(50));
+    let said: Vec<_> = world.said.segments.iter().map(|(_, said, _)| (said.flags, said.ack)).collect();
+    assert_eq!((said, world.carrier.len()), (vec![(TcpFlags::ACK, next)], 1));
+    // What comes with it is taken, wherever it is.
+    let taken = world.arrive(&path, &from(&path, next.plus(500), ack, fin, &esp(7)));
+    assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Esp, .. })));
+    assert_eq!(world.carrier.len(), 1);
+    assert_eq!(world.arrive(&path, &from(&path, next, ack, fin, &[])), Taken::Nothing(DropReason::ConnectionEnded));
+    assert!(world.carrier.is_empty(), "behind what has come without a hole");
+}
+
+/// A client's last words.
+#[test]
+fn data_that_comes_with_a_fin_is_taken_before_the_connection_ends() {
+    for last in [first_ike(300), esp(1)] {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let path = path(40001);
+        let ack = world.connect(&path);
+        world.carrier.vouch(world.now, &path, TUNNEL);
+        world.said.segments.clear();
+        let fin = from(&path, CLIENT.plus(325), ack, TcpFlags::FIN.with(TcpFlags::ACK), &last);
+        let Taken::Frame(frame) = world.arrive(&path, &fin) else { panic!("what is in it") };
+        assert_eq!(frame.inside, if last.len() > 300 { Inside::Ike } else { Inside::Esp });
+        assert!(world.carrier.is_empty());
+        let (_, reset, _) = world.said.segments.last().unwrap();
+        assert!(reset.flags.has(TcpFlags::RST) && reset.seq == ack);
+    }
+    // In two pieces.
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let (ack, last) = (world.connect(&path), first_ike(900));
+    world.arrive(&path, &from(&path, CLIENT.plus(325), ack, TcpFlags::ACK, &last[..500]));
+    world.arrive(&path, &from(&path, CLIENT.plus(825), ack, TcpFlags::FIN.with(TcpFlags::ACK), &last[500..]));
+    assert_eq!(world.said.frames, [(Inside::Ike, last[8..908].to_vec())]);
+    assert!(world.carrier.is_empty());
 }
 
 /// RFC 5961 section 3.2: who is really gone hears the acknowledgment and resets where it is.

@@ -739,6 +739,33 @@ fn a_sleeping_door_lets_packets_gather_and_wakes_at_once_for_a_late_one() {
 }
 
 #[test]
+fn a_worker_that_takes_few_at_once_does_not_sleep_while_there_are_more() {
+    for backend in doors() {
+        in_namespace(move || {
+            let (spin, coalesce) = (Duration::ZERO, Duration::from_millis(100));
+            let mut worker = Worker::alone(&IoConfig { spin, coalesce, ..config(backend, &["127.0.0.1"]) });
+            worker.receives_nothing();
+            let peer = peer("127.0.0.9:7777");
+            // The first of them teach the door that it is worth while to let packets gather.
+            for round in 0..5 {
+                for n in 0..300 {
+                    peer.send_to(&pattern(n, 100), "127.0.0.1:4500").unwrap();
+                }
+                let (mut burst, mut waits) = (Burst::new(), 0);
+                while burst.len() < 300 {
+                    assert_eq!(worker.door.wait(Duration::from_secs(20)).unwrap(), Woken::Ready);
+                    waits += 1;
+                    while worker.door.receive(&mut worker.pool, &mut burst, 15) > 0 {}
+                }
+                assert!(burst.iter().zip(0..).all(|(packet, n)| packet.bytes() == pattern(n, 100)), "in order");
+                burst.into_iter().for_each(|packet| worker.pool.put(packet));
+                assert!(waits <= 10, "round {round}: {waits} waits for packets that were all there");
+            }
+        });
+    }
+}
+
+#[test]
 fn a_door_that_waits_for_packets_does_not_ask_for_them_all_the_time() {
     for backend in doors() {
         in_namespace(move || {

@@ -169,6 +169,29 @@ fn numbers_wrap_both_ways_in_the_middle_of_a_transfer() {
 }
 
 #[test]
+fn who_offers_congestion_notification_gets_a_connection_without_it() {
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    let (along, offer) = (headend.path, SynOffer { mss: Some(1460), scale: Some(7), sack: Sack::Permitted });
+    let header = TcpHeader {
+        source_port: along.peer.port(),
+        destination_port: along.local.port(),
+        seq: CLIENT,
+        ack: Seq::default(),
+        flags: TcpFlags::SYN,
+        window: u16::MAX,
+        len: TCP_HEADER,
+    };
+    let mut syn = offer.behind(&header).as_ref().to_vec();
+    syn[13] |= 0xc0;
+    headend.carrier.arrive(headend.now, &along, &syn, &mut headend.said);
+    let answer = headend.said.segments.pop().unwrap();
+    let header = TcpHeader::parse(&answer).unwrap();
+    assert_eq!(header.flags, TcpFlags::SYN.with(TcpFlags::ACK));
+    (headend.next, headend.ack) = (CLIENT.plus(1), header.seq.plus(1));
+    assert_eq!(headend.data(&introduction()), Taken::Octets);
+}
+
+#[test]
 fn a_connection_is_offered_what_real_tcp_needs_and_keeps_nothing_until_its_prefix() {
     let mut headend = Headend::new(CtcpConfig::DEFAULT);
     let offer = headend.syn();
@@ -267,6 +290,43 @@ fn data_that_no_window_allows_changes_nothing() {
     assert!(headend.said.streamed.is_empty());
     headend.data(&frame);
     assert_eq!(headend.said.streamed, [vec![1; 80]]);
+}
+
+/// What smoltcp believes to have arrived it forgets.
+#[test]
+fn an_acknowledgment_out_of_place_is_not_believed_whatever_it_says() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let along = headend.path;
+    // So much goes well that three segments are under way at once.
+    for _ in 0..20 {
+        headend.carrier.stream(headend.now, &along, Inside::Esp, &[9; 1000], &mut headend.said).unwrap();
+        headend.later(Duration::from_millis(10));
+        headend.ack = headend.ack.plus(1002);
+        headend.give(headend.next, TcpFlags::ACK, &[]);
+    }
+    headend.said.segments.clear();
+    let (now, begins) = (headend.now, headend.ack);
+    for _ in 0..3 {
+        headend.carrier.stream(now, &along, Inside::Esp, &[9; 1458], &mut headend.said).unwrap();
+    }
+    headend.later(Duration::from_millis(1));
+    let ends: Vec<Seq> = std::mem::take(&mut headend.said.segments)
+        .iter()
+        .map(|segment| TcpHeader::parse(segment).unwrap().seq.plus(segment.len() - TCP_HEADER))
+        .collect();
+    assert_eq!((ends.len(), told(&headend).evidence.in_flight), (3, 3 * 1460));
+    // Somebody who sees nothing guesses half right: one has come, and the last, but not the second.
+    let selected = [&[1, 1, 5, 10][..], &ends[1].get().to_be_bytes(), &ends[2].get().to_be_bytes()].concat();
+    for far in [1_usize << 20, 1 << 31, (1 << 32) - 2, (1 << 32) - (1 << 20)] {
+        headend.ack = ends[0];
+        headend.give_with(headend.next.plus(far), TcpFlags::ACK, &selected, &[]);
+    }
+    assert_eq!(told(&headend).evidence.in_flight, 3 * 1460);
+    headend.ack = begins;
+    headend.later(Duration::from_secs(5));
+    let again = |segment: &Vec<u8>| TcpHeader::parse(segment).is_some_and(|header| header.seq == begins);
+    assert!(headend.said.segments.iter().any(|segment| again(segment) && segment.len() > 1000), "it goes again");
+    assert!(told(&headend).evidence.resent > 0);
 }
 
 #[test]
@@ -371,11 +431,34 @@ fn unproven_connections_are_limited_in_all_and_by_source() {
     for port in 1..=5 {
         headend.path = path(40_000 + port);
         headend.syn();
-        let taken = headend.data(b"IKETCP");
-        let refused = Taken::Nothing(DropReason::TooManyConnections);
-        assert_eq!(taken, if port <= 3 { Taken::Octets } else { refused }, "{port}");
+        assert_eq!(headend.data(b"IKETCP"), Taken::Octets, "{port}");
+        assert_eq!(headend.flags().iter().any(|flags| flags.has(TcpFlags::RST)), port > 3, "the oldest gives way");
     }
     assert_eq!(headend.carrier.len(), 3);
+}
+
+/// Otherwise two hosts could keep everybody out.
+#[test]
+fn of_streams_of_nobody_a_source_has_an_eighth_of_its_share() {
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    let host = |host: u8, port: u16| Path { peer: format!("203.0.113.{host}:{port}").parse().unwrap(), ..path(0) };
+    for port in 1..=40 {
+        headend.path = host(1, port);
+        headend.syn();
+        assert_eq!(headend.data(&introduction()), Taken::Octets);
+    }
+    assert_eq!(headend.carrier.len(), 8);
+    for at in 2..=40 {
+        for port in 1..=8 {
+            headend.path = host(at, port);
+            headend.syn();
+            assert_eq!(headend.data(&introduction()), Taken::Octets);
+        }
+    }
+    assert_eq!(headend.carrier.len(), 128);
+    headend.path = host(100, 1);
+    headend.syn();
+    assert_eq!(headend.data(&introduction()), Taken::Octets, "whoever comes is heard");
 }
 
 /// Each holds the room for what is under way.
@@ -385,14 +468,15 @@ fn streams_of_nobody_leave_room_for_ctcp() {
     for port in 1..=9 {
         headend.path = path(40_000 + port);
         headend.syn();
-        let refused = Taken::Nothing(DropReason::TooManyConnections);
-        assert_eq!(headend.data(&introduction()), if port <= 8 { Taken::Octets } else { refused });
+        assert_eq!(headend.data(&introduction()), Taken::Octets);
+        assert_eq!(headend.flags().iter().any(|flags| flags.has(TcpFlags::RST)), port == 9, "{port}");
     }
-    assert_eq!((headend.carrier.len(), headend.said.streamed.len()), (8, 8));
-    assert!(headend.flags().last().unwrap().has(TcpFlags::RST), "the ninth may try again");
-    headend.carrier.vouch(headend.now, &path(40_001), TUNNEL);
+    assert_eq!((headend.carrier.len(), headend.said.streamed.len()), (8, 9), "the first gave way to the ninth");
+    headend.carrier.vouch(headend.now, &path(40_002), TUNNEL);
+    headend.path = path(40_011);
     headend.syn();
-    assert_eq!(headend.data(&introduction()), Taken::Octets, "one that is somebody's is not counted");
+    assert_eq!(headend.data(&introduction()), Taken::Octets);
+    assert!(headend.flags().iter().all(|flags| !flags.has(TcpFlags::RST)), "one that is somebody's is not counted");
     headend.path = path(40_010);
     headend.syn();
     let message = [&[1, 0xf4, 1, 0xf4, 0, 108, 0, 0][..], &line::first_message(100)].concat();
@@ -413,7 +497,8 @@ fn a_connection_costs_a_few_octets_until_ike_has_come_by_it() {
     assert!(headend.carrier.memory() <= 512 * 256, "{} octets", headend.carrier.memory());
     headend.path = path(40_001);
     headend.syn();
-    assert_eq!(headend.data(b"IKETCP"), Taken::Nothing(DropReason::TooManyConnections), "there is an end to it");
+    assert_eq!(headend.data(b"IKETCP"), Taken::Octets);
+    assert_eq!(headend.carrier.len(), 1024, "there is an end to it: the oldest gives way");
     // The last of them goes on.
     (headend.path, headend.first) = (path(21_023), CLIENT);
     headend.syn();
@@ -590,6 +675,28 @@ fn control_is_told_how_a_stream_fares_from_its_prefix_to_its_end() {
     headend.carrier.end_of(headend.now, &along, TUNNEL, &mut headend.said);
     headend.later(Duration::from_secs(11));
     assert_eq!(told(&headend).state, StreamState::Ends);
+}
+
+/// smoltcp asks a peer that is silent with an octet that it has already.
+#[test]
+fn asking_whether_a_silent_peer_is_there_counts_as_no_repetition() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let (now, along) = (headend.now, headend.path);
+    headend.carrier.vouch(now, &along, TUNNEL);
+    headend.carrier.stream(now, &along, Inside::Esp, &[7; 90], &mut headend.said).unwrap();
+    headend.later(Duration::from_millis(40));
+    headend.ack = headend.ack.plus(92);
+    headend.give(headend.next, TcpFlags::ACK, &[]);
+    headend.said.segments.clear();
+    let mut asked = 0;
+    for _ in 0..20 {
+        headend.later(Duration::from_secs(61));
+        asked += headend.flags().len();
+        headend.give(headend.next, TcpFlags::ACK, &[]);
+    }
+    assert!(asked >= 20);
+    let evidence = told(&headend).evidence;
+    assert_eq!((evidence.resent, evidence.went), (0, Amount { segments: 1, octets: 92 }));
 }
 
 #[test]

@@ -80,6 +80,11 @@ await hold('a token opens, by keyboard alone', async () => {
   await page.getByText('viewer, looking').waitFor();
   is(HEADEND, await page.evaluate(() => location.origin));
 });
+await hold('loaded again, with what the browser has kept, it is there again', async () => {
+  await page.reload();
+  await heading('Latest events').waitFor();
+  await page.getByText('viewer, looking').waitFor();
+});
 await hold('the overview shows both sessions, rates that grow, and a name that is a name', async () => {
   await page.getByRole('link', { name: HOSTILE }).first().waitFor();
   await page.locator('section', { hasText: 'From clients' }).getByText(/[\d.]+ [kM]bit\/s/).first().waitFor();

@@ -88,8 +88,16 @@ for edit in "${RIGHT[@]}"; do
   hold "and no session ends by it" says "$RIG_DIR/said" 'reload: applied: .*no session ended|^applied: .*no session ended'
   hold "both are still there" sessions_as_at_first
 done
+# An IPv6 address is once on an interface: it must not go with the network that it had before.
+change 's#fd30::/64#fd30::/56#'
+ask
+hold "taken: another prefix length of an IPv6 pool" says "$RIG_DIR/said" '^exit 0$'
+hold "the interface has its IPv6 address with that network" eval "in_ns h ip -6 -o addr show dev adit0 | grep -q 'inet6 fd30::1/56 '"
+hold "and the route" eval "in_ns h ip -6 route show dev adit0 | grep -q '^fd30::/56 '"
+hold "the former network is gone" eval "! in_ns h ip -6 route show dev adit0 | grep -q '^fd30::/64 '"
 change ''
 hold "the first file comes back" ctl reload
+hold "the route of before, too" eval "in_ns h ip -6 route show dev adit0 | grep -q '^fd30::/64 '"
 hold "everything is as it was" as_before
 
 for both in "${WRONG[@]}" "${RESTART[@]}"; do
@@ -107,7 +115,7 @@ for both in "${PLANS[@]}"; do
   hold "planned: ${both##*~}" says "$RIG_DIR/said" "${both##*~}"
   hold "everything is as it was" as_before
 done
-hold "50 changes and one back" answers 51 echo "$changes"
+hold "51 changes and one back" answers 52 echo "$changes"
 
 hold "vpnc has lost nothing" eval "pings_end c2 | grep -E '^[0-9]{2,} sent, 0 lost'"
 change 's/^locked = .*/locked = true/'

@@ -65,7 +65,7 @@ pub(crate) struct ClientArgs {
     /// Of several transports, go on with the next when nothing has come for so long that should have; half of it the headend is asked
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "3")]
     pub(super) switch_after: Duration,
-    /// Port of the headend's: TCP for ctcp if that is among the transports (10000), else UDP for IKE (500)
+    /// Port of the headend's: of the transports ctcp's if that is among them (TCP 10000), else tcp's (4500), else IKE's (UDP 500)
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Option<u16>,
     /// In cTCP: repeat nothing and acknowledge nothing but with data, as Cisco's clients

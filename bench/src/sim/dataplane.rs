@@ -129,6 +129,7 @@ impl Dataplane {
             Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
             Command::SendKeepalive(keepalive) => return Ok(Errand::Keepalive(keepalive)),
             Command::KeepConnection { .. }
+            | Command::ExpectSession { .. }
             | Command::EndConnection { .. }
             | Command::ClearConnection { .. }
             | Command::SetRates { .. }

@@ -1,7 +1,8 @@
 //! What a session used, for the server that keeps the books (RFC 2866).
 
-use super::UserName;
+use super::answer::Source;
 use super::question::Caller;
+use super::user_name::UserName;
 use crate::session::{Cause, SessionId};
 use adit_crypto::random::SecretRandom;
 use std::fmt;
@@ -39,12 +40,42 @@ pub struct Account {
     pub connection: usize,
     /// Who.
     pub user: UserName,
+    /// By whom they were let in.
+    pub authentic: Authentic,
     /// From where.
     pub caller: Caller,
     /// Inner addresses.
     pub addresses: Vec<IpAddr>,
     /// From [`Profile::class`](super::Profile::class).
     pub class: Vec<Vec<u8>>,
+}
+
+/// Acct-Authentic (RFC 2866 section 5.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentic {
+    /// A RADIUS server knows the user.
+    Radius,
+    /// We do.
+    Local,
+}
+
+impl Authentic {
+    /// The attribute's value.
+    pub const fn value(self) -> u32 {
+        match self {
+            Self::Radius => 1,
+            Self::Local => 2,
+        }
+    }
+}
+
+impl From<Source> for Authentic {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Radius(_) => Self::Radius,
+            Source::Local => Self::Local,
+        }
+    }
 }
 
 /// One line in the books. For each account: one start, then interims, then one stop.

@@ -21,7 +21,7 @@ mod testing;
 mod user_name;
 pub mod window;
 
-pub use account::{Account, AccountId, Moment, Record, Terminated, Usage};
+pub use account::{Account, AccountId, Authentic, Moment, Record, Terminated, Usage};
 pub use answer::{Answer, Bandwidth, Challenge, Limits, Profile, Rejection, Source, Verdict, Why};
 pub use local::{Check, Checked};
 pub use question::{Caller, ChallengeState, Proof, Question, QuestionId};

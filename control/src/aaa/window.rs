@@ -6,6 +6,7 @@ use crate::config::Renumbering;
 use crate::config::checked::Config;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// Questions and records that may wait; more means that the thread does not keep up.
@@ -26,6 +27,17 @@ pub enum Work {
     View(oneshot::Sender<DeskView>),
     /// Write down what waits, and end.
     Leave,
+}
+
+/// Why nobody says how things are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoView {
+    /// Too much waits for the thread.
+    Busy,
+    /// It did not answer in time.
+    TooLate,
+    /// It has ended.
+    Gone,
 }
 
 /// The side of those who ask.
@@ -71,11 +83,20 @@ impl Window {
         }
     }
 
-    /// How the servers are; `None` if the thread does not keep up, or has ended.
-    pub async fn view(&self) -> Option<DeskView> {
+    /// How the servers are.
+    ///
+    /// # Errors
+    /// See [`NoView`].
+    pub async fn view(&self) -> Result<DeskView, NoView> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Work::View(answer)).ok()?;
-        tokio::time::timeout(PATIENCE, answered).await.ok()?.ok()
+        self.0.try_send(Work::View(answer)).map_err(|error| match error {
+            TrySendError::Full(_) => NoView::Busy,
+            TrySendError::Closed(_) => NoView::Gone,
+        })?;
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(view) => view.map_err(|_dropped| NoView::Gone),
+            Err(_elapsed) => Err(NoView::TooLate),
+        }
     }
 
     /// Tells the thread to end. `false`: there was no room to say it.

@@ -4,6 +4,7 @@
 
 use super::origin;
 use super::problem::{Kind, Problem};
+use super::strangers::Place;
 use crate::config::checked::Operator;
 use crate::page::login::{self, Logins};
 use crate::page::sign_in;
@@ -15,7 +16,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What somebody may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +65,8 @@ pub struct Remote {
     pub by_certificate: Option<Caller>,
     /// All.
     pub operators: Arc<Operators>,
+    /// Where he stands among strangers, until he is known.
+    place: Arc<Mutex<Option<Place>>>,
 }
 
 impl Operators {
@@ -74,8 +77,13 @@ impl Operators {
 
     /// Whose token this is. All are looked at, whichever it is.
     pub(crate) fn by_token(&self, token: &[u8]) -> Option<Caller> {
-        let is_his = |operator: &&Operator| operator.token.as_ref().is_some_and(|hash| hash.is_of(token));
-        self.known.iter().filter(is_his).map(|operator| known(operator, By::Token)).next_back()
+        let mut his = None;
+        for operator in &self.known {
+            if operator.token.as_ref().is_some_and(|hash| hash.is_of(token)) {
+                his = Some(operator);
+            }
+        }
+        his.map(|operator| known(operator, By::Token))
     }
 
     /// Whose certificate this is.
@@ -95,6 +103,17 @@ fn known(operator: &Operator, by: By) -> Caller {
 }
 
 impl Remote {
+    /// Whoever comes from such a place, or needs none.
+    pub fn new(by_certificate: Option<Caller>, operators: Arc<Operators>, place: Option<Place>) -> Self {
+        let place = place.filter(|_| by_certificate.is_none());
+        Self { by_certificate, operators, place: Arc::new(Mutex::new(place)) }
+    }
+
+    /// He takes no stranger's place any more.
+    fn is_known(&self) {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// A token counts more than a certificate: it was shown for this very request. One that is wrong makes a stranger. A login counts least.
     fn caller(&self, headers: &HeaderMap, now: Instant) -> Option<Caller> {
         let Some(shown) = headers.get(AUTHORIZATION) else {
@@ -114,12 +133,15 @@ const BEARER: &[u8] = b"Bearer ";
 /// Lets those pass who are known and may do what they want. Who asks is put to the request by whoever took the connection.
 pub async fn guard(mut request: Request, next: Next) -> Response {
     let (now, remote) = (clock::now(), request.extensions().get::<Remote>().cloned());
-    if let Some(Remote { by_certificate: None, operators }) = &remote
+    if let Some(Remote { by_certificate: None, operators, .. }) = &remote
         && sign_in::is_meant(&request)
     {
         return sign_in::answer(operators, request, now).await;
     }
-    if let Some(caller) = remote.as_ref().and_then(|remote| remote.caller(request.headers(), now)) {
+    if let Some(remote) = &remote
+        && let Some(caller) = remote.caller(request.headers(), now)
+    {
+        remote.is_known();
         request.extensions_mut().insert(caller);
     }
     let Some(caller) = request.extensions().get::<Caller>() else { return nobody(&request) };

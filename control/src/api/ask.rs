@@ -1,7 +1,8 @@
 //! Questions to the IKE thread: a bounded channel there, one answer each back.
 
+use crate::aaa::window::NoView;
 use crate::capture::Target;
-use crate::ctcp::{ClearView, ConnectionView, MoveView, Which};
+use crate::ctcp::{ClearView, ConnectionQuery, ListedConnections, MoveView, Which};
 use crate::flows::{InnerFlowsView, NoFlows, Wanted};
 use crate::journal::Happening;
 use crate::lease::{LeaseListing, LeasePage, PoolView};
@@ -41,8 +42,8 @@ pub enum Question {
     Order(SessionId, Order, oneshot::Sender<Obeyed>),
     /// What the IKE engine holds and did.
     Ike(oneshot::Sender<IkeView>),
-    /// All connections by cTCP and in real TCP; the workers are asked.
-    Flows(oneshot::Sender<Vec<ConnectionView>>),
+    /// A page of connections by cTCP and in real TCP; the workers are asked.
+    Flows(ConnectionQuery, oneshot::Sender<ListedConnections>),
     /// Some of the flows inside tunnels; the workers are asked.
     InnerFlows(Wanted, oneshot::Sender<Result<InnerFlowsView, NoFlows>>),
     /// Every transport: where it is listened for, and who goes by it.
@@ -130,9 +131,31 @@ pub enum NoAnswer {
     /// No answer in time.
     #[error("the IKE thread did not answer in time; ask again")]
     TooLate,
+    /// Too many questions wait for another thread.
+    #[error("{0} is busy: too many questions wait; ask again")]
+    BusyElsewhere(&'static str),
+    /// No answer from another thread in time.
+    #[error("{0} did not answer in time; ask again")]
+    TooLateElsewhere(&'static str),
+    /// A reload has not come to its end in time.
+    #[error(
+        "the reload takes its time: it goes on, and may still be applied. `aditctl watch --kind reloaded` tells when it is"
+    )]
+    StillReloading,
     /// The daemon is leaving.
     #[error("aditd is ending")]
     Gone,
+}
+
+impl From<NoView> for NoAnswer {
+    fn from(none: NoView) -> Self {
+        const THREAD: &str = "the AAA thread";
+        match none {
+            NoView::Busy => Self::BusyElsewhere(THREAD),
+            NoView::TooLate => Self::TooLateElsewhere(THREAD),
+            NoView::Gone => Self::Gone,
+        }
+    }
 }
 
 /// The asking end.

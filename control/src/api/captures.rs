@@ -154,13 +154,13 @@ pub(super) async fn file(
     let readable = sources.captures.ask(|answer| Request::Read(name, answer)).await?;
     tracing::info!(capture = %name, by = admin.name(), "an operator reads a capture");
     let (sender, body) = Channel::<Bytes, io::Error>::new(WAITING);
-    tokio::spawn(send(readable, sender));
+    tokio::spawn(send(readable, sender, PATIENCE));
     let headers = [(header::CONTENT_TYPE, "application/x-pcapng"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::new(body)).into_response())
 }
 
 /// Sends until the capture has ended and all of it is read, or until nobody reads any more.
-async fn send(readable: Readable, mut sender: Sender<Bytes, io::Error>) {
+async fn send(readable: Readable, mut sender: Sender<Bytes, io::Error>, patience: Duration) {
     let Readable { file, progress } = readable;
     let file = std::sync::Arc::new(file);
     let mut at = 0;
@@ -182,12 +182,54 @@ async fn send(readable: Readable, mut sender: Sender<Bytes, io::Error>) {
         let piece = match read.await {
             Ok(Ok(piece)) => piece,
             Ok(Err(error)) => return sender.abort(error),
-            Err(_ended) => return,
+            Err(ended) => return sender.abort(io::Error::other(ended)),
         };
         at += piece.len() as u64;
-        match tokio::time::timeout(PATIENCE, sender.send_data(piece.into())).await {
+        match tokio::time::timeout(patience, sender.send_data(piece.into())).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return,
+            Ok(Err(_nobody_reads)) => return,
+            // Without an error it would look like the end of the capture.
+            Err(_elapsed) => return sender.abort(io::ErrorKind::TimedOut.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Progress;
+    use crate::disk::Disk;
+    use http_body_util::BodyExt as _;
+
+    #[test]
+    fn who_takes_nothing_for_long_does_not_take_it_for_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c1.pcapng");
+        let (disk, _runs_as_long_as_anybody_writes) = Disk::start().unwrap();
+        let mut writer = disk.create(&path, 1 << 20);
+        for piece in [PIECE; 4] {
+            writer.write(vec![7; piece]).unwrap();
+        }
+        let progress = std::sync::Arc::new(Progress::of(writer.finish()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            while progress.look().0 < 4 * PIECE as u64 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            progress.is_over();
+            for (patience, reads) in [(Duration::from_millis(20), false), (PATIENCE, true)] {
+                let file = std::fs::File::open(&path).unwrap();
+                let readable = Readable { file, progress: std::sync::Arc::clone(&progress) };
+                let (sender, body) = Channel::new(WAITING);
+                let sending = tokio::spawn(send(readable, sender, patience));
+                if !reads {
+                    sending.await.unwrap();
+                }
+                match body.collect().await {
+                    Ok(whole) => assert_eq!((whole.to_bytes().len(), reads), (4 * PIECE, true)),
+                    Err(error) => assert_eq!((error.kind(), reads), (io::ErrorKind::TimedOut, false)),
+                }
+            }
+        });
     }
 }

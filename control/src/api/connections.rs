@@ -5,7 +5,7 @@ use super::ask::{CannotMove, MoveOrder, Question};
 use super::parameters::{Asked, Named, limit, named};
 use super::problem::{Kind, Problem, ProblemView};
 use super::routes::Sources;
-use crate::ctcp::{ClearView, ConnectionView, MoveView, Which};
+use crate::ctcp::{ClearView, ConnectionQuery, ConnectionView, ListedConnections, MoveView, Which};
 use adit_dataplane::contract::{FlowId, NoFlowId};
 use axum::extract::State;
 use axum::response::Json;
@@ -18,6 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ConnectionsQuery {
+    /// This one alone, `c0-7`.
+    connection: Option<String>,
     /// Those that this session has.
     session: Option<String>,
     /// Lines of the page, 100 if nothing is said.
@@ -45,16 +47,14 @@ pub(super) async fn connections(
     State(sources): State<Sources>,
     Asked(asked): Asked<ConnectionsQuery>,
 ) -> Result<Json<ConnectionsPage>, Problem> {
-    let after: Option<FlowId> = named("after", asked.after.as_ref())?;
-    let limit = limit(asked.limit)?;
-    let mut connections = sources.asker.ask(Question::Flows).await?;
-    let behind = |view: &ConnectionView| after.is_none_or(|after| view.id().parse().is_ok_and(|id: FlowId| id > after));
-    let meant = |view: &ConnectionView| asked.session.as_deref().is_none_or(|session| view.session() == session);
-    connections.retain(|view| meant(view) && behind(view));
-    let more = connections.len() > limit;
-    connections.truncate(limit);
-    let next = connections.last().filter(|_| more).map(|view| view.id().to_owned());
-    Ok(Json(ConnectionsPage { connections, next }))
+    let query = ConnectionQuery {
+        connection: named("connection", asked.connection.as_ref())?,
+        session: named("session", asked.session.as_ref())?,
+        after: named("after", asked.after.as_ref())?,
+        limit: limit(asked.limit)?,
+    };
+    let ListedConnections { lines, next } = sources.asker.ask(|answer| Question::Flows(query, answer)).await?;
+    Ok(Json(ConnectionsPage { connections: lines, next: next.map(|id| id.to_string()) }))
 }
 
 /// End a connection

@@ -31,7 +31,7 @@ pub(super) async fn metrics(State(sources): State<Sources>) -> Result<Response, 
         status: sources.asker.ask(Question::Status).await?,
         ike: sources.asker.ask(Question::Ike).await?,
         pools: sources.asker.ask(Question::Pools).await?,
-        aaa: sources.aaa.view().await.ok_or(NoAnswer::Gone)?,
+        aaa: sources.aaa.view().await.map_err(NoAnswer::from)?,
         certificates: sources.asker.ask(Question::Certificates).await?,
         workers: sources.workers.iter().map(|(_, counters)| (counters.totals(), counters.burst_times())).collect(),
     };
@@ -175,7 +175,7 @@ impl Figures {
             servers
                 .map(move |line| (vec![("server", line.server.clone()), ("purpose", line.port.clone())], value(line)))
         };
-        let help = "Whether the server answers (1) or is passed over for a while (0)";
+        let help = "Whether the server answers (1) or did not when it was asked last (0)";
         sheet.gauges("radius_server_up", help, each(|line| u64::from(line.state != "dead")))?;
         sheet.counters("radius_requests", "Requests, by server and purpose", each(|line| line.requests))?;
         sheet.counters("radius_requests_unanswered", "Requests that no answer came to", each(|line| line.unanswered))
@@ -220,6 +220,8 @@ impl Figures {
         sheet.counters("worker_burst_packets", "Packets that turns began with", taken)?;
         let full = workers().map(|(worker, of)| (vec![("worker", worker)], of.full_bursts));
         sheet.counters("worker_full_bursts", "Turns that began with as many packets as a burst may have", full)?;
+        let starved = workers().map(|(worker, of)| (vec![("worker", worker)], of.starved));
+        sheet.counters("worker_starved", "Times that packets waited and no packet buffer was free", starved)?;
         let handed = workers().map(|(worker, of)| (vec![("worker", worker)], of.handed_off));
         sheet.counters("worker_packets_handed_off", "Packets handed to another worker", handed)?;
         let of_none = workers().map(|(worker, of)| (vec![("worker", worker)], of.unattributed));

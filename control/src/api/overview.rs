@@ -33,7 +33,7 @@ pub(super) async fn ike(State(sources): State<Sources>) -> Result<Json<IkeView>,
     (status = "default", description = "What is wrong", body = ProblemView, content_type = "application/problem+json"),
 ))]
 pub(super) async fn aaa(State(sources): State<Sources>) -> Result<Json<DeskView>, Problem> {
-    Ok(Json(sources.aaa.view().await.ok_or(NoAnswer::Gone)?))
+    Ok(Json(sources.aaa.view().await.map_err(NoAnswer::from)?))
 }
 
 /// Worker threads and their packets

@@ -113,8 +113,8 @@ impl IntoResponse for Problem {
 impl From<NoAnswer> for Problem {
     fn from(none: NoAnswer) -> Self {
         let kind = match none {
-            NoAnswer::Busy => Kind::Busy,
-            NoAnswer::TooLate => Kind::TooLate,
+            NoAnswer::Busy | NoAnswer::BusyElsewhere(_) => Kind::Busy,
+            NoAnswer::TooLate | NoAnswer::TooLateElsewhere(_) | NoAnswer::StillReloading => Kind::TooLate,
             NoAnswer::Gone => Kind::Ending,
         };
         Self::new(kind, none.to_string())

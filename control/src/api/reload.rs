@@ -19,6 +19,9 @@ use utoipa::IntoParams;
 const WAITING: usize = 4;
 /// A file is read and compared in much less; a disk may be slow.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// As messages call it.
+const THREAD: &str = "the reload thread";
+const TOO_LATE: NoAnswer = NoAnswer::TooLateElsewhere(THREAD);
 
 /// What the reload thread is asked for.
 #[derive(Debug)]
@@ -50,7 +53,9 @@ impl Reloader {
     /// # Errors
     /// See [`NoAnswer`]. What was asked for may still be done.
     pub async fn ask(&self, wanted: Wanted) -> Result<PlanView, NoAnswer> {
-        self.answered(|answer| Request::Reload(wanted, Some(answer))).await
+        // What is only planned is not applied later.
+        let too_late = if wanted == Wanted::Apply { NoAnswer::StillReloading } else { TOO_LATE };
+        self.answered(|answer| Request::Reload(wanted, Some(answer)), too_late).await
     }
 
     /// The configuration in force.
@@ -58,19 +63,23 @@ impl Reloader {
     /// # Errors
     /// See [`NoAnswer`].
     pub async fn show(&self) -> Result<ConfigView, NoAnswer> {
-        self.answered(Request::Show).await
+        self.answered(Request::Show, TOO_LATE).await
     }
 
-    async fn answered<A>(&self, request: impl FnOnce(oneshot::Sender<A>) -> Request) -> Result<A, NoAnswer> {
+    async fn answered<A>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<A>) -> Request,
+        too_late: NoAnswer,
+    ) -> Result<A, NoAnswer> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(request(answer)).map_err(|error| match error {
-            TrySendError::Full(_) => NoAnswer::Busy,
+            TrySendError::Full(_) => NoAnswer::BusyElsewhere(THREAD),
             TrySendError::Disconnected(_) => NoAnswer::Gone,
         })?;
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(view)) => Ok(view),
             Ok(Err(_dropped)) => Err(NoAnswer::Gone),
-            Err(_elapsed) => Err(NoAnswer::TooLate),
+            Err(_elapsed) => Err(too_late),
         }
     }
 }

@@ -1,24 +1,27 @@
 //! `aditctl capture`: a session's packets into a file, or into Wireshark as they come; `captures`: what the daemon has.
 
+mod ends;
+mod fetch;
+mod place;
+
 use super::client::{self, AskError, encoded};
 use super::tables::{finish, table};
 use super::units::{count, octets, time};
 use super::watch::printable;
 use crate::capture::{CaptureState, CaptureView, What};
 use clap::{Args, Subcommand};
-use http_body_util::BodyExt as _;
+use ends::Ends;
+use fetch::{Fetched, fetch};
 use hyper::Method;
-use hyper::body::Incoming;
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use place::Place;
+use std::fmt::Arguments;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Between two lines of progress.
-const PROGRESS: Duration = Duration::from_secs(1);
+/// How long the daemon may take for an answer: longer than its own patience with its threads.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is wanted.
 #[derive(Debug, Clone, Args)]
@@ -81,91 +84,78 @@ fn size(text: &str) -> Result<u64, String> {
 impl Capture {
     /// Captures until it ends by itself or is interrupted.
     pub(super) fn run(&self, socket: &Path, json: bool) -> Result<ExitCode, AskError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| client::strange(socket, &error))?;
+        let outcome = runtime.block_on(self.capture(socket, json));
+        // A reader who takes nothing may hold a write up for ever.
+        runtime.shutdown_background();
+        outcome
+    }
+
+    async fn capture(&self, socket: &Path, json: bool) -> Result<ExitCode, AskError> {
+        // Heard from here on, whatever is being done when it comes: packets of users do not stay where nobody asks for them any more.
+        let mut ends = Ends::hear().map_err(|error| client::strange(socket, &error))?;
         let snap = self.snap.map(|snap| format!("&snap={snap}")).unwrap_or_default();
         let (session, what) = (encoded(&self.session), self.what.name());
         let query = format!("session={session}&what={what}&seconds={}&octets={}{snap}", self.seconds, self.size);
-        let view = read(socket, Method::POST, &format!("/v1/captures?{query}"))?;
+        let view = ask(socket, Method::POST, &format!("/v1/captures?{query}")).await?;
         let here = format!("/v1/captures/{}", encoded(&view.id));
-        let outcome = self.fetch(socket, &view, &here);
-        // Whatever has become of it here: packets of users do not stay where nobody asks for them any more.
-        let ended = read(socket, Method::DELETE, &here)?;
-        let name = outcome?;
+        let default = || format!("{}-{}.pcapng", view.session, view.id).into();
+        let name = self.write.clone().unwrap_or_else(default);
+        let fetched = match Place::open(&name) {
+            Err(error) => Ok(Fetched::Nowhere(error)),
+            Ok(place) => {
+                let (session, identity) = (&view.session, printable(&view.identity));
+                let (seconds, most) = (time(view.seconds), octets(view.octets_most));
+                let id = &view.id;
+                say(format_args!(
+                    "capturing {session} {identity} as {id}: {seconds} and {most} at most; Ctrl-C ends it"
+                ));
+                fetch(socket, &here, place, &mut ends).await
+            }
+        };
+        if let Ok(Fetched::Broken { written, why }) = &fetched {
+            // What the daemon has is all that there is of it.
+            let kept = ask(socket, Method::POST, &format!("{here}/stop")).await;
+            say(format_args!("{}: {why}, after {}", name.display(), octets(*written)));
+            match kept {
+                Ok(CaptureView { id, packets, octets: size, .. }) => say(format_args!(
+                    "the daemon has stopped {id} and keeps it, {packets} packets, {} by now: GET {here}/file reads it, \
+                     aditctl captures remove {id} removes it",
+                    octets(size)
+                )),
+                Err(error) => say(format_args!("{error}")),
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+        let ended = ask(socket, Method::DELETE, &here).await?;
+        if let Fetched::Nowhere(error) = fetched? {
+            say(format_args!("{}: {error}", name.display()));
+            return Ok(ExitCode::FAILURE);
+        }
+        let name = name.display().to_string();
         if json && name != "-" {
             print!("{}", client::as_json(socket, &ended)?);
         }
         let end = ended.end.map_or("it was not read to its end", |end| end.sentence());
         let missed = if ended.missed == 0 { String::new() } else { format!(", {} found no room", ended.missed) };
-        eprintln!("aditctl: {} packets{missed}, {} in {name}: {end}", ended.packets, octets(ended.octets));
+        say(format_args!("{} packets{missed}, {} in {name}: {end}", ended.packets, octets(ended.octets)));
         Ok(ExitCode::SUCCESS)
-    }
-
-    /// Where it was written to.
-    fn fetch(&self, socket: &Path, view: &CaptureView, here: &str) -> Result<String, AskError> {
-        let default = || format!("{}-{}.pcapng", view.session, view.id).into();
-        let name = self.write.clone().unwrap_or_else(default);
-        let mut out: Box<dyn Write> = match name.as_os_str() == "-" {
-            true => Box::new(io::stdout()),
-            false => {
-                let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&name);
-                Box::new(file.map_err(|error| AskError::Refused(format!("{}: {error}", name.display())))?)
-            }
-        };
-        eprintln!(
-            "aditctl: capturing {} {} as {}: {} and {} at most; Ctrl-C ends it",
-            view.session,
-            printable(&view.identity),
-            view.id,
-            time(view.seconds),
-            octets(view.octets_most)
-        );
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| client::strange(socket, &error))?;
-        runtime.block_on(async {
-            // Heard from here on, whatever is being done when it comes.
-            let interrupts = signal(SignalKind::interrupt()).map_err(|error| client::strange(socket, &error))?;
-            let body = client::body(socket, &format!("{here}/file"), "application/x-pcapng").await?;
-            follow(socket, here, (body, interrupts), &mut *out).await
-        })?;
-        Ok(name.display().to_string())
     }
 }
 
-/// Until there is no more. The first Ctrl-C stops the capture, and what it has by then still comes; a second one is the end at once.
-async fn follow(
-    socket: &Path,
-    here: &str,
-    (mut body, mut interrupts): (Incoming, Signal),
-    out: &mut dyn Write,
-) -> Result<(), AskError> {
-    let (mut written, mut stopped) = (0_u64, false);
-    let shows = io::stderr().is_terminal();
-    let mut progress = tokio::time::interval(PROGRESS);
-    loop {
-        tokio::select! {
-            frame = body.frame() => {
-                let Some(frame) = frame else { break };
-                let frame = frame.map_err(|error| client::strange(socket, &error))?;
-                let Ok(piece) = frame.into_data() else { continue };
-                written += piece.len() as u64;
-                // Whoever reads has seen enough (`aditctl capture … -w - | tshark -c 10 -r -`).
-                if out.write_all(&piece).and_then(|()| out.flush()).is_err() {
-                    break;
-                }
-            }
-            _ctrl_c = interrupts.recv() => {
-                if stopped {
-                    break;
-                }
-                stopped = true;
-                client::exchange(socket, Method::POST, &format!("{here}/stop")).await?;
-            }
-            _again = progress.tick(), if shows => eprint!("\r{:>10} ", octets(written)),
-        }
+/// For people, if they still listen: a terminal that is gone is no reason to leave anything undone.
+fn say(words: Arguments<'_>) {
+    let _nobody_listens = writeln!(io::stderr(), "aditctl: {words}");
+}
+
+async fn ask(socket: &Path, method: Method, path: &str) -> Result<CaptureView, AskError> {
+    let answer = tokio::time::timeout(PATIENCE, client::exchange(socket, method, path)).await;
+    let (status, body) = answer.map_err(|_elapsed| client::strange(socket, &"no answer in time"))??;
+    if !status.is_success() {
+        return Err(client::refusal(socket, status, &body));
     }
-    if shows {
-        eprint!("\r            \r");
-    }
-    Ok(())
+    serde_json::from_slice(&body).map_err(|error| client::strange(socket, &error))
 }
 
 impl Captures {

@@ -171,6 +171,7 @@ fn books(aaa: &AaaThread, connection: usize, user: UserName, caller: Caller, pro
         session: SessionId(0),
         connection,
         user,
+        authentic: profile.source.into(),
         caller,
         addresses: profile.address.into_iter().map(Into::into).collect(),
         class: profile.class.clone(),
@@ -201,7 +202,7 @@ fn wait_for_record(aaa: &AaaThread, before: u64) -> Option<u64> {
     runtime.block_on(async {
         tokio::time::timeout(PATIENCE, async {
             loop {
-                let view = aaa.window().view().await?;
+                let view = aaa.window().view().await.ok()?;
                 if view.records_written > before {
                     return Some(view.records_written);
                 }

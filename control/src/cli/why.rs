@@ -314,5 +314,9 @@ fn dated(entry: &Entry) -> String {
     let at = entry.at.replace('T', " ");
     let at = at.split_once('.').map_or(at.as_str(), |(seconds, _)| seconds);
     let reason = entry.reason.as_deref().map(|reason| format!(" [{reason}]")).unwrap_or_default();
-    format!("{at} {}{reason}", entry.sentence)
+    let more = match entry.left_out {
+        0 => String::new(),
+        left_out => format!(" (and {left_out} more before)"),
+    };
+    format!("{at} {}{reason}{more}", entry.sentence)
 }

@@ -13,7 +13,7 @@ use super::section::{Located, Source};
 use crate::lease::headend_address;
 use adit_dataplane::contract::TunnelRules;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,11 +45,13 @@ pub(super) fn check(
     let listen = listen(source, &file.listen);
     let workers = workers(source, &file.workers, &around.cores);
     let pools = pools(source, &file.pools);
+    tun_mtu(source, file.tun.mtu.as_ref(), &pools);
     let classes = check_policy::classes(source, &file.classes);
     let users = check_users::users(source, &file.users, &pools, warnings);
     let radius = check_users::radius(source, &file.radius, &around.folder, warnings);
     let certificate = check_users::certificate(source, &file, &around.folder);
     let connections = connections(source, &file, &Around { surroundings: around, listen: &listen }, warnings);
+    check_users::addresses(source, &file.users, &pools, &connections, warnings);
     Some(Config {
         identity: file.identity?.value,
         certificate,
@@ -83,6 +85,21 @@ pub(super) fn check(
         radius,
         connections,
     })
+}
+
+/// The kernel takes no IPv6 address on an interface whose packets are smaller than this (RFC 8200 section 5).
+const LEAST_IPV6_MTU: u64 = 1280;
+
+fn tun_mtu(source: &Source<'_>, mtu: Option<&Located<u64>>, pools: &[Pool]) {
+    let Some(mtu) = mtu.filter(|mtu| mtu.value < LEAST_IPV6_MTU) else { return };
+    if let Some(pool) = pools.iter().find(|pool| pool.v6.is_some()) {
+        let problem = Problem::Misfit {
+            expected: format!("at least {LEAST_IPV6_MTU} octets where a [[pool]] has IPv6 addresses"),
+            found: mtu.value.to_string(),
+            hint: Some(format!("[[pool]] \"{}\" has", pool.name)),
+        };
+        source.error(mtu.line, "[tun] mtu".to_owned(), problem);
+    }
 }
 
 /// The number, or the default. Shapes have bounded it already: what does not fit cannot come here.
@@ -119,7 +136,10 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
     }
     let addresses = match &file.addresses {
         None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-        Some(list) => each_once(source, "[listen] addresses", &list.value),
+        Some(list) => {
+            no_address_beside_all(source, &list.value);
+            each_once(source, "[listen] addresses", &list.value)
+        }
     };
     let cisco_udp_port = Some(narrow(file.cisco_udp_port.as_ref(), CISCO_UDP_PORT)).filter(|port| *port != 0);
     if cisco_udp_port.is_some_and(|port| port == ike_port || port == natt_port) {
@@ -158,6 +178,21 @@ fn listen(source: &Source<'_>, file: &file::Listen) -> Listen {
         ctcp_ports,
         ctcp_mode,
         tcp_port,
+    }
+}
+
+/// A wildcard's sockets are those of each address, too: it would be in use, and what comes without a port comes twice.
+fn no_address_beside_all(source: &Source<'_>, list: &[Located<IpAddr>]) {
+    for address in list.iter().filter(|address| !address.value.is_unspecified()) {
+        let is_wildcard =
+            |all: &&Located<IpAddr>| all.value.is_unspecified() && all.value.is_ipv4() == address.value.is_ipv4();
+        let Some(all) = list.iter().find(is_wildcard) else { continue };
+        let family = if all.value.is_ipv4() { "IPv4" } else { "IPv6" };
+        let expected =
+            format!("{}, which is every {family} address of this host, or some of them without it", all.value);
+        let found = format!("{} beside {}", address.value, all.value);
+        let problem = Problem::Misfit { expected, found, hint: None };
+        source.error(address.line, "[listen] addresses".to_owned(), problem);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The control API's doors and who may use them: from what the file says to what cannot be wrong.
 
 use super::check::each_once;
-use super::checked::{Api, ApiTcp, Named, Operator};
+use super::checked::{Api, ApiTcp, Operator};
 use super::error::Problem;
 use super::file;
 use super::psk;
@@ -9,20 +9,16 @@ use super::section::{Located, Source};
 use crate::api::access::Role;
 use crate::api::tls::{self, TlsProblem};
 use nix::unistd::User;
-use rustls::ServerConfig;
+use sha2::{Digest as _, Sha256};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 const SOCKET: &str = "/run/adit/aditd.sock";
 
 pub(super) fn api(source: &Source<'_>, file: &file::Api, operators: &[file::Operator], folder: &Path) -> Api {
     let listen = file.listen.as_ref().filter(|listen| !listen.value.is_empty());
     let tcp = match listen {
-        Some(listen) => server(source, file, listen.line, folder).map(|(tls, certificate)| ApiTcp {
-            listen: each_once(source, "[api] listen", &listen.value),
-            tls,
-            certificate,
-        }),
+        Some(listen) => server(source, file, listen, folder),
         None => {
             refuse_without_listen(source, file, operators);
             None
@@ -59,10 +55,19 @@ fn uid(source: &Source<'_>, name: &Located<String>) -> Option<u32> {
     }
 }
 
-fn server(source: &Source<'_>, file: &file::Api, line: usize, folder: &Path) -> Option<(Arc<ServerConfig>, Named)> {
+fn server(
+    source: &Source<'_>,
+    file: &file::Api,
+    listen: &Located<Vec<Located<SocketAddr>>>,
+    folder: &Path,
+) -> Option<ApiTcp> {
     let want = |key: &file::Key<String>, name: &str, what: &str| {
         if key.is_none() {
-            source.error(line, format!("[api] {name}"), Problem::Missing(format!("{what}, as there is [api] listen")));
+            source.error(
+                listen.line,
+                format!("[api] {name}"),
+                Problem::Missing(format!("{what}, as there is [api] listen")),
+            );
         }
     };
     want(&file.certificate, "certificate", "the path of a file with our certificates (PEM)");
@@ -87,7 +92,13 @@ fn server(source: &Source<'_>, file: &file::Api, line: usize, folder: &Path) -> 
         None => None,
     };
     match tls::server(&certificates, &private_key, authorities.as_deref()) {
-        Ok(config) => tls::named(&certificates).map(|named| (config, named)),
+        Ok(tls) => Some(ApiTcp {
+            listen: each_once(source, "[api] listen", &listen.value),
+            tls,
+            certificate: tls::named(&certificates)?,
+            chain: Sha256::digest(&certificates).into(),
+            client_ca: authorities.map(|authorities| Sha256::digest(authorities).into()),
+        }),
         Err(problem) => {
             let (key, name, what) = match problem {
                 TlsProblem::Authorities(_) => {

@@ -5,7 +5,8 @@ use super::checked::{Connection, EspProposal, IkeProposal, Listen, Login, LoginV
 use super::error::{Problem, Warning, nearest};
 use super::file::{self, Version};
 use super::section::Source;
-use super::{check_policy, check_v1, legacy, psk};
+use super::{check_policy, check_together, check_v1, legacy, psk};
+use crate::ike::narrow::MAX_NARROWED;
 use adit_crypto::secret::SecretBytes;
 use std::path::Path;
 
@@ -33,10 +34,12 @@ pub(super) fn connections(
     for connection in &file.connections {
         legacy::check(source, connection, warnings);
     }
-    file.connections
-        .iter()
-        .filter_map(|connection| one_connection(source, file, connection, around, warnings))
-        .collect()
+    let each = file.connections.iter();
+    let checked: Vec<(&file::Connection, Connection)> = each
+        .filter_map(|connection| Some((connection, one_connection(source, file, connection, around, warnings)?)))
+        .collect();
+    check_together::check(source, &checked, warnings);
+    checked.into_iter().map(|(_, connection)| connection).collect()
 }
 
 /// `None`: what it lacks is reported already.
@@ -59,6 +62,7 @@ fn one_connection(
             (Login::V1(Box::new(login)), check_v1::default_esp(connection))
         }
         Version::V2 => {
+            count_networks(source, connection);
             let ike_proposals = match &connection.ike_proposals {
                 Some(list) => values(Some(list)),
                 None => DEFAULT_IKE_PROPOSALS.iter().filter_map(|text| IkeProposal::parse(text).ok()).collect(),
@@ -80,6 +84,19 @@ fn one_connection(
         rules,
         login,
     })
+}
+
+/// All that its clients may reach has to be said in one payload.
+fn count_networks(source: &Source<'_>, connection: &file::Connection) {
+    let Some(networks) = &connection.networks else { return };
+    if let Some(beyond) = networks.value.get(MAX_NARROWED) {
+        let problem = Problem::Misfit {
+            expected: format!("{MAX_NARROWED} networks at most, which is what one payload of IKEv2 can count"),
+            found: networks.value.len().to_string(),
+            hint: Some("write neighbours as one, such as \"10.20.0.0/16\"".to_owned()),
+        };
+        source.error(beyond.line, format!("{} networks", connection.title), problem);
+    }
 }
 
 /// What ESP may come in: what the file says, or all that is listened to.

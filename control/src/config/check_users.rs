@@ -1,14 +1,16 @@
 //! Users, RADIUS servers and our certificate: from what the file says to what cannot be wrong.
 
-use super::checked::{Access, Pool, RadiusServer, User, Users};
+use super::checked::{Access, Connection, Pool, RadiusServer, User, UserSource, Users};
 use super::error::{Problem, Warning};
 use super::file;
 use super::psk;
 use super::section::{Located, Source};
-use crate::lease::headend_address;
+use crate::aaa::desk::PATIENCE;
+use crate::lease::{gives, headend_address};
 use crate::pki::OwnCertificate;
 use adit_crypto::secret::SecretBytes;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,20 +21,20 @@ const SHORT_SECRET: usize = 16;
 
 pub(super) fn users(source: &Source<'_>, file: &[file::User], pools: &[Pool], warnings: &mut Vec<Warning>) -> Users {
     let mut users = Users::default();
-    let mut lines: Vec<(&crate::aaa::UserName, usize)> = Vec::new();
-    let mut addresses: Vec<&Located<std::net::Ipv4Addr>> = Vec::new();
+    let mut lines: BTreeMap<&crate::aaa::UserName, usize> = BTreeMap::new();
+    let mut addresses: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
     for user in file {
         if let Some(address) = &user.address {
             check_address(source, user, address, pools, &addresses);
-            addresses.push(address);
+            addresses.entry(address.value).or_insert(address.line);
         }
         let (Some(name), Some(hash)) = (&user.name, &user.password_hash) else { continue };
-        if let Some((_, line)) = lines.iter().find(|(other, _)| **other == name.value) {
+        if let Some(line) = lines.get(&name.value) {
             let problem = Problem::DuplicateName { name: name.value.to_string(), line: *line };
             source.error(name.line, format!("{} name", user.title), problem);
             continue;
         }
-        lines.push((&name.value, name.line));
+        lines.insert(&name.value, name.line);
         let locked = user.locked.as_ref().is_some_and(|locked| locked.value);
         let checked = User {
             password: hash.value.clone(),
@@ -59,16 +61,16 @@ pub(super) fn users(source: &Source<'_>, file: &[file::User], pools: &[Pool], wa
 fn check_address(
     source: &Source<'_>,
     user: &file::User,
-    address: &Located<std::net::Ipv4Addr>,
+    address: &Located<Ipv4Addr>,
     pools: &[Pool],
-    taken: &[&Located<std::net::Ipv4Addr>],
+    taken: &BTreeMap<Ipv4Addr, usize>,
 ) {
     let key = format!("{} address", user.title);
-    if let Some(other) = taken.iter().find(|other| other.value == address.value) {
+    if let Some(line) = taken.get(&address.value) {
         let problem = Problem::Misfit {
             expected: "an address of their own".to_owned(),
             found: address.value.to_string(),
-            hint: Some(format!("line {} has it already", other.line)),
+            hint: Some(format!("line {line} has it already")),
         };
         return source.error(address.line, key, problem);
     }
@@ -92,13 +94,44 @@ fn check_address(
     }
 }
 
+/// Where local users log in, there is a pool that has the address of each.
+pub(super) fn addresses(
+    source: &Source<'_>,
+    file: &[file::User],
+    pools: &[Pool],
+    connections: &[Connection],
+    warnings: &mut Vec<Warning>,
+) {
+    let asks_us = |connection: &&Connection| {
+        let xauth = connection.v1().and_then(|login| login.auth.xauth());
+        xauth.is_some_and(|xauth| xauth.users.contains(&UserSource::Local))
+    };
+    let used = connections.iter().filter(asks_us).flat_map(|connection| &connection.pools);
+    let used: Vec<&Pool> = used.filter_map(|pool| pools.get(*pool)).collect();
+    for user in file {
+        let Some(address) = &user.address else { continue };
+        if !used.iter().any(|pool| gives(pool, address.value.into())) {
+            warnings.push(Warning {
+                file: source.name().to_owned(),
+                line: address.line,
+                key: format!("{} address", user.title),
+                sentence:
+                    "no [[connection]] with users = \"local\" has the [[pool]] of this address, so the user gets \
+                           another"
+                        .to_owned(),
+            });
+        }
+    }
+}
+
 pub(super) fn radius(
     source: &Source<'_>,
     file: &[file::Radius],
     folder: &Path,
     warnings: &mut Vec<Warning>,
 ) -> Vec<RadiusServer> {
-    let mut servers = Vec::new();
+    let mut servers: Vec<RadiusServer> = Vec::new();
+    let mut doors: Vec<((IpAddr, NonZeroU16), usize)> = Vec::new();
     for server in file {
         let secret = secret(source, server, folder, warnings);
         let Some(address) = &server.address else { continue };
@@ -117,13 +150,39 @@ pub(super) fn radius(
             };
             source.error(line, format!("{} acct_port", server.title), problem);
         }
+        if let Some((_, line)) = doors.iter().find(|(door, _)| *door == (address.value, auth_port)) {
+            let line_here = server.auth_port.as_ref().map_or(address.line, |port| port.line);
+            let problem = Problem::Misfit {
+                expected: "an address and auth_port that no other [[radius]] has".to_owned(),
+                found: format!("{} port {auth_port}", address.value),
+                hint: Some(format!("line {line} has them already")),
+            };
+            source.error(line_here, format!("{} auth_port", server.title), problem);
+        }
+        doors.push(((address.value, auth_port), address.line));
+        let timeout = server.timeout.as_ref().map_or(Duration::from_secs(3), |key| key.value);
+        let tries = super::check::narrow(server.tries.as_ref(), 2);
+        if timeout * tries >= PATIENCE && file.len() > 1 {
+            let keys = [server.tries.as_ref().map(|key| key.line), server.timeout.as_ref().map(|key| key.line)];
+            warnings.push(Warning {
+                file: source.name().to_owned(),
+                line: keys.into_iter().flatten().next().unwrap_or(address.line),
+                key: format!("{} tries", server.title),
+                sentence: format!(
+                    "{tries} tries of {} s take as long as a login waits ({} s) or longer: the first who asks a server that does not \
+                     answer is not let in, instead of asking the next",
+                    timeout.as_secs_f32(),
+                    PATIENCE.as_secs()
+                ),
+            });
+        }
         servers.push(RadiusServer {
             address: address.value,
             auth_port,
             acct_port,
             secret,
-            timeout: server.timeout.as_ref().map_or(Duration::from_secs(3), |key| key.value),
-            tries: super::check::narrow(server.tries.as_ref(), 2),
+            timeout,
+            tries,
             dead_time: server.dead_time.as_ref().map_or(Duration::from_secs(120), |key| key.value),
             password: server.password_protocol.as_ref().map(|key| key.value).unwrap_or_default(),
             signature: server.message_authenticator.as_ref().map(|key| key.value).unwrap_or_default(),

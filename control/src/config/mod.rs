@@ -5,6 +5,7 @@ mod check;
 mod check_api;
 mod check_connections;
 mod check_policy;
+mod check_together;
 mod check_users;
 mod check_v1;
 pub mod checked;

@@ -90,6 +90,11 @@ impl IkeProposal {
         Ok(Self { encr: words.encr, integ: words.integ, prf, groups: words.groups })
     }
 
+    /// Whether nobody who has better would offer this alone: there is something weak in it, or nothing but SHA-1 to authenticate with.
+    pub(crate) fn is_for_old_clients(&self) -> bool {
+        !self.weak().is_empty() || self.integ == [Integ::HmacSha1_96]
+    }
+
     /// What is weak in it, as it is spelled: a PRF that only follows its integrity algorithm does not count again.
     pub(super) fn weak(&self) -> Vec<Weak> {
         let spelled = self.prf.iter().filter(|prf| self.integ.iter().all(|integ| usual_prf(*integ) != **prf));

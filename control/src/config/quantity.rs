@@ -35,8 +35,10 @@ pub(super) fn parse_rate(text: &str) -> Option<u64> {
 
 /// The longest unit without a remainder: `90s` is `90s`, `120s` is `2m`.
 pub(super) fn show_duration(duration: Duration) -> String {
-    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    show(nanos, TIME.iter())
+    match u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX) {
+        0 => "0s".to_owned(),
+        nanos => show(nanos, TIME.iter()),
+    }
 }
 
 /// As [`show_duration`], for octets.
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_reads_back() {
-        for nanos in [1, 50_000, 500_000_000, 30_000_000_000, 90_000_000_000, 120_000_000_000, 7_200_000_000_000] {
+        for nanos in [0, 1, 50_000, 500_000_000, 30_000_000_000, 90_000_000_000, 120_000_000_000, 7_200_000_000_000] {
             let duration = Duration::from_nanos(nanos);
             assert_eq!(parse_duration(&show_duration(duration)), Some(duration));
         }

@@ -17,21 +17,22 @@ pub struct Located<T> {
     pub line: usize,
 }
 
-/// A file's text and the mistakes found in it so far.
+/// A file's lines and the mistakes found in it so far.
 pub(super) struct Source<'a> {
     name: &'a str,
-    text: &'a str,
+    /// Where lines end.
+    ends: Vec<usize>,
     errors: RefCell<Vec<ConfigError>>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(name: &'a str, text: &'a str) -> Self {
-        Self { name, text, errors: RefCell::default() }
+    pub(super) fn new(name: &'a str, text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n').map(|(at, _)| at).collect();
+        Self { name, ends, errors: RefCell::default() }
     }
 
     pub(super) fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|octet| **octet == b'\n').count()
+        1 + self.ends.partition_point(|end| *end < span.start)
     }
 
     pub(super) fn name(&self) -> &'a str {
@@ -209,5 +210,18 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_counted_from_1_and_its_end_is_still_in_it() {
+        let source = Source::new("a", "a\n\nbc\n");
+        let lines: Vec<usize> = (0..8).map(|at| source.line(&(at..at))).collect();
+        assert_eq!(lines, [1, 1, 2, 3, 3, 3, 4, 4]);
+        assert_eq!(Source::new("a", "").line(&(0..0)), 1);
     }
 }

@@ -87,14 +87,6 @@ impl ConnectionView {
         }
     }
 
-    /// The session that has it; empty while there is none.
-    pub fn session(&self) -> &str {
-        match self {
-            Self::Ctcp(flow) => &flow.session,
-            Self::Tcp(stream) => &stream.session,
-        }
-    }
-
     /// Whether somebody who says this means it: its name, its peer's address, or that with the port.
     pub fn is_called(&self, name: &str) -> bool {
         let (id, peer) = match self {

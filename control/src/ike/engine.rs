@@ -102,6 +102,7 @@ pub struct Engine {
     node: Node,
     arrivals: Arrivals,
     sessions: BTreeMap<SessionId, Stage>,
+    /// By [`Id::folded`].
     by_identity: BTreeMap<Id, BTreeSet<SessionId>>,
     by_user: BTreeMap<UserKey, BTreeSet<SessionId>>,
     next_id: u32,
@@ -305,11 +306,12 @@ impl Engine {
 
     /// A page of leases.
     pub fn leases(&self, listing: LeaseListing) -> LeasePage {
-        self.node.leases.list(listing, ikev1::lease_holder)
+        self.node.leases.list(listing)
     }
 
-    /// How full the pools are.
-    pub fn pool_fills(&self) -> Vec<PoolFill> {
+    /// How full the pools are, when what was held until now is free.
+    pub fn pool_fills(&mut self, now: Instant) -> Vec<PoolFill> {
+        self.node.leases.release(now);
         self.node.leases.fills()
     }
 

@@ -45,6 +45,37 @@ impl Id {
         }
         Ok(Self { kind, bytes })
     }
+
+    /// Whether both are the same name. Names and e-mail addresses compare without case (RFC 4343), as [`IdPattern::matches`] does.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && match self.kind {
+                IdKind::Fqdn | IdKind::Email => self.bytes.eq_ignore_ascii_case(&other.bytes),
+                IdKind::Ipv4 | IdKind::Ipv6 | IdKind::DistinguishedName | IdKind::GeneralName | IdKind::KeyId => {
+                    self.bytes == other.bytes
+                }
+            }
+    }
+}
+
+/// Names and e-mail addresses compare without case (RFC 4343; strongSwan too).
+const fn has_no_case(kind: IdKind) -> bool {
+    match kind {
+        IdKind::Fqdn | IdKind::Email => true,
+        IdKind::Ipv4 | IdKind::Ipv6 | IdKind::DistinguishedName | IdKind::GeneralName | IdKind::KeyId => false,
+    }
+}
+
+impl Id {
+    /// The one spelling of all that [`IdPattern::matches`] takes for the same: to find somebody by, not to show or to prove.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        let bytes = match has_no_case(self.kind) {
+            true => self.bytes.to_ascii_lowercase(),
+            false => self.bytes.clone(),
+        };
+        Self { kind: self.kind, bytes }
+    }
 }
 
 impl IdPattern {
@@ -69,7 +100,7 @@ impl IdPattern {
         Ok(Self { kind: Some(kind), parts: bytes.split(|octet| *octet == b'*').map(<[u8]>::to_vec).collect() })
     }
 
-    /// Whether it is for this identity. Names and e-mail addresses compare without case (RFC 4343; strongSwan too).
+    /// Whether it is for this identity. Names and e-mail addresses compare without case.
     pub fn matches(&self, id: &Id) -> bool {
         if self.kind.is_some_and(|kind| kind != id.kind) {
             return false;
@@ -77,11 +108,9 @@ impl IdPattern {
         if self.kind == Some(IdKind::DistinguishedName) {
             return self.matches_distinguished_name(&id.bytes);
         }
-        let same: fn(&[u8], &[u8]) -> bool = match id.kind {
-            IdKind::Fqdn | IdKind::Email => <[u8]>::eq_ignore_ascii_case,
-            IdKind::Ipv4 | IdKind::Ipv6 | IdKind::DistinguishedName | IdKind::GeneralName | IdKind::KeyId => {
-                |one, other| one == other
-            }
+        let same: fn(&[u8], &[u8]) -> bool = match has_no_case(id.kind) {
+            true => <[u8]>::eq_ignore_ascii_case,
+            false => |one, other| one == other,
         };
         glob(&self.parts.iter().map(Vec::as_slice).collect::<Vec<_>>(), &id.bytes, same)
     }

@@ -1,10 +1,12 @@
 //! Choice among proposals (RFC 7296 sections 2.7 and 3.3). Our order of preference wins: config is best first.
 
+mod merge;
 mod shown;
 
 use super::wire::{Proposal, Protocol, Transform, TransformKind};
 use crate::config::checked::{EspProposal, IkeProposal, IkeSuite};
 use adit_crypto::suite::{CipherSuite, Encr, Integ, KexGroup, PrfId, SequenceNumbers};
+pub(crate) use merge::{in_common, merge};
 use shown::{offered_text, wanted_text};
 
 /// Nothing that was offered is allowed. Its text is for the log, never for the peer.

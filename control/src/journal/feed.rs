@@ -34,6 +34,11 @@ pub fn feed(unix_at_zero: Duration) -> (Feed, Receiver<Arriving>) {
 }
 
 impl Feed {
+    /// The time of day when the clock was zero, as it is known now.
+    pub fn set_time_of_day(&mut self, unix_at_zero: Duration) {
+        self.unix_at_zero = unix_at_zero;
+    }
+
     /// Tells it, if there is room.
     pub fn tell(&mut self, now: Instant, happening: impl Into<Happening>) {
         let unix = self.unix_at_zero + now.since(Instant::ZERO);
@@ -48,6 +53,17 @@ impl Feed {
 mod tests {
     use super::super::What;
     use super::*;
+
+    #[test]
+    fn times_are_those_of_the_clock_as_it_is_set() {
+        let (mut feed, mut taken) = feed(Duration::ZERO);
+        let now = Instant::ZERO + Duration::from_secs(7);
+        feed.tell(now, What::DaemonLeaving);
+        feed.set_time_of_day(Duration::from_secs(1_795_804_200));
+        feed.tell(now, What::DaemonLeaving);
+        let times: Vec<_> = std::iter::from_fn(|| taken.try_recv().ok()).map(|told| told.unix.as_secs()).collect();
+        assert_eq!(times, [7, 1_795_804_207]);
+    }
 
     #[test]
     fn nobody_is_waited_for_and_what_is_lost_leaves_a_gap() {

@@ -29,6 +29,15 @@ pub struct Who {
     pub peer: SocketAddr,
 }
 
+/// What a certificate of ours is shown for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateUse {
+    /// Logins: `[node] certificate`.
+    Ike,
+    /// The API by TCP: `[api] certificate`.
+    Api,
+}
+
 /// What has happened.
 #[derive(Debug, Clone)]
 pub enum What {
@@ -129,6 +138,8 @@ pub enum What {
     },
     /// See [`Kind::CertificateExpiring`].
     CertificateExpiring {
+        /// What we show it for.
+        used_for: CertificateUse,
         /// Whose it is, as it says itself.
         subject: String,
         /// Until it ends; nothing if it has.

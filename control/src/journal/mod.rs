@@ -20,7 +20,7 @@ mod story;
 pub use board::{Board, Closed, Waiting};
 pub use entry::{DiagnosisView, Entry};
 pub use feed::{Arriving, Feed, feed};
-pub use happening::{By, Happening, Renewed, Spell, Strain, What, Who};
+pub use happening::{By, CertificateUse, Happening, Renewed, Spell, Strain, What, Who};
 pub use kind::{Kind, NoKind, Severity};
 pub use pages::{BadSince, EventId, EventsView, Since, Wanted};
 pub use ring::Journal;

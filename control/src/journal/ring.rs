@@ -243,8 +243,10 @@ mod tests {
 
     #[test]
     fn a_story_keeps_its_beginning_and_its_end_and_outlives_its_session() {
-        let rekeys = (0..1000).map(|_| (1, rekey()));
-        let mut all: Vec<_> = [(1, login())].into_iter().chain(rekeys).collect();
+        let flow = "c0-1".parse().unwrap();
+        let (suspected, refuted) = (What::StallSuspected(flow), What::StallRefuted(flow));
+        let spells = (0..500).flat_map(|_| [(1, suspected.clone()), (1, refuted.clone())]);
+        let mut all: Vec<_> = [(1, login())].into_iter().chain(spells).collect();
         all.push((1, logout(Cause::PeerDead)));
         all.extend((0..100).map(|_| (2, refused())));
         let journal = journal(16, all);

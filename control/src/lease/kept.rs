@@ -2,6 +2,7 @@
 //!
 //! An entry is JSON, so that an operator can read it with `strings`. What is read back is believed as little as a packet.
 
+use super::Claimant;
 use super::news::{News, Standing, Whose};
 use crate::ike::wire::{Id, IdKind};
 use adit_dataplane::time::Instant;
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// As for identities from the network, with a group and an octet between in front of it.
-const MOST_IDENTITY: usize = 512;
+/// Octets of an identity, of a group's name or a user's: more than the network brings.
+const MOST_NAME: usize = 512;
 
 /// One entry, as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct KeptLease {
     /// Which address.
     pub address: IpAddr,
     /// Whose.
-    pub identity: Id,
+    pub identity: Claimant,
     /// Seconds since 1970 until which it was held for him; `None` if he was here.
     pub until: Option<u64>,
 }
@@ -37,15 +38,23 @@ pub enum NotALease {
     Identity,
 }
 
+/// Octets are in hexadecimal.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    /// RFC 7296 section 3.5.
-    id_type: u8,
-    /// In hexadecimal.
-    id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<u64>,
+#[serde(untagged, deny_unknown_fields)]
+enum Written {
+    Identity {
+        /// RFC 7296 section 3.5.
+        id_type: u8,
+        id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<u64>,
+    },
+    User {
+        group: String,
+        user: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<u64>,
+    },
 }
 
 /// Key and value that say this; no value takes the entry out. `unix_at_zero` is the time of day when the clock was zero.
@@ -56,7 +65,14 @@ pub fn entry(news: &News, unix_at_zero: Duration) -> (Vec<u8>, Option<Vec<u8>>) 
             Standing::Here => None,
             Standing::Held(until) => Some((unix_at_zero + until.since(Instant::ZERO)).as_secs()),
         };
-        let written = Written { id_type: identity.kind.iana(), id: hex::encode(&identity.bytes), until };
+        let written = match identity {
+            Claimant::Identity(Id { kind, bytes }) => {
+                Written::Identity { id_type: kind.iana(), id: hex::encode(bytes), until }
+            }
+            Claimant::User { group, user } => {
+                Written::User { group: hex::encode(group), user: hex::encode(user), until }
+            }
+        };
         serde_json::to_vec(&written).ok()
     });
     (key, value)
@@ -68,13 +84,18 @@ pub fn entry(news: &News, unix_at_zero: Duration) -> (Vec<u8>, Option<Vec<u8>>) 
 /// See [`NotALease`].
 pub fn read_entry(key: &[u8], value: &[u8]) -> Result<KeptLease, NotALease> {
     let address = std::str::from_utf8(key).ok().and_then(|text| text.parse().ok()).ok_or(NotALease::Address)?;
-    let Written { id_type, id, until } = serde_json::from_slice(value).map_err(|_other| NotALease::Value)?;
-    let kind = IdKind::from_iana(id_type).ok_or(NotALease::Identity)?;
-    let bytes = hex::decode(id).map_err(|_other| NotALease::Identity)?;
-    if bytes.is_empty() || bytes.len() > MOST_IDENTITY {
-        return Err(NotALease::Identity);
-    }
-    Ok(KeptLease { address, identity: Id { kind, bytes }, until })
+    let octets = |text: String| {
+        let octets = hex::decode(text).ok().filter(|octets| (1..=MOST_NAME).contains(&octets.len()));
+        octets.ok_or(NotALease::Identity)
+    };
+    let (identity, until) = match serde_json::from_slice(value).map_err(|_other| NotALease::Value)? {
+        Written::Identity { id_type, id, until } => {
+            let kind = IdKind::from_iana(id_type).ok_or(NotALease::Identity)?;
+            (Claimant::Identity(Id { kind, bytes: octets(id)? }), until)
+        }
+        Written::User { group, user, until } => (Claimant::User { group: octets(group)?, user: octets(user)? }, until),
+    };
+    Ok(KeptLease { address, identity, until })
 }
 
 #[cfg(test)]
@@ -83,7 +104,7 @@ mod tests {
     use bolero::check;
 
     fn news(whose: Option<Standing>) -> News {
-        let identity = Id { kind: IdKind::KeyId, bytes: b"group\0alice".to_vec() };
+        let identity = Claimant::User { group: b"group".to_vec(), user: b"alice".to_vec() };
         let whose = whose.map(|standing| Whose { identity, standing });
         News { address: "10.30.0.7".parse().unwrap(), whose }
     }
@@ -101,6 +122,11 @@ mod tests {
             assert_eq!(read, KeptLease { address: "10.30.0.7".parse().unwrap(), identity, until });
         }
         assert_eq!(entry(&news(None), at_zero), (b"10.30.0.7".to_vec(), None));
+        // The same octets by IKEv2 are another's.
+        let identity = Claimant::Identity(Id { kind: IdKind::KeyId, bytes: b"group\0alice".to_vec() });
+        let whose = Some(Whose { identity: identity.clone(), standing: Standing::Here });
+        let (key, value) = entry(&News { address: "10.30.0.7".parse().unwrap(), whose }, at_zero);
+        assert_eq!(read_entry(&key, &value.unwrap()).unwrap().identity, identity);
     }
 
     #[test]
@@ -116,10 +142,13 @@ mod tests {
             (br#"{"id_type":200,"id":"6161"}"#, NotALease::Identity),
             (br#"{"id_type":11,"id":"616"}"#, NotALease::Identity),
             (br#"{"id_type":11,"id":""}"#, NotALease::Identity),
+            (br#"{"group":"61","user":"61","id":"61"}"#, NotALease::Value),
+            (br#"{"group":"61"}"#, NotALease::Value),
+            (br#"{"group":"61","user":""}"#, NotALease::Identity),
         ] {
             assert_eq!(read_entry(b"10.30.0.7", value), Err(why), "{}", String::from_utf8_lossy(value));
         }
-        let long = format!(r#"{{"id_type":11,"id":"{}"}}"#, "61".repeat(MOST_IDENTITY + 1));
+        let long = format!(r#"{{"id_type":11,"id":"{}"}}"#, "61".repeat(MOST_NAME + 1));
         assert_eq!(read_entry(b"10.30.0.7", long.as_bytes()), Err(NotALease::Identity));
     }
 

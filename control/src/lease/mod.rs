@@ -8,6 +8,7 @@
 //! An address names the worker that it belongs to ([`InnerLayout`]), so an address is looked for on the worker that
 //! the session would best live on, and the session then lives where its address is.
 
+mod claimant;
 mod held;
 mod kept;
 mod moved;
@@ -15,6 +16,7 @@ mod news;
 mod range;
 mod view;
 
+pub use claimant::Claimant;
 pub use kept::{KeptLease, NotALease, entry, read_entry};
 pub use view::{LeaseCursor, LeaseListing, LeasePage, LeaseView, PoolView, RangeView};
 
@@ -22,13 +24,14 @@ pub use moved::gives;
 pub use news::{News, NotHeld, Standing, Whose};
 
 use crate::config::checked::Pool;
-use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
 use held::Held;
 use ipnet::IpNet;
+use moved::place;
 use news::Telling;
 use range::{Lanes, Range};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Which addresses are taken, and by whom.
@@ -81,6 +84,16 @@ pub struct Lease {
     pub v6: Option<Leased<Ipv6Addr>>,
 }
 
+/// IPv4 comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Family {
+    V4,
+    V6,
+}
+
+/// One family of the pool with this index.
+type Place = (Family, usize);
+
 /// No address of any family that was asked for is free.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no free address: {}", if .full.is_empty() { "no pool has the kind asked for".to_owned() } else { .full.join(", ") })]
@@ -101,9 +114,9 @@ pub fn headend_address(net: IpNet) -> Option<IpAddr> {
 }
 
 impl Leases {
-    /// All free. Pools are known by their index from now on.
-    pub fn new(pools: &[Pool], layout: InnerLayout) -> Self {
-        let range = |pool: &Pool, net: Option<IpNet>| net.map(|net| PoolRange::new(&pool.name, net, layout));
+    /// All free. Pools are known by their index from now on. Addresses in `reserved` are somebody's own: only [`Leases::take_own`] gives them.
+    pub fn new(pools: &[Pool], reserved: &BTreeSet<Ipv4Addr>, layout: InnerLayout) -> Self {
+        let range = |pool: &Pool, net: Option<IpNet>| net.map(|net| PoolRange::new(&pool.name, net, reserved, layout));
         Self {
             layout,
             v4: pools.iter().map(|pool| range(pool, pool.v4.map(IpNet::V4))).collect(),
@@ -118,60 +131,89 @@ impl Leases {
     /// the last two one on `worker` if there is any, and of the second family one on the worker of the first.
     ///
     /// If one family is to be had and another is not, the client gets the one (RFC 7296 section 3.15.4). What is held for others
-    /// is given only if nothing else is left.
+    /// is given only if nothing else is left: of the family that is wanted, in these pools, what has been held for longest.
     pub fn take(
         &mut self,
         pools: &[usize],
         owner: SessionId,
-        identity: &Id,
+        identity: &Claimant,
         want: Want,
         worker: WorkerId,
     ) -> Result<Lease, PoolEmpty> {
         self.release_to(identity);
+        let mut full = Vec::new();
+        let taker = Taker { owner, identity, worker };
+        let v4 = self.take_one(Family::V4, pools, taker, want.v4.map(v4_number), &mut full);
+        let v4 = v4.map(|(pool, number)| Leased { address: Ipv4Addr::from(number as u32), pool });
+        let worker = v4.map_or(worker, |leased| self.layout.owner(leased.address.into()));
+        let taker = Taker { worker, ..taker };
+        let v6 = self.take_one(Family::V6, pools, taker, want.v6.map(u128::from), &mut full);
+        if v4.is_none() && v6.is_none() && want != Want::default() {
+            return Err(PoolEmpty { full });
+        }
+        let lease = Lease { v4, v6: v6.map(|(pool, number)| Leased { address: Ipv6Addr::from(number), pool }) };
+        for address in lease.addresses() {
+            let whose = Some(Whose { identity: identity.clone(), standing: Standing::Here });
+            self.tell(News { address, whose });
+        }
+        Ok(lease)
+    }
+
+    /// As [`Leases::take`], an IPv4 address for whom the configuration has given just this one. What is held of it for somebody from before
+    /// it was reserved is given up; if somebody has it, or these pools have not, another is taken.
+    pub fn take_own(
+        &mut self,
+        pools: &[usize],
+        owner: SessionId,
+        identity: &Claimant,
+        address: Ipv4Addr,
+        worker: WorkerId,
+    ) -> Result<Lease, PoolEmpty> {
+        self.release_to(identity);
+        if let Some((pool, offset)) = place(&self.v4, v4_number(address)).filter(|(pool, _)| pools.contains(pool)) {
+            self.release_address(address.into());
+            if let Some(Some(in_pool)) = self.v4.get_mut(pool)
+                && in_pool.range.take_this(offset, owner, identity).is_some()
+            {
+                let whose = Some(Whose { identity: identity.clone(), standing: Standing::Here });
+                self.tell(News { address: address.into(), whose });
+                return Ok(Lease { v4: Some(Leased { address, pool }), v6: None });
+            }
+        }
+        self.take(pools, owner, identity, Want { v4: Ask::Any, v6: Ask::Nothing }, worker)
+    }
+
+    /// Index of the pool, address as a number. `full` learns of the pools that have none.
+    fn take_one(
+        &mut self,
+        family: Family,
+        pools: &[usize],
+        taker: Taker<'_>,
+        ask: Ask<u128>,
+        full: &mut Vec<String>,
+    ) -> Option<(usize, u128)> {
+        let rather = match ask {
+            Ask::Nothing => return None,
+            Ask::Any => None,
+            Ask::Rather(address) => Some(address),
+        };
         loop {
-            match self.take_free(pools, owner, identity, want, worker) {
-                Err(full) => self.release_oldest().ok_or(full)?,
-                Ok(lease) => {
-                    for address in lease.addresses() {
-                        let whose = Some(Whose { identity: identity.clone(), standing: Standing::Here });
-                        self.tell(News { address, whose });
-                    }
-                    return Ok(lease);
-                }
+            if let Some(taken) = take_from(self.family(family), pools, taker, rather) {
+                return Some(taken);
+            }
+            if self.release_oldest(family, pools).is_none() {
+                let ranges = self.family(family);
+                full.extend(pools.iter().filter_map(|pool| Some(ranges.get(*pool)?.as_ref()?.fullness())));
+                return None;
             }
         }
     }
 
-    fn take_free(
-        &mut self,
-        pools: &[usize],
-        owner: SessionId,
-        identity: &Id,
-        want: Want,
-        worker: WorkerId,
-    ) -> Result<Lease, PoolEmpty> {
-        let mut full = Vec::new();
-        let mut take = |ranges: &mut [Option<PoolRange>], ask: Ask<u128>, worker| {
-            let rather = match ask {
-                Ask::Nothing => return None,
-                Ask::Any => None,
-                Ask::Rather(address) => Some(address),
-            };
-            let taken = take_from(ranges, pools, Taker { owner, identity, worker }, rather);
-            if taken.is_none() {
-                full.extend(pools.iter().filter_map(|pool| Some(ranges.get(*pool)?.as_ref()?.fullness())));
-            }
-            taken
-        };
-        let v4 = take(&mut self.v4, want.v4.map(v4_number), worker);
-        let v4 = v4.map(|(pool, number)| Leased { address: Ipv4Addr::from(number as u32), pool });
-        let worker = v4.map_or(worker, |leased| self.layout.owner(leased.address.into()));
-        let v6 = take(&mut self.v6, want.v6.map(u128::from), worker);
-        if v4.is_none() && v6.is_none() && want != Want::default() {
-            return Err(PoolEmpty { full });
+    fn family(&mut self, family: Family) -> &mut [Option<PoolRange>] {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
         }
-        let v6 = v6.map(|(pool, number)| Leased { address: Ipv6Addr::from(number), pool });
-        Ok(Lease { v4, v6 })
     }
 
     /// The worker that a session with this lease lives on. If the families disagree (an address asked for, or had
@@ -208,7 +250,7 @@ impl Leases {
         let fill = |in_pool: &PoolRange| PoolFill {
             name: format!("{} ({})", in_pool.name, in_pool.net),
             in_use: in_pool.range.in_use() as u64,
-            of: in_pool.range.size(),
+            of: in_pool.range.size().saturating_sub(in_pool.range.in_reserve() as u64),
         };
         self.v4.iter().chain(&self.v6).flatten().map(fill).collect()
     }
@@ -221,7 +263,7 @@ pub struct PoolFill {
     pub name: String,
     /// Addresses that are lent or held,
     pub in_use: u64,
-    /// of so many.
+    /// of so many, without those that are reserved and that nobody has.
     pub of: u64,
 }
 
@@ -248,13 +290,20 @@ struct PoolRange {
 }
 
 impl PoolRange {
-    fn new(pool: &str, net: IpNet, layout: InnerLayout) -> Self {
+    fn new(pool: &str, net: IpNet, reserved: &BTreeSet<Ipv4Addr>, layout: InnerLayout) -> Self {
         let first = match net {
             IpNet::V4(net) => v4_number(net.network()),
             IpNet::V6(net) => u128::from(net.network()),
         };
         let lanes = Lanes { layout, first: net.network() };
-        Self { name: pool.to_owned(), net, first, range: Range::new(FIRST_GIVEN..=last_offset(net), lanes) }
+        let reserved = match net {
+            IpNet::V4(net) => reserved
+                .range(net.network()..=net.broadcast())
+                .map(|own| u64::from(u32::from(*own) - u32::from(net.network())))
+                .collect(),
+            IpNet::V6(_) => BTreeSet::new(),
+        };
+        Self { name: pool.to_owned(), net, first, range: Range::new(FIRST_GIVEN..=last_offset(net), reserved, lanes) }
     }
 
     fn offset(&self, number: u128) -> Option<u64> {
@@ -262,7 +311,11 @@ impl PoolRange {
     }
 
     fn fullness(&self) -> String {
-        format!("pool {} {} ({} in use)", self.name, self.net, self.range.in_use())
+        let reserved = match self.range.in_reserve() {
+            0 => String::new(),
+            count => format!(", {count} reserved"),
+        };
+        format!("pool {} {} ({} in use{reserved})", self.name, self.net, self.range.in_use())
     }
 }
 
@@ -270,7 +323,7 @@ impl PoolRange {
 #[derive(Clone, Copy)]
 struct Taker<'a> {
     owner: SessionId,
-    identity: &'a Id,
+    identity: &'a Claimant,
     worker: WorkerId,
 }
 
@@ -286,7 +339,7 @@ fn take_from(
     type Try<'a> = &'a dyn Fn(&mut PoolRange) -> Option<u64>;
     let asked_for: Try<'_> = &|in_pool| {
         let offset = in_pool.offset(rather?)?;
-        in_pool.range.take_this(offset, owner, identity)
+        in_pool.range.take_asked(offset, owner, identity)
     };
     let had_last: Try<'_> = &|in_pool| in_pool.range.take_remembered(owner, identity);
     let any: Try<'_> = &|in_pool| in_pool.range.take_any(worker, owner, identity);

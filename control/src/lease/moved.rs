@@ -3,7 +3,8 @@
 use super::{FIRST_GIVEN, Lease, Leases, PoolRange, last_offset, v4_number};
 use crate::config::checked::Pool;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Whether a pool gives this address to clients.
 pub fn gives(pool: &Pool, address: IpAddr) -> bool {
@@ -18,10 +19,10 @@ pub fn gives(pool: &Pool, address: IpAddr) -> bool {
 }
 
 impl Leases {
-    /// From now on there are these pools. Who has an address of theirs keeps it, who had one last is remembered; what lies in none of
+    /// From now on there are these pools, and these addresses in them are reserved. Who has an address of theirs keeps it, who had one last is remembered; what lies in none of
     /// them is forgotten.
-    pub fn move_to(&mut self, pools: &[Pool]) {
-        let new = Self::new(pools, self.layout);
+    pub fn move_to(&mut self, pools: &[Pool], reserved: &BTreeSet<Ipv4Addr>) {
+        let new = Self::new(pools, reserved, self.layout);
         let old = std::mem::replace(self, new);
         carry_over(&old.v4, &mut self.v4);
         carry_over(&old.v6, &mut self.v6);

@@ -1,8 +1,7 @@
 //! What becomes of each address, for whoever keeps that for the next start; and what was kept, at the start.
 
 use super::moved::place;
-use super::{Lease, Leased, Leases, v4_number};
-use crate::ike::wire::Id;
+use super::{Claimant, Family, Lease, Leased, Leases, Place, v4_number};
 use crate::session::SessionId;
 use adit_dataplane::time::Instant;
 use std::collections::VecDeque;
@@ -24,7 +23,7 @@ pub struct News {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whose {
     /// His name.
-    pub identity: Id,
+    pub identity: Claimant,
     /// Whether he is here.
     pub standing: Standing,
 }
@@ -73,6 +72,12 @@ impl Lease {
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
         [self.v4.map(|v4| v4.address.into()), self.v6.map(|v6| v6.address.into())].into_iter().flatten()
     }
+
+    /// Where they are from.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        let places = [self.v4.map(|v4| (Family::V4, v4.pool)), self.v6.map(|v6| (Family::V6, v6.pool))];
+        places.into_iter().flatten()
+    }
 }
 
 impl Leases {
@@ -98,7 +103,13 @@ impl Leases {
     ///
     /// # Errors
     /// See [`NotHeld`].
-    pub fn restore(&mut self, now: Instant, address: IpAddr, identity: &Id, until: Instant) -> Result<(), NotHeld> {
+    pub fn restore(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        identity: &Claimant,
+        until: Instant,
+    ) -> Result<(), NotHeld> {
         let (ranges, number) = match address {
             IpAddr::V4(v4) => (&mut self.v4, v4_number(v4)),
             IpAddr::V6(v6) => (&mut self.v6, u128::from(v6)),

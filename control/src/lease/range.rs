@@ -3,10 +3,10 @@
 //! Memory grows with what has been touched, never with the size of the range, and what has been touched is bounded:
 //! a client that asks for a new address of a /64 at every login gains nothing.
 
-use crate::ike::wire::Id;
+use super::Claimant;
 use crate::session::SessionId;
 use adit_dataplane::contract::{InnerLayout, WorkerId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Bound, RangeInclusive};
 
@@ -18,14 +18,16 @@ pub(super) const MAX_REMEMBERED: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Range {
     offsets: RangeInclusive<u64>,
+    /// Given only to whom they are for.
+    reserved: BTreeSet<u64>,
     lanes: Lanes,
     /// One per worker.
     free: Vec<Free>,
     used: BTreeMap<u64, Holder>,
     /// By offset: when it was given back, and by whom.
-    freed: BTreeMap<u64, (Turn, Id)>,
+    freed: BTreeMap<u64, (Turn, Claimant)>,
     /// The offset that an identity gave back last, as long as it is in `freed`.
-    last_of: BTreeMap<Id, u64>,
+    last_of: BTreeMap<Claimant, u64>,
     turn: Turn,
 }
 
@@ -34,7 +36,7 @@ type Turn = u64;
 
 /// What lies on one worker and is free.
 ///
-/// Every offset of the worker's below `fresh` is in `used` or in `freed`; above it most are in neither.
+/// Every offset of the worker's below `fresh` is in `used` or in `freed`, or reserved; above it most are in neither.
 #[derive(Debug, Clone)]
 struct Free {
     /// No offset of the worker's below it was never used.
@@ -71,15 +73,16 @@ impl Lanes {
 #[derive(Debug)]
 pub(super) struct Holder {
     pub(super) session: SessionId,
-    pub(super) identity: Id,
+    pub(super) identity: Claimant,
 }
 
 impl Range {
-    /// All free. An empty range gives nothing.
-    pub(super) fn new(offsets: RangeInclusive<u64>, lanes: Lanes) -> Self {
+    /// All free. An empty range gives nothing, and what is reserved only by [`Range::take_this`].
+    pub(super) fn new(offsets: RangeInclusive<u64>, reserved: BTreeSet<u64>, lanes: Lanes) -> Self {
         let free = Free { fresh: *offsets.start(), queue: BTreeMap::new() };
         Self {
             offsets,
+            reserved,
             lanes,
             free: vec![free; lanes.layout.workers()],
             used: BTreeMap::new(),
@@ -100,15 +103,15 @@ impl Range {
     }
 
     /// What was given back and by whom, the first first.
-    pub(super) fn given_back(&self) -> impl Iterator<Item = (u64, &Id)> {
-        let mut freed: Vec<(Turn, u64, &Id)> =
+    pub(super) fn given_back(&self) -> impl Iterator<Item = (u64, &Claimant)> {
+        let mut freed: Vec<(Turn, u64, &Claimant)> =
             self.freed.iter().map(|(offset, (turn, identity))| (*turn, *offset, identity)).collect();
         freed.sort_unstable_by_key(|(turn, ..)| *turn);
         freed.into_iter().map(|(_, offset, identity)| (offset, identity))
     }
 
     /// This offset is free, and this identity had it last.
-    pub(super) fn remember(&mut self, offset: u64, identity: &Id) {
+    pub(super) fn remember(&mut self, offset: u64, identity: &Claimant) {
         let nobody = SessionId(0);
         if self.take_this(offset, nobody, identity).is_some() {
             let _given_back = self.give_back(offset, nobody);
@@ -119,18 +122,31 @@ impl Range {
         self.used.len()
     }
 
+    /// Offsets that are reserved and that nobody has.
+    pub(super) fn in_reserve(&self) -> usize {
+        self.reserved.iter().filter(|offset| !self.used.contains_key(offset)).count()
+    }
+
     /// Offsets that can be given.
     pub(super) fn size(&self) -> u64 {
         (self.offsets.end() + 1).saturating_sub(*self.offsets.start())
     }
 
     /// Who has what in this part of it.
-    pub(super) fn taken(&self, part: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, SessionId, &Id)> {
+    pub(super) fn taken(&self, part: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, SessionId, &Claimant)> {
         self.used.range(part).map(|(offset, holder)| (*offset, holder.session, &holder.identity))
     }
 
+    /// This offset, if it is free and for anybody.
+    pub(super) fn take_asked(&mut self, offset: u64, session: SessionId, identity: &Claimant) -> Option<u64> {
+        if self.reserved.contains(&offset) {
+            return None;
+        }
+        self.take_this(offset, session, identity)
+    }
+
     /// This offset, if it is free.
-    pub(super) fn take_this(&mut self, offset: u64, session: SessionId, identity: &Id) -> Option<u64> {
+    pub(super) fn take_this(&mut self, offset: u64, session: SessionId, identity: &Claimant) -> Option<u64> {
         if !self.offsets.contains(&offset) || self.used.contains_key(&offset) {
             return None;
         }
@@ -140,13 +156,13 @@ impl Range {
     }
 
     /// What this identity had last, if it is still free.
-    pub(super) fn take_remembered(&mut self, session: SessionId, identity: &Id) -> Option<u64> {
+    pub(super) fn take_remembered(&mut self, session: SessionId, identity: &Claimant) -> Option<u64> {
         let offset = *self.last_of.get(identity)?;
         self.take_this(offset, session, identity)
     }
 
     /// One on this worker, only if there is none one on another: one never used, else the one free for longest.
-    pub(super) fn take_any(&mut self, worker: WorkerId, session: SessionId, identity: &Id) -> Option<u64> {
+    pub(super) fn take_any(&mut self, worker: WorkerId, session: SessionId, identity: &Claimant) -> Option<u64> {
         let offset = self.lanes.from(worker).find_map(|lane| self.next_free(lane))?;
         self.take_this(offset, session, identity)
     }
@@ -157,6 +173,10 @@ impl Range {
             return None;
         }
         let Holder { identity, .. } = self.used.remove(&offset)?;
+        if self.reserved.contains(&offset) {
+            // It waits for nobody else, so that nobody has to be remembered.
+            return Some(());
+        }
         let Some(free) = self.free.get_mut(self.lanes.owner(offset).index()) else { return Some(()) };
         if offset >= free.fresh && self.freed.len() >= MAX_REMEMBERED {
             // It counts as never used again: `fresh` will come by.
@@ -177,7 +197,8 @@ impl Range {
     fn next_fresh(&mut self, lane: usize) -> Option<u64> {
         let fresh = &mut self.free.get_mut(lane)?.fresh;
         while self.offsets.contains(fresh) {
-            let known = || self.used.contains_key(fresh) || self.freed.contains_key(fresh);
+            let taken = || self.used.contains_key(fresh) || self.freed.contains_key(fresh);
+            let known = || taken() || self.reserved.contains(fresh);
             if self.lanes.owner(*fresh).index() == lane && !known() {
                 return Some(*fresh);
             }

@@ -1,7 +1,7 @@
 //! Leases.
 
 use super::*;
-use crate::ike::wire::IdKind;
+use crate::ike::wire::{Id, IdKind};
 use adit_dataplane::time::Instant;
 use bolero::{TypeGenerator, check};
 use std::time::Duration;
@@ -16,13 +16,13 @@ fn pool(name: &str, v4: Option<&str>, v6: Option<&str>) -> Pool {
     }
 }
 
-fn who(name: &str) -> Id {
-    Id { kind: IdKind::Fqdn, bytes: name.as_bytes().to_vec() }
+fn who(name: &str) -> Claimant {
+    Claimant::Identity(Id { kind: IdKind::Fqdn, bytes: name.as_bytes().to_vec() })
 }
 
 /// Of one worker's leases.
 fn leases(pools: &[Pool]) -> Leases {
-    Leases::new(pools, InnerLayout::new(1))
+    Leases::new(pools, &BTreeSet::new(), InnerLayout::new(1))
 }
 
 fn lanes(workers: usize, first: &str) -> Lanes {
@@ -173,7 +173,8 @@ fn the_first_pool_with_a_free_address_serves_each_family_for_itself() {
 
 #[test]
 fn an_address_lies_on_the_worker_that_it_is_taken_for_and_both_families_agree() {
-    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/28"), Some("fd30::/64"))], InnerLayout::new(3));
+    let mut leases =
+        Leases::new(&[pool("p", Some("10.30.0.0/28"), Some("fd30::/64"))], &BTreeSet::new(), InnerLayout::new(3));
     // 10.30.0.2 lies on worker 0, as in `InnerLayout`'s own tests, and fd30::2 on worker 2.
     let lay_on = |leases: &mut Leases, n: u32, worker| {
         let lease = leases.take(&[0], SessionId(n), &who(&n.to_string()), BOTH, WorkerId(worker)).unwrap();
@@ -190,7 +191,8 @@ fn an_address_lies_on_the_worker_that_it_is_taken_for_and_both_families_agree() 
 
 #[test]
 fn an_address_asked_for_or_had_before_decides_where_the_session_lives() {
-    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/24"), Some("fd30::/64"))], InnerLayout::new(2));
+    let mut leases =
+        Leases::new(&[pool("p", Some("10.30.0.0/24"), Some("fd30::/64"))], &BTreeSet::new(), InnerLayout::new(2));
     let lease = leases.take(&[0], SessionId(1), &who("a"), rather("10.30.0.77"), W0).unwrap();
     assert_eq!(leases.worker(&lease), Some(WorkerId(1)));
     leases.give_back(SessionId(1), lease);
@@ -214,7 +216,7 @@ fn one_family_is_better_than_none_and_nothing_asked_is_nothing_given() {
 #[test]
 fn a_client_that_asks_for_another_address_every_time_fills_no_memory() {
     let identity = who("a");
-    let mut range = Range::new(2..=u64::MAX - 1, lanes(1, "fd30::"));
+    let mut range = Range::new(2..=u64::MAX - 1, BTreeSet::new(), lanes(1, "fd30::"));
     let last = range::MAX_REMEMBERED as u64 + 1000;
     for login in 0..last {
         let offset = range.take_this(1 << 40 | login, SessionId(1), &identity).unwrap();
@@ -261,6 +263,90 @@ fn what_is_held_is_given_before_somebody_gets_nothing_the_oldest_first() {
 }
 
 #[test]
+fn what_is_held_yields_only_to_whom_it_serves() {
+    let never = Instant::from_nanos(u64::MAX);
+    let pools = [pool("full", Some("10.1.0.0/30"), None), pool("other", Some("10.2.0.0/24"), Some("fd30::/64"))];
+    let mut leases = leases(&pools);
+    let _ = leases.take(&[0], SessionId(1), &who("a"), V4, W0).unwrap();
+    let held = leases.take(&[1], SessionId(2), &who("b"), BOTH, W0).unwrap();
+    leases.hold(SessionId(2), who("b"), held, never);
+    assert!(leases.take(&[0], SessionId(3), &who("c"), V4, W0).is_err(), "it is of another pool");
+    assert!(leases.take(&[0], SessionId(3), &who("c"), V6, W0).is_err(), "this pool has no IPv6");
+    assert_eq!(leases.held.addresses(), 2);
+    // Pools have other places now, and what is held there still yields.
+    leases.move_to(
+        &[pool("other", Some("10.2.0.0/30"), Some("fd30::/64")), pool("full", Some("10.1.0.0/30"), None)],
+        &BTreeSet::new(),
+    );
+    assert!(leases.take(&[1], SessionId(3), &who("c"), V4, W0).is_err());
+    assert_eq!(v4(leases.take(&[0], SessionId(3), &who("c"), V4, W0)), "10.2.0.2");
+    assert_eq!(leases.held.addresses(), 0);
+}
+
+#[test]
+fn who_has_an_address_of_one_family_does_not_go_without_the_other_for_what_is_held() {
+    let mut leases = leases(&[pool("p", Some("10.30.0.0/30"), Some("fd30::/64"))]);
+    let alice = leases.take(&[0], SessionId(1), &who("alice"), BOTH, W0).unwrap();
+    leases.hold(SessionId(1), who("alice"), alice, Instant::from_nanos(u64::MAX));
+    let bob = leases.take(&[0], SessionId(2), &who("bob"), BOTH, W0).unwrap();
+    assert_eq!(bob.v4, alice.v4);
+    assert!(bob.v6.is_some());
+    let carol = leases.take(&[0], SessionId(3), &who("carol"), BOTH, W0).unwrap();
+    assert!(carol.v4.is_none() && carol.v6.is_some(), "bob has it, and is here");
+}
+
+fn own(leases: &mut Leases, session: u32, name: &str, address: &str) -> String {
+    v4(leases.take_own(&[0], SessionId(session), &who(name), address.parse().unwrap(), W0))
+}
+
+#[test]
+fn an_address_of_somebody_s_own_is_given_to_nobody_else() {
+    let reserved: BTreeSet<Ipv4Addr> = ["10.30.0.3".parse().unwrap(), "10.30.0.5".parse().unwrap()].into();
+    let pools = [pool("p", Some("10.30.0.0/29"), None), pool("other", Some("10.31.0.0/29"), None)];
+    let mut leases = Leases::new(&pools, &reserved, InnerLayout::new(1));
+    // Whatever is asked for, and whoever had it once.
+    assert_eq!(v4(leases.take(&[0], SessionId(1), &who("bob"), rather("10.30.0.3"), W0)), "10.30.0.2");
+    assert_eq!(v4(leases.take(&[0], SessionId(2), &who("carol"), V4, W0)), "10.30.0.4");
+    let dave = leases.take(&[0], SessionId(3), &who("dave"), V4, W0).unwrap();
+    let full = leases.take(&[0], SessionId(4), &who("eve"), V4, W0).unwrap_err();
+    assert_eq!(full.to_string(), "no free address: pool p 10.30.0.0/29 (3 in use, 2 reserved)");
+    assert_eq!((leases.fills()[0].in_use, leases.fills()[0].of), (3, 3));
+    for login in 10..13 {
+        assert_eq!(own(&mut leases, login, "alice", "10.30.0.3"), "10.30.0.3");
+        assert!(leases.take(&[0], SessionId(5), &who("eve"), rather("10.30.0.3"), W0).is_err());
+        let address = Leased { address: "10.30.0.3".parse().unwrap(), pool: 0 };
+        leases.give_back(SessionId(login), Lease { v4: Some(address), v6: None });
+        assert!(
+            leases.take(&[0], SessionId(5), &who("alice"), V4, W0).is_err(),
+            "alice by another connection is not asked"
+        );
+    }
+    // Who is there twice gets another, and so does who comes where the pool is not used.
+    leases.give_back(SessionId(3), dave);
+    assert_eq!(own(&mut leases, 20, "alice", "10.30.0.3"), "10.30.0.3");
+    assert_eq!(own(&mut leases, 21, "alice", "10.30.0.3"), "10.30.0.6");
+    let elsewhere = leases.take_own(&[1], SessionId(22), &who("alice"), "10.30.0.5".parse().unwrap(), W0);
+    assert_eq!(v4(elsewhere), "10.31.0.2");
+}
+
+#[test]
+fn an_address_that_becomes_somebody_s_own_waits_for_nobody_else() {
+    let mut leases = leases(&[pool("p", Some("10.30.0.0/29"), None)]);
+    let [bob, carol, dave] = [(1, "bob"), (2, "carol"), (3, "dave")]
+        .map(|(session, name)| leases.take(&[0], SessionId(session), &who(name), V4, W0).unwrap());
+    leases.hold(SessionId(1), who("bob"), bob, Instant::from_nanos(u64::MAX));
+    leases.give_back(SessionId(3), dave);
+    let reserved = ["10.30.0.2", "10.30.0.3", "10.30.0.4"].map(|own| own.parse().unwrap()).into();
+    leases.move_to(&[pool("p", Some("10.30.0.0/29"), None)], &reserved);
+    assert_eq!(v4(leases.take(&[0], SessionId(4), &who("dave"), V4, W0)), "10.30.0.5", "he had another's");
+    assert_eq!(own(&mut leases, 5, "alice", "10.30.0.2"), "10.30.0.2", "held for bob until now");
+    assert_eq!(own(&mut leases, 6, "erin", "10.30.0.3"), "10.30.0.6", "carol is here");
+    leases.give_back(SessionId(2), carol);
+    assert_eq!(own(&mut leases, 7, "erin", "10.30.0.3"), "10.30.0.3");
+    assert_eq!(leases.held.addresses(), 0);
+}
+
+#[test]
 fn no_more_is_held_than_allowed() {
     let mut leases = leases(&[pool("large", None, Some("fd30::/64"))]);
     for number in 0..held::MOST_HELD as u32 + 10 {
@@ -285,13 +371,13 @@ fn a_range_behaves_like_two_lists() {
     const OFFSETS: std::ops::RangeInclusive<u64> = 2..=9;
     check!().with_type::<(u8, Vec<Step>)>().for_each(|(workers, steps)| {
         let workers = u64::from(workers % 3) + 1;
-        let mut range = Range::new(OFFSETS, lanes(workers as usize, "0.0.0.0"));
-        let mut used: Vec<(u64, SessionId, Id)> = Vec::new();
-        let mut freed: Vec<(u64, Id)> = Vec::new();
+        let mut range = Range::new(OFFSETS, BTreeSet::new(), lanes(workers as usize, "0.0.0.0"));
+        let mut used: Vec<(u64, SessionId, Claimant)> = Vec::new();
+        let mut freed: Vec<(u64, Claimant)> = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             let session = SessionId(number as u32 % 4);
             let identity = |number: &u8| who(&(number % 4).to_string());
-            let is_free = |used: &[(u64, SessionId, Id)], offset| used.iter().all(|(taken, ..)| *taken != offset);
+            let is_free = |used: &[(u64, SessionId, Claimant)], offset| used.iter().all(|(taken, ..)| *taken != offset);
             let (got, expected, identity) = match step {
                 Step::Any { identity: one, worker } => {
                     let worker = u64::from(*worker) % workers;
@@ -367,13 +453,16 @@ fn what_becomes_of_addresses_is_told_in_order() {
     let alice = leases.take(&[0], SessionId(2), &who("alice"), BOTH, W0).unwrap();
     assert_eq!(news(&mut leases), ["10.30.0.3 alice", "fd30::2 alice"]);
     leases.hold(SessionId(2), who("alice"), alice, at(300));
-    assert_eq!(news(&mut leases), ["10.30.0.3 alice until 300", "fd30::2 alice until 300"]);
+    let held = ["10.30.0.3 alice until 300", "fd30::2 alice until 300"];
+    assert_eq!(news(&mut leases), held);
+    leases.tell_held();
+    assert_eq!(news(&mut leases), held, "once more, for a clock that was set");
     let again = leases.take(&[0], SessionId(3), &who("alice"), V4, W0).unwrap();
     assert_eq!(news(&mut leases), ["10.30.0.3 free", "fd30::2 free", "10.30.0.3 alice"]);
     leases.give_back(SessionId(2), alice);
     assert_eq!(news(&mut leases), Vec::<String>::new(), "it is not that session's any more");
     // The pools move, and the news go on.
-    leases.move_to(&[pool("small", Some("10.30.0.0/28"), None)]);
+    leases.move_to(&[pool("small", Some("10.30.0.0/28"), None)], &BTreeSet::new());
     leases.give_back(SessionId(3), again);
     assert_eq!(news(&mut leases), ["10.30.0.3 free"]);
 }

@@ -1,7 +1,6 @@
 //! Pools and leases as the API shows them: copied.
 
 use super::{Leases, PoolRange};
-use crate::ike::wire::Id;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Bound;
@@ -92,8 +91,8 @@ impl Leases {
         .collect()
     }
 
-    /// A page of leases; `named` says whom an identity stands for that a lease was taken by.
-    pub fn list(&self, listing: LeaseListing, named: impl Fn(&Id) -> String) -> LeasePage {
+    /// A page of leases.
+    pub fn list(&self, listing: LeaseListing) -> LeasePage {
         let mut page = LeasePage { leases: Vec::new(), next: None };
         let from = listing.after.map_or(0, |after| after.range);
         for (range, in_pool) in self.ranges().enumerate().skip(from) {
@@ -109,7 +108,7 @@ impl Leases {
                     address: in_pool.address(offset),
                     pool: in_pool.name.clone(),
                     session: session.to_string(),
-                    identity: named(identity),
+                    identity: identity.to_string(),
                     state: if self.held.has(in_pool.address(offset)) { "held" } else { "in_use" }.to_owned(),
                 });
             }

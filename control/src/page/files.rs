@@ -56,13 +56,13 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     })
 }
 
-/// As long as a file is the same a browser may keep it, but has to ask.
+/// As long as a file is the same a browser may keep it, but has to ask. What it is told then takes the place of what it has kept.
 fn served((_, kind, content): &File, tag: Option<HeaderValue>, asked: &HeaderMap) -> Response {
     let known = tag.is_some() && asked.get(IF_NONE_MATCH) == tag.as_ref();
-    let headers = [(CACHE_CONTROL, "no-cache"), (CONTENT_TYPE, kind), (CONTENT_SECURITY_POLICY, POLICY)];
+    let headers = [(CACHE_CONTROL, "no-cache"), (CONTENT_SECURITY_POLICY, POLICY)];
     let mut answer = match known {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => (headers, *content).into_response(),
+        true => (StatusCode::NOT_MODIFIED, headers).into_response(),
+        false => (headers, [(CONTENT_TYPE, *kind)], *content).into_response(),
     };
     answer.headers_mut().extend(tag.map(|tag| (ETAG, tag)));
     answer

@@ -41,10 +41,7 @@ pub enum BadCertificate {
 impl Certificate {
     /// Reads one in DER.
     pub fn from_der(der: &[u8]) -> Result<Self, BadCertificate> {
-        if der.len() > limits::MAX_CERTIFICATE_LEN {
-            return Err(BadCertificate::TooLong(der.len()));
-        }
-        let parsed = x509_cert::Certificate::from_der(der).map_err(|_| BadCertificate::NotX509)?;
+        let parsed = parsed(der)?;
         let tbs = parsed.tbs_certificate();
         let subject = tbs.subject().to_der().map_err(|_| BadCertificate::NotX509)?;
         let key = tbs.subject_public_key_info().to_der().map_err(|_| BadCertificate::NotX509)?;
@@ -70,10 +67,6 @@ impl Certificate {
     /// As it came.
     pub fn der(&self) -> &[u8] {
         &self.der
-    }
-
-    pub(super) fn into_der(self) -> Vec<u8> {
-        self.der
     }
 
     /// Whom it names.
@@ -119,18 +112,29 @@ impl Certificate {
     }
 }
 
-/// The certificates of a PEM file, in its order.
-pub(super) fn certificates_in(pem: &[u8]) -> Result<Vec<Certificate>, PemError> {
-    let mut certificates = Vec::new();
+/// Any certificate, whatever its key is.
+fn parsed(der: &[u8]) -> Result<x509_cert::Certificate, BadCertificate> {
+    if der.len() > limits::MAX_CERTIFICATE_LEN {
+        return Err(BadCertificate::TooLong(der.len()));
+    }
+    x509_cert::Certificate::from_der(der).map_err(|_| BadCertificate::NotX509)
+}
+
+/// The first certificate of a PEM file, and all of them in DER, in its order. Those behind the first are authorities: with their keys
+/// only peers have to do.
+pub(super) fn chain_in(pem: &[u8]) -> Result<(Certificate, Vec<Vec<u8>>), PemError> {
+    let mut leaf = None;
+    let mut chain = Vec::new();
     for (position, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
         let der = der.map_err(|_broken| PemError::NotPem)?;
-        let certificate = Certificate::from_der(&der).map_err(|error| PemError::BadCertificate(position + 1, error))?;
-        certificates.push(certificate);
+        let bad = |error| PemError::BadCertificate(position + 1, error);
+        match leaf {
+            None => leaf = Some(Certificate::from_der(&der).map_err(bad)?),
+            Some(_) => drop(parsed(&der).map_err(bad)?),
+        }
+        chain.push(der.to_vec());
     }
-    if certificates.is_empty() {
-        return Err(PemError::NoCertificate);
-    }
-    Ok(certificates)
+    Ok((leaf.ok_or(PemError::NoCertificate)?, chain))
 }
 
 /// An alternative name as an identity, if it is one.

@@ -1,6 +1,6 @@
 //! The certificate that we show, and the key that signs for it.
 
-use super::certificate::certificates_in;
+use super::certificate::chain_in;
 use super::{Certificate, PemError};
 use adit_crypto::random::SecretRandom;
 use adit_crypto::rsa_key::RsaPrivateKey;
@@ -18,15 +18,15 @@ pub struct OwnCertificate {
 }
 
 impl OwnCertificate {
-    /// From a PEM file of certificates, leaf first, and one with the key (PKCS #8 or PKCS #1).
+    /// From a PEM file of certificates, leaf first, and one with the leaf's key (PKCS #8 or PKCS #1). That is RSA; those of the others may
+    /// be of any kind.
     pub fn from_pem(chain: &[u8], key: &SecretBytes) -> Result<Self, PemError> {
-        let certificates = certificates_in(chain)?;
-        let leaf = certificates.first().ok_or(PemError::NoCertificate)?.clone();
+        let (leaf, chain) = chain_in(chain)?;
         let key = private_key_in(key)?;
         if *leaf.public_key() != key.public() {
             return Err(PemError::KeyOfAnother);
         }
-        Ok(Self { leaf, chain: certificates.into_iter().map(Certificate::into_der).collect(), key })
+        Ok(Self { leaf, chain, key })
     }
 
     /// The certificate that speaks for us.

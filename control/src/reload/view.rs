@@ -5,6 +5,7 @@ use crate::config::checked::Config;
 use crate::config::difference::{Setting, settings};
 use crate::config::{ConfigErrors, Warning};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// What a reload has done, or would do.
@@ -116,17 +117,15 @@ pub struct MistakeView {
 impl PlanView {
     /// Of a plan, that was carried out if `outcome` says so.
     pub fn of(file: &str, plan: &Plan, outcome: Outcome, warnings: &[Warning]) -> Self {
-        let mut ends: Vec<EndedView> = Vec::new();
-        for session in plan.steps.iter().flat_map(|step| &step.ends) {
-            let session = EndedView {
+        let mut ids = BTreeSet::new();
+        let all = plan.steps.iter().flat_map(|step| &step.ends).filter(|session| ids.insert(session.id));
+        let ends: Vec<EndedView> = all
+            .map(|session| EndedView {
                 session: session.id.to_string(),
                 identity: session.identity.clone(),
                 connection: session.connection.clone(),
-            };
-            if !ends.contains(&session) {
-                ends.push(session);
-            }
-        }
+            })
+            .collect();
         let changes: Vec<ChangeView> = plan.steps.iter().map(ChangeView::from).collect();
         let counted = format!("{}, {}", counted(changes.len(), "change"), counted(ends.len(), "session"));
         let restarts = changes.iter().filter(|change| change.effect == "restart").count();

@@ -5,6 +5,7 @@ use crate::api::access::{By, Caller, Operators, Remote, Role};
 use crate::api::listen::ApiSocket;
 use crate::api::routes::{Sources, router};
 use crate::api::serve::{Peer, serve};
+use crate::api::strangers::{Place, Strangers};
 use crate::api::tls::common_name;
 use crate::config::checked::{Api, ApiTcp};
 use axum::Router;
@@ -152,14 +153,16 @@ fn who(connection: &UnixStream, admins: &[u32]) -> Option<Caller> {
     Some(Caller { name: format!("uid {uid}").into(), role, by: By::Socket })
 }
 
-/// Whoever comes by TCP. A handshake takes none of the time of those who are in already.
+/// Whoever comes by TCP. A handshake takes none of the time of those who are in already. Of one source's strangers only so many are let in:
+/// who comes then is told nothing.
 async fn remote(listener: tokio::net::TcpListener, by: (TlsAcceptor, Arc<Operators>), router: Router) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let (places, strangers) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Strangers::default()));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((connection, _from)) => {
-                tokio::spawn(greet(connection, by.clone(), router.clone(), place));
+            Ok((connection, from)) => {
+                let Some(stranger) = strangers.let_in(from.ip()) else { continue };
+                tokio::spawn(greet(connection, by.clone(), router.clone(), (place, stranger)));
             }
             Err(error) => {
                 tracing::warn!("the control API takes no connection by TCP: {error}");
@@ -173,12 +176,13 @@ async fn greet(
     connection: TcpStream,
     (acceptor, operators): (TlsAcceptor, Arc<Operators>),
     router: Router,
-    place: OwnedSemaphorePermit,
+    (place, stranger): (OwnedSemaphorePermit, Place),
 ) {
     match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(connection)).await {
         Ok(Ok(connection)) => {
             let by_certificate = shown(&connection).and_then(|name| operators.by_certificate(&name));
-            serve(connection, router, Peer::Remote(Remote { by_certificate, operators })).await;
+            let remote = Remote::new(by_certificate, operators, Some(stranger));
+            serve(connection, router, Peer::Remote(remote)).await;
         }
         Ok(Err(error)) => tracing::debug!("a connection to the API by TCP is none: {error}"),
         Err(_elapsed) => tracing::debug!("a connection to the API by TCP says nothing"),
@@ -199,5 +203,46 @@ impl Drop for ApiThread {
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tls;
+    use adit_crypto::secret::SecretBytes;
+    use std::net::Ipv4Addr;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpSocket;
+
+    /// They say nothing, and need not: a place is taken when somebody is let in.
+    #[tokio::test]
+    async fn one_stranger_leaves_the_door_open_for_others() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pki");
+        let read = |name: &str| std::fs::read(format!("{folder}/{name}")).unwrap();
+        let tls = tls::server(&read("headend.pem"), &SecretBytes::from(&read("headend.key")[..]), None).unwrap();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let by = (TlsAcceptor::from(tls), Arc::new(Operators::new(Vec::new())));
+        let serving = tokio::spawn(remote(listener, by, Router::new()));
+        let come = async |last: u8| {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+            socket.connect(at).await.unwrap()
+        };
+        let mut one = Vec::new();
+        for _ in 0..CONNECTIONS {
+            one.push(come(1).await);
+        }
+        let mut turned_away = 0;
+        for connection in one.iter_mut().skip(32) {
+            turned_away += usize::from(connection.read_u8().await.is_err());
+        }
+        assert_eq!(turned_away, CONNECTIONS - 32);
+        for (whose, mut connection) in [("one of the first", one.swap_remove(0)), ("another's", come(2).await)] {
+            let end = tokio::time::timeout(Duration::from_millis(100), connection.read_u8()).await;
+            assert!(end.is_err(), "{whose}: it is waited for what he says");
+        }
+        serving.abort();
     }
 }

@@ -24,6 +24,11 @@ impl Seat {
         self.retry();
     }
 
+    /// Whether a full channel has not taken all of them yet.
+    pub(super) fn waits(&self) -> bool {
+        !self.later.is_empty()
+    }
+
     /// What waits is tried again.
     pub(super) fn retry(&mut self) {
         while let Some(command) = self.later.pop_front() {

@@ -1,7 +1,7 @@
 //! The capture thread: empties the workers' rings into files, so that neither packets nor IKE ever wait for a disk.
 //!
 //! It sleeps until somebody wants a capture. While one runs it looks every ten milliseconds, and once a second asks the IKE thread where the
-//! session is. It waits for no disk either: that has a thread of its own (`disk`). While too much waits there the rings are not emptied, so
+//! session is, for the first time as soon as the workers are told: what they copy is read when that is answered. It waits for no disk either: that has a thread of its own (`disk`). While too much waits there the rings are not emptied, so
 //! that what finds no room is missed packets, which are counted.
 
 mod capture;
@@ -56,7 +56,6 @@ impl CaptureThread {
             disk,
             seats: workers.iter().map(Seat::new).collect(),
             asker,
-            unix_at_zero: clock::unix_at_zero(),
             openings: Vec::new(),
             captures: Vec::new(),
             next: 1,
@@ -87,7 +86,6 @@ struct Desk {
     disk: Disk,
     seats: Vec<Seat>,
     asker: Asker,
-    unix_at_zero: Duration,
     /// Those that are about to begin, in the order in which they were asked for.
     openings: Vec<Opening>,
     /// Oldest first.
@@ -112,7 +110,7 @@ impl Desk {
         self.clear_folder();
         loop {
             let runs = self.captures.iter().any(Capture::runs) || !self.openings.is_empty();
-            let busy = runs || !self.untold.is_empty();
+            let busy = runs || !self.untold.is_empty() || self.seats.iter().any(Seat::waits);
             let request = match busy {
                 true => requests.recv_timeout(LOOK),
                 false => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -174,7 +172,7 @@ impl Desk {
         self.make_room(wanted.limits.octets);
         let name = CaptureName(self.next);
         let path = folder.join(format!("{name}.pcapng"));
-        let mut file = CaptureFile::new(wanted.what, wanted.limits, self.unix_at_zero, &about(wanted))
+        let mut file = CaptureFile::new(wanted.what, wanted.limits, clock::unix_at_zero(), &about(wanted))
             .map_err(|error| not_written(&path, error.to_string()))?;
         self.next += 1;
         let mut out = Outgoing::new(self.disk.create(&path, wanted.limits.octets));

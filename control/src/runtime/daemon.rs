@@ -6,7 +6,7 @@ use super::capture_thread::CaptureThread;
 use super::dataplane::{self, StartError, Started};
 use super::errand::{Drive, Errand, InnerSide};
 use super::ike_thread::IkeThread;
-use super::lookout::Lookout;
+use super::lookout::{Certificate, Lookout};
 use super::outbox::{Outbox, WorkerGone};
 use super::reload_thread::{self, ConfigSource};
 use super::signals::{self, Wish};
@@ -152,7 +152,7 @@ pub(super) fn serve(
     let (feed, arriving) = journal::feed(unix_at_zero);
     let life = (unix_at_zero + clock::now().since(Instant::ZERO)).as_secs();
     let (board, keeping) = Board::new(Journal::new(config.events.keep, life), arriving);
-    let lookout = Lookout::new(unix_at_zero, config.certificate.clone());
+    let lookout = Lookout::new(unix_at_zero, Certificate::all(&config));
     let Reloading { source, log_level } = reloading;
     let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone());
     let reloader = reloader.map_err(system("starting the reload thread"))?;
@@ -301,10 +301,12 @@ mod tests {
     use super::*;
     use crate::config::{Surroundings, read};
     use adit_dataplane::contract::{
-        ClusterSlot, Command, Dataplane, Event, Routes, SpiLayout, Wake, WorkerCounters, WorkerHandle, WorkerId,
+        ClusterSlot, Command, Dataplane, Event, IkeDatagram, IkeFraming, Retired, Routes, SpiLayout, TunnelKey, Wake,
+        WorkerCounters, WorkerHandle, WorkerId,
     };
     use arc_swap::ArcSwap;
-    use crossbeam_channel::{Sender, bounded};
+    use crossbeam_channel::{Sender, TrySendError, bounded};
+    use std::collections::VecDeque;
     use std::path::Path;
 
     struct Silent;
@@ -313,21 +315,23 @@ mod tests {
         fn wake(&self) {}
     }
 
-    /// A dataplane of two threads without doors. Each obeys `Stop`; the second ends as `second` says.
-    fn dataplane(second: fn(&Receiver<Command>) -> io::Result<()>) -> (Started, Sender<(WorkerId, Event)>) {
-        let (report, events) = bounded(16);
+    type Life = fn(u8, &Receiver<Command>, Sender<(WorkerId, Event)>) -> io::Result<()>;
+
+    /// A dataplane of two threads without doors.
+    fn dataplane(lives: [Life; 2]) -> (Started, Sender<(WorkerId, Event)>) {
+        let (report, events) = bounded(256);
         let random = &mut OsRandom;
         let mut workers = Vec::new();
         let mut threads = Vec::new();
-        let obedient: fn(&Receiver<Command>) -> io::Result<()> = until_stop;
-        for life in [obedient, second] {
-            let (commands, taken) = bounded(16);
+        for (worker, life) in (0..).zip(lives) {
+            let (commands, taken) = bounded(256);
+            let report = report.clone();
             workers.push(WorkerHandle {
                 commands,
                 waker: Arc::new(Silent),
                 counters: Arc::new(WorkerCounters::default()),
             });
-            threads.push(std::thread::spawn(move || life(&taken)));
+            threads.push(std::thread::spawn(move || life(worker, &taken, report)));
         }
         let spi_layout = SpiLayout::new(ClusterSlot(0), random);
         let routes = Arc::new(ArcSwap::from_pointee(Routes::new(random)));
@@ -335,7 +339,8 @@ mod tests {
         (Started { dataplane, threads, io: "nothing".to_owned(), lacks: vec!["everything".to_owned()] }, report)
     }
 
-    fn until_stop(commands: &Receiver<Command>) -> io::Result<()> {
+    fn until_stop(_: u8, commands: &Receiver<Command>, report: Sender<(WorkerId, Event)>) -> io::Result<()> {
+        drop(report);
         let stopped = commands.iter().any(|command| matches!(command, Command::Stop));
         assert!(stopped, "it is told to stop");
         Ok(())
@@ -374,7 +379,7 @@ mod tests {
         let path = folder.path().join("aditd.sock");
         let config = config(&path);
         let socket = ApiSocket::bind(&path).unwrap();
-        let (started, _events) = dataplane(until_stop);
+        let (started, _events) = dataplane([until_stop; 2]);
         let (wish, wishes) = bounded(4);
         let daemon = std::thread::spawn(move || serve(config, nothing_to_read(), started, socket, wishes, None));
         let answer = ask(&path);
@@ -406,7 +411,7 @@ mod tests {
         let source = ConfigSource { file: Some(file.clone()), socket: None, cores: vec![0, 1] };
         let reloading = Reloading { source: Some(source), log_level: LogLevel::default() };
         let socket = ApiSocket::bind(&path).unwrap();
-        let (started, _events) = dataplane(until_stop);
+        let (started, _events) = dataplane([until_stop; 2]);
         let (wish, wishes) = bounded(4);
         let config = config(&path);
         let daemon = std::thread::spawn(move || serve(config, reloading, started, socket, wishes, None));
@@ -449,11 +454,75 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("aditd.sock");
         let socket = ApiSocket::bind(&path).unwrap();
-        let (started, _events) = dataplane(|_commands| Err(io::Error::other("the interface was removed")));
+        let (started, _events) = dataplane([until_stop, |_, _, _| Err(io::Error::other("the interface was removed"))]);
         let (_wish, wishes) = bounded(4);
         let ended = serve(config(&path), nothing_to_read(), started, socket, wishes, None);
         assert_eq!(ended.unwrap_err().to_string(), "worker 1: the interface was removed");
         assert!(!path.exists());
+    }
+
+    /// Connections of worker 1: more than may wait in the outbox.
+    const CONNECTIONS: u64 = 5000;
+
+    /// As a worker does it: what could not be told comes first, and before it is told nothing is obeyed. Of each
+    /// connection that is to end three pieces of state come home, and an IKE message that waits for nobody.
+    fn eventful(worker: u8, commands: &Receiver<Command>, report: Sender<(WorkerId, Event)>) -> io::Result<()> {
+        let id = WorkerId(worker);
+        let mut held = VecDeque::new();
+        let mut ended = 0;
+        loop {
+            while let Some(event) = held.pop_front() {
+                if let Err(TrySendError::Full((_, event))) = report.try_send((id, event)) {
+                    held.push_front(event);
+                    break;
+                }
+            }
+            if !held.is_empty() {
+                std::thread::yield_now();
+                continue;
+            }
+            match commands.recv() {
+                Ok(Command::TellFlows(mut page)) => {
+                    page.flows = (0..CONNECTIONS * u64::from(worker)).map(|n| crate::ctcp::flow(worker, n)).collect();
+                    held.push_back(Event::Flows(page));
+                }
+                Ok(Command::ClearConnection { path, .. }) => {
+                    ended += 1;
+                    let tunnel = TunnelKey { worker: id, slot: 9 };
+                    held.extend((0..3).map(|_| Event::Retired(Retired::Tunnel { tunnel })));
+                    let message = IkeDatagram { path, framing: IkeFraming::Ctcp, bytes: vec![7; 28] };
+                    let _full = report.try_send((id, Event::Ike(message)));
+                }
+                Ok(Command::Stop) => break,
+                Ok(_) => {}
+                Err(_) => panic!("it is told to stop"),
+            }
+        }
+        drop(report);
+        assert_eq!(ended, CONNECTIONS * u64::from(worker), "every command came");
+        Ok(())
+    }
+
+    #[test]
+    fn more_commands_than_may_wait_are_obeyed_though_each_brings_more_state_home_than_it_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("aditd.sock");
+        let config = config(&path);
+        let socket = ApiSocket::bind(&path).unwrap();
+        let (started, events) = dataplane([eventful; 2]);
+        drop(events);
+        let (wish, wishes) = bounded(4);
+        let daemon = std::thread::spawn(move || serve(config, nothing_to_read(), started, socket, wishes, None));
+        let (status, cleared) = asked("DELETE", &path, "/v1/ctcp/all");
+        assert_eq!((status.as_str(), &cleared["cleared"]), ("200", &CONNECTIONS.into()));
+        let waiting = || asked("GET", &path, "/v1/status").1["commands_waiting"].as_u64().unwrap();
+        assert!((0..20_000).any(|_| waiting() == 0), "the worker takes commands again: {} wait", waiting());
+        let (_, drops) = asked("GET", &path, "/v1/drops");
+        let busy = drops.as_array().unwrap().iter().find(|drop| drop["name"] == "control_busy").unwrap();
+        assert!(busy["total"].as_u64().unwrap() > 0, "IKE is turned away meanwhile, and counted: {busy}");
+        // Some commands have not been obeyed yet.
+        wish.send(Wish::Leave).unwrap();
+        daemon.join().unwrap().unwrap();
     }
 
     #[test]
@@ -461,7 +530,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("aditd.sock");
         let socket = ApiSocket::bind(&path).unwrap();
-        let (started, events) = dataplane(until_stop);
+        let (started, events) = dataplane([until_stop; 2]);
         drop(events);
         let (_wish, wishes) = bounded(4);
         let ended = serve(config(&path), nothing_to_read(), started, socket, wishes, None);

@@ -4,7 +4,7 @@ use super::clock;
 use super::ike_thread::IkeThread;
 use super::outbox::WorkerGone;
 use crate::api::ask::{CannotMove, MoveOrder};
-use crate::ctcp::{ClearView, ConnectionView, FlowView, MoveView, StreamView, Surveyed, Which};
+use crate::ctcp::{ClearView, ConnectionQuery, ListedConnections, MoveView, Surveyed, Which};
 use crate::ike::engine::CannotClose;
 use crate::session::SessionId;
 use adit_dataplane::contract::{Command, FlowId, FlowPage, Path, Transport, TunnelKey, WorkerId};
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 /// Who waits for a survey of all connections, and what for.
 #[derive(Debug)]
 pub(super) enum FlowQuestion {
-    Show(oneshot::Sender<Vec<ConnectionView>>),
+    Show(ConnectionQuery, oneshot::Sender<ListedConnections>),
     Clear(Which, oneshot::Sender<ClearView>),
     Move(MoveOrder, oneshot::Sender<Result<MoveView, CannotMove>>),
 }
@@ -37,17 +37,8 @@ impl IkeThread {
         for question in asked_by {
             // Who asked may have gone in the meantime.
             match question {
-                FlowQuestion::Show(answer) => {
-                    let flows = flows.iter().map(|flow| {
-                        let view = FlowView::new(flow, self.owner(flow.tunnel));
-                        (flow.id, ConnectionView::Ctcp(Box::new(view)))
-                    });
-                    let streams = streams.iter().map(|stream| {
-                        (stream.id, ConnectionView::Tcp(Box::new(StreamView::new(stream, self.owner(stream.tunnel)))))
-                    });
-                    let mut views: Vec<_> = flows.chain(streams).collect();
-                    views.sort_by_key(|(id, _)| *id);
-                    drop(answer.send(views.into_iter().map(|(_, view)| view).collect()));
+                FlowQuestion::Show(query, answer) => {
+                    drop(answer.send(query.page(&flows, &streams, |tunnel| self.engine.owner_of(tunnel))));
                 }
                 FlowQuestion::Move(order, answer) => {
                     let of_flows = flows.iter().map(|flow| (Transport::Ctcp, flow.id, flow.path, flow.tunnel));

@@ -24,7 +24,7 @@ use crate::session::{SessionId, SessionState};
 use crate::telemetry::LogLevel;
 use adit_dataplane::contract::{Command, Dataplane, Event, WorkerId};
 use adit_dataplane::time::Instant;
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -122,13 +122,23 @@ impl IkeThread {
         if !self.lookout.is_due(now) {
             return;
         }
+        self.look_at_the_clock();
         let workers = self.dataplane.workers.iter().map(|worker| worker.counters.totals());
-        for what in self.lookout.look(now, self.engine.pool_fills(), workers) {
+        for what in self.lookout.look(now, self.engine.pool_fills(now), workers) {
             self.feed.tell(now, what);
         }
         for what in self.on_disk.look() {
             self.feed.tell(now, what);
         }
+    }
+
+    /// The time of day may have been set since the last look, by somebody or by NTP.
+    fn look_at_the_clock(&mut self) {
+        let unix_at_zero = clock::unix_at_zero();
+        self.engine.set_time_of_day(unix_at_zero);
+        self.feed.set_time_of_day(unix_at_zero);
+        self.lookout.set_time_of_day(unix_at_zero);
+        self.on_disk.set_time_of_day(unix_at_zero, &mut self.engine);
     }
 
     /// An errand that is over ends as a signal would end it.
@@ -156,10 +166,8 @@ impl IkeThread {
         let now = clock::now();
         let times = [self.engine.poll_timeout(), self.outbox.retry_at(), self.leaving, self.drain_at()];
         let wait = times.into_iter().flatten().min().map_or(look_after, |at| at.since(now).min(look_after));
-        let no_events = never();
-        let events = if self.outbox.is_choked() { &no_events } else { &self.dataplane.events };
         select! {
-            recv(events) -> event => match event {
+            recv(self.dataplane.events) -> event => match event {
                 Ok(event) => self.take_events(event)?,
                 Err(_all_workers_gone) => return Err(WorkerGone(WorkerId(0))),
             },
@@ -182,11 +190,22 @@ impl IkeThread {
         Ok(())
     }
 
+    /// What carries state is always taken: a worker whose state nobody takes obeys no command, and then nothing would ever
+    /// make room in the outbox.
     fn take_events(&mut self, first: (WorkerId, Event)) -> Result<(), WorkerGone> {
         let now = clock::now();
+        let choked = self.outbox.is_choked();
         let mut next = Some(first);
         for _ in 0..EVENTS_AT_ONCE {
             match next.take().or_else(|| self.dataplane.events.try_recv().ok()) {
+                // The peer sends it again.
+                Some((worker, Event::Ike(_))) if choked => {
+                    if let Some(handle) = self.dataplane.workers.get(worker.index()) {
+                        handle.counters.turned_away(1);
+                    }
+                }
+                // There will be more of those.
+                Some((_, Event::UnknownSpi(_))) if choked => {}
                 Some((worker, Event::Flows(page))) => self.take_flows(worker, *page)?,
                 Some((_, Event::InnerFlows(page))) => self.take_inner_flows(*page)?,
                 Some((worker, event)) => self.engine.handle_event(now, worker, event),
@@ -240,7 +259,7 @@ impl IkeThread {
             Question::Ike(answer) => {
                 drop(answer.send(IkeView::new(self.engine.holdings(), self.engine.counters())));
             }
-            Question::Flows(answer) => self.ask_for_flows(FlowQuestion::Show(answer))?,
+            Question::Flows(query, answer) => self.ask_for_flows(FlowQuestion::Show(query, answer))?,
             Question::InnerFlows(wanted, answer) => self.ask_for_inner_flows(&wanted, answer)?,
             Question::Transports(answer) => {
                 let listen = &self.engine.config().listen;
@@ -313,7 +332,7 @@ impl IkeThread {
         }
     }
 
-    /// Workers that are gone already need no command.
+    /// Workers that are gone already need no command. What they tell is taken until they have it: none obeys before.
     fn stop_workers(&mut self) {
         let start = clock::now();
         for index in 0..self.dataplane.workers.len() {
@@ -325,7 +344,11 @@ impl IkeThread {
                 tracing::error!("a worker does not take the command to stop");
                 break;
             }
-            let _nothing_comes = never::<()>().recv_timeout(at.since(now));
+            // Keys that come home are wiped where they are dropped.
+            match self.dataplane.events.recv_timeout(at.since(now)) {
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
             if self.outbox.retry(clock::now(), &self.dataplane.workers).is_err() {
                 break;
             }

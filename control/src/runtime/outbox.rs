@@ -10,7 +10,7 @@ use std::time::Duration;
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 /// No wait is longer.
 const LONGEST_WAIT: Duration = Duration::from_millis(64);
-/// With so many commands waiting for one worker, nothing is read that could make more of them.
+/// With so many commands waiting for one worker, no message is read that could make more of them.
 const MANY: usize = 4096;
 
 /// A worker's thread has ended although nobody asked it to.
@@ -113,8 +113,8 @@ impl Outbox {
         self.queues.iter().map(|queue| queue.waiting.len()).sum()
     }
 
-    /// So many wait for one worker that no event should be taken: the workers then drop IKE with `control_busy`,
-    /// which clients repeat, and keep all else for later.
+    /// So many wait for one worker that no IKE message should be answered: clients repeat it. What workers tell of their
+    /// state has to be taken all the same: it is bounded by what they hold, and until it is taken they obey nothing.
     pub fn is_choked(&self) -> bool {
         self.queues.iter().any(|queue| queue.waiting.len() >= MANY)
     }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn many_waiting_commands_stop_the_intake() {
+    fn many_waiting_commands_stop_the_intake_of_messages() {
         let (handle, _taken) = worker(1);
         let workers = [handle];
         let mut outbox = Outbox::new(1);

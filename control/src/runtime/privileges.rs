@@ -29,8 +29,9 @@ pub(super) fn lacking(listen: &Listen, inner: &InnerSide) -> Vec<&'static str> {
     {
         lacking.push("CAP_NET_BIND_SERVICE (for ports 500 and 4500)");
     }
-    if listen.native_esp == NativeEsp::Carried && !sets.effective.contains(CapabilitySet::NET_RAW) {
-        lacking.push("CAP_NET_RAW (for native ESP)");
+    let raw = listen.native_esp == NativeEsp::Carried || listen.tcp_port.is_some() || !listen.ctcp_ports.is_empty();
+    if raw && !sets.effective.contains(CapabilitySet::NET_RAW) {
+        lacking.push("CAP_NET_RAW (for native ESP, cTCP and IKE in TCP)");
     }
     lacking
 }

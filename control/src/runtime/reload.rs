@@ -3,6 +3,7 @@
 use super::clock;
 use super::dataplane::tuning;
 use super::ike_thread::{IkeThread, worker};
+use super::lookout::Certificate;
 use super::outbox::WorkerGone;
 use crate::config::checked::Config;
 use crate::journal::What;
@@ -39,7 +40,7 @@ impl IkeThread {
         }
         self.aaa_room = Some(room);
         self.facts.identity = config.identity.to_string();
-        self.lookout.looks_after(config.certificate.clone());
+        self.lookout.looks_after(Certificate::all(config));
         let now = clock::now();
         for index in 0..self.dataplane.workers.len() {
             let command = Command::Tune(Box::new(tuning(config)));

@@ -100,26 +100,30 @@ impl ReloadThread {
     fn apply(&mut self, name: &str, config: &Arc<Config>, warnings: &[Warning]) -> PlanView {
         let (old, new) = (own_addresses(&self.config), own_addresses(config));
         let tun = &self.config.tun.name;
-        let mut given: Vec<&IpNet> = Vec::new();
+        let mut given: Vec<Given<'_>> = Vec::new();
         for network in new.iter().filter(|network| !old.contains(network)) {
-            if let Err(error) = give_network(tun, network) {
-                take_back(tun, &given);
+            let given_now = Given::new(network, &old);
+            if let Err(error) = given_now.give(tun) {
+                take_back(tun, given);
                 return PlanView::failed(name, &format!("{network} cannot be given to {tun}: {error}"));
             }
-            given.push(network);
+            given.push(given_now);
         }
         match self.decide(config, Wanted::Apply) {
             Decision::Applied(plan) => {
-                take_back(tun, &old.iter().filter(|network| !new.contains(network)).collect::<Vec<_>>());
+                let is_replaced = |network| given.iter().any(|given| given.instead_of == Some(network));
+                for network in old.iter().filter(|network| !new.contains(network) && !is_replaced(network)) {
+                    take(tun, network);
+                }
                 self.config = Arc::clone(config);
                 PlanView::of(name, &plan, Outcome::Applied, warnings)
             }
             Decision::Planned(plan) => {
-                take_back(tun, &given);
+                take_back(tun, given);
                 PlanView::of(name, &plan, plan.verdict().into(), warnings)
             }
             Decision::Refused(why) => {
-                take_back(tun, &given);
+                take_back(tun, given);
                 PlanView::failed(name, why)
             }
         }
@@ -136,11 +140,51 @@ impl ReloadThread {
     }
 }
 
-fn take_back(tun: &str, networks: &[&IpNet]) {
-    for network in networks {
-        if let Err(error) = take_network(tun, network) {
-            tracing::warn!(%network, tun, "an address that is no longer needed stays on the interface: {error}");
+/// An address that the interface has got, with the network around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Given<'a> {
+    network: &'a IpNet,
+    /// The same address with another network. Linux has an IPv6 address once on an interface, so it had to go first.
+    instead_of: Option<&'a IpNet>,
+}
+
+impl<'a> Given<'a> {
+    fn new(network: &'a IpNet, old: &'a [IpNet]) -> Self {
+        let is_same = |other: &&IpNet| network.addr().is_ipv6() && other.addr() == network.addr();
+        Self { network, instead_of: old.iter().find(is_same) }
+    }
+
+    fn give(self, tun: &str) -> io::Result<()> {
+        if let Some(before) = self.instead_of {
+            take_network(tun, before)?;
         }
+        let given = give_network(tun, self.network);
+        if given.is_err() {
+            self.give_what_was_before(tun);
+        }
+        given
+    }
+
+    fn give_what_was_before(self, tun: &str) {
+        if let Some(before) = self.instead_of
+            && let Err(error) = give_network(tun, before)
+        {
+            tracing::error!(network = %before, tun, "an address cannot be given back to the interface: {error}");
+        }
+    }
+}
+
+/// Of several, the last first.
+fn take_back(tun: &str, given: Vec<Given<'_>>) {
+    for given in given.into_iter().rev() {
+        take(tun, given.network);
+        given.give_what_was_before(tun);
+    }
+}
+
+fn take(tun: &str, network: &IpNet) {
+    if let Err(error) = take_network(tun, network) {
+        tracing::warn!(%network, tun, "an address that is no longer needed stays on the interface: {error}");
     }
 }
 
@@ -158,5 +202,21 @@ fn say(view: &PlanView) {
     match outcome {
         Outcome::NothingToDo | Outcome::Planned | Outcome::Applied => tracing::info!(file, "reload: {summary}"),
         Outcome::NeedsRestart | Outcome::Invalid | Outcome::Failed => tracing::error!(file, "reload: {summary}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_whose_network_changes_makes_place_for_itself_and_no_other_does() {
+        let net = |text: &str| text.parse::<IpNet>().unwrap();
+        let old = [net("10.30.0.1/24"), net("fd30::1/64"), net("fd31::1/64")];
+        for (new, before) in
+            [("fd30::1/56", Some(1)), ("fd30::1/80", Some(1)), ("fd32::1/64", None), ("10.30.0.1/16", None)]
+        {
+            assert_eq!(Given::new(&net(new), &old).instead_of, before.map(|at: usize| &old[at]), "{new}");
+        }
     }
 }

@@ -23,6 +23,8 @@ const LOCK: &str = "lock";
 const MOST_OCTETS: u64 = 256 << 20;
 /// No kept lease is held longer, whatever its file says: the longest that the configuration allows.
 const LONGEST_HOLD: Duration = Duration::from_secs(86_400);
+/// What somebody has set the clock by, rather than steered it.
+const STEP: Duration = Duration::from_secs(2);
 
 /// Why nothing is kept.
 #[derive(Debug, thiserror::Error)]
@@ -76,19 +78,28 @@ impl Folder {
         match File::open(&path).and_then(|file| file.take(MOST_OCTETS).read_to_end(&mut octets)) {
             Ok(_octets) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Content::new(),
-            Err(error) => tracing::warn!(file = %path.display(), "state could not be read: {error}"),
+            Err(error) => {
+                // What is written from now on takes its place.
+                let put_aside = self.put_aside(name);
+                tracing::warn!(file = %path.display(), put_aside,
+                    "state could not be read: {error}; what stands before that is used");
+            }
         }
         let Found { content, end } = read(&octets);
         match end {
             End::Whole | End::Torn => {}
             End::Damaged { at } => {
-                let aside = self.path.join(format!("{name}.damaged"));
-                let kept = fs::rename(&path, &aside).is_ok();
+                let kept = self.put_aside(name);
                 tracing::warn!(file = %path.display(), octet = at, entries = content.len(), put_aside = kept,
                     "state is damaged from this octet on; what stands before it is used");
             }
         }
         content
+    }
+
+    /// Whether it is there as `NAME.damaged` now.
+    fn put_aside(&self, name: &str) -> bool {
+        fs::rename(self.path.join(name), self.path.join(format!("{name}.damaged"))).is_ok()
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -131,6 +142,14 @@ impl Keeping {
             kept
         });
         Self { disk, leases, unix_at_zero, told: Vec::new(), lost }
+    }
+
+    /// The time of day when the clock was zero, as it is known now. If somebody has set the clock, until when leases are held is written anew.
+    pub(super) fn set_time_of_day(&mut self, unix_at_zero: Duration, engine: &mut Engine) {
+        if self.unix_at_zero.abs_diff(unix_at_zero) >= STEP {
+            engine.tell_held_leases();
+        }
+        self.unix_at_zero = unix_at_zero;
     }
 
     /// Hands on what has become of leases.

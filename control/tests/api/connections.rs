@@ -107,3 +107,33 @@ fn a_connection_or_all_of_them_are_cleared_by_name() {
         assert!(refused.status.code() == Some(1) && said.contains(words), "{name}: {said}");
     }
 }
+
+#[test]
+fn a_page_of_connections_has_those_that_are_meant_and_says_where_it_goes_on() {
+    let daemon = serving();
+    let get = |query: &str| {
+        let answer =
+            raw(&daemon, &format!("GET /v1/ctcp{query} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
+        let page: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let lines: Option<Vec<_>> =
+            page["connections"].as_array().map(|lines| lines.iter().map(|line| line["id"].clone()).collect());
+        (lines.unwrap_or_default(), page)
+    };
+    for (query, ids, next) in [
+        ("", &["c0-0", "c0-1", "c0-2"][..], None),
+        ("?limit=1", &["c0-0"], Some("c0-0")),
+        ("?limit=2&after=c0-0", &["c0-1", "c0-2"], None),
+        ("?connection=c0-1&limit=1", &["c0-1"], None),
+        ("?connection=c0-2", &["c0-2"], None),
+        ("?connection=c9-9", &[], None),
+        ("?connection=c0-1&session=s7", &[], None),
+        ("?session=s8&limit=1", &["c0-2"], None),
+        ("?session=s9", &[], None),
+    ] {
+        let (found, page) = get(query);
+        assert_eq!((found, page["next"].as_str()), (ids.iter().map(|id| (*id).into()).collect(), next), "{query}");
+    }
+    for wrong in ["?connection=7", "?session=alice", "?after=x"] {
+        assert_eq!(get(wrong).1["type"], "urn:adit:problem:bad_parameter", "{wrong}");
+    }
+}

@@ -6,10 +6,10 @@ mod stand_in;
 
 use stand_in::*;
 
-use adit_control::api::ask::{self, Question};
+use adit_control::api::ask::{self, Obeyed, Order, Question};
 use adit_control::api::views::{CertificateView, IkeView, StatusView};
 use adit_control::runtime::clock;
-use adit_control::session::{Listing, SaView, SessionQuery, SessionView};
+use adit_control::session::{Listed, Listing, SaView, SessionQuery, SessionState, SessionView};
 use adit_dataplane::contract::DropReason;
 use std::time::Duration;
 
@@ -113,6 +113,30 @@ fn a_busy_ike_thread_is_an_answer_and_not_a_wait() {
     assert!(clock::now().since(start) < Duration::from_secs(4));
     // What needs no IKE thread is answered all the same.
     assert_eq!(daemon.ctl(&["workers"]).status.code(), Some(0));
+}
+
+#[test]
+fn who_asks_a_slow_thread_hears_which_it_is_and_what_a_reload_may_still_do() {
+    let daemon = serving();
+    let still = "the reload takes its time: it goes on, and may still be applied. `aditctl watch --kind reloaded` tells when it is";
+    std::thread::scope(|scope| {
+        for (arguments, says) in [
+            (&["reload"][..], still),
+            (&["reload", "--dry-run"], "the reload thread did not answer in time; ask again"),
+            (&["config"], "the reload thread did not answer in time; ask again"),
+            (&["aaa"], "the AAA thread did not answer in time; ask again"),
+        ] {
+            let socket = daemon.socket();
+            scope.spawn(move || {
+                let output = ctl(&socket, arguments);
+                let said = String::from_utf8(output.stderr).unwrap();
+                assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+                assert_eq!(said, format!("aditctl: aditd says: {says}\n"), "{arguments:?}");
+            });
+        }
+    });
+    let metrics = raw(&daemon, "GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert!(metrics.starts_with("HTTP/1.1 503 ") && metrics.contains("urn:adit:problem:too_late"), "{metrics}");
 }
 
 #[test]
@@ -235,6 +259,67 @@ fn sessions_are_ended_and_get_other_keys_by_name_and_by_identity() {
         let output = daemon.ctl(&arguments);
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("aditctl: aditd says: {says}\n"));
+    }
+}
+
+/// Alice has sessions in every state, and one that ends between the list and what is wanted; Bob's is closing.
+fn crowded() -> Daemon {
+    daemon(|question| match question {
+        Question::Sessions(_, query, answer) => {
+            let of = |id: &str, state, identity: &str| {
+                let (id, identity) = (id.to_owned(), identity.to_owned());
+                SessionView { id, state, identity, ..session() }
+            };
+            let there = [
+                of("s1", SessionState::Closing, "alice"),
+                of("s2", SessionState::Connecting, "alice"),
+                of("s3", SessionState::Up, "alice"),
+                of("s4", SessionState::Up, "alice"),
+                of("s5", SessionState::Up, "alice"),
+                of("s6", SessionState::Closing, "bob"),
+            ];
+            let lines = there.into_iter().filter(|view| query.means(view)).collect();
+            let _gone = answer.send(Listed { lines, next: None });
+        }
+        Question::Order(id, order, answer) => {
+            let _gone = answer.send(match (id.0, order) {
+                (3, _) | (9.., _) => Obeyed::NoSuchSession,
+                (1 | 2 | 6, Order::RekeyIke | Order::RekeyChildren) => Obeyed::NotUp,
+                (_, _) => Obeyed::Begun,
+            });
+        }
+        other => panic!("nothing else is asked: {other:?}"),
+    })
+}
+
+#[test]
+fn what_can_be_done_is_done_although_something_else_cannot_and_both_are_said() {
+    let daemon = crowded();
+    let nines = "there is no session s9: it has ended, or has never been";
+    for (arguments, code, done, refused) in [
+        (&["rekey", "alice"][..], 0, "s4 gets other keys\ns5 gets other keys\n", vec![]),
+        (&["disconnect", "al*"], 0, "s2 ends\ns4 ends\ns5 ends\n", vec![]),
+        (&["disconnect", "s9", "s4"], 1, "s4 ends\n", vec![nines]),
+        (
+            &["disconnect", "s10", "alice", "s9"],
+            1,
+            "s2 ends\ns4 ends\ns5 ends\n",
+            vec!["there is no session s10: it has ended, or has never been", nines],
+        ),
+        (
+            &["rekey", "s1", "s5"],
+            1,
+            "s5 gets other keys\n",
+            vec!["s1 is not up: it has no keys that could be replaced"],
+        ),
+        (&["--json", "disconnect", "s9", "s4"], 1, "[{\"session\":\"s4\"}]\n", vec![nines]),
+        (&["disconnect", "bob"], 1, "", vec!["bob has no session that could end: what he has is closing"]),
+        (&["rekey", "bob"], 1, "", vec!["bob has no session that is up"]),
+    ] {
+        let output = daemon.ctl(arguments);
+        let refused: String = refused.iter().map(|says| format!("aditctl: aditd says: {says}\n")).collect();
+        let [said, told] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!((output.status.code(), &said[..], told), (Some(code), done, refused), "{arguments:?}");
     }
 }
 

@@ -19,6 +19,8 @@ use adit_dataplane::contract::{
     PathClass, PeerClass, Percent, Stall, Stalling, StreamEvidence, StreamReport, StreamState, SynOptions, Transport,
     TunnelKey, UpEvidence, WorkerCounters, WorkerId,
 };
+use crossbeam_channel::Receiver;
+use std::any::Any;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ pub(crate) struct Daemon {
     api: ApiThread,
     feed: Feed,
     folder: tempfile::TempDir,
+    /// What the reload thread and the AAA thread are asked for waits here: they are slow.
+    _waiting: (Receiver<reload::Request>, Box<dyn Any>),
 }
 
 impl Daemon {
@@ -79,13 +83,13 @@ pub(crate) fn daemon(answer: impl Fn(Question) + Send + 'static) -> Daemon {
     counters.dropped(DropReason::Replayed, 3);
     workers[1].1.dropped(DropReason::Replayed, 4);
     let socket = ApiSocket::bind(&folder.path().join("aditd.sock")).unwrap();
-    let (aaa, _nobody) = adit_control::aaa::window::channel();
+    let (aaa, to_aaa) = adit_control::aaa::window::channel();
     let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
     let (board, keeping) = Board::new(Journal::new(64, 7), arriving);
-    let (reloader, workers) = (reload::requests().0, workers.into());
+    let ((reloader, to_reload), workers) = (reload::requests(), workers.into());
     let sources = Sources { asker, reloader, aaa, workers, captures: capture::channel().0, board };
     let api = ApiThread::start(Doors::local(socket), sources, keeping).unwrap();
-    Daemon { api, feed, folder }
+    Daemon { api, feed, folder, _waiting: (to_reload, Box::new(to_aaa)) }
 }
 
 pub(crate) fn serving() -> Daemon {
@@ -110,7 +114,14 @@ pub(crate) fn serving() -> Daemon {
             });
         }
         Question::Ike(answer) => drop(answer.send(ike())),
-        Question::Flows(answer) => drop(answer.send(vec![flow(true), flow(false), stream()])),
+        Question::Flows(query, answer) => {
+            let owner = |tunnel: TunnelKey| match tunnel.slot {
+                2 => Some((SessionId(7), "alice".to_owned())),
+                3 => Some((SessionId(8), "bob".to_owned())),
+                _ => None,
+            };
+            drop(answer.send(query.page(&[flow_report(true), flow_report(false)], &[stream_report()], owner)));
+        }
         Question::Transports(answer) => drop(answer.send(transports())),
         // See `api_captures.rs`.
         Question::CaptureTarget(_, answer) => drop(answer),

@@ -6,13 +6,15 @@ use crate::peer;
 use adit_control::config::checked::{Config, IkeProposal};
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::service::CookiesAsked;
+use adit_control::ike::v1::wire as v1;
 use adit_control::ike::wire::*;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::IkeDatagram;
 use peer::client::*;
+use peer::v1::{ClientV1, config_v1, header as header_v1};
 use peer::{World, config};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 fn asking(total: usize, per_source: usize) -> Config {
@@ -218,4 +220,35 @@ fn a_cookie_that_nobody_asked_for_is_no_obstacle() {
     let mut keyed = alice.keyed(request, sent[0].bytes.clone(), first.nonce, first.pair);
     alice.auth(&mut world, &mut keyed);
     assert_eq!(world.engine.counters().logins, 1);
+}
+
+/// IKEv1 has no cookies: its first messages may come from addresses that nobody has, and from behind the client's own NAT.
+#[test]
+fn a_flood_of_first_messages_by_ikev1_keeps_nobody_out_who_comes_by_ikev2() {
+    for asked_always in [false, true] {
+        let mut config = asking(if asked_always { 0 } else { 10 }, 4);
+        config.connections.push(config_v1().connections.remove(0));
+        (config.ike.half_open_limit, config.ike.half_open_limit_per_source) = (32, 8);
+        let mut world = World::new(config);
+        let mut alice = Client::new("alice@rig", 2);
+        let mut flood = ClientV1::new("nobody", 9);
+        for n in 0..64_u16 {
+            let address = if n < 16 { alice.seen.ip() } else { IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + u32::from(n))) };
+            flood.seen = SocketAddr::from((address, 1000 + n));
+            let cookies = (IkeSpi(flood.word()), IkeSpi(0));
+            let first = v1::build(&header_v1(cookies, v1::Exchange::MainMode, 0), &[flood.sa_payload()]);
+            world.deliver(&flood.on_500(first));
+        }
+        assert_eq!(world.engine.holdings().half_open, 32);
+        let full = |reason| world.engine.counters().ignored(reason);
+        assert_eq!((full(Ignored::SourceFull), full(Ignored::HalfOpenFull)), (8, 24), "they have limits of their own");
+        if asked_always {
+            let first = First::new(&mut alice);
+            let good = cookie(&world.deliver(&alice.on_500(first.without())), 1000);
+            assert_eq!(world.deliver(&alice.on_500(first.with(&good))).len(), 1, "a good cookie is enough");
+            continue;
+        }
+        assert_eq!(world.engine.cookies_asked(), CookiesAsked::OfNobody);
+        alice.login(&mut world);
+    }
 }

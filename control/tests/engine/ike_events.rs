@@ -194,7 +194,7 @@ fn who_finds_no_address_is_told_of_as_refused_and_not_as_gone() {
     let told = self::told(&mut world);
     assert_eq!(kinds(&told), [Kind::Login, Kind::LoginRefused]);
     assert_eq!(refusals(&told), [(Some("bob".to_owned()), Cause::PoolEmpty)]);
-    let [fill, ..] = &world.engine.pool_fills()[..] else { panic!("a pool") };
+    let [fill, ..] = &world.engine.pool_fills(world.now)[..] else { panic!("a pool") };
     assert_eq!((fill.in_use, fill.of), (1, 1));
 }
 

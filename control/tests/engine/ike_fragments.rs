@@ -6,7 +6,8 @@ use crate::peer;
 use adit_control::config::checked::{EspProposal, IkeProposal};
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::wire::*;
-use adit_dataplane::contract::IkeDatagram;
+use adit_control::session::SessionId;
+use adit_dataplane::contract::{IkeDatagram, Transport};
 use bolero::{TypeGenerator, check};
 use peer::client::*;
 use peer::{World, config};
@@ -379,4 +380,19 @@ impl Client {
         }
         assert_eq!(self.ask(world, sa, Exchange::Informational, &[]), []);
     }
+}
+
+#[test]
+fn a_request_that_comes_again_in_fragments_by_a_transport_that_is_closed_is_not_answered() {
+    let mut world = World::new(small());
+    let mut alice = client();
+    let (mut sa, _) = alice.login(&mut world);
+    let request = cut(&mut sa, SMALL, Exchange::Informational, &[ballast(1000)]);
+    assert!(request.len() > 1);
+    assert_eq!(deliver(&mut world, &alice, &request).len(), 1);
+    assert_eq!(deliver(&mut world, &alice, &request[..1]).len(), 1, "the answer may have been lost");
+    world.engine.close_transport(world.now, SessionId(1), Transport::NatT, Duration::from_secs(60), "root").unwrap();
+    world.drain();
+    assert_eq!(deliver(&mut world, &alice, &request), []);
+    assert_eq!(world.engine.counters().ignored(Ignored::TransportClosed), 1);
 }

@@ -194,14 +194,14 @@ fn a_reload_may_give_a_session_more_time_or_less_or_none() {
 }
 
 /// Two clients of one identity, one after the other, where one session is allowed.
-fn second_login(when_full: WhenFull) -> (World, Vec<SessionView>) {
+fn second_login(when_full: WhenFull, again: &str) -> (World, Vec<SessionView>) {
     let mut config = with_classes(peer::config());
     let rules = &mut config.connections[0].rules;
     (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), when_full);
     let mut world = World::new(config);
     Client::new("alice@rig", 2).login(&mut world);
     Client::new("bob@rig", 3).login(&mut world);
-    let mut again = Client::new("alice@rig", 4);
+    let mut again = Client::new(again, 4);
     let mut keyed = again.init(&mut world);
     let (_, payloads) = again.auth_payloads(&keyed);
     let request = again.on_4500(keyed.sa.request(Exchange::IkeAuth, &payloads));
@@ -219,16 +219,62 @@ fn second_login(when_full: WhenFull) -> (World, Vec<SessionView>) {
 
 #[test]
 fn one_login_too_many_by_ikev2_stays_out_or_takes_the_oldest_one_s_place() {
-    let (world, sessions) = second_login(WhenFull::Refuse);
-    let ids: Vec<&str> = sessions.iter().map(|view| view.id.as_str()).collect();
-    assert_eq!(ids, ["s1", "s2"]);
-    let refused = world.dataplane.happenings.iter().any(|happening| format!("{happening:?}").contains("LoginLimit"));
-    assert!(refused, "whoever watches is told");
+    // However it is spelt: names are taken without case.
+    for again in ["alice@rig", "Alice@RIG"] {
+        let (world, sessions) = second_login(WhenFull::Refuse, again);
+        let ids: Vec<&str> = sessions.iter().map(|view| view.id.as_str()).collect();
+        assert_eq!(ids, ["s1", "s2"]);
+        let refused =
+            world.dataplane.happenings.iter().any(|happening| format!("{happening:?}").contains("LoginLimit"));
+        assert!(refused, "whoever watches is told");
 
-    let (_, sessions) = second_login(WhenFull::Replace);
-    let all: Vec<_> = sessions.iter().map(|view| (view.id.as_str(), view.state, view.reason.as_str())).collect();
-    let up = |id| (id, SessionState::Up, "");
-    assert_eq!(all, [("s1", SessionState::Closing, "replaced"), up("s2"), up("s3")]);
+        let (_, sessions) = second_login(WhenFull::Replace, again);
+        let all: Vec<_> = sessions.iter().map(|view| (view.id.as_str(), view.state, view.reason.as_str())).collect();
+        let up = |id| (id, SessionState::Up, "");
+        assert_eq!(all, [("s1", SessionState::Closing, "replaced"), up("s2"), up("s3")]);
+        assert_eq!(sessions[2].identity, again, "it is shown as it came");
+    }
+}
+
+/// IKE_AUTH; whether it was refused because there are too many.
+fn is_refused(world: &mut World, client: &mut Client) -> bool {
+    let mut keyed = client.init(world);
+    let (_, payloads) = client.auth_payloads(&keyed);
+    let request = client.on_4500(keyed.sa.request(Exchange::IkeAuth, &payloads));
+    let sent = world.deliver(&request);
+    let answer = sent.iter().find(|answer| answer.path == request.path).unwrap();
+    match &keyed.sa.answered(Exchange::IkeAuth, &answer.bytes)[..] {
+        [Payload::Notify(notify)] => notify.kind == NotifyKind::NoAdditionalSas,
+        _let_in => false,
+    }
+}
+
+#[test]
+fn who_takes_its_own_place_comes_in_although_there_are_as_many_sessions_as_there_may_be() {
+    let mut config = with_classes(peer::config());
+    let rules = &mut config.connections[0].rules;
+    (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), WhenFull::Replace);
+    config.ike.session_limit = 2;
+    let mut world = World::new(config);
+    Client::new("alice@rig", 2).login(&mut world);
+    Client::new("bob@rig", 3).login(&mut world);
+    let up = |world: &World| {
+        let sessions = world.engine.sessions(world.now).into_iter();
+        sessions.filter(|view| view.state == SessionState::Up).map(|view| view.id).collect::<Vec<_>>()
+    };
+    // Whom nobody answers is a while in going, and counts no more.
+    for (host, name, left) in
+        [(4, "alice@rig", ["s2", "s3"]), (5, "bob@rig", ["s3", "s4"]), (6, "alice@rig", ["s4", "s5"])]
+    {
+        assert!(!is_refused(&mut world, &mut Client::new(name, host)), "{name} takes its own place");
+        assert_eq!(up(&world), left);
+    }
+    assert!(is_refused(&mut world, &mut Client::new("carol@rig", 7)));
+    assert_eq!(up(&world), ["s4", "s5"]);
+    // Whoever cannot come in ends nobody.
+    reload(&mut world, |config| config.ike.session_limit = 1);
+    assert!(is_refused(&mut world, &mut Client::new("alice@rig", 8)));
+    assert_eq!(up(&world), ["s4", "s5"]);
 }
 
 #[test]

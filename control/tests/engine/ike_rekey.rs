@@ -136,6 +136,21 @@ fn either_end_rekeys_the_ike_sa_and_its_children_stay() {
     }
 }
 
+/// As many as one TS payload can count (RFC 7296 section 3.13).
+#[test]
+fn a_child_for_as_many_networks_as_there_may_be_is_rekeyed_by_either_end() {
+    let mut config = config();
+    config.connections[0].networks = (0..255_u8).map(|n| format!("10.20.{n}.0/25").parse().unwrap()).collect();
+    let mut line = up(&config, 0);
+    for begins in [CALLER, HEADEND] {
+        Act::RekeyChild.begin(&mut line, begins);
+        line.pass_with_traffic(seconds(7));
+        line.assert_mirrored(1);
+        let local = &line.ends[HEADEND].dataplane.tunnel().1.sends_on().selectors.local;
+        assert_eq!(local.len(), 255, "{:#?}", line.ladder);
+    }
+}
+
 #[test]
 fn another_group_is_used_for_a_rekey_if_the_peer_wants_it() {
     let ike = |text: &str| IkeProposal::parse(&format!("aes128gcm16-prfsha256-{text}")).unwrap();

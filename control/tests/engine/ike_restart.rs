@@ -3,6 +3,7 @@
 
 use crate::peer;
 
+use adit_control::config::checked::IdPattern;
 use adit_control::disk::Content;
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::wire::*;
@@ -11,7 +12,7 @@ use adit_control::session::Cause;
 use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
 use peer::client::*;
-use peer::v1::{ClientV1, address_in, config_v1};
+use peer::v1::{ClientV1, GROUP, address_in, config_v1};
 use peer::{World, config};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -104,6 +105,14 @@ fn a_clean_end_holds_addresses_as_long_as_is_configured_and_no_longer() {
     let at = UNIX_AT_ZERO + world.now.since(adit_dataplane::time::Instant::ZERO) + Duration::from_secs(600);
     assert_eq!(until, at.as_secs());
 
+    // Nobody has to come for the pool to be seen as it is.
+    let mut later = disk.started_again(&world, World::new(config()), Duration::from_secs(600));
+    let in_use = |world: &mut World| world.engine.pool_fills(world.now)[0].in_use;
+    assert_eq!(in_use(&mut later), 1);
+    later.pass(Duration::from_secs(600));
+    assert_eq!(in_use(&mut later), 0);
+    assert_eq!(later.engine.pools()[0].ranges[0].held, 0);
+
     // It comes when that is over, and so does somebody else, before it.
     let mut world = disk.started_again(&world, World::new(config()), Duration::from_secs(600));
     world.pass(Duration::from_secs(600));
@@ -129,6 +138,25 @@ fn a_user_by_ikev1_has_its_address_again_in_its_own_group() {
     let mut alice = ClientV1::new("alice", 2);
     let (mut sa, _) = alice.log_in_told(&mut world);
     assert_eq!(address_in(&alice.pull(&mut world, &mut sa)), had);
+}
+
+#[test]
+fn an_identity_by_ikev2_of_a_users_octets_gets_nothing_that_is_held_for_the_user() {
+    let mut disk = Disk::default();
+    let mut world = keeping(World::new(config_v1()));
+    let mut alice = ClientV1::new("alice", 2);
+    let (mut sa, _) = alice.log_in_told(&mut world);
+    let had = address_in(&alice.pull(&mut world, &mut sa));
+    disk.write_down(&mut world);
+    let mut both = config();
+    both.connections[0].remote_ids.push(IdPattern::parse("keyid:*").unwrap());
+    let mut world = disk.started_again(&world, World::new(both), Duration::from_secs(600));
+    let mut mallory = Client::new("mallory@rig", 4);
+    let group = Id::parse(GROUP).unwrap().bytes;
+    mallory.id = Id { kind: IdKind::KeyId, bytes: [&group[..], b"\0alice"].concat() };
+    mallory.login(&mut world);
+    assert!(!world.engine.sessions(world.now)[0].addresses.contains(&IpAddr::V4(had)));
+    assert_eq!(world.engine.pools()[0].ranges[0].held, 1);
 }
 
 /// Not behind the NAT that all others are behind.

@@ -12,6 +12,7 @@ use adit_crypto::secret::SecretBytes;
 use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, Wayward, WorkerId};
 use peer::client::*;
+use peer::drawn::{counted, no_public_values};
 use peer::{World, config};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -397,4 +398,72 @@ fn a_peer_that_does_not_know_a_child_sa_gets_another_and_an_spi_of_nobodys_means
     let sent = world.deliver(&alice.on_4500(request));
     let exchanges: Vec<_> = sent.iter().map(|sent| parse(&sent.bytes).unwrap().header.exchange).collect();
     assert_eq!(exchanges, [Exchange::Informational, Exchange::CreateChildSa]);
+}
+
+/// Before anything is worked out, and without a half-open SA that cookies could be asked for.
+#[test]
+fn a_public_value_that_is_none_costs_no_key_pair() {
+    for (suite, group) in [
+        ("aes128gcm16-prfsha256-x25519", KexGroup::X25519),
+        ("aes128gcm16-prfsha256-ecp256", KexGroup::Ecp256),
+        ("aes256-sha256-modp2048", KexGroup::Modp2048),
+    ] {
+        let mut config = config();
+        peer::login(&mut config).ike_proposals = vec![IkeProposal::parse(suite).unwrap()];
+        let (mut world, drawn) = counted(config);
+        let mut alice = Client::new("alice@rig", 2);
+        alice.ike = vec![IkeProposal::parse(suite).unwrap()];
+        let pair = KeyPair::generate(group, &mut alice.random);
+        let values = no_public_values(group);
+        let count = values.len();
+        for public in values {
+            let spi = IkeSpi(alice.word());
+            let mut payloads = alice.init_payloads(spi, &pair, &[1; 32]);
+            payloads[1] = Payload::Ke(KeyExchange { group: group.iana(), public });
+            let before = drawn.lock().unwrap().len();
+            assert!(world.deliver(&alice.on_500(build(&init_header(spi), &payloads))).is_empty());
+            assert_eq!(drawn.lock().unwrap().len(), before, "{suite}");
+        }
+        assert_eq!(world.engine.counters().ignored(Ignored::Malformed), count as u64);
+        world.assert_nothing_left();
+        alice.init(&mut world);
+        assert_eq!(world.engine.holdings().half_open, 1);
+    }
+}
+
+/// Spoofed first messages are many, and a key exchange is dear.
+#[test]
+fn nobody_makes_us_compute_a_key_for_an_answer_that_is_longer_than_its_question() {
+    let mut config = config();
+    peer::login(&mut config).ike_proposals = vec![IkeProposal::parse("aes128gcm16-prfsha512-x25519").unwrap()];
+    let (mut world, drawn) = counted(config);
+    let before = drawn.lock().unwrap().len();
+    let mut alice = Client::new("alice@rig", 2);
+    alice.ike = vec![IkeProposal::parse("aes128gcm16-prfsha512-x25519").unwrap()];
+    let mut ask = |world: &mut World, spoil: &dyn Fn(&mut Vec<Payload>)| {
+        let spi_i = IkeSpi(alice.word());
+        let pair = KeyPair::generate(KexGroup::X25519, &mut alice.random);
+        let mut payloads = alice.init_payloads(spi_i, &pair, &[7; 32]);
+        spoil(&mut payloads);
+        world.deliver(&alice.on_500(build(&init_header(spi_i), &payloads)))
+    };
+    let spoilt = |payloads: &mut Vec<Payload>, at: usize, data: &[u8]| match &mut payloads[at] {
+        Payload::Notify(notify) => notify.data = data.to_vec(),
+        other => panic!("{other:?}"),
+    };
+    // A hash has 20 octets (RFC 7296 section 2.23): anything else is none.
+    for at in [3, 4] {
+        // Errors in the clear have a budget.
+        world.pass(Duration::from_secs(1));
+        for data in [&[][..], &[1; 19], &[1; 21]] {
+            let sent = ask(&mut world, &|payloads| spoilt(payloads, at, data));
+            assert_eq!(in_the_clear(&sent[0]), (NotifyKind::NoProposalChosen, vec![]));
+        }
+    }
+    // Ours has to be half as long as the PRF's key at least.
+    assert!(ask(&mut world, &|payloads| payloads[2] = Payload::Nonce(vec![7; 16])).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::WouldAmplify), 1);
+    assert_eq!(drawn.lock().unwrap().len(), before, "no key pair was made");
+    assert_eq!(ask(&mut world, &|_| ()).len(), 1);
+    assert!(drawn.lock().unwrap().len() > before);
 }

@@ -102,6 +102,20 @@ fn a_new_connection_takes_the_session_over_and_a_request_that_the_old_one_has_lo
     assert_eq!(tunnel.path, EspPath::new(Transport::Tcp, again.path), "ESP goes along");
 }
 
+/// RFC 9329 section 6.1: the connection was reset, and the client's TCP takes the same port again.
+#[test]
+fn a_session_that_comes_back_between_the_same_ports_is_vouched_for_again() {
+    let mut world = World::new(config());
+    let mut alice = Client::new("alice@rig", 2);
+    let (mut sa, _) = login(&mut world, &mut alice, 40_001);
+    let before = world.dataplane.vouched;
+    let request = sa.request(Exchange::Informational, &[]);
+    world.deliver(&by_tcp(&alice, 40_001, request.clone()));
+    assert_eq!(world.dataplane.vouched, before + 1);
+    world.deliver(&by_tcp(&alice, 40_001, request));
+    assert_eq!(world.dataplane.vouched, before + 1, "whoever recorded it gains nothing");
+}
+
 #[test]
 fn a_message_again_on_another_connection_moves_nothing() {
     let mut world = World::new(config());

@@ -8,6 +8,7 @@ use adit_control::ike::v1::wire::NotifyKind;
 use adit_dataplane::contract::{Command, EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, WorkerId};
 use peer::World;
 use peer::v1::*;
+use std::time::Duration;
 
 #[test]
 fn a_client_logs_in_by_ctcp_and_its_esp_goes_there_too() {
@@ -88,6 +89,78 @@ fn a_session_that_has_lost_its_connection_goes_on_in_the_one_that_its_next_ike_m
     world.deliver(&alice.later(forged));
     assert_eq!(world.dataplane.tunnel().1.path, EspPath::new(Transport::Ctcp, path));
     alice.seen.set_port(40_002);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// A box has forgotten it or an operator has cleared it, and the client's TCP takes the same port again.
+#[test]
+fn a_session_that_comes_back_between_the_same_ports_is_vouched_for_again() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    let (mut sa, ..) = alice.connect(&mut world);
+    let before = world.dataplane.vouched;
+    alice.are_you_there(&mut world, &mut sa);
+    assert_eq!((world.dataplane.vouched, world.dataplane.kept.last()), (before + 1, Some(&alice.on_500(vec![]).path)));
+    // Its ESP shows the same.
+    let (key, tunnel) = world.dataplane.tunnel();
+    let (key, path) = (*key, tunnel.path);
+    world.event(key.worker, Event::Moved { tunnel: key, path });
+    assert_eq!(world.dataplane.vouched, before + 2);
+    // A forged or repeated message does not.
+    let mut forged = sa.inform(7, dpd(NotifyKind::RUThere, sa.cookies, sa.number + 1));
+    *forged.last_mut().unwrap() ^= 1;
+    world.deliver(&alice.later(forged));
+    sa.forget_chain(7);
+    world.deliver(&alice.later(sa.inform(9, dpd(NotifyKind::RUThere, sa.cookies, sa.number))));
+    assert_eq!(world.dataplane.vouched, before + 2);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// Its worker ends a connection after a minute that is nobody's by then, and a password may take two.
+#[test]
+fn a_connection_waits_while_its_user_types() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    let path = alice.on_500(vec![]).path;
+    let half = alice.aggressive(&mut world);
+    assert_eq!(world.dataplane.expected, [], "nobody has proven anything");
+    let (mut sa, third) = alice.aggressive_3(half);
+    let question = world.deliver(&alice.later(third)).remove(0);
+    let longer_than_typing = |world: &mut World, path: Path| {
+        let expected = std::mem::take(&mut world.dataplane.expected);
+        let [(along, within)] = expected[..] else { panic!("{expected:?}") };
+        assert_eq!(along, path);
+        assert!(within > Duration::from_secs(120), "{within:?}");
+    };
+    longer_than_typing(&mut world, path);
+    // Its connection breaks while its user types; the answer comes by another.
+    alice.seen.set_port(40_002);
+    let path = alice.on_500(vec![]).path;
+    alice.answer_user(&mut world, &mut sa, &question.bytes);
+    longer_than_typing(&mut world, path);
+    let again = world.reject(adit_control::aaa::Why::WrongPassword).remove(0);
+    longer_than_typing(&mut world, path);
+    alice.answer_user(&mut world, &mut sa, &again.bytes);
+    longer_than_typing(&mut world, path);
+    let status = world.accept().remove(0);
+    longer_than_typing(&mut world, path);
+    let (_, ack) = alice.told(&mut sa, &status.bytes);
+    world.deliver(&alice.later(ack));
+    assert_eq!(world.dataplane.kept, []);
+    let address = address_in(&alice.pull(&mut world, &mut sa));
+    let (_, third) = alice.quick(&mut world, &mut sa, address);
+    world.deliver(&alice.later(third));
+    assert_eq!(world.dataplane.kept, [path]);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// Where the datagram's connection is no connection there is none that could wait.
+#[test]
+fn by_udp_no_connection_waits() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::new("alice", 9);
+    let (mut sa, ..) = alice.connect(&mut world);
+    assert_eq!((world.dataplane.vouched, &world.dataplane.expected[..]), (0, &[][..]));
     log_out(&mut world, &mut alice, &mut sa);
 }
 

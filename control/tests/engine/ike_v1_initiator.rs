@@ -217,7 +217,8 @@ fn who_is_refused_hears_so_or_finds_out_and_nothing_is_left_at_either_end() {
             spoil(&mut configs, &mut call);
             let mut line = connect(configs);
             let id = line.call(call);
-            line.pass(Duration::from_secs(100));
+            // A headend that has asked for a user waits for two minutes.
+            line.pass(Duration::from_secs(130));
             assert_eq!(line.ends[CALLER].engine.state(id), None, "{cause} {:#?}", line.ladder);
             line.assert_nothing_left();
         });

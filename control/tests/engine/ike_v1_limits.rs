@@ -3,8 +3,9 @@
 
 use crate::peer;
 
-use adit_control::aaa::{Limits, Moment, Profile, Terminated, Verdict};
+use adit_control::aaa::{Authentic, Limits, Moment, Profile, Source, Terminated, UserName, Verdict};
 use adit_control::config::checked::*;
+use adit_control::ike::counters::Ignored;
 use adit_control::ike::v1::wire::*;
 use adit_dataplane::contract::IkeDatagram;
 use peer::World;
@@ -158,11 +159,35 @@ fn so_many_sessions_a_user_has_at_once_and_each_that_ends_makes_room_for_one() {
 }
 
 #[test]
+fn a_user_s_own_address_is_the_user_s_by_either_version_whoever_asks_for_it() {
+    let own = Ipv4Addr::new(10, 30, 0, 2);
+    let mut config = quiet();
+    let hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA";
+    let user = User { password: PasswordHash::parse(hash).unwrap(), access: Access::Open, address: Some(own) };
+    config.users.0.insert(UserName::new(b"alice").unwrap(), user);
+    let mut world = World::new(config);
+    let mut bob = ClientV1::new("bob", 3);
+    bob.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, own.octets());
+    let (_, bobs, _) = connect(&mut world, &mut bob, profile());
+    assert_ne!(bobs, own);
+    // A server that gives it away gives what is not its own.
+    let mut carol = ClientV1::new("carol", 4);
+    let (_, carols, _) =
+        connect(&mut world, &mut carol, Profile { address: Some(own), ..Profile::plain(Source::Radius(0)) });
+    assert_ne!(carols, own);
+    let mut alice = ClientV1::new("alice", 2);
+    let (_, alices, _) = connect(&mut world, &mut alice, Profile { address: Some(own), ..profile() });
+    assert_eq!(alices, own);
+}
+
+#[test]
 fn the_books_are_told_at_the_start_every_interim_and_at_the_end() {
     let mut world = World::new(quiet());
     let mut alice = ClientV1::new("alice", 2);
     let wish = Profile { interim: Some(seconds(60)), ..profile() };
+    assert_eq!(wish.source, Source::Local);
     let (mut sa, _, esp) = connect(&mut world, &mut alice, wish);
+    assert_eq!(world.dataplane.records[0].account.authentic, Authentic::Local);
     let begin = world.now;
     counters(world.dataplane.inbound(esp.spi_out)).charge(3, 300, world.now);
     let mut told = Vec::new();
@@ -216,6 +241,196 @@ fn an_interim_that_was_missed_is_written_once_and_no_wish_is_no_interim() {
     assert_eq!(world.dataplane.records.len(), 2);
     world.pass(seconds(2));
     assert_eq!(world.dataplane.records.len(), 3);
+}
+
+// client --> HDR, FRAGMENT 1        HDR*, HASH, ATTR(REQUEST: address, …) in pieces
+// client --> HDR, FRAGMENT 2
+#[test]
+fn a_question_in_fragments_has_the_rights_of_one_that_comes_whole() {
+    let config = with_rules(quiet(), |rules| rules.max_logins = NonZeroU32::new(1));
+    let mut world = World::new(config);
+    let mut first = ClientV1::new("alice", 2);
+    let (_, address, _) = first.connect(&mut world);
+    let ask = |world: &mut World, client: &mut ClientV1, sa: &mut SaV1| {
+        let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: client.asks.clone() };
+        let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+        let [one, two] = in_two(&bytes);
+        assert!(world.deliver(&client.later(one)).is_empty());
+        world.deliver(&client.later(two)).remove(0)
+    };
+    let mut other = ClientV1::new("alice", 3);
+    let mut sa = other.log_in(&mut world);
+    let refused = ask(&mut world, &mut other, &mut sa);
+    assert_eq!(exchanges(std::slice::from_ref(&refused)), [Exchange::Informational], "one session and no more");
+    assert_eq!(sa.informed(&refused.bytes), [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))]);
+    assert_eq!(world.engine.holdings().leases, 1);
+    // Who comes back for its own keeps it.
+    first.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+    let mut sa = first.log_in(&mut world);
+    let reply = ask(&mut world, &mut first, &mut sa);
+    assert_eq!(address_in(&sa.transaction(&reply.bytes).1), address);
+    let held = world.engine.holdings();
+    assert_eq!((held.sessions, held.leases), (1, 1));
+    assert_eq!(world.engine.counters().messages_joined, 2);
+}
+
+/// In hybrid mode phase 1 proves nothing of the client: whoever wants to has its user asked for.
+#[test]
+fn who_has_proven_nothing_counts_as_unfinished_until_its_user_is_in() {
+    let mut config = quiet();
+    config.certificate = peer::calls::configs(peer::calls::Method::Hybrid)[1].certificate.clone();
+    login_v1(&mut config).auth = AuthV1::Hybrid { secret: peer::PSK.into(), xauth: xauth() };
+    config.ike.half_open_limit_per_source = 3;
+    config.ike.session_limit = 1;
+    let mut world = World::new(config);
+    let client = |host| {
+        let mut client = ClientV1::new("alice", host);
+        client.method = AuthMethod::HybridInitRsa;
+        client
+    };
+    let mut waiting: Vec<(ClientV1, SaV1, IkeDatagram)> = (2..5)
+        .map(|host| {
+            let mut client = client(host);
+            let (sa, mut asks) = client.main_mode(&mut world).unwrap();
+            (client, sa, asks.remove(0))
+        })
+        .collect();
+    assert_eq!((world.engine.holdings().half_open, world.engine.tally().half_open), (3, 3));
+    let mut fourth = client(9);
+    let first = build(&header((IkeSpi(77), IkeSpi(0)), Exchange::MainMode, 0), &[fourth.sa_payload()]);
+    assert!(world.deliver(&fourth.on_500(first.clone())).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::SourceFull), 1);
+    // One is in; one more is, and there is no room for a second session.
+    for (place, expected) in [(0, 1), (1, 1)] {
+        let (client, sa, asks) = &mut waiting[place];
+        client.answer_user(&mut world, sa, &asks.bytes);
+        let told = world.accept();
+        let (status, ack) = client.told(sa, &told[0].bytes);
+        assert_eq!(status, 1);
+        let sent = world.deliver(&client.later(ack));
+        let held = world.engine.holdings();
+        assert_eq!((held.half_open, held.sessions), (2 - place, expected));
+        if place == 1 {
+            assert_eq!(sa.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))]);
+        }
+    }
+    assert_eq!(world.deliver(&fourth.on_500(first)).len(), 1, "there is room again");
+    fourth.random = adit_crypto::random::SeededRandom::new(5);
+    // Who gives up, and who never answers, is unfinished no more.
+    let (client, sa, _) = &mut waiting[2];
+    let bytes = sa.delete_isakmp(4);
+    world.deliver(&client.later(bytes));
+    assert_eq!(world.engine.holdings().half_open, 1);
+    world.pass(seconds(200));
+    assert_eq!(world.engine.holdings().half_open, 0);
+}
+
+/// Servers that count a user's time say what is left of it at each login.
+#[test]
+fn the_servers_time_counts_from_the_login_that_it_was_said_at_and_the_connections_from_the_first() {
+    let profile_with = |session: u64, class: &[u8], interim: u64| Profile {
+        limits: Limits { session: Some(seconds(session)), idle: None },
+        class: vec![class.to_vec()],
+        interim: Some(seconds(interim)),
+        ..profile()
+    };
+    for (connections, ends) in [(None, 800 + 300), (Some(seconds(1000)), 800 + 300)] {
+        let config = with_rules(quiet(), |rules| rules.limits.session = connections);
+        let mut world = World::new(config);
+        let mut alice = ClientV1::new("alice", 2);
+        let (_, address, _) = connect(&mut world, &mut alice, profile_with(1000, b"first", 500));
+        let begin = world.now;
+        world.pass(seconds(800));
+        alice.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+        let mut sa = alice.up_to_user(&mut world);
+        let told = world.judge(Verdict::Accept(Box::new(profile_with(300, b"second", 120))));
+        let (_, ack) = alice.told(&mut sa, &told[0].bytes);
+        world.deliver(&alice.later(ack));
+        assert_eq!(address_in(&alice.pull(&mut world, &mut sa)), address);
+        world.dataplane.records.clear();
+        assert_eq!(ends_after(&mut world, &mut sa, seconds(ends - 800)), Terminated::SessionTimeout);
+        assert!(world.now.since(begin) < seconds(ends + 62));
+        // The books say what the newer login says, as often as it says.
+        let moments: Vec<_> = world.dataplane.records.iter().map(|record| record.moment).collect();
+        let [Moment::Interim(_), Moment::Interim(_), Moment::Stop(..)] = &moments[..] else { panic!("{moments:?}") };
+        assert!(world.dataplane.records.iter().all(|record| record.account.class == [b"second".to_vec()]));
+    }
+}
+
+// client --> HDR*, HASH_I, N(INITIAL-CONTACT), or HDR*, HASH, N(INITIAL-CONTACT) behind phase 1, as racoon says it
+#[test]
+fn who_says_that_it_has_lost_everything_gets_the_place_of_its_lost_session_however_it_says_so() {
+    let initial = |sa: &mut SaV1| {
+        let spi = [sa.cookies.0.0.to_be_bytes(), sa.cookies.1.0.to_be_bytes()].concat();
+        let (protocol, kind) = (Protocol::Isakmp, NotifyKind::InitialContact);
+        sa.inform(40, Payload::Notify(Notify { protocol, spi, kind, data: Vec::new() }))
+    };
+    #[derive(Debug, PartialEq, Clone, Copy)]
+    enum Says {
+        InPhase1,
+        WhileUserIsAsked,
+        WhenUserIsIn,
+        Never,
+    }
+    for says in [Says::InPhase1, Says::WhileUserIsAsked, Says::WhenUserIsIn, Says::Never] {
+        for asks in [true, false] {
+            let config = with_rules(quiet(), |rules| rules.max_logins = NonZeroU32::new(1));
+            let mut world = World::new(config);
+            let mut alice = ClientV1::new("alice", 2);
+            alice.connect(&mut world);
+            let before = world.engine.sessions(world.now)[0].id.clone();
+            alice.initial_contact = says == Says::InPhase1;
+            let mut sa = alice.up_to_user(&mut world);
+            if says == Says::WhileUserIsAsked {
+                let bytes = initial(&mut sa);
+                assert!(world.deliver(&alice.later(bytes)).is_empty());
+            }
+            let told = world.accept();
+            let (_, ack) = alice.told(&mut sa, &told[0].bytes);
+            assert!(world.deliver(&alice.later(ack)).is_empty());
+            if says == Says::WhenUserIsIn {
+                let bytes = initial(&mut sa);
+                assert!(world.deliver(&alice.later(bytes)).is_empty());
+            }
+            let sent = match asks {
+                true => {
+                    let attributes = alice.asks.clone();
+                    let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes };
+                    let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+                    world.deliver(&alice.later(bytes))
+                }
+                false => world.pass(MOMENT),
+            };
+            let sessions = world.engine.sessions(world.now);
+            assert_eq!(sessions.len(), 1, "{says:?} {asks}");
+            let is_in = exchanges(&sent[..1]) == [Exchange::Transaction];
+            assert_eq!(is_in, says != Says::Never, "{says:?} {asks}");
+            assert_eq!(sessions[0].id != before, is_in, "{says:?} {asks}");
+            assert_eq!(world.engine.holdings().leases, 1);
+        }
+    }
+}
+
+/// IP header, UDP header and marker, or TCP's and what cTCP adds, are within the size.
+#[test]
+fn packets_with_fragments_are_no_larger_than_the_configuration_says() {
+    for ctcp in [false, true] {
+        let mut config = quiet();
+        login_v1(&mut config).unity.banner = Some("Be welcome. ".repeat(300));
+        let most = config.ike.fragment_size;
+        let mut world = World::new(config);
+        let mut alice = if ctcp { ClientV1::by_ctcp("alice", 2) } else { ClientV1::new("alice", 2) };
+        alice.vendors.push(Vendor::Fragmentation);
+        let mut sa = alice.log_in(&mut world);
+        let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: alice.asks.clone() };
+        let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+        let sent = world.deliver(&alice.later(bytes));
+        // IPv6's header, for nobody knows; UDP's with the marker, or TCP's with cTCP's sixteen octets.
+        let outside = if ctcp { 40 + 20 + 16 } else { 40 + 8 + 4 };
+        let sizes: Vec<usize> = sent.iter().map(|sent| sent.bytes.len() + outside).collect();
+        assert!(sizes.len() >= 3 && sizes.iter().all(|size| *size <= most), "{sizes:?}");
+        assert!(sizes[0] > most - 40, "and not much smaller: {sizes:?}");
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

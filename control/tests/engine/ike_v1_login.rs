@@ -597,3 +597,114 @@ fn a_packet_may_be_told_of_before_the_third_message_that_it_follows() {
     assert_eq!(world.engine.counters().ignored(Ignored::BadHash), 0);
     log_out(&mut world, &mut alice, &mut sa);
 }
+
+// client --> HDR, FRAGMENT 1 and 2    HDR*, HASH, ATTR(REQUEST: address, …); the ACK before it was lost
+#[test]
+fn a_lost_acknowledgement_does_not_keep_a_client_out_that_goes_on_in_fragments() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::new("alice", 2);
+    let mut sa = alice.up_to_user(&mut world);
+    let told = world.accept();
+    let (status, _lost) = alice.told(&mut sa, &told[0].bytes);
+    assert_eq!(status, 1);
+    let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: alice.asks.clone() };
+    let bytes = sa.say(Exchange::Transaction, 77, &[Payload::ModeConfig(request)]);
+    let [one, two] = in_two(&bytes);
+    assert!(world.deliver(&alice.later(one)).is_empty());
+    let sent = world.deliver(&alice.later(two));
+    assert_eq!(address_in(&sa.transaction(&sent[0].bytes).1), FIRST);
+    assert_eq!(world.engine.counters().messages_joined, 1);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// What somebody has recorded of a session before it was taken over, or of the phase 1 that is taken over from.
+#[test]
+fn a_question_under_a_former_phase_1_is_answered_and_moves_nothing() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::new("alice", 2);
+    let (mut first, address, _) = alice.connect(&mut world);
+    let ask = |alice: &mut ClientV1, sa: &mut SaV1, number: u32| {
+        let message_id = alice.word() as u32;
+        alice.later(sa.inform(message_id, dpd(NotifyKind::RUThere, sa.cookies, number)))
+    };
+    let recorded = ask(&mut alice, &mut first, 500);
+    world.deliver(&recorded);
+    alice.asks[0] = Attribute::long(number::IP4_ADDRESS, address.octets());
+    let mut second = alice.log_in(&mut world);
+    assert_eq!(address_in(&alice.pull(&mut world, &mut second)), address);
+    let path = |world: &World| world.engine.sessions(world.now)[0].peer;
+    let mut elsewhere = recorded;
+    elsewhere.path.peer.set_port(4242);
+    let sent = world.deliver(&elsewhere);
+    assert_eq!(first.informed(&sent[0].bytes), [dpd(NotifyKind::RUThereAck, first.cookies, 500)]);
+    assert_eq!(path(&world), alice.later(vec![]).path.peer, "a replay moves nothing");
+    let later = ask(&mut alice, &mut first, 900);
+    world.deliver(&IkeDatagram { path: elsewhere.path, ..later });
+    assert_eq!(path(&world), alice.later(vec![]).path.peer);
+    // The newer phase 1 counts for itself.
+    let question = ask(&mut alice, &mut second, 3);
+    let moved = IkeDatagram { path: elsewhere.path, ..question };
+    assert_eq!(world.deliver(&moved)[0].path, moved.path);
+    assert_eq!(path(&world), moved.path.peer);
+}
+
+/// Quick DPD is set by the very times that the question is repeated after.
+#[test]
+fn a_user_has_two_minutes_to_type_however_often_the_question_is_repeated() {
+    let logged_in = |typing: u64| {
+        let mut world = World::new(config_v1());
+        let mut alice = ClientV1::new("alice", 2);
+        let half = alice.aggressive(&mut world);
+        let (mut sa, third) = alice.aggressive_3(half);
+        let asks = world.deliver(&alice.later(third)).remove(0);
+        let sent = world.pass(Duration::from_secs(typing));
+        let (repeated, others): (Vec<_>, Vec<_>) = sent.into_iter().partition(|sent| *sent == asks);
+        assert_eq!(repeated.len(), 3, "as often as the configuration says");
+        match &others[..] {
+            [] => alice.answer_user(&mut world, &mut sa, &asks.bytes),
+            [goodbye] => {
+                let deleted = [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))];
+                assert_eq!(sa.informed(&goodbye.bytes), deleted);
+                world.assert_nothing_left();
+                let ends = world.dataplane.happenings.iter().map(|happening| format!("{:?}", happening.what));
+                assert!(ends.into_iter().any(|what| what.contains("XauthTimeout")));
+                return false;
+            }
+            several => panic!("{several:?}"),
+        }
+        let told = world.accept();
+        let (status, ack) = alice.told(&mut sa, &told[0].bytes);
+        assert!(world.deliver(&alice.later(ack)).is_empty());
+        status == 1
+    };
+    assert!(logged_in(118));
+    assert!(!logged_in(121));
+}
+
+/// For AAA they are two, and for whoever reads Id's text one.
+#[test]
+fn names_that_only_look_like_another_users_are_others() {
+    for name in [" bob", "fqdn:bob", "bob ", "keyid:bob"] {
+        let mut world = World::new(config_v1());
+        let mut bob = ClientV1::new("bob", 2);
+        let (_, address, _) = bob.connect(&mut world);
+        let mut other = ClientV1::new(name, 3);
+        other.asks[0] = Attribute::long(number::IP4_ADDRESS, address.octets());
+        let (_, given, _) = other.connect(&mut world);
+        assert_ne!(given, address, "{name:?}");
+        assert_eq!(world.engine.sessions(world.now).len(), 2, "{name:?}");
+    }
+    // Nor do they inherit an address.
+    let mut config = config_v1();
+    config.pools[0].v4 = Some("10.30.0.0/24".parse().unwrap());
+    let mut world = World::new(config);
+    let mut bob = ClientV1::new("bob", 2);
+    let (mut sa, address, _) = bob.connect(&mut world);
+    log_out(&mut world, &mut bob, &mut sa);
+    let mut other = ClientV1::new(" bob", 3);
+    let (mut sa, given, _) = other.connect(&mut world);
+    assert_ne!(given, address);
+    log_out(&mut world, &mut other, &mut sa);
+    let mut bob = ClientV1::new("bob", 4);
+    assert_eq!(bob.connect(&mut world).1, address, "it is still theirs");
+}

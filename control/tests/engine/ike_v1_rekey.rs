@@ -378,6 +378,37 @@ fn a_quick_mode_that_is_never_finished_is_told_to_be_over() {
     assert_eq!(world.dataplane.tunnel().1.sends_on().spi, old.spi_in, "the older one is still good");
 }
 
+/// More of them than are waited for.
+#[test]
+fn a_quick_mode_that_makes_place_for_later_ones_leaves_no_sa() {
+    use adit_control::ike::v1::wire::{Delete, Exchange, Payload, parse_header};
+    let mut config = peer::v1::config_v1();
+    config.ike.dpd_delay = Duration::ZERO;
+    let mut world = peer::World::new(config);
+    let mut alice = peer::v1::ClientV1::new("alice", 2);
+    let mut sa = alice.log_in(&mut world);
+    let address = peer::v1::address_in(&alice.pull(&mut world, &mut sa));
+    let mut quick = |world: &mut peer::World| alice.quick(world, &mut sa, address);
+    let unfinished = [quick(&mut world), quick(&mut world), quick(&mut world)];
+    let (used, third) = quick(&mut world);
+    assert_eq!(world.dataplane.outbound().count(), 0, "none is sent on before its third message");
+    world.deliver(&alice.later(third));
+    let mut deleted = Vec::new();
+    for sent in world.pass(Duration::from_secs(130)) {
+        if parse_header(&sent.bytes).unwrap().exchange == Exchange::Informational
+            && let [Payload::Delete(Delete::Esp(spis))] = &sa.informed(&sent.bytes)[..]
+        {
+            deleted.extend(spis.clone());
+        }
+    }
+    deleted.sort_unstable();
+    let mut expected = unfinished.map(|(esp, _)| esp.spi_out);
+    expected.sort_unstable();
+    assert_eq!(deleted, expected);
+    assert_eq!(world.engine.holdings().spis, 1);
+    assert_eq!(world.dataplane.tunnel().1.sends_on().spi, used.spi_in);
+}
+
 // responder --> HDR*, HASH, N(RESPONDER-LIFETIME)        shorter than what was offered
 #[test]
 fn a_headend_that_wants_a_login_anew_sooner_than_was_offered_gets_it() {

@@ -6,40 +6,14 @@ use crate::peer;
 
 use adit_control::aaa::Why;
 use adit_control::config::checked::*;
-use adit_control::ike::engine::Engine;
+use adit_control::ike::counters::Ignored;
 use adit_control::ike::v1::wire::*;
-use adit_crypto::random::{SecretRandom, SeededRandom};
+use adit_crypto::kex::KeyPair;
 use adit_crypto::suite::KexGroup;
-use adit_dataplane::contract::{ClusterSlot, SpiLayout};
-use adit_dataplane::time::Instant;
 use peer::World;
+use peer::drawn::{counted, no_public_values};
 use peer::v1::*;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// Remembers how many octets were drawn each time: each key pair, nonce and cookie draws its own.
-#[derive(Debug)]
-struct Counted {
-    inner: SeededRandom,
-    drawn: Arc<Mutex<Vec<usize>>>,
-}
-
-impl SecretRandom for Counted {
-    fn fill(&mut self, out: &mut [u8]) {
-        self.drawn.lock().unwrap().push(out.len());
-        self.inner.fill(out);
-    }
-}
-
-/// A world, and what its engine draws.
-fn counted(config: Config) -> (World, Arc<Mutex<Vec<usize>>>) {
-    let drawn = Arc::default();
-    let random = Box::new(Counted { inner: SeededRandom::new(2), drawn: Arc::clone(&drawn) });
-    let layout = SpiLayout::new(ClusterSlot(0), &mut SeededRandom::new(1));
-    let engine = Engine::new(Arc::new(config), 2, layout, random);
-    let now = Instant::ZERO + Duration::from_secs(1000);
-    (World { engine, dataplane: Default::default(), now, before: None, met: 0 }, drawn)
-}
 
 /// Payloads of a message in the clear: which, and how long.
 fn shape(bytes: &[u8]) -> Vec<(u8, usize)> {
@@ -188,4 +162,56 @@ fn what_is_drawn_is_counted() {
     let before = drawn.lock().unwrap().len();
     ClientV1::new("alice", 2).aggressive(&mut world);
     assert!(drawn.lock().unwrap().len() >= before + 3, "a key pair, a cookie and a nonce at least");
+}
+
+// initiator --> HDR, SA            responder <-- HDR, SA
+// initiator --> HDR, KE, Ni                                  whatever KE is, again and again
+#[test]
+fn a_public_value_that_is_none_costs_no_key_pair_in_either_mode() {
+    for kex in [KexGroup::Ecp256, KexGroup::Modp2048] {
+        let (mut world, drawn) = counted(config_v1());
+        let count = || drawn.lock().unwrap().len();
+        let mut client = ClientV1::new("alice", 2);
+        client.kex = kex;
+        // Aggressive mode.
+        for public in no_public_values(kex) {
+            let (_, _, mut payloads) = client.aggressive_1();
+            payloads[1] = Payload::Ke(public);
+            let first = header((IkeSpi(client.word()), IkeSpi(0)), Exchange::Aggressive, 0);
+            let before = count();
+            assert!(world.deliver(&client.on_500(build(&first, &payloads))).is_empty());
+            assert_eq!(count(), before, "{kex:?}");
+        }
+        // Main mode.
+        let cookie = IkeSpi(client.word());
+        let vendors = client.vendors.iter().map(|vendor| Payload::VendorId(vendor.octets()));
+        let first: Vec<Payload> = std::iter::once(client.sa_payload()).chain(vendors).collect();
+        let sent = world.deliver(&client.on_500(build(&header((cookie, IkeSpi(0)), Exchange::MainMode, 0), &first)));
+        let cookies = (cookie, parse_header(&sent[0].bytes).unwrap().responder_cookie);
+        let third = |client: &mut ClientV1, public: Vec<u8>| {
+            let payloads = [Payload::Ke(public), Payload::Nonce(client.bytes(20))];
+            client.on_500(build(&header(cookies, Exchange::MainMode, 0), &payloads))
+        };
+        let before = count();
+        for public in no_public_values(kex).into_iter().take(4) {
+            let third = third(&mut client, public);
+            assert!(world.deliver(&third).is_empty());
+        }
+        assert_eq!(count(), before, "{kex:?}");
+        let good = KeyPair::generate(kex, &mut client.random).public().to_vec();
+        let good = third(&mut client, good);
+        assert_eq!(world.deliver(&good).len(), 1, "the right one still counts");
+        assert!(count() > before);
+    }
+    // Nor is it looked at without end.
+    let (mut world, _) = counted(config_v1());
+    let mut client = ClientV1::new("alice", 2);
+    let first = build(&header((IkeSpi(9), IkeSpi(0)), Exchange::MainMode, 0), &[client.sa_payload()]);
+    let sent = world.deliver(&client.on_500(first));
+    let cookies = (IkeSpi(9), parse_header(&sent[0].bytes).unwrap().responder_cookie);
+    for _ in 0..20 {
+        let payloads = [Payload::Ke(vec![0; 64]), Payload::Nonce(client.bytes(20))];
+        world.deliver(&client.on_500(build(&header(cookies, Exchange::MainMode, 0), &payloads)));
+    }
+    assert_eq!(world.engine.counters().ignored(Ignored::BadPublicValue), 5);
 }

@@ -247,3 +247,26 @@ fn the_last_transport_is_not_closed_nor_any_of_a_session_that_we_have_called_for
         line.logout(id);
     }
 }
+
+/// Whoever logs in anew does not know what was closed to its session, and may have no other way.
+#[test]
+fn a_login_anew_by_a_transport_that_is_closed_opens_it_again_and_one_by_another_does_not() {
+    for (anew, still_closed) in [(Transport::Ctcp, false), (Transport::NatT, true)] {
+        let [(mut line, call), _] = lines();
+        let id = up(&mut line, by(&call, anew));
+        let all = open(&line);
+        close(&mut line, Transport::Ctcp).unwrap();
+        let before = line.ends[CALLER].engine.sessions(line.now)[0].ike_spis.clone();
+        line.at(CALLER, |engine, now| engine.rekey_ike(now, id));
+        line.pass(Duration::from_secs(3));
+        let [ours, theirs] = line.ends.each_ref().map(|end| end.engine.sessions(line.now)[0].clone());
+        assert_ne!(ours.ike_spis, before, "{:#?}", line.ladder);
+        assert_eq!(ours.ike_spis, theirs.ike_spis, "{:#?}", line.ladder);
+        assert_eq!(shown(&line), [anew.name(), anew.name()]);
+        assert_eq!(open(&line) != all, still_closed);
+        line.at(CALLER, |engine, now| engine.probe(now, id));
+        line.pass(Duration::from_secs(1));
+        assert_eq!(line.ends[CALLER].engine.pulse(id).unwrap().asking, Asking::Nothing, "{:#?}", line.ladder);
+        line.logout(id);
+    }
+}

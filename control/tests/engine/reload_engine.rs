@@ -8,7 +8,7 @@ use adit_control::config::checked::*;
 use adit_control::config::difference::{Effect, Touched};
 use adit_control::ike::v1::wire as v1;
 use adit_control::reload::Verdict;
-use adit_control::session::{SessionState, SessionView};
+use adit_control::session::{SessionId, SessionState, SessionView};
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::{IkeDatagram, Transport, Transports};
 use peer::World;
@@ -151,6 +151,42 @@ fn what_need_not_end_a_session_ends_none_and_says_nothing_to_anybody() {
         assert_eq!(after, before, "{what}");
         assert_eq!(world.engine.holdings().leases, 3, "{what}");
     }
+}
+
+#[test]
+fn a_transport_that_is_taken_away_is_closed_to_sessions_that_go_another_way_until_it_is_given_back() {
+    let without_ctcp: Edit = |config| {
+        for connection in &mut config.connections {
+            connection.transports = Transports::ALL.iter().filter(|way| *way != Transport::Ctcp).collect();
+        }
+    };
+    let with_all: Edit = |config| config.connections.iter_mut().for_each(|one| one.transports = Transports::ALL);
+    let only = |way| Transports::NONE.with(way);
+    let Up { mut world, .. } = up();
+    // Of alice's tunnel, and of bob's.
+    let closed = |world: &World| {
+        let mut closed: Vec<_> = world.dataplane.tunnels.iter().collect();
+        closed.sort_by_key(|(_, tunnel)| tunnel.path.path().peer);
+        closed.iter().map(|(_, tunnel)| tunnel.closed).collect::<Vec<_>>()
+    };
+    reload(&mut world, without_ctcp);
+    assert_eq!(closed(&world), [only(Transport::Ctcp); 2]);
+    // An operator closes another.
+    let minute = Duration::from_secs(60);
+    let left = world.engine.close_transport(world.now, SessionId(1), Transport::Esp, minute, "root").unwrap();
+    assert!(!left.contains(Transport::Ctcp) && !left.contains(Transport::Esp) && left.contains(Transport::NatT));
+    world.drain();
+    assert_eq!(closed(&world), [only(Transport::Ctcp).with(Transport::Esp), only(Transport::Ctcp)]);
+    reload(&mut world, with_all);
+    assert_eq!(closed(&world), [only(Transport::Esp), Transports::NONE]);
+    reload(&mut world, without_ctcp);
+    world.engine.close_transport(world.now, SessionId(1), Transport::Esp, Duration::from_secs(1), "root").unwrap();
+    world.pass(Duration::from_secs(2));
+    assert_eq!(closed(&world), [only(Transport::Ctcp); 2], "its time is over, the configuration's is not");
+    // What is not said again is not done again.
+    let said = world.dataplane.log.iter().filter(|command| **command == "CloseTransports").count();
+    reload(&mut world, |config| config.pools[0].dns.clear());
+    assert_eq!(world.dataplane.log.iter().filter(|command| **command == "CloseTransports").count(), said);
 }
 
 #[test]

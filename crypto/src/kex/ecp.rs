@@ -1,6 +1,6 @@
 //! ECP groups (RFC 5903): P-256, P-384 and P-521.
 
-use aws_lc_rs::agreement::{self, Algorithm, PrivateKey, UnparsedPublicKey};
+use aws_lc_rs::agreement::{self, Algorithm, ParsedPublicKey, PrivateKey, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
 use crate::random::SecretRandom;
@@ -69,17 +69,27 @@ pub(super) fn generate(curve: Curve, random: &mut dyn SecretRandom) -> (Secret, 
     (Secret { curve, private }, point)
 }
 
+/// What aws-lc makes of a KE payload's octets; `None` unless they are x | y.
+fn unparsed(curve: Curve, value: &[u8]) -> Option<UnparsedPublicKey<Vec<u8>>> {
+    if value.len() != 2 * curve.len() {
+        return None;
+    }
+    let mut point = Vec::with_capacity(1 + value.len());
+    point.push(UNCOMPRESSED);
+    point.extend_from_slice(value);
+    Some(UnparsedPublicKey::new(curve.algorithm(), point))
+}
+
+/// Whether this is x | y of a point on the curve: some multiplications in the field, and no key exchange.
+pub(super) fn may_be_public(curve: Curve, value: &[u8]) -> bool {
+    unparsed(curve, value).is_some_and(|point| ParsedPublicKey::try_from(point).is_ok())
+}
+
 impl Secret {
     /// The x coordinate of the shared point (RFC 5903 section 9); `None` unless `peer` is x | y of a point on
     /// the curve. The curves have prime order, so such a point is of full order.
     pub(super) fn agree(&self, peer: &[u8]) -> Option<SecretBytes> {
-        if peer.len() != 2 * self.curve.len() {
-            return None;
-        }
-        let mut point = Vec::with_capacity(1 + peer.len());
-        point.push(UNCOMPRESSED);
-        point.extend_from_slice(peer);
-        let peer = UnparsedPublicKey::new(self.curve.algorithm(), point);
+        let peer = unparsed(self.curve, peer)?;
         agreement::agree(&self.private, peer, (), |shared| Ok(SecretBytes::from(shared))).ok()
     }
 }

@@ -80,6 +80,41 @@ impl KeyPair {
     }
 }
 
+/// A fresh pair for a peer whose value has come already: our public value, and what both agree on, as of
+/// [`KeyPair::agree`]. The value is looked at first: one that cannot be used costs nothing that it could be sent for, and
+/// nothing is drawn for it.
+///
+/// # Errors
+/// The peer's value cannot be used.
+pub fn answer(
+    group: KexGroup,
+    random: &mut dyn SecretRandom,
+    peer: &[u8],
+) -> Result<(Vec<u8>, SecretBytes), BadPublicValue> {
+    if !may_be_public(group, peer) {
+        return Err(BadPublicValue(group));
+    }
+    let pair = KeyPair::generate(group, random);
+    let public = pair.public().to_vec();
+    Ok((public, pair.agree(peer)?))
+}
+
+/// Whether [`KeyPair::agree`] can use this value, told without a key exchange.
+fn may_be_public(group: KexGroup, value: &[u8]) -> bool {
+    match group {
+        KexGroup::Ecp256 => ecp::may_be_public(ecp::Curve::P256, value),
+        KexGroup::Ecp384 => ecp::may_be_public(ecp::Curve::P384, value),
+        KexGroup::Ecp521 => ecp::may_be_public(ecp::Curve::P521, value),
+        KexGroup::X25519 => x25519::may_be_public(value),
+        KexGroup::Modp768 => modp::may_be_public(modp::Prime::Bits768, value),
+        KexGroup::Modp1024 => modp::may_be_public(modp::Prime::Bits1024, value),
+        KexGroup::Modp1536 => modp::may_be_public(modp::Prime::Bits1536, value),
+        KexGroup::Modp2048 => modp::may_be_public(modp::Prime::Bits2048, value),
+        KexGroup::Modp3072 => modp::may_be_public(modp::Prime::Bits3072, value),
+        KexGroup::Modp4096 => modp::may_be_public(modp::Prime::Bits4096, value),
+    }
+}
+
 fn ecp(curve: ecp::Curve, random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
     let (secret, public) = ecp::generate(curve, random);
     (Secret::Ecp(secret), public)

@@ -62,6 +62,28 @@ impl Prime {
     }
 }
 
+/// Whether this is a public value of the group, as [`Secret::agree`] says.
+pub(super) fn may_be_public(prime: Prime, value: &[u8]) -> bool {
+    match prime {
+        Prime::Bits768 => public_in(&PARAMS_768, value).is_some(),
+        Prime::Bits1024 => public_in(&PARAMS_1024, value).is_some(),
+        Prime::Bits1536 => public_in(&PARAMS_1536, value).is_some(),
+        Prime::Bits2048 => public_in(&PARAMS_2048, value).is_some(),
+        Prime::Bits3072 => public_in(&PARAMS_3072, value).is_some(),
+        Prime::Bits4096 => public_in(&PARAMS_4096, value).is_some(),
+    }
+}
+
+fn public_in<const LIMBS: usize>(params: &FixedMontyParams<LIMBS>, value: &[u8]) -> Option<Uint<LIMBS>> {
+    if value.len() != Uint::<LIMBS>::BYTES {
+        return None;
+    }
+    let value = Uint::<LIMBS>::from_be_slice(value);
+    let prime: &Odd<Uint<LIMBS>> = params.modulus();
+    let largest = prime.get().wrapping_sub(&Uint::from_u8(2));
+    (value >= Uint::from_u8(2) && value <= largest).then_some(value)
+}
+
 impl Secret {
     /// 2^exponent.
     fn public(&self) -> SecretBytes {
@@ -89,16 +111,7 @@ impl Secret {
     }
 
     fn agree_in<const LIMBS: usize>(&self, params: &FixedMontyParams<LIMBS>, peer: &[u8]) -> Option<SecretBytes> {
-        if peer.len() != Uint::<LIMBS>::BYTES {
-            return None;
-        }
-        let peer = Uint::<LIMBS>::from_be_slice(peer);
-        let prime: &Odd<Uint<LIMBS>> = params.modulus();
-        let largest = prime.get().wrapping_sub(&Uint::from_u8(2));
-        if peer < Uint::from_u8(2) || peer > largest {
-            return None;
-        }
-        Some(self.raise(params, &peer))
+        Some(self.raise(params, &public_in(params, peer)?))
     }
 
     /// base^exponent mod p, left-padded to the prime's length (RFC 7296 section 2.14, RFC 2409 section 5), in time that

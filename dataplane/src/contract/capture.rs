@@ -94,7 +94,7 @@ pub enum OuterForm {
     Esp,
     /// As IP protocol 6: the segment begins with its own header.
     Segment,
-    /// It was no packet of its own but ESP out of a TCP connection's stream; copied only if it was dropped, and only its ESP header.
+    /// It was no packet of its own but ESP out of a TCP connection, or for one; copied only if it was dropped, and only its ESP header.
     Streamed,
 }
 

@@ -7,6 +7,7 @@ use super::{
 use adit_crypto::esp_cipher::EspCipher;
 use adit_crypto::suite::SequenceNumbers;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A tunnel's name: the worker that owns it and its slot there. Control chooses both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,13 @@ pub enum Command {
         path: Path,
         /// The session's.
         tunnel: TunnelKey,
+    },
+    /// A login is under way on a connection: it waits for so long to become a session's.
+    ExpectSession {
+        /// Along here.
+        path: Path,
+        /// From now on.
+        within: Duration,
     },
     /// That session needs it no longer: the peer is told by a reset, unless another session's it is by now.
     EndConnection {

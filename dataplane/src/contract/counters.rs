@@ -65,6 +65,7 @@ macro_rules! worker_counters {
         pub struct WorkerCounters {
             $($name: AtomicU64,)+
             drops: [AtomicU64; DropReason::ALL.len()],
+            turned_away: AtomicU64,
             bursts: BurstClock,
             handoffs_waiting: AtomicU64,
             buffers_free: AtomicU64,
@@ -84,7 +85,7 @@ macro_rules! worker_counters {
 
         impl Default for WorkerCounters {
             fn default() -> Self {
-                Self { $($name: AtomicU64::new(0),)+ drops: std::array::from_fn(|_| AtomicU64::new(0)), bursts: BurstClock::default(), handoffs_waiting: AtomicU64::new(0), buffers_free: AtomicU64::new(0) }
+                Self { $($name: AtomicU64::new(0),)+ drops: std::array::from_fn(|_| AtomicU64::new(0)), turned_away: AtomicU64::new(0), bursts: BurstClock::default(), handoffs_waiting: AtomicU64::new(0), buffers_free: AtomicU64::new(0) }
             }
         }
 
@@ -94,6 +95,11 @@ macro_rules! worker_counters {
             /// One or more packets ended here.
             pub fn dropped(&self, reason: DropReason, n: u64) {
                 add(&self.drops[reason as usize], n);
+            }
+
+            /// Control, alone, says that it has dropped IKE datagrams which it was handed, as [`DropReason::ControlBusy`].
+            pub fn turned_away(&self, n: u64) {
+                add(&self.turned_away, n);
             }
 
             /// What is left after a turn: packets in rings from other workers, and free buffers.
@@ -114,9 +120,11 @@ macro_rules! worker_counters {
 
             /// Anyone reads.
             pub fn totals(&self) -> WorkerTotals {
+                let mut drops: [u64; DropReason::ALL.len()] = std::array::from_fn(|i| self.drops[i].load(Relaxed));
+                drops[DropReason::ControlBusy as usize] += self.turned_away.load(Relaxed);
                 WorkerTotals {
                     $($name: self.$name.load(Relaxed),)+
-                    drops: std::array::from_fn(|i| self.drops[i].load(Relaxed)),
+                    drops,
                     handoffs_waiting: self.handoffs_waiting.load(Relaxed),
                     buffers_free: self.buffers_free.load(Relaxed),
                 }
@@ -134,6 +142,8 @@ worker_counters! {
     burst_packets,
     /// Turns that began with as many as a burst may have, so that others may have had to wait.
     full_bursts,
+    /// Times that packets waited outside or inside and no buffer was free for them.
+    starved,
     /// Packets read from the outer side.
     outer_received,
     /// Packets written to the outer side.

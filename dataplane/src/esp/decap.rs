@@ -6,7 +6,7 @@ use super::meter::Meter;
 use super::{Filter, Geometry, News, ReplayWindow, Tiding, padding};
 use crate::contract::{EspPath, InboundSpec, SaCounters, SequenceNumbers, Spi, TunnelKey};
 use crate::fate::DropReason;
-use crate::packet::PacketBuf;
+use crate::packet::{PacketBuf, Standing};
 use crate::time::Instant;
 use crate::wire::esp::{EspHeader, HEADER_LEN, NEXT_IPV4, NEXT_IPV6, NEXT_NONE, TRAILER_LEN};
 use crate::wire::ip::IpPacket;
@@ -120,7 +120,13 @@ impl InboundSa {
         // Newer than all before it: who sent it is there now. A late or repeated packet says nothing of the kind.
         let elsewhere =
             |from| packet.meta.channel.transport() != Some(self.path.transport()) || from != self.path.path();
-        if number > before && packet.meta.path.is_some_and(elsewhere) {
+        let tells = match packet.meta.standing {
+            Standing::Good => packet.meta.path.is_some_and(elsewhere),
+            // Control does not know of the connection.
+            Standing::New => true,
+            Standing::Doubted => false,
+        };
+        if number > before && tells {
             self.news.add(Tiding::Elsewhere);
         }
 

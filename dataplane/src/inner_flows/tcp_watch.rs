@@ -20,7 +20,11 @@ pub(super) enum Timing {
 pub(super) struct TcpWatch {
     up: Half,
     down: Half,
+    /// Which way the SYN went that has begun it, if that was seen,
+    begun: Option<Way>,
     state: InnerTcpState,
+    /// and its number.
+    first: Seq,
 }
 
 /// One way. Times are microseconds that wrap after an hour; 0 of `smoothed` means that nothing was measured.
@@ -63,14 +67,8 @@ impl TcpWatch {
     pub(super) fn see(&mut self, way: Way, segment: &TcpSight, segments: u32, micros: u32, timing: Timing) {
         let flags = segment.flags;
         let opens = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK);
-        match self.state {
-            // The same ports again.
-            InnerTcpState::Closed | InnerTcpState::Reset if opens => *self = Self::default(),
-            InnerTcpState::Closed
-            | InnerTcpState::Reset
-            | InnerTcpState::Opening
-            | InnerTcpState::Open
-            | InnerTcpState::Closing => {}
+        if opens && self.begins_anew(way, segment.seq) {
+            *self = Self { begun: Some(way), first: segment.seq, ..Self::default() };
         }
         let (ours, theirs) = match way {
             Way::Up => (&mut self.up, &mut self.down),
@@ -81,7 +79,7 @@ impl TcpWatch {
                 theirs.acknowledged(segment.ack, micros);
             }
             if !flags.has(TcpFlags::RST) {
-                ours.sent(segment.seq, segment.len(), segments, micros);
+                ours.sent(segment, segments, micros);
             }
         }
         if let Some(mss) = segment.mss {
@@ -100,6 +98,18 @@ impl TcpWatch {
         };
     }
 
+    /// Whether a SYN is of another connection between the same ports, rather than said again. The end of the one before may have gone another way.
+    fn begins_anew(&self, way: Way, seq: Seq) -> bool {
+        match (self.state, self.begun) {
+            (InnerTcpState::Closed | InnerTcpState::Reset, _) | (_, None) => true,
+            // Both ends at once (RFC 9293 section 3.5).
+            (InnerTcpState::Opening, Some(begun)) if begun != way => false,
+            (InnerTcpState::Opening | InnerTcpState::Open | InnerTcpState::Closing, Some(begun)) => {
+                (begun, self.first) != (way, seq)
+            }
+        }
+    }
+
     /// See [`super::entry::Entry::touch`].
     #[inline]
     pub(super) fn touch(&self) -> u64 {
@@ -107,7 +117,7 @@ impl TcpWatch {
     }
 
     pub(super) fn report(&self) -> InnerTcp {
-        let Self { up, down, state } = self;
+        let Self { up, down, state, begun: _, first: _ } = self;
         let mss = |half: &Half| (half.mss > 0).then_some(half.mss);
         InnerTcp {
             state: *state,
@@ -124,11 +134,16 @@ impl TcpWatch {
 impl Half {
     /// So many octets from there on, in so many segments. One segment at a time is timed, and none that may have been sent twice, for nobody could say which of the
     /// two is acknowledged (Karn's algorithm, RFC 6298 section 3).
-    fn sent(&mut self, seq: Seq, len: usize, segments: u32, micros: u32) {
+    fn sent(&mut self, segment: &TcpSight, segments: u32, micros: u32) {
+        let (seq, len) = (segment.seq, segment.len());
         if len == 0 {
             return;
         }
         let end = seq.plus(len);
+        // A keepalive may bring the last octet again (RFC 9293 section 3.8.4). Nobody sends one while anything is under way.
+        if segment.octets == 1 && len == 1 && end == self.edge && self.known == Known::Edge {
+            return;
+        }
         if self.known != Known::Nothing && self.edge.is_after(seq) {
             // As many as begin before the edge, if all are of one size.
             let each = len.div_ceil(segments.max(1) as usize).max(1);
@@ -258,6 +273,64 @@ mod tests {
             // A keepalive is one octet before the edge, and empty (RFC 9293 section 3.8.4).
             assert_eq!(line.pass(1, Way::Up, ACK, 1099, 1, 0).again_up, 0);
         }
+    }
+
+    #[test]
+    fn a_keepalive_that_brings_an_octet_again_is_none_of_what_is_sent_again() {
+        let mut line = Line::default();
+        line.pass(0, Way::Up, ACK, 1000, 1, 100);
+        line.pass(10, Way::Down, ACK, 1, 1100, 0);
+        for at in 1..5 {
+            let tcp = line.pass(at * 75_000, Way::Up, ACK, 1099, 1, 1);
+            assert_eq!((tcp.again_up, tcp.to_network), (0, round_trip(10_000, 10)));
+            line.pass(at * 75_000 + 10, Way::Down, ACK, 1, 1100, 0);
+        }
+        // A keystroke that was lost is sent again before anything acknowledges it.
+        line.pass(400_000, Way::Up, ACK, 1100, 1, 1);
+        assert_eq!(line.pass(400_300, Way::Up, ACK, 1100, 1, 1).again_up, 1);
+        assert_eq!(line.pass(400_310, Way::Down, ACK, 1, 1101, 0).to_network, round_trip(10_000, 10));
+        // So is the end.
+        line.pass(400_400, Way::Up, FIN_ACK, 1101, 1, 0);
+        line.pass(400_410, Way::Down, ACK, 1, 1102, 0);
+        assert_eq!(line.pass(400_420, Way::Up, FIN_ACK, 1101, 1, 0).again_up, 2);
+    }
+
+    #[test]
+    fn the_same_ports_again_are_a_connection_of_their_own_even_if_the_end_of_the_last_one_was_not_seen() {
+        use InnerTcpState::{Closing, Open, Opening};
+        for fin in [false, true] {
+            let mut line = Line::default();
+            line.pass(0, Way::Up, SYN, 999, 0, 0);
+            line.pass(10, Way::Down, SYN.with(ACK), 4999, 1000, 0);
+            line.pass(15, Way::Up, ACK, 1000, 5000, 9000);
+            line.pass(25, Way::Down, ACK, 5000, 10_000, 9000);
+            // The first SYN comes late, a second time: nothing begins.
+            let late = line.pass(26, Way::Up, SYN, 999, 0, 0);
+            assert_eq!((late.to_network, late.again_up), (round_trip(10_000, 10), 1));
+            if fin {
+                line.pass(30, Way::Down, FIN_ACK, 14_000, 10_000, 0);
+            }
+            assert_eq!(line.pass(31, Way::Up, ACK, 10_000, 14_000, 0).state, if fin { Closing } else { Open });
+
+            // The client is started anew, and its numbers are lower this time.
+            let tcp = line.pass(60_000, Way::Up, SYN, 99, 0, 0);
+            assert_eq!((tcp.state, tcp.again_up, tcp.to_network), (Opening, 0, None));
+            line.pass(60_020, Way::Down, SYN.with(ACK), 199, 100, 0);
+            line.pass(60_025, Way::Up, ACK, 100, 200, 500);
+            let tcp = line.pass(60_045, Way::Down, ACK, 200, 600, 500);
+            assert_eq!((tcp.state, tcp.again_up, tcp.again_down), (Open, 0, 0));
+            assert_eq!(tcp.to_network, round_trip(20_000, 20));
+        }
+    }
+
+    #[test]
+    fn a_syn_that_is_sent_again_and_one_that_crosses_another_begin_nothing_anew() {
+        let mut line = Line::default();
+        line.pass(0, Way::Up, SYN, 99, 0, 360);
+        assert_eq!(line.pass(1000, Way::Up, SYN, 99, 0, 360).again_up, 1);
+        let tcp = line.pass(1001, Way::Down, SYN, 199, 0, 400);
+        assert_eq!((tcp.client_mss, tcp.network_mss, tcp.again_up), (Some(1360), Some(1400), 1));
+        assert_eq!(line.pass(3000, Way::Up, SYN, 77, 0, 360).again_up, 0, "it tries with other numbers");
     }
 
     #[test]

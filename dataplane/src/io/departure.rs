@@ -4,7 +4,8 @@
 use crate::contract::Path;
 use crate::packet::{Channel, OuterFragments, PacketBuf};
 use crate::wire::traffic_class::TrafficClass;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 /// Where a message goes, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,16 +82,16 @@ impl Departures {
         }
         // UDP_SEGMENT is for UDP.
         let joins = !matches!(packet.meta.channel, Channel::Esp | Channel::Ctcp | Channel::Tcp);
-        let open = joins && len > 0 && !self.refused.has(to.path.peer, len);
+        let open = joins && len > 0 && self.refused.allows(&to.path, len);
         let departure = &mut self.list[self.used];
         departure.packets.push(packet);
         (departure.to, departure.size, departure.len, departure.open) = (Some(to), len, len, open);
         self.used += 1;
     }
 
-    /// Remembers that a message of several datagrams of this size was refused.
-    pub(super) fn refuse(&mut self, peer: SocketAddr, size: usize) {
-        self.refused.add(peer, size);
+    /// Remembers that a message of several datagrams was refused.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.refused.add(refusal);
     }
 
     /// What is queued, in order.
@@ -105,23 +106,85 @@ impl Departures {
     }
 }
 
-/// To whom datagrams of which size do not go in one message: they do not fit the path's MTU, and the kernel cuts
-/// a message into datagrams or a datagram into fragments, not both. The oldest is forgotten first, so that a
-/// wrong one does not stay for ever.
+/// What a message of several datagrams was refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Datagrams of this size do not fit the MTU of the path to this peer: the kernel cuts a message into datagrams or a
+    /// datagram into fragments, not both.
+    Size { peer: SocketAddr, size: usize },
+    /// The interface that this address of ours is on computes no checksums (before Linux 6.11), or the kernel's own IPsec
+    /// takes what leaves by it: the kernel cuts no message there, to whomever and of whatever size.
+    Interface { local: IpAddr },
+}
+
+impl Refusal {
+    /// What `error` says of a message of datagrams of this size.
+    pub(super) fn new(to: &Destination, size: usize, error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EIO) => Self::Interface { local: to.path.local.ip() },
+            _ => Self::Size { peer: to.path.peer, size },
+        }
+    }
+}
+
+/// What does not go in one message. The oldest is forgotten first, so that a wrong one does not stay for ever.
 #[derive(Default)]
 struct Refused {
-    peers: [Option<(SocketAddr, usize)>; 8],
-    next: usize,
+    sizes: Oldest<(SocketAddr, usize)>,
+    /// And how many messages are still to go one by one until it is tried again.
+    interfaces: Oldest<(IpAddr, u32)>,
 }
 
 impl Refused {
-    fn has(&self, peer: SocketAddr, size: usize) -> bool {
-        self.peers.iter().flatten().any(|&(refused, least)| refused == peer && size >= least)
+    /// A try costs one system call too many; this many messages take a second on a busy worker, and a day on a quiet one.
+    const PATIENCE: u32 = 100_000;
+
+    /// Whether a datagram may be the first of several. Who asks sends it as a message of its own if not.
+    fn allows(&mut self, path: &Path, len: usize) -> bool {
+        if let Some((_, left)) = self.interfaces.get(|(local, _)| *local == path.local.ip()) {
+            let waits = *left > 0;
+            *left = left.saturating_sub(1);
+            if waits {
+                return false;
+            }
+        }
+        self.sizes.get(|(peer, _)| *peer == path.peer).is_none_or(|(_, least)| len < *least)
     }
 
-    fn add(&mut self, peer: SocketAddr, size: usize) {
-        self.peers[self.next] = Some((peer, size));
-        self.next = (self.next + 1) % self.peers.len();
+    fn add(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Interface { local } => match self.interfaces.get(|(known, _)| *known == local) {
+                Some((_, left)) => *left = Self::PATIENCE,
+                None => self.interfaces.push((local, Self::PATIENCE)),
+            },
+            Refusal::Size { peer, size } => match self.sizes.get(|(known, _)| *known == peer) {
+                Some((_, least)) => *least = size.min(*least),
+                None => self.sizes.push((peer, size)),
+            },
+        }
+    }
+}
+
+/// A few things; the oldest gives way.
+struct Oldest<T> {
+    things: [Option<T>; 8],
+    next: usize,
+}
+
+impl<T> Default for Oldest<T> {
+    fn default() -> Self {
+        Self { things: std::array::from_fn(|_| None), next: 0 }
+    }
+}
+
+impl<T> Oldest<T> {
+    fn get(&mut self, is_it: impl Fn(&T) -> bool) -> Option<&mut T> {
+        self.things.iter_mut().flatten().find(|thing| is_it(thing))
+    }
+
+    fn push(&mut self, thing: T) {
+        self.things[self.next] = Some(thing);
+        self.next = (self.next + 1) % self.things.len();
     }
 }
 
@@ -233,7 +296,7 @@ mod tests {
     #[test]
     fn a_refused_size_goes_one_by_one_to_that_peer_alone() {
         let mut departures = Departures::new(4);
-        departures.refuse(path(1).peer, 1400);
+        departures.refuse(refused(libc::EMSGSIZE, path(1), 1400));
         for port in [1, 1, 2, 2] {
             departures.push(packet(1400, 0), to(0, path(port), 0));
         }
@@ -242,6 +305,58 @@ mod tests {
         }
         let counts: Vec<usize> = departures.queued().iter().map(|departure| departure.packets.len()).collect();
         assert_eq!(counts, [1, 1, 2, 2]);
+    }
+
+    fn refused(errno: i32, path: Path, size: usize) -> Refusal {
+        Refusal::new(&to(0, path, 0), size, &io::Error::from_raw_os_error(errno))
+    }
+
+    /// How many datagrams leave in each message when two of 1400 octets go to each of these peers in turn.
+    fn messages(departures: &mut Departures, paths: &[Path]) -> Vec<usize> {
+        for path in paths {
+            for _ in 0..2 {
+                departures.push(packet(1400, 0), to(0, *path, 0));
+            }
+        }
+        let counts = departures.queued().iter_mut().map(|departure| departure.packets.drain(..).count()).collect();
+        departures.clear();
+        counts
+    }
+
+    #[test]
+    fn an_interface_that_cuts_no_messages_is_offered_none_for_a_while() {
+        let mut departures = Departures::new(4);
+        let elsewhere = Path { local: "192.0.2.9:4500".parse().unwrap(), ..path(3) };
+        let all = [path(1), path(2), elsewhere];
+        assert_eq!(messages(&mut departures, &all), [2, 2, 2]);
+        departures.refuse(refused(libc::EIO, path(1), 1400));
+        // Nine peers, sizes and refusals are no more than one.
+        for port in 4..13 {
+            departures.refuse(refused(libc::EIO, path(port), usize::from(port)));
+        }
+        let alone = [1, 1, 1, 1, 2];
+        assert_eq!(messages(&mut departures, &all), alone);
+        for _ in 0..(Refused::PATIENCE - 4) / 2 {
+            assert_eq!(messages(&mut departures, &[path(1)]), [1, 1]);
+        }
+        assert_eq!(messages(&mut departures, &all), [2, 2, 2], "it may have another driver by now");
+        departures.refuse(refused(libc::EIO, path(2), 1400));
+        assert_eq!(messages(&mut departures, &all), alone);
+    }
+
+    #[test]
+    fn what_one_peer_was_refused_takes_one_place_and_is_the_least() {
+        let mut departures = Departures::new(4);
+        departures.refuse(refused(libc::EMSGSIZE, path(1), 1400));
+        for size in [1450, 1300, 1350, 1360, 1370, 1380, 1390, 1400, 1410] {
+            departures.refuse(refused(libc::EMSGSIZE, path(2), size));
+        }
+        assert_eq!(messages(&mut departures, &[path(1), path(2), path(3)]), [1, 1, 1, 1, 2]);
+        for size in [1299, 1299, 1300, 1300] {
+            departures.push(packet(size, 0), to(0, path(2), 0));
+        }
+        let counts: Vec<_> = departures.queued().iter().map(|departure| departure.packets.len()).collect();
+        assert_eq!(counts, [2, 1, 1]);
     }
 
     #[test]

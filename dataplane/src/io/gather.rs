@@ -67,6 +67,11 @@ impl Gather {
         self.packets += packets as u64;
     }
 
+    /// It ended because the worker takes no more at once, not because there was no more.
+    pub(super) fn cut_short(&mut self) {
+        self.found = self.found.max(Self::MORE);
+    }
+
     /// These were taken to the worker.
     pub(super) fn taken(&mut self, packets: &[PacketBuf]) {
         if packets.iter().any(|packet| packet.meta.segments != Segments::One) {
@@ -188,5 +193,18 @@ mod tests {
         assert_eq!(gather.next(), Look::Again);
         let (gather, _) = window_after(1000 * MICRO, 1, Duration::from_millis(10));
         assert_eq!(gather.next(), Look::Again);
+    }
+
+    #[test]
+    fn a_look_that_took_as_many_as_the_worker_wants_says_nothing_of_what_is_left() {
+        let (mut gather, _) = window_after(1000 * MICRO, 1, 50 * MICRO);
+        let packets = gather.packets;
+        gather.look();
+        gather.found(6);
+        gather.cut_short();
+        assert_eq!((gather.next(), gather.packets), (Look::Again, packets + 6));
+        gather.look();
+        gather.found(6);
+        assert_eq!(gather.next(), Look::Later);
     }
 }

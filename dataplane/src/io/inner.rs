@@ -1,6 +1,7 @@
 //! A packet that the kernel wrote, vnet header in front, into a large buffer from the pool: what is small moves into
 //! a small buffer, and the large one is used again.
 
+use super::message::Unsound;
 use super::vnet;
 use crate::packet::{Burst, Channel, PacketBuf, Pool};
 use std::io;
@@ -34,13 +35,23 @@ impl Inner {
     }
 
     /// Puts the packet, `len` octets with its vnet header, into the burst. What is not sound stays out of it.
-    pub(super) fn deliver(&mut self, mut buffer: PacketBuf, len: usize, pool: &mut Pool, burst: &mut Burst) {
+    pub(super) fn deliver(
+        &mut self,
+        mut buffer: PacketBuf,
+        len: usize,
+        pool: &mut Pool,
+        burst: &mut Burst,
+    ) -> Result<(), Unsound> {
         let header = room(&mut buffer).first_chunk::<{ vnet::LEN }>().copied();
         let read = header.filter(|_| len > vnet::LEN).map(vnet::read);
-        let Some(Ok((segments, checksum))) = read else { return self.keep(buffer) };
+        let Some(Ok((segments, checksum))) = read else {
+            self.keep(buffer);
+            return Err(Unsound::Malformed);
+        };
         let len = len - vnet::LEN;
         if buffer.set_range(PacketBuf::HEADROOM, len).is_none() {
-            return self.keep(buffer);
+            self.keep(buffer);
+            return Err(Unsound::Truncated);
         }
         let small_room = pool.sizes().small_capacity.saturating_sub(PacketBuf::HEADROOM + PacketBuf::TAILROOM);
         let small = if len <= small_room { pool.take_small() } else { None };
@@ -59,6 +70,7 @@ impl Inner {
         packet.meta.segments = segments;
         packet.meta.checksum = checksum;
         burst.push(packet);
+        Ok(())
     }
 }
 
@@ -84,7 +96,7 @@ mod tests {
             let kind = u8::from(segments > 0);
             room(&mut buffer)[..10].copy_from_slice(&[1, kind, 0, 0, size_0, size_1, 20, 0, 16, 0]);
             room(&mut buffer)[10..10 + len].fill(len as u8);
-            inner.deliver(buffer, 10 + len, &mut pool, &mut burst);
+            assert_eq!(inner.deliver(buffer, 10 + len, &mut pool, &mut burst), Ok(()));
         }
         assert_eq!(pool.free(), (1, 1));
         assert_eq!((burst[0].len(), burst[0].capacity(), burst[0].meta.segments), (100, 2048, Segments::One));
@@ -93,7 +105,7 @@ mod tests {
         assert!(burst.iter().all(|packet| packet.bytes().iter().all(|&octet| octet == packet.len() as u8)));
         for len in [0, 9, 10] {
             let buffer = inner.buffer(&mut pool).unwrap();
-            inner.deliver(buffer, len, &mut pool, &mut burst);
+            assert_eq!(inner.deliver(buffer, len, &mut pool, &mut burst), Err(Unsound::Malformed));
         }
         assert_eq!(burst.len(), 2, "what has no packet behind its header is none");
     }

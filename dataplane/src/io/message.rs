@@ -118,6 +118,23 @@ pub(super) fn empty_message() -> libc::msghdr {
     unsafe { std::mem::zeroed() }
 }
 
+/// Why what the kernel gave is no packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsound {
+    /// Its headers, or what stands beside it, contradict each other.
+    Malformed,
+    /// It was larger than the buffer.
+    Truncated,
+}
+
+/// Counts a packet that is none.
+pub(super) fn count_unsound(stats: &mut DoorStats, unsound: Unsound) {
+    match unsound {
+        Unsound::Malformed => stats.malformed += 1,
+        Unsound::Truncated => stats.truncated += 1,
+    }
+}
+
 /// Counts packets that the kernel did not take.
 pub(super) fn count_refusal(stats: &mut DoorStats, error: &io::Error, packets: u64) {
     match error.raw_os_error() {

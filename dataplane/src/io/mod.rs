@@ -69,6 +69,10 @@ pub struct DoorStats {
     pub joined: u64,
     /// Times the kernel had packets and we had no buffer.
     pub starved: u64,
+    /// Packets received whose headers, or what the kernel says beside them, contradict each other.
+    pub malformed: u64,
+    /// Datagrams received that were larger than the buffer.
+    pub truncated: u64,
     /// Packets, queued before, that the kernel had no room for.
     pub transmit_full: u64,
     /// Packets, queued before, that the kernel refused.

@@ -36,8 +36,14 @@ impl EventWaker {
             return false;
         }
         // The event first: a call after it writes again, and at worst ends one wait too many.
-        let _ = (&self.event).read(&mut [0; 8]);
-        self.called.swap(false, Ordering::AcqRel)
+        self.drain()
+    }
+
+    /// The same for who has seen that the event can be read. Then it is read whatever the flag says: a call that raised the
+    /// flag, and was taken before it wrote, leaves the event behind, and it would end every wait from then on.
+    pub(super) fn drain(&self) -> bool {
+        let read = (&self.event).read(&mut [0; 8]).is_ok();
+        self.called.swap(false, Ordering::AcqRel) || read
     }
 }
 
@@ -70,5 +76,20 @@ mod tests {
         assert!(waker.take());
         assert!(!waker.take());
         assert!((&waker.event).read(&mut [0; 8]).is_err(), "the event is drained");
+    }
+
+    #[test]
+    fn a_call_that_is_taken_before_it_has_written_leaves_nothing_behind() {
+        let waker = EventWaker::new().unwrap();
+        // The halves of a call, and who takes it in between.
+        waker.called.store(true, Ordering::Release);
+        assert!(waker.take());
+        (&waker.event).write_all(&1u64.to_ne_bytes()).unwrap();
+        assert!(!waker.take(), "without a look at the event nobody knows");
+        assert!(waker.drain());
+        assert!((&waker.event).read(&mut [0; 8]).is_err(), "the event is drained");
+        assert!(!waker.drain());
+        waker.wake();
+        assert!(waker.take(), "the next call is heard");
     }
 }

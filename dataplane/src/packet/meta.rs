@@ -118,6 +118,18 @@ pub enum OuterFragments {
     Forbidden,
 }
 
+/// Whether a packet may say where its sender is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Standing {
+    /// It may.
+    #[default]
+    Good,
+    /// It may, and the connection that it came by is no session's yet.
+    New,
+    /// It came by somebody's connection, but not where that is: anybody may have sent it so.
+    Doubted,
+}
+
 /// Beside the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Meta {
@@ -133,6 +145,8 @@ pub struct Meta {
     pub outer_fragments: OuterFragments,
     /// How far it is, if its channel is cTCP's or a stream's.
     pub carriage: Carriage,
+    /// What is known of the connection that it came by, if it came by one.
+    pub standing: Standing,
     /// Where an inner packet comes from. Doors leave it as it is.
     pub origin: Origin,
     /// What becomes of it.
@@ -151,9 +165,12 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Where an ESP packet came from, and how.
+    /// Where an ESP packet came from, and how; `None` if it cannot tell.
     #[inline]
     pub fn esp_path(&self) -> Option<EspPath> {
-        Some(EspPath::new(self.channel.transport()?, self.path?))
+        match self.standing {
+            Standing::Good | Standing::New => Some(EspPath::new(self.channel.transport()?, self.path?)),
+            Standing::Doubted => None,
+        }
     }
 }

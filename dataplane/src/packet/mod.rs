@@ -5,7 +5,7 @@ mod meta;
 mod pool;
 
 pub use buf::PacketBuf;
-pub use meta::{Carriage, Channel, Meta, Origin, OuterFragments, Segments};
+pub use meta::{Carriage, Channel, Meta, Origin, OuterFragments, Segments, Standing};
 pub use pool::{Pool, PoolSizes};
 
 /// A burst: packets that walk through the stages together. Never grows past its capacity.

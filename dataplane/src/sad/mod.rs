@@ -172,6 +172,11 @@ impl Sad {
         followed
     }
 
+    /// Whether that tunnel's packets go there.
+    pub fn is_at(&self, tunnel: TunnelKey, path: EspPath) -> bool {
+        self.tunnel(tunnel.slot).is_some_and(|tunnel| tunnel.path() == path)
+    }
+
     /// [`crate::contract::Command::AddPair`]
     pub fn add_pair(&mut self, spec: PairSpec) -> Result<(), Misfit> {
         let (spi, tunnel, lane) = (spec.inbound.spi, spec.inbound.tunnel, spec.outbound.lane);

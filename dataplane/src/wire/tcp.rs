@@ -84,6 +84,10 @@ impl TcpFlags {
     pub const PSH: Self = Self(0x08);
     /// The acknowledgment number counts.
     pub const ACK: Self = Self(0x10);
+    /// In a SYN, with [`Self::CWR`]: congestion may be said instead of losing packets (RFC 3168 section 6.1.1).
+    pub const ECE: Self = Self(0x40);
+    /// Likewise.
+    pub const CWR: Self = Self(0x80);
 
     /// As on the wire.
     pub const fn octet(self) -> u8 {
@@ -94,6 +98,12 @@ impl TcpFlags {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// All but these.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether all of `other` are set.

@@ -50,8 +50,25 @@ struct Open {
     place: usize,
     /// and of the capture among those that run.
     capture: usize,
-    /// Its copy, if there is one.
+    /// Its copy, if there is one,
     copy: Option<CapturedNumber>,
+    /// or what is shown of it if it is dropped.
+    front: Option<Front>,
+}
+
+/// What is shown of ESP that is no packet of its own: out of a TCP connection, or on its way into one. Taken before anything is made of it.
+#[derive(Clone, Copy)]
+struct Front {
+    octets: [u8; HEADER_LEN],
+    /// Octets that the ESP packet has.
+    len: usize,
+    way: CaptureWay,
+}
+
+impl Front {
+    fn of(packet: &PacketBuf, way: CaptureWay) -> Option<Self> {
+        Some(Self { octets: *packet.bytes().first_chunk()?, len: packet.len(), way })
+    }
 }
 
 impl Captures {
@@ -73,7 +90,7 @@ impl Captures {
             return;
         }
         // Grown here, so that the packet path never has to.
-        self.open.reserve(places * (self.running.len() + 1));
+        self.open.reserve(2 * places * (self.running.len() + 1));
         self.running.push(Running { id, tunnel, sides, snap: snap as usize, paths, writer, stands: Stands::On });
     }
 
@@ -153,29 +170,32 @@ impl Captures {
             if bare && self.open.iter().any(seen) {
                 continue;
             }
-            let copy = match bare {
-                true => None,
-                false => capture.outer(now, CaptureWay::Up, packet, form),
+            let (copy, front) = match bare {
+                true => (None, Front::of(packet, CaptureWay::Up)),
+                false => (capture.outer(now, CaptureWay::Up, packet, form), None),
             };
-            self.open.push(Open { place, capture: index, copy });
+            self.open.push(Open { place, capture: index, copy, front });
         }
     }
 
     /// What decapsulation made of them.
     pub(super) fn opened(&mut self, burst: &Burst, now: Instant) {
         let mut open = std::mem::take(&mut self.open);
-        open.retain_mut(|Open { place, capture, copy }| {
+        open.retain_mut(|Open { place, capture, copy, front }| {
             let (Some(packet), Some(capture)) = (burst.get(*place), self.running.get_mut(*capture)) else {
                 return false;
             };
+            // What came along its path may be another's.
+            let its_own = packet.meta.origin == Origin::Tunnel(capture.tunnel);
             match packet.meta.fate {
-                Fate::Forward if packet.meta.origin == Origin::Tunnel(capture.tunnel) => {
-                    *copy = capture.inner(now, CaptureWay::Up, packet);
+                Fate::Forward if its_own => {
+                    (*copy, *front) = (capture.inner(now, CaptureWay::Up, packet), None);
                     copy.is_some()
                 }
                 Fate::Drop(reason) => {
-                    capture.dropped_outside(*copy, reason, packet, now);
-                    if is_behind_the_icv(reason) {
+                    capture.drop(*copy, reason);
+                    capture.drop_front(*front, reason, packet, now);
+                    if its_own && is_behind_the_icv(reason) {
                         let inner = capture.inner(now, CaptureWay::Up, packet);
                         capture.drop(inner, reason);
                     }
@@ -188,14 +208,18 @@ impl Captures {
     }
 
     /// Which of them have no way on. Until here each has kept its place.
-    pub(super) fn routed(&mut self, burst: &Burst) {
-        self.settle(burst, |_, _| {});
+    pub(super) fn routed(&mut self, burst: &Burst, now: Instant) {
+        self.settle(burst, now, |_| false, |_, _| {});
     }
 
     /// Inner packets in the size in which they go into their tunnel, and those that may not.
     pub(super) fn going(&mut self, burst: &mut Burst, now: Instant) {
         for (place, packet) in burst.iter_mut().enumerate() {
             let Some(tunnel) = packet.meta.tunnel else { continue };
+            // The tunnel's owner sees it.
+            if matches!(packet.meta.fate, Fate::Handoff(_)) {
+                continue;
+            }
             for (index, capture) in self.running.iter_mut().enumerate() {
                 if capture.tunnel != tunnel {
                     continue;
@@ -204,7 +228,7 @@ impl Captures {
                 let _ = finish_checksum(packet);
                 let copy = capture.inner(now, CaptureWay::Down, packet);
                 match packet.meta.fate {
-                    Fate::Forward => self.open.push(Open { place, capture: index, copy }),
+                    Fate::Forward => self.open.push(Open { place, capture: index, copy, front: None }),
                     Fate::Drop(reason) => capture.drop(copy, reason),
                     Fate::ToControl | Fate::Handoff(_) | Fate::Streamed => {}
                 }
@@ -212,17 +236,27 @@ impl Captures {
         }
     }
 
-    /// They are ESP now. What goes by TCP is seen when it leaves.
+    /// They are ESP now. What goes by TCP is seen when it leaves, and what a connection does not take is dropped until then.
     pub(super) fn sealed(&mut self, burst: &Burst, now: Instant) {
-        self.settle(burst, |capture, packet| {
-            if packet.meta.carriage == Carriage::Sealed && packet.meta.channel.door() != Channel::Ctcp {
+        self.settle(burst, now, is_for_a_connection, |capture, packet| {
+            if packet.meta.carriage == Carriage::Sealed {
                 capture.outer(now, CaptureWay::Down, packet, sent_form(packet.meta.channel));
             }
         });
+        // Another worker may have sealed it.
+        for (place, packet) in burst.iter().enumerate().filter(|(_, packet)| is_for_a_connection(packet)) {
+            for (index, capture) in self.running.iter().enumerate() {
+                if packet.meta.origin == Origin::Tunnel(capture.tunnel) {
+                    let front = Front::of(packet, CaptureWay::Down);
+                    self.open.push(Open { place, capture: index, copy: None, front });
+                }
+            }
+        }
     }
 
     /// What else goes out: IKE and keepalives, and TCP segments.
     pub(super) fn leaving(&mut self, replies: &Burst, burst: &Burst, sad: &Sad, now: Instant) {
+        self.settle(burst, now, |_| false, |_, _| {});
         for packet in replies {
             self.along_path(None, packet, sent_form(packet.meta.channel), CaptureWay::Down, sad, now);
         }
@@ -269,22 +303,36 @@ impl Captures {
             let copy = capture.outer(now, way, packet, form);
             match (packet.meta.fate, place) {
                 (Fate::Drop(reason), _) => capture.drop(copy, reason),
-                (Fate::Forward, Some(place)) => self.open.push(Open { place, capture: index, copy }),
+                (Fate::Forward, Some(place)) => {
+                    self.open.push(Open { place, capture: index, copy, front: None });
+                }
                 (Fate::Forward | Fate::ToControl | Fate::Handoff(_) | Fate::Streamed, _) => {}
             }
         }
     }
 
-    /// All that is open is settled; what goes on is handed to `onward`.
-    fn settle(&mut self, burst: &Burst, mut onward: impl FnMut(&mut Running, &PacketBuf)) {
-        for Open { place, capture, copy } in self.open.drain(..) {
-            let (Some(packet), Some(capture)) = (burst.get(place), self.running.get_mut(capture)) else { continue };
+    /// All that is open and does not wait for more is settled; what goes on is handed to `onward`.
+    fn settle(
+        &mut self,
+        burst: &Burst,
+        now: Instant,
+        waits: impl Fn(&PacketBuf) -> bool,
+        mut onward: impl FnMut(&mut Running, &PacketBuf),
+    ) {
+        let Self { running, open } = self;
+        open.retain(|Open { place, capture, copy, front }| {
+            let (Some(packet), Some(capture)) = (burst.get(*place), running.get_mut(*capture)) else { return false };
             match packet.meta.fate {
-                Fate::Drop(reason) => capture.drop(copy, reason),
+                Fate::Drop(reason) => {
+                    capture.drop(*copy, reason);
+                    capture.drop_front(*front, reason, packet, now);
+                }
+                Fate::Forward if waits(packet) => return true,
                 Fate::Forward => onward(capture, packet),
                 Fate::ToControl | Fate::Handoff(_) | Fate::Streamed => {}
             }
-        }
+            false
+        });
     }
 }
 
@@ -297,17 +345,14 @@ impl Running {
     }
 
     fn outer(&mut self, at: Instant, way: CaptureWay, packet: &PacketBuf, form: OuterForm) -> Option<CapturedNumber> {
-        let path = packet.meta.path.filter(|_| self.sides.has(CaptureSide::Outer))?;
-        let sight = Sight::Outer { path, form, class: packet.meta.outer_class };
+        let sight = self.outer_sight(packet, form)?;
         let bytes = packet.bytes();
-        let kept = match form {
-            // The rest of it is no longer what it was.
-            OuterForm::Streamed => HEADER_LEN,
-            OuterForm::Udp | OuterForm::UdpNonEsp | OuterForm::UdpNonIke | OuterForm::Esp | OuterForm::Segment => {
-                self.snap
-            }
-        };
-        self.writer.packet(at, way, sight, bytes.len(), bytes.get(..kept).unwrap_or(bytes))
+        self.writer.packet(at, way, sight, bytes.len(), bytes.get(..self.snap).unwrap_or(bytes))
+    }
+
+    fn outer_sight(&self, packet: &PacketBuf, form: OuterForm) -> Option<Sight> {
+        let path = packet.meta.path.filter(|_| self.sides.has(CaptureSide::Outer))?;
+        Some(Sight::Outer { path, form, class: packet.meta.outer_class })
     }
 
     fn inner(&mut self, at: Instant, way: CaptureWay, packet: &PacketBuf) -> Option<CapturedNumber> {
@@ -326,21 +371,25 @@ impl Running {
         }
     }
 
-    /// ESP out of a stream, or of several segments, has no copy until it is dropped.
-    fn dropped_outside(&mut self, copy: Option<CapturedNumber>, reason: DropReason, packet: &PacketBuf, now: Instant) {
-        let late = match (copy, packet.meta.carriage, packet.meta.channel.door()) {
-            (None, Carriage::Bare, Channel::Ctcp) if !is_behind_the_icv(reason) => {
-                self.outer(now, CaptureWay::Up, packet, OuterForm::Streamed)
-            }
-            (copy, _, _) => copy,
-        };
-        self.drop(late, reason);
+    /// ESP that is no packet of its own has no copy outside until it is dropped.
+    fn drop_front(&mut self, front: Option<Front>, reason: DropReason, packet: &PacketBuf, now: Instant) {
+        let Some(front) = front else { return };
+        let Some(sight) = self.outer_sight(packet, OuterForm::Streamed) else { return };
+        let copy = self.writer.packet(now, front.way, sight, front.len, &front.octets);
+        self.drop(copy, reason);
     }
 }
 
 /// Whether a packet with this fate was opened: then the inner packet is what is left of it.
 const fn is_behind_the_icv(reason: DropReason) -> bool {
-    matches!(reason, DropReason::SelectorMismatch | DropReason::Congested)
+    matches!(reason, DropReason::SelectorMismatch | DropReason::Congested | DropReason::OverRateUp)
+}
+
+/// ESP that is sealed and goes into a TCP connection, here or on another worker.
+fn is_for_a_connection(packet: &PacketBuf) -> bool {
+    packet.meta.fate == Fate::Forward
+        && packet.meta.carriage == Carriage::Sealed
+        && packet.meta.channel.door() == Channel::Ctcp
 }
 
 /// How ESP that has come stood there. Its marker is taken off by now.

@@ -10,20 +10,37 @@ use crate::contract::{
     CtcpTuning, Event, FlowPage, IkeDatagram, Path, StalledFlow, TunnelKey, WorkerCounters, WorkerId,
 };
 use crate::fate::{DropReason, Fate};
-use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool};
+use crate::packet::{Burst, Carriage, Channel, Meta, PacketBuf, Pool, Standing};
 use crate::time::Instant;
+use crate::wire::esp::NON_ESP_MARKER;
 use crate::wire::tcp::{TcpHeader, is_tcp_checksum_good, put_tcp_checksum};
+use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A worker's connections, and the packets that they make.
 pub(super) struct Ctcp {
     carrier: Carrier,
     /// Frames that came in pieces.
     frames: Burst,
+    unwritten: Unwritten,
 }
+
+/// What found no buffer.
+#[derive(Default)]
+struct Unwritten {
+    /// What is lost of it.
+    lost: u64,
+    /// IKE out of streams, which nobody sends again: TCP has acknowledged it.
+    ike: VecDeque<(Path, Standing, Vec<u8>)>,
+    octets: usize,
+}
+
+/// IKE that waits for buffers is so many octets at most: more than engines say while a worker has none.
+const WAITING: usize = 256 * 1024;
 
 impl Ctcp {
     pub(super) fn new(worker: WorkerId, config: CtcpConfig, secret: [u8; 24]) -> Self {
-        Self { carrier: Carrier::new(worker, config, secret), frames: Burst::new() }
+        Self { carrier: Carrier::new(worker, config, secret), frames: Burst::new(), unwritten: Unwritten::default() }
     }
 
     /// What begins from now on begins otherwise.
@@ -33,6 +50,7 @@ impl Ctcp {
 
     /// Segments become what is in them; what they call for goes to `replies`.
     pub(super) fn undress(&mut self, now: Instant, burst: &mut Burst, pool: &mut Pool, replies: &mut Burst) {
+        Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten }.write_what_waits();
         for packet in burst.iter_mut() {
             if packet.meta.channel == Channel::Ctcp && packet.meta.carriage == Carriage::Segment {
                 packet.meta.fate = self.segment(now, packet, pool, replies).unwrap_or_else(Fate::Drop);
@@ -58,7 +76,7 @@ impl Ctcp {
         replies: &mut Burst,
     ) -> Result<(), DropReason> {
         let path = packet.meta.path.ok_or(DropReason::Malformed)?;
-        let mut writer = Writer { pool, replies, frames: &mut self.frames };
+        let mut writer = Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten };
         self.carrier.stream(now, &path, Inside::Esp, packet.bytes(), &mut writer)
     }
 
@@ -70,21 +88,31 @@ impl Ctcp {
         pool: &mut Pool,
         replies: &mut Burst,
     ) -> Result<(), DropReason> {
-        let mut writer = Writer { pool, replies, frames: &mut self.frames };
+        let mut writer = Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten };
         self.carrier.stream(now, &datagram.path, Inside::Ike, &datagram.bytes, &mut writer)
     }
 
-    /// What streams had to drop.
+    /// What streams had to drop, and what found no buffer.
     pub(super) fn count(&mut self, counters: &WorkerCounters) {
-        match self.carrier.take_given_way() {
-            0 => {}
-            some => counters.dropped(DropReason::StreamFull, some),
+        let late = [
+            (DropReason::StreamFull, self.carrier.take_given_way()),
+            (DropReason::NoBuffer, std::mem::take(&mut self.unwritten.lost)),
+        ];
+        for (reason, some) in late {
+            if some > 0 {
+                counters.dropped(reason, some);
+            }
         }
     }
 
     /// The connection is somebody's.
     pub(super) fn vouch(&mut self, now: Instant, path: &Path, tunnel: TunnelKey) {
         self.carrier.vouch(now, path, tunnel);
+    }
+
+    /// It may become somebody's.
+    pub(super) fn expect(&mut self, now: Instant, path: &Path, within: Duration) {
+        self.carrier.expect(now, path, within);
     }
 
     /// It is that session's no longer; the reset goes to `replies`, behind what control wanted sent before.
@@ -96,12 +124,22 @@ impl Ctcp {
         pool: &mut Pool,
         replies: &mut Burst,
     ) {
-        self.carrier.end_of(now, path, tunnel, &mut Writer { pool, replies, frames: &mut self.frames });
+        self.carrier.end_of(
+            now,
+            path,
+            tunnel,
+            &mut Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten },
+        );
     }
 
     /// It ends, whoever has it.
     pub(super) fn clear(&mut self, now: Instant, path: &Path, number: u64, pool: &mut Pool, replies: &mut Burst) {
-        self.carrier.clear(now, path, number, &mut Writer { pool, replies, frames: &mut self.frames });
+        self.carrier.clear(
+            now,
+            path,
+            number,
+            &mut Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten },
+        );
     }
 
     /// Connections, as many as a page holds.
@@ -121,18 +159,28 @@ impl Ctcp {
     /// What is due goes to `replies`.
     pub(super) fn poll(&mut self, now: Instant, pool: &mut Pool, replies: &mut Burst) {
         if self.carrier.deadline().is_some_and(|due| due <= now) {
-            self.carrier.poll(now, &mut Writer { pool, replies, frames: &mut self.frames });
+            self.carrier
+                .poll(now, &mut Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten });
         }
+    }
+
+    /// Whether frames wait for the next turn.
+    pub(super) fn waiting(&self) -> bool {
+        !self.frames.is_empty()
     }
 
     /// We go: connections that we have begun end.
     pub(super) fn hang_up(&mut self, now: Instant, pool: &mut Pool, replies: &mut Burst) {
-        self.carrier.hang_up(now, &mut Writer { pool, replies, frames: &mut self.frames });
+        self.carrier
+            .hang_up(now, &mut Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten });
     }
 
     /// When [`Ctcp::poll`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.carrier.deadline()
+        match self.unwritten.ike.is_empty() {
+            true => self.carrier.deadline(),
+            false => Some(Instant::ZERO),
+        }
     }
 
     fn segment(
@@ -146,17 +194,20 @@ impl Ctcp {
         if !is_tcp_checksum_good(path.peer.ip(), path.local.ip(), packet.bytes()) {
             return Err(DropReason::BadChecksum);
         }
-        let mut writer = Writer { pool, replies, frames: &mut self.frames };
-        match self.carrier.arrive(now, path, packet.bytes(), &mut writer) {
-            Taken::Frame(frame) => {
-                packet.strip_front(frame.at.start).ok_or(DropReason::Malformed)?;
-                packet.truncate(frame.at.len()).ok_or(DropReason::Malformed)?;
-                packet.meta.carriage = Carriage::Bare;
-                bare(packet, frame.inside)
+        let mut writer = Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten };
+        let frame = match self.carrier.arrive(now, path, packet.bytes(), &mut writer) {
+            Taken::Frame(frame) => frame,
+            Taken::Doubted(frame) => {
+                packet.meta.standing = Standing::Doubted;
+                frame
             }
-            Taken::Octets => Ok(Fate::Streamed),
-            Taken::Nothing(reason) => Err(reason),
-        }
+            Taken::Octets => return Ok(Fate::Streamed),
+            Taken::Nothing(reason) => return Err(reason),
+        };
+        packet.strip_front(frame.at.start).ok_or(DropReason::Malformed)?;
+        packet.truncate(frame.at.len()).ok_or(DropReason::Malformed)?;
+        packet.meta.carriage = Carriage::Bare;
+        bare(packet, frame.inside)
     }
 }
 
@@ -179,10 +230,11 @@ struct Writer<'a> {
     pool: &'a mut Pool,
     replies: &'a mut Burst,
     frames: &'a mut Burst,
+    unwritten: &'a mut Unwritten,
 }
 
 impl Writer<'_> {
-    /// A packet with these parts one after the other; `None` if the pool has none left: what is not said now is asked for again.
+    /// A packet with these parts one after the other; `None` if the pool has none left.
     fn write(&mut self, parts: [&[u8]; 3]) -> Option<PacketBuf> {
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
         let mut packet = self.pool.take(len)?;
@@ -197,32 +249,74 @@ impl Writer<'_> {
         second.copy_from_slice(parts[2]);
         Some(packet)
     }
+
+    /// What is not said now is asked for again, or comes again; so it is only counted.
+    fn write_or_lose(&mut self, parts: [&[u8]; 3]) -> Option<PacketBuf> {
+        let packet = self.write(parts);
+        self.unwritten.lost += u64::from(packet.is_none());
+        packet
+    }
+
+    fn say(&mut self, path: &Path, parts: [&[u8]; 3]) {
+        let Some(mut packet) = self.write_or_lose(parts) else { return };
+        put_tcp_checksum(path, packet.bytes_mut());
+        packet.meta = Meta { channel: Channel::Ctcp, path: Some(*path), ..Meta::default() };
+        self.replies.push(packet);
+    }
+
+    /// What a stream has brought comes no more.
+    fn in_stream(&mut self, path: &Path, octets: &[u8], standing: Standing) {
+        let is_ike = octets.starts_with(&NON_ESP_MARKER);
+        let in_order = !is_ike || self.unwritten.ike.is_empty();
+        if in_order && self.bring(path, octets, standing) {
+            return;
+        }
+        let Unwritten { lost, ike, octets: waiting } = &mut *self.unwritten;
+        if is_ike && *waiting + octets.len() <= WAITING {
+            *waiting += octets.len();
+            ike.push_back((*path, standing, octets.to_vec()));
+        } else {
+            *lost += 1;
+        }
+    }
+
+    fn bring(&mut self, path: &Path, octets: &[u8], standing: Standing) -> bool {
+        let Some(mut packet) = self.write([octets, &[], &[]]) else { return false };
+        let (channel, path, carriage) = (Channel::Tcp, Some(*path), Carriage::Bare);
+        packet.meta = Meta { channel, path, carriage, standing, ..Meta::default() };
+        self.frames.push(packet);
+        true
+    }
+
+    fn write_what_waits(&mut self) {
+        while let Some((path, standing, message)) = self.unwritten.ike.pop_front() {
+            if !self.bring(&path, &message, standing) {
+                return self.unwritten.ike.push_front((path, standing, message));
+            }
+            self.unwritten.octets -= message.len();
+        }
+    }
 }
 
 impl Outlet for Writer<'_> {
     fn segment(&mut self, path: &Path, header: &TcpHeader, [first, second]: [&[u8]; 2]) {
-        let Some(mut packet) = self.write([&header.octets(), first, second]) else { return };
-        put_tcp_checksum(path, packet.bytes_mut());
-        packet.meta = Meta { channel: Channel::Ctcp, path: Some(*path), ..Meta::default() };
-        self.replies.push(packet);
+        self.say(path, [&header.octets(), first, second]);
     }
 
     fn octets(&mut self, path: &Path, segment: &[u8]) {
-        let Some(mut packet) = self.write([segment, &[], &[]]) else { return };
-        put_tcp_checksum(path, packet.bytes_mut());
-        packet.meta = Meta { channel: Channel::Ctcp, path: Some(*path), ..Meta::default() };
-        self.replies.push(packet);
+        self.say(path, [segment, &[], &[]]);
     }
 
     fn streamed(&mut self, path: &Path, octets: &[u8]) {
-        let Some(mut packet) = self.write([octets, &[], &[]]) else { return };
-        let (channel, path, carriage) = (Channel::Tcp, Some(*path), Carriage::Bare);
-        packet.meta = Meta { channel, path, carriage, ..Meta::default() };
-        self.frames.push(packet);
+        self.in_stream(path, octets, Standing::Good);
+    }
+
+    fn introduced(&mut self, path: &Path, octets: &[u8]) {
+        self.in_stream(path, octets, Standing::New);
     }
 
     fn frame(&mut self, path: &Path, inside: Inside, octets: &[u8]) {
-        let Some(mut packet) = self.write([octets, &[], &[]]) else { return };
+        let Some(mut packet) = self.write_or_lose([octets, &[], &[]]) else { return };
         let (channel, path, carriage) = (Channel::Ctcp, Some(*path), Carriage::Bare);
         packet.meta = Meta { channel, path, carriage, ..Meta::default() };
         packet.meta.fate = bare(&packet, inside).unwrap_or_else(Fate::Drop);

@@ -10,6 +10,7 @@ use crate::packet::{Channel, Meta, PacketBuf, Pool};
 use crate::sad::Misfit;
 use crate::time::Instant;
 use crate::wire::esp::{KEEPALIVE, MAX_UDP_PAYLOAD, NON_ESP_MARKER};
+use crossbeam_channel::TryRecvError;
 
 /// Commands of one turn: a storm of logins must not hold the packets up.
 pub(super) const COMMANDS_PER_TURN: usize = 64;
@@ -31,7 +32,12 @@ impl<D: Door> Worker<D> {
             if self.reports.are_held_up() {
                 break;
             }
-            let Ok(command) = self.commands.try_recv() else { break };
+            let command = match self.commands.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => break,
+                // Control is gone, and with it whatever it had not handed over, a `Stop` among that.
+                Err(TryRecvError::Disconnected) => return Obeyed::Stop,
+            };
             obeyed = Obeyed::Some;
             let Self { sad, reports, pool, replies, counters, ctcp, inner_flows, captures, .. } = self;
             let fits = match command {
@@ -76,6 +82,12 @@ impl<D: Door> Worker<D> {
                 Command::KeepConnection { path, tunnel } => {
                     if let Some(ctcp) = ctcp {
                         ctcp.vouch(now, &path, tunnel);
+                    }
+                    Ok(())
+                }
+                Command::ExpectSession { path, within } => {
+                    if let Some(ctcp) = ctcp {
+                        ctcp.expect(now, &path, within);
                     }
                     Ok(())
                 }

@@ -253,7 +253,7 @@ impl<D: Door> Worker<D> {
         };
         // Nobody wakes a worker when control has taken an event and there is room for what is held.
         let limit = if self.reports.are_held_up() { limit.min(HELD_UP_LIMIT) } else { limit };
-        if self.neighbours.before_sleep() == Sleep::Go {
+        if self.neighbours.before_sleep(&self.pool) == Sleep::Go {
             // Whoever sends a command wakes the door after it.
             let woken = self.door.wait(limit);
             self.neighbours.after_sleep();

@@ -1,8 +1,9 @@
 //! What happens when a packet leaves its SA with something to tell.
 
 use super::report::Reports;
-use crate::contract::{Direction, EspPath, WorkerCounters};
+use crate::contract::{Direction, WorkerCounters};
 use crate::esp::{News, Tiding};
+use crate::packet::{Meta, Standing};
 use crate::sad::{Followed, Sad};
 use crate::time::Instant;
 
@@ -13,7 +14,7 @@ pub(super) fn tell(
     news: News,
     sad: &mut Sad,
     slot: u32,
-    path: Option<EspPath>,
+    meta: &Meta,
     reports: &mut Reports,
     counters: &WorkerCounters,
     now: Instant,
@@ -25,13 +26,15 @@ pub(super) fn tell(
         reports.first_use(spi);
     }
     reports.lifetime(spi, Direction::Inbound, news);
-    if let Some(path) = path.filter(|_| news.holds(Tiding::Elsewhere)) {
+    if let Some(path) = meta.esp_path().filter(|_| news.holds(Tiding::Elsewhere)) {
         match sad.follow(now, slot, path) {
             Followed::Moved => {
                 counters.moved_to(path.transport());
                 reports.moved(tunnel, path);
             }
             Followed::Limited => counters.moves_limited(1),
+            // Another connection between the same ports: nothing moves, but somebody has to vouch for it.
+            Followed::Stays if meta.standing == Standing::New && sad.is_at(tunnel, path) => reports.moved(tunnel, path),
             Followed::Stays => {}
         }
     }

@@ -75,7 +75,7 @@ impl<D: Door> Worker<D> {
         }
         route(burst, routes, *id, neighbours.workers());
         if captures.are_on() {
-            captures.routed(burst);
+            captures.routed(burst, now);
         }
         Fitting { sad, rules, pool, notices, counters, now }.fit(burst, cut);
         if let Some(flows) = inner_flows {
@@ -109,6 +109,7 @@ impl<D: Door> Worker<D> {
             Obeyed::Stop => Ok(Turn::Stopped),
             Obeyed::Some => Ok(Turn::Busy),
             Obeyed::Nothing if received > 0 || self.notices.waiting() => Ok(Turn::Busy),
+            Obeyed::Nothing if self.ctcp.as_ref().is_some_and(Ctcp::waiting) => Ok(Turn::Busy),
             Obeyed::Nothing => {
                 self.counters.idle_turns(1);
                 Ok(Turn::Idle)
@@ -116,12 +117,13 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Packets of our own, then from the neighbours (at most half of the burst, so that neither side starves), then
-    /// from the door.
+    /// Empty buffers come home. Packets of our own, then from the neighbours (at most half of the burst, but one at least, so that neither
+    /// side starves), then from the door.
     fn receive(&mut self) -> usize {
+        self.neighbours.take_home(&mut self.pool);
         let burst = &mut self.burst;
         self.notices.join(burst);
-        let taken_over = self.neighbours.take_over(burst, self.limit / 2);
+        let taken_over = self.neighbours.take_over(burst, (self.limit / 2).max(1));
         if taken_over > 0 {
             self.counters.taken_over(taken_over as u64);
         }
@@ -193,15 +195,18 @@ impl<D: Door> Worker<D> {
         reports.flush();
 
         let (before, stats) = (std::mem::replace(door_stats, door.stats()), door.stats());
-        let late = [
+        let in_the_door = [
+            (DropReason::Malformed, stats.malformed - before.malformed),
+            (DropReason::ReceiveTruncated, stats.truncated - before.truncated),
             (DropReason::TransmitFull, stats.transmit_full - before.transmit_full),
             (DropReason::TransmitFailed, stats.transmit_failed - before.transmit_failed),
         ];
-        for (reason, n) in late {
+        for (reason, n) in in_the_door {
             if n > 0 {
                 counters.dropped(reason, n);
             }
         }
+        counters.starved(stats.starved - before.starved);
     }
 }
 
@@ -260,7 +265,7 @@ fn decapsulate(
                     }
                     let (tunnel, news) = (sa.tunnel(), sa.take_news());
                     if !news.is_empty() {
-                        tell(news, sad, slot, packet.meta.esp_path(), reports, counters, now);
+                        tell(news, sad, slot, &packet.meta, reports, counters, now);
                     }
                     packet.meta.origin = Origin::Tunnel(tunnel);
                     opened.and_then(|()| arrive(packet, sad.tunnel_mut(tunnel.slot), rules, counters, now)).map(|()| {

@@ -6,13 +6,15 @@ use crate::harness;
 use adit_dataplane::carrier::ctcp::Inside;
 use adit_dataplane::contract::{
     CaptureAim, CaptureId, CaptureOrder, CaptureReader, CaptureSide, CaptureSides, CaptureWay, Captured, Command,
-    DropReason, IkeDatagram, IkeFraming, OuterForm, Path, Reading, Sight, Transport, TunnelKey, WorkerId, capture_ring,
+    DropReason, IkeDatagram, IkeFraming, OuterForm, Path, Rate, Rates, Reading, Sight, Transport, TunnelKey, WorkerId,
+    capture_ring,
 };
 use adit_dataplane::packet::Channel;
-use adit_dataplane::wire::tcp::TcpHeader;
+use adit_dataplane::wire::tcp::{TcpFlags, TcpHeader};
 use adit_dataplane::worker::DataplaneConfig;
-use harness::ctcp::{CtcpPeer, setup};
+use harness::ctcp::{CtcpPeer, framed, setup};
 use harness::*;
+use std::time::Duration;
 
 const ID: CaptureId = CaptureId(7);
 
@@ -269,4 +271,136 @@ fn one_capture_too_many_is_ended_at_once_and_the_others_go_on() {
     let states: Vec<_> = readers.iter_mut().map(|reader| (read(reader).len(), reading(reader))).collect();
     assert_eq!(states[..4], [(1, Reading::Open); 4]);
     assert_eq!(states[4], (0, Reading::Ended));
+}
+
+#[test]
+fn a_packet_that_comes_to_another_worker_than_its_tunnels_is_copied_once_by_the_owner() {
+    let mut world = World::new(2);
+    let (alice, bob) = (world.connect(1, 1, gcm()), world.connect(0, 2, gcm()));
+    let mut readers = capture(&mut world, alice.tunnel, CaptureSides::Both, None);
+    let down = v4(SERVER_V4, alice.v4, 300);
+    let left = world.inner(0, &down);
+    assert_eq!(lines(read(&mut readers[0])), []);
+    assert_eq!(lines(read(&mut readers[1])), [(Inner, Down, down, None), (Outer, Down, left[0].bytes.clone(), None)]);
+    // From client to client, too, where the other worker opens it.
+    world.esp(0, bob.path, &bob.seal(1, &v4(bob.v4, alice.v4, 200)));
+    assert_eq!(lines(read(&mut readers[0])), []);
+    let seen: Vec<_> = read(&mut readers[1]).iter().map(|packet| (packet.sight.side(), packet.way)).collect();
+    assert_eq!(seen, [(Inner, Down), (Outer, Down)]);
+
+    // Its tunnel goes, somebody else gets the slot, and the other worker has not heard of it yet.
+    world.command(alice.tunnel.worker, Command::DropTunnel { tunnel: alice.tunnel });
+    world.settle();
+    let carol = world.connect(1, 1, gcm());
+    assert_eq!(world.inner(0, &v4(SERVER_V4, carol.v4, 300)).len(), 1);
+    assert!(readers.iter_mut().all(|reader| read(reader).is_empty()));
+}
+
+/// A thousand octets a millisecond, 64 KiB at once.
+fn slow() -> Rates {
+    Rates { up: Rate::new(8_000_000, Duration::ZERO), down: None }
+}
+
+#[test]
+fn what_is_more_than_the_client_may_send_is_in_it_on_both_sides() {
+    let mut world = World::new(1);
+    let alice = world.admit(Client { rates: slow(), ..Client::new(0, 1, gcm()) });
+    let mut reader = capture(&mut world, alice.tunnel, CaptureSides::Both, None).remove(0);
+    let up = v4(alice.v4, SERVER_V4, 1000);
+    for number in 1..66 {
+        world.esp(0, alice.path, &alice.seal(number, &up));
+    }
+    read(&mut reader);
+    let sealed = alice.seal(66, &up);
+    world.esp(0, alice.path, &sealed);
+    let reason = Some(DropReason::OverRateUp);
+    assert_eq!(lines(read(&mut reader)), [(Outer, Up, sealed, reason), (Inner, Up, up, reason)]);
+}
+
+#[test]
+fn of_what_comes_in_a_stream_and_is_opened_and_dropped_the_header_is_shown_and_never_what_was_inside() {
+    let mut world = world(1);
+    let mut peer = CtcpPeer::on(0, 1);
+    world.stream_login(0, &mut peer);
+    let mut alice = Client { rates: slow(), ..Client::new(0, 1, gcm()) };
+    (alice.path, alice.transport) = (peer.path, Transport::Tcp);
+    let alice = world.admit(alice);
+    let up = v4(alice.v4, SERVER_V4, 1000);
+    let stray = v4(SERVER_V4, SERVER_V4, 1000);
+    let next_header = 4;
+    let mut says = |world: &mut World, esp: &[u8]| {
+        let segment = peer.segment(TcpFlags::ACK, &framed(esp));
+        world.tcp(0, &peer, &segment);
+    };
+    for number in 1..66 {
+        says(&mut world, &alice.seal(number, &up));
+    }
+    let mut both = capture(&mut world, alice.tunnel, CaptureSides::Both, None).remove(0);
+    for (esp, reason, inner) in [
+        (alice.seal(66, &up), DropReason::OverRateUp, Some(&up)),
+        (alice.seal(67, &stray), DropReason::SelectorMismatch, Some(&stray)),
+        (alice.seal_raw(68, &up, &[7, 7, 7, 7, 7, 7], 6, next_header), DropReason::BadPadding, None),
+        (alice.seal_raw(69, &up, &[1, 2, 3, 4, 5, 6], 6, 59), DropReason::Dummy, None),
+    ] {
+        says(&mut world, &esp);
+        let mut seen = read(&mut both);
+        seen.retain(|packet| packet.dropped.is_some());
+        assert_eq!((forms(&seen), seen[0].len as usize), (vec![OuterForm::Streamed], esp.len()), "{reason:?}");
+        let outside = (Outer, Up, esp[..8].to_vec(), Some(reason));
+        let inside = inner.map(|inner| (Inner, Up, inner.clone(), Some(reason)));
+        assert_eq!(lines(seen), [Some(outside), inside].into_iter().flatten().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_is_anothers_in_the_same_connection_is_not_shown_inside() {
+    let mut world = world(1);
+    let mut peer = CtcpPeer::on(0, 1);
+    world.login(0, &mut peer);
+    let (alice, bob) = (world.connect(0, 1, gcm()), world.connect(0, 2, gcm()));
+    let mut reader = capture(&mut world, alice.tunnel, CaptureSides::Both, Some(peer.path)).remove(0);
+    let segment = peer.frame(Inside::Esp, &bob.seal(1, &v4(SERVER_V4, SERVER_V4, 100)));
+    world.tcp(0, &peer, &segment);
+    assert_eq!(lines(read(&mut reader)), [(Outer, Up, segment, Some(DropReason::SelectorMismatch))]);
+}
+
+#[test]
+fn what_a_connection_does_not_take_is_in_it_with_the_reason_wherever_the_connection_is() {
+    for owner in [0, 1] {
+        let mut world = world(2);
+        let mut peer = CtcpPeer::on(0, 2);
+        world.login(0, &mut peer);
+        let mut alice = Client::new(owner, 1, gcm());
+        (alice.path, alice.transport) = (peer.path, Transport::Ctcp);
+        let alice = world.admit(alice);
+        let mut readers = capture(&mut world, alice.tunnel, CaptureSides::Both, None);
+        let down = v4(SERVER_V4, alice.v4, 1400);
+        let sent: usize = (0..60).map(|_| world.inner(usize::from(owner), &down).len()).sum();
+        let lost = 60 - sent;
+        assert!((1..60).contains(&lost), "{lost}");
+        let seen: Vec<Vec<Captured>> = readers.iter_mut().map(read).collect();
+        let dropped = |worker: usize| -> Vec<Captured> {
+            let dropped = |packet: &&Captured| packet.dropped == Some(DropReason::InFlight);
+            seen[worker].iter().filter(dropped).cloned().collect()
+        };
+        let outside: Vec<_> = dropped(0).into_iter().filter(|packet| packet.sight.side() == Outer).collect();
+        assert_eq!(forms(&outside), vec![OuterForm::Streamed; lost]);
+        let esp = 8 + 8 + 1400 + alice.least_padding(1400) + 2 + 16;
+        let spi = alice.own_spi.to_be_bytes();
+        let header_alone = |packet: &Captured| packet.octets.len() == 8 && packet.octets[..4] == spi;
+        assert!(outside.iter().all(|packet| header_alone(packet) && packet.len as usize == esp && packet.way == Down));
+        // Inside its worker says so, if the connection is there, too.
+        let inside = seen[usize::from(owner)].iter().filter(|packet| packet.sight.side() == Inner).count();
+        let told = dropped(usize::from(owner)).iter().filter(|packet| packet.sight.side() == Inner).count();
+        assert_eq!((inside, told), (60, if owner == 0 { lost } else { 0 }));
+    }
+
+    // There is no connection at all.
+    let mut world = world(1);
+    let path = CtcpPeer::on(0, 1).path;
+    let alice = world.admit(Client { path, transport: Transport::Tcp, ..Client::new(0, 1, gcm()) });
+    let mut reader = capture(&mut world, alice.tunnel, CaptureSides::Inner, None).remove(0);
+    let down = v4(SERVER_V4, alice.v4, 100);
+    world.inner(0, &down);
+    assert_eq!(lines(read(&mut reader)), [(Inner, Down, down, Some(DropReason::NoConnection))]);
 }

@@ -11,7 +11,7 @@ use adit_dataplane::contract::{
 use adit_dataplane::packet::Channel;
 use adit_dataplane::wire::tcp::{Seq, TcpFlags, TcpHeader};
 use adit_dataplane::worker::DataplaneConfig;
-use harness::ctcp::{CtcpPeer, setup};
+use harness::ctcp::{CtcpPeer, first_message, setup};
 use harness::*;
 use std::time::Duration;
 
@@ -89,6 +89,38 @@ fn a_session_moves_to_ctcp_and_back_by_its_packets() {
     assert_eq!(client.open(&peer.hears(&sent[0]).1).1, down);
 }
 
+/// Whoever has a session of its own could have the connection ended with that.
+#[test]
+fn a_segment_out_of_place_takes_no_tunnel_to_the_connection_and_no_ike_while_its_owner_is_heard() {
+    let mut world = world(1);
+    let mut victim = kept(&mut world, 40_001);
+    let attacker = world.connect(0, 1, gcm());
+    let up = v4(attacker.v4, SERVER_V4, 300);
+    assert_eq!(world.esp(0, attacker.path, &attacker.seal(1, &up)).len(), 1);
+    world.events();
+    // It knows the ports, and no number.
+    let mut forger = CtcpPeer { next: victim.next.plus(1 << 29), expected: Seq::new(7), ..CtcpPeer::on(0, 1) };
+    forger.path = victim.path;
+    let segment = forger.frame(Inside::Esp, &attacker.seal(2, &up));
+    let out = world.tcp(0, &victim, &segment);
+    assert_eq!(out.iter().map(|packet| &packet.bytes).collect::<Vec<_>>(), [&up], "it is authentic all the same");
+    assert!(world.events().is_empty());
+    let sent = world.inner(0, &v4(SERVER_V4, attacker.v4, 300));
+    assert_eq!((sent[0].channel, sent[0].path), (Channel::NatT, Some(attacker.path)));
+
+    let ike = [&ike_in_udp(400)[..], &first_message()].concat();
+    let segment = forger.frame(Inside::Ike, &ike);
+    world.tcp(0, &victim, &segment);
+    assert!(world.events().is_empty());
+    assert_eq!(world.dropped(DropReason::OutOfWindow), 1);
+    // The owner itself may have lost a megabyte, and does not come by where it was any more.
+    world.now = world.now + Duration::from_secs(11);
+    victim.next = victim.next.plus(1 << 22);
+    let segment = victim.frame(Inside::Ike, &ike);
+    world.tcp(0, &victim, &segment);
+    assert!(matches!(&world.events()[..], [Event::Ike(_)]));
+}
+
 #[test]
 fn esp_cut_into_pieces_and_joined_arrives_whole() {
     let mut world = world(1);
@@ -106,6 +138,24 @@ fn esp_cut_into_pieces_and_joined_arrives_whole() {
         out.extend(world.tcp(0, &peer, &segment).into_iter().filter(|packet| packet.channel == Channel::Inner));
     }
     assert_eq!(out.into_iter().map(|packet| packet.bytes).collect::<Vec<_>>(), packets);
+}
+
+#[test]
+fn a_packet_behind_a_hole_goes_on_when_the_hole_is_given_up_though_nothing_more_comes() {
+    let mut world = world(1);
+    let mut peer = CtcpPeer::on(0, 1);
+    world.login(0, &mut peer);
+    let client = world.connect(0, 1, gcm());
+    let packets = [1, 2].map(|number| v4(client.v4, SERVER_V4, 100 * number));
+    let frame = |number: u32, packet: &[u8]| [client.seal(number, packet), trailer(Inside::Esp).to_vec()].concat();
+    let stream = [frame(1, &packets[0]), frame(2, &packets[1])].concat();
+    peer.next = peer.next.plus(40);
+    let segment = peer.segment(TcpFlags::ACK, &stream[40..]);
+    assert!(world.tcp(0, &peer, &segment).iter().all(|packet| packet.channel != Channel::Inner));
+    world.now = world.now + Duration::from_millis(500);
+    world.settle();
+    let inside = world.departed().into_iter().filter(|packet| packet.channel == Channel::Inner);
+    assert_eq!(inside.map(|packet| packet.bytes).collect::<Vec<_>>(), [packets[1].clone()]);
 }
 
 #[test]

@@ -8,7 +8,6 @@ use adit_dataplane::contract::{
     Command, DropReason, IkeDatagram, IkeFraming, Keepalive, KeepaliveForm, Path, Rate, Rates, Selectors, Transport,
     Transports, TunnelKey, TunnelSpec, Wake, WorkerId,
 };
-use adit_dataplane::fate::Fate;
 use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
 use adit_dataplane::packet::{Burst, Channel, Meta, Pool, PoolSizes, Segments};
 use adit_dataplane::time::Instant;
@@ -376,7 +375,7 @@ fn full_queues_and_pools_are_counted() {
     assert_eq!(world.departed().len(), 1);
 }
 
-/// A door that has one packet to give, cut short, and sends nothing, without saying why.
+/// A door that gets nothing whole, and sends nothing without saying why.
 struct Broken {
     stats: DoorStats,
 }
@@ -385,11 +384,11 @@ impl Door for Broken {
     fn capabilities(&self) -> Capabilities {
         Capabilities { name: "broken", inner_segments: false, outer_segments: 1 }
     }
-    fn receive(&mut self, pool: &mut Pool, burst: &mut Burst, _limit: usize) -> usize {
-        let mut packet = pool.take_small().unwrap();
-        packet.meta.fate = Fate::Drop(DropReason::ReceiveTruncated);
-        burst.push(packet);
-        1
+    fn receive(&mut self, _pool: &mut Pool, _burst: &mut Burst, _limit: usize) -> usize {
+        self.stats.truncated += 5;
+        self.stats.malformed += 6;
+        self.stats.starved += 7;
+        0
     }
     fn transmit(&mut self, _pool: &mut Pool, _burst: &mut Burst) {
         self.stats.transmit_full += 2;
@@ -430,7 +429,9 @@ fn what_a_door_did_not_send_or_did_not_take_whole_is_counted() {
     );
     workers[0].turn(Instant::ZERO).unwrap();
     let drops = dataplane.workers[0].counters.totals().drops;
-    assert_eq!(drops[DropReason::ReceiveTruncated as usize], 1);
+    assert_eq!(drops[DropReason::ReceiveTruncated as usize], 5);
+    assert_eq!(drops[DropReason::Malformed as usize], 6);
+    assert_eq!(dataplane.workers[0].counters.totals().starved, 7);
     // Three that it queued and lost later, one that it left.
     assert_eq!(drops[DropReason::TransmitFailed as usize], 4);
     assert_eq!(drops[DropReason::TransmitFull as usize], 2);
@@ -441,7 +442,7 @@ fn what_a_door_did_not_send_or_did_not_take_whole_is_counted() {
 #[test]
 fn each_segment_of_ctcp_that_is_not_forwarded_has_its_reason() {
     let mut ctcp = harness::ctcp::setup().unwrap();
-    ctcp.config.unproven = 1;
+    ctcp.config.flows = 1;
     let config = DataplaneConfig { ctcp: Some(ctcp), pool: POOL, ..DataplaneConfig::default() };
     let mut world = World::with(config, 1024);
     let mut counted = BTreeSet::new();
@@ -470,10 +471,10 @@ fn each_segment_of_ctcp_that_is_not_forwarded_has_its_reason() {
     spoilt[15] ^= 1;
     world.tcp(0, &peer, &spoilt);
     assert_eq!(ends(&world), ["bad_checksum"]);
-    let next = peer.next;
-    peer.next = next.plus(1 << 25);
+    let (next, expected) = (peer.next, peer.expected);
+    (peer.next, peer.expected) = (next.plus(1 << 25), expected.plus(1 << 25));
     let elsewhere = peer.segment(TcpFlags::ACK, &[1; 50]);
-    peer.next = next;
+    (peer.next, peer.expected) = (next, expected);
     world.tcp(0, &peer, &elsewhere);
     assert_eq!(ends(&world), ["out_of_window"]);
     let piece = peer.segment(TcpFlags::ACK, &[1; 50]);

@@ -2,12 +2,15 @@
 
 use crate::harness;
 
-use adit_dataplane::contract::{Command, DropReason, Transport};
+use adit_dataplane::contract::{Command, DropReason, NextHop, Transport, Wake};
 use adit_dataplane::io::memory::pair;
-use adit_dataplane::packet::{Channel, Meta, PoolSizes, Segments};
-use adit_dataplane::worker::{DataplaneConfig, start};
+use adit_dataplane::io::{Capabilities, Door, DoorStats, Woken};
+use adit_dataplane::packet::{Burst, Channel, Meta, Pool, PoolSizes, Segments};
+use adit_dataplane::time::Instant;
+use adit_dataplane::worker::{DataplaneConfig, assemble, start};
 use harness::*;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -23,6 +26,19 @@ fn esp_on_the_wrong_worker_reaches_its_owner() {
     let totals = |worker: usize| world.dataplane.workers[worker].counters.totals();
     assert_eq!((totals(0).handed_off, totals(1).handed_off, totals(2).taken_over), (1, 1, 2));
     assert_eq!((totals(2).outer_received, totals(2).inner_sent), (0, 2));
+}
+
+#[test]
+fn workers_that_take_one_packet_at_a_time_hand_over_too() {
+    let config = DataplaneConfig { workers: vec![None; 2], pool: POOL, burst: 1, ..DataplaneConfig::default() };
+    let mut world = World::with(config, 1024);
+    let client = world.connect(1, 1, gcm());
+    for sequence in 1..=5 {
+        let inner = v4(client.v4, SERVER_V4, 100 + sequence as usize);
+        let inside = world.esp(0, client.path, &client.seal(sequence, &inner));
+        assert_eq!(inside.into_iter().map(|packet| packet.bytes).collect::<Vec<_>>(), [inner]);
+    }
+    assert_eq!(world.dataplane.workers[1].counters.totals().taken_over, 5);
 }
 
 #[test]
@@ -100,6 +116,73 @@ fn no_pool_runs_dry_for_a_neighbour() {
     world.settle();
     for worker in &world.workers {
         assert_eq!(worker.free_buffers(), (32, 2));
+    }
+}
+
+/// A door that has super-packets, and takes them in as long as the pool has large buffers; what leaves by it is gone.
+struct Large {
+    left: usize,
+    bytes: Vec<u8>,
+}
+
+impl Door for Large {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { name: "large", inner_segments: true, outer_segments: 1 }
+    }
+    fn receive(&mut self, pool: &mut Pool, burst: &mut Burst, limit: usize) -> usize {
+        let before = burst.len();
+        while self.left > 0 && burst.len() - before < limit {
+            let Some(mut packet) = pool.take_large() else { break };
+            let Some(room) = packet.extend_back(self.bytes.len()) else { break };
+            room.copy_from_slice(&self.bytes);
+            packet.meta = Meta { segments: Segments::Udp { payload: 500 }, ..Meta::default() };
+            burst.push(packet);
+            self.left -= 1;
+        }
+        burst.len() - before
+    }
+    fn transmit(&mut self, pool: &mut Pool, burst: &mut Burst) {
+        burst.drain(..).for_each(|packet| pool.put(packet));
+    }
+    fn flush(&mut self, _pool: &mut Pool) -> io::Result<()> {
+        Ok(())
+    }
+    fn wait(&mut self, _limit: Duration) -> io::Result<Woken> {
+        Ok(Woken::TimedOut)
+    }
+    fn tune(&mut self, _spin: Duration, _coalesce: Duration) {}
+    fn waker(&self) -> Arc<dyn Wake> {
+        struct Deaf;
+        impl Wake for Deaf {
+            fn wake(&self) {}
+        }
+        Arc::new(Deaf)
+    }
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+    fn stats(&self) -> DoorStats {
+        DoorStats::default()
+    }
+}
+
+#[test]
+fn a_buffer_that_a_neighbour_has_paid_is_at_home_before_the_door_needs_it() {
+    let pool = PoolSizes { large: 1, ..POOL };
+    let config = DataplaneConfig { workers: vec![None; 2], pool, ..DataplaneConfig::default() };
+    let client = Client::new(1, 1, gcm());
+    let doors = [3, 0].map(|left| Large { left, bytes: v4(SERVER_V4, client.v4, 28 + 3000) });
+    let mut routes = routes();
+    routes.insert(format!("{}/32", client.v4).parse().unwrap(), NextHop::Tunnel(client.tunnel));
+    let (dataplane, mut workers) = assemble(&config, layout(), routes, doors.into()).unwrap();
+    for command in [Command::AddTunnel(Box::new(client.tunnel_spec())), client.add_pair(), client.switch_outbound()] {
+        assert!(dataplane.workers[1].send(command).is_ok());
+    }
+    for turns in 1..=3 {
+        workers[0].turn(Instant::ZERO).unwrap();
+        workers[1].turn(Instant::ZERO).unwrap();
+        let totals = |worker: usize| dataplane.workers[worker].counters.totals();
+        assert_eq!((totals(0).handed_off, totals(1).outer_sent), (turns, 6 * turns), "one a turn");
     }
 }
 

@@ -277,6 +277,23 @@ fn state_waits_for_a_full_channel_and_holds_further_commands_up() {
 }
 
 #[test]
+fn a_worker_whose_control_is_gone_obeys_what_it_was_told_and_stops_though_its_events_were_held_up() {
+    let config = DataplaneConfig { pool: POOL, event_depth: 2, ..DataplaneConfig::default() };
+    let mut world = World::with(config, 64);
+    let clients: Vec<Client> = (1..4).map(|slot| world.connect(0, slot, gcm())).collect();
+    for client in &clients {
+        world.command(WorkerId(0), Command::DropTunnel { tunnel: client.tunnel });
+    }
+    let keepalive = Keepalive { path: path_v4(1), form: KeepaliveForm::NatT };
+    world.command(WorkerId(0), Command::SendKeepalive(keepalive));
+    assert_eq!((world.turn(0), world.turn(0)), (Turn::Busy, Turn::Idle), "one tunnel has come home, and is not taken");
+    let World { dataplane, mut workers, mut peers, now } = world;
+    drop(dataplane);
+    assert_eq!(workers[0].turn(now).unwrap(), Turn::Stopped);
+    assert_eq!(peers[0].take().len(), 1, "the last command was obeyed");
+}
+
+#[test]
 fn a_moved_tunnel_sends_to_the_new_address() {
     let mut world = World::new(1);
     let client = world.connect(0, 1, gcm());

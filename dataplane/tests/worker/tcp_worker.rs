@@ -5,10 +5,10 @@
 use crate::harness;
 
 use adit_dataplane::contract::{
-    Command, EspPath, Event, FlowPage, IkeDatagram, IkeFraming, Transport, TunnelKey, WorkerId,
+    Command, DropReason, EspPath, Event, FlowPage, IkeDatagram, IkeFraming, Transport, TunnelKey, WorkerId,
 };
 use adit_dataplane::io::memory::Departed;
-use adit_dataplane::packet::Channel;
+use adit_dataplane::packet::{Channel, PoolSizes};
 use adit_dataplane::wire::tcp::{TcpFlags, TcpHeader, tcp_checksum};
 use adit_dataplane::worker::DataplaneConfig;
 use harness::ctcp::{CtcpPeer, framed, setup};
@@ -93,6 +93,66 @@ fn a_tunnel_follows_its_newest_packet_into_a_stream_and_out_of_it() {
     assert_eq!(moves(&mut world), []);
     world.esp(0, client.path, &client.seal(3, &up));
     assert_eq!(moves(&mut world), [EspPath::new(Transport::NatT, client.path)]);
+}
+
+/// TCP has acknowledged it, so nobody sends it again.
+#[test]
+fn ike_that_finds_no_buffer_waits_for_one_and_what_is_not_said_is_counted() {
+    let workers = vec![None];
+    // One buffer for what is as long as the frames below.
+    let pool = PoolSizes { large: 1, ..POOL };
+    let mut world = World::with(DataplaneConfig { workers, pool, ctcp: setup(), ..DataplaneConfig::default() }, 1024);
+    let mut peer = CtcpPeer::on(0, 1);
+    world.stream_login(0, &mut peer);
+    let mut come = |world: &mut World, frames: [Vec<u8>; 3]| {
+        for piece in frames.map(|inside| framed(&inside)).concat().chunks(1400) {
+            let segment = peer.segment(TcpFlags::ACK, piece);
+            world.peers[0].push_outer(Channel::Ctcp, peer.path, &segment).unwrap();
+        }
+        world.settle();
+    };
+    let message = |number: u8| [&[0; 4][..], &[number; 3000]].concat();
+    come(&mut world, [message(1), message(2), message(3)]);
+    // Each turn has the buffer for one of them.
+    (0..2).for_each(|_| world.settle());
+    let heard = world.events().into_iter().map(|event| match event {
+        Event::Ike(datagram) => (datagram.bytes[0], datagram.bytes.len()),
+        _ => panic!("nothing else comes"),
+    });
+    assert_eq!(heard.collect::<Vec<_>>(), [(1, 3000), (2, 3000), (3, 3000)]);
+    assert_eq!(world.dropped(DropReason::NoBuffer), 0);
+    // Of ESP nothing waits.
+    come(&mut world, [1, 2, 3].map(|number| vec![number; 3000]));
+    assert_eq!((world.dropped(DropReason::UnknownSpi), world.dropped(DropReason::NoBuffer)), (1, 2));
+}
+
+/// RFC 9329 section 6.1: who resumes a session may begin with ESP. It moves nothing, so control hears of the connection by that alone.
+#[test]
+fn esp_that_begins_a_stream_between_the_ports_of_the_one_before_is_told_to_control() {
+    for (workers, of_the_sa) in [(1, 0), (2, 1)] {
+        let mut world = world(workers);
+        let mut peer = CtcpPeer::on(0, workers);
+        let mut client = Client::new(of_the_sa, 1, gcm());
+        (client.path, client.transport) = (peer.path, Transport::Tcp);
+        let client = world.admit(client);
+        let up = v4(client.v4, SERVER_V4, 100);
+        let syn = peer.segment(TcpFlags::SYN, &[]);
+        let answer = world.tcp(0, &peer, &syn);
+        peer.hears(&answer[0]);
+        let segment = peer.segment(TcpFlags::ACK, &[&b"IKETCP"[..], &framed(&client.seal(1, &up))].concat());
+        let out = world.tcp(0, &peer, &segment);
+        assert!(out.iter().any(|packet| packet.bytes == up));
+        assert_eq!(world.events().iter().filter(|event| is_there(event, &client)).count(), 1);
+        // Once it is somebody's there is nothing to tell.
+        world.command(WorkerId(0), Command::KeepConnection { path: peer.path, tunnel: client.tunnel });
+        let segment = peer.segment(TcpFlags::ACK, &framed(&client.seal(2, &up)));
+        world.tcp(0, &peer, &segment);
+        assert!(world.events().iter().all(|event| !is_there(event, &client)));
+    }
+}
+
+fn is_there(event: &Event, client: &Client) -> bool {
+    matches!(event, Event::Moved { tunnel, path } if *tunnel == client.tunnel && *path == client.esp_path())
 }
 
 #[test]

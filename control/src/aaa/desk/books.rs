@@ -56,8 +56,17 @@ struct Entry {
     moment: Moment,
     /// Since when it waits here.
     at: Instant,
-    /// The time of day when it was made.
+    /// The time of day when it was made,
     made: Duration,
+    /// and how old it was when it came here: another process may have made it.
+    age: Duration,
+}
+
+impl Entry {
+    /// Made here and now.
+    const fn new(moment: Moment, at: Instant, made: Duration) -> Self {
+        Self { moment, at, made, age: Duration::ZERO }
+    }
 }
 
 /// Somebody whose session is not over.
@@ -121,7 +130,7 @@ impl Books {
                 return tracing::error!(session = %account.session, "too many records wait for RADIUS; one is lost");
             }
             Slot::Vacant(slot) => {
-                let first = Entry { moment, at: now, made };
+                let first = Entry::new(moment, now, made);
                 slot.insert(Book { account, first, more: VecDeque::new(), tried: Vec::new() });
             }
         }
@@ -139,7 +148,8 @@ impl Books {
         }
         // They were here when it was killed.
         let stop = here.map(|usage| (room.unix(now), Moment::Stop(usage, Terminated::NasReboot)));
-        let entry = |(made, moment)| Entry { moment, at: now, made };
+        let unix = room.unix(now);
+        let entry = |(made, moment)| Entry { moment, at: now, made, age: unix.saturating_sub(made) };
         let mut records = records.into_iter().chain(stop).map(entry);
         let id = account.id;
         if let Some(first) = records.next() {
@@ -231,8 +241,8 @@ impl Books {
         self.lost
     }
 
-    pub(super) fn views(&self, now: Instant) -> impl Iterator<Item = LineView> {
-        self.desks.iter().flatten().map(move |desk| LineView::new(now, &desk.line, "accounting"))
+    pub(super) fn views(&self) -> impl Iterator<Item = LineView> {
+        self.desks.iter().flatten().map(|desk| LineView::new(&desk.line, "accounting"))
     }
 
     /// Asks the next server to take the first record.
@@ -281,7 +291,8 @@ impl Books {
             return desk.queue.push_back(id);
         };
         let Book { account, first, .. } = book;
-        let made = Made { unix: first.made.as_secs(), ago: room.unix(now).saturating_sub(first.made) };
+        // Not by the time of day: somebody may have set the clock.
+        let made = Made { unix: first.made.as_secs(), ago: first.age + now.since(first.at) };
         let connection = room.connection(account.connection).map_or("", |one| one.name.as_str());
         let names = (room.name.as_str(), connection);
         let request = accounting_request(account, first.moment, names, made, desk.line.server(), identifier);
@@ -304,7 +315,7 @@ impl Book {
     /// An interim that nobody has seen yet is told again by any later record.
     fn append(&mut self, now: Instant, made: Duration, moment: Moment) {
         self.more.retain(|entry| !matches!(entry.moment, Moment::Interim(_)));
-        self.more.push_back(Entry { moment, at: now, made });
+        self.more.push_back(Entry::new(moment, now, made));
     }
 }
 

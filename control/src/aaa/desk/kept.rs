@@ -2,7 +2,7 @@
 //!
 //! An entry is JSON. What is read back is believed as little as a packet.
 
-use super::super::{Account, AccountId, Caller, Moment, Terminated, Usage, UserName};
+use super::super::{Account, AccountId, Authentic, Caller, Moment, Terminated, Usage, UserName};
 use crate::session::SessionId;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -55,6 +55,8 @@ struct Written {
     session: u32,
     connection: String,
     user: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    known_here: bool,
     peer: SocketAddr,
     local: SocketAddr,
     group: String,
@@ -127,11 +129,12 @@ pub(super) fn key(id: AccountId) -> Vec<u8> {
 
 /// What it says.
 pub(super) fn value(book: &KeptBook) -> Option<Vec<u8>> {
-    let Account { id: _, session, connection: _, user, caller, addresses, class } = &book.account;
+    let Account { id: _, session, connection: _, user, authentic, caller, addresses, class } = &book.account;
     let written = Written {
         session: session.0,
         connection: book.connection.clone(),
         user: user.as_str().to_owned(),
+        known_here: *authentic == Authentic::Local,
         peer: caller.peer,
         local: caller.local,
         group: caller.group.clone(),
@@ -148,7 +151,8 @@ pub(super) fn read_entry(key: &[u8], value: &[u8]) -> Result<KeptBook, NotABook>
     let id = std::str::from_utf8(key).ok().filter(|text| text.len() == 16);
     let id = id.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(NotABook::Account)?;
     let written: Written = serde_json::from_slice(value).map_err(|_other| NotABook::Value)?;
-    let Written { session, connection, user, peer, local, group, addresses, class, here, records } = written;
+    let Written { session, connection, user, known_here, peer, local, group, addresses, class, here, records } =
+        written;
     if records.len() > MOST_RECORDS || class.len() > MOST_CLASSES || addresses.len() > MOST_ADDRESSES {
         return Err(NotABook::Content);
     }
@@ -163,6 +167,7 @@ pub(super) fn read_entry(key: &[u8], value: &[u8]) -> Result<KeptBook, NotABook>
         session: SessionId(session),
         connection: usize::MAX,
         user,
+        authentic: if known_here { Authentic::Local } else { Authentic::Radius },
         caller: Caller { peer, local, group },
         addresses,
         class,
@@ -185,6 +190,7 @@ mod tests {
             id: AccountId(0xabc),
             session: SessionId(7),
             connection: usize::MAX,
+            authentic: Authentic::Local,
             user: UserName::new("älice \"x\"".as_bytes()).unwrap(),
             caller: caller(),
             addresses: vec!["10.30.7.7".parse().unwrap(), "fd30::7".parse().unwrap()],

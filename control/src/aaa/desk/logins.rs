@@ -2,13 +2,14 @@
 
 use super::super::local::{Checked, Found, LocalUsers};
 use super::super::radius::{Good, Line, Response, Success, login_request, read_reply};
-use super::super::{Answer, Profile, Proof, Question, QuestionId, Rejection, Source, Verdict, Why};
+use super::super::{Answer, Profile, Proof, Question, QuestionId, Rejection, Verdict, Why};
 use super::view::LineView;
 use super::{Output, Port, Room};
 use crate::config::Renumbering;
 use crate::config::checked::{Config, UserSource, Xauth};
 use adit_crypto::random::SecretRandom;
 use adit_dataplane::time::Instant;
+use adit_dataplane::wire::source::Source;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,15 +18,21 @@ use std::time::Duration;
 const MOST_OPEN: usize = 4096;
 /// Checks of local passwords that may wait, each some tens of milliseconds: nobody waits longer than a few seconds.
 const MOST_CHECKS: usize = 128;
+/// Of them from one source (an IPv4 address or an IPv6 /64 network): none keeps everybody else out.
+const MOST_CHECKS_PER_SOURCE: usize = MOST_CHECKS / 2;
 /// A question is answered within this time, whatever the servers do: a client at its login screen waits no longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// A server that has been asked for so long when a question is over, and has said nothing to anybody since, does not answer: it may take
+/// longer than a login waits (`timeout`, `tries`). Who was asked later had no time.
+const LONG: Duration = Duration::from_secs(15);
 
 /// All open questions.
 pub(super) struct Logins {
     open: BTreeMap<QuestionId, Open>,
     deadlines: BTreeSet<(Instant, QuestionId)>,
     local: LocalUsers,
-    checks: usize,
+    /// Checks of local passwords under way, and for whom.
+    checks: BTreeMap<QuestionId, Source>,
     counters: Vec<Counter>,
 }
 
@@ -75,7 +82,7 @@ impl Logins {
             open: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             local: LocalUsers::new(config.users.clone(), random),
-            checks: 0,
+            checks: BTreeMap::new(),
             counters: config.radius.iter().map(counter).collect(),
         }
     }
@@ -106,13 +113,13 @@ impl Logins {
     }
 
     pub(super) fn checked(&mut self, now: Instant, room: &mut Room, checked: Checked) {
-        self.checks = self.checks.saturating_sub(1);
+        self.checks.remove(&checked.id);
         let Some(open) = self.open.get_mut(&checked.id) else { return };
         let reject = |why| Verdict::Reject(Rejection { why, message: None });
         let verdict = match checked.found {
             Found::Right { address } => {
                 let interim = xauth(room, open.question.connection).and_then(|xauth| xauth.interim);
-                Verdict::Accept(Box::new(Profile { address, interim, ..Profile::plain(Source::Local) }))
+                Verdict::Accept(Box::new(Profile { address, interim, ..Profile::plain(crate::aaa::Source::Local) }))
             }
             Found::Wrong => reject(Why::WrongPassword),
             Found::Locked => reject(Why::Locked),
@@ -140,7 +147,7 @@ impl Logins {
         for server in 0..self.counters.len() {
             let Some(counter) = self.counters.get_mut(server) else { continue };
             let open = &self.open;
-            counter.line.forget(|job| !open.contains_key(&job.id));
+            counter.line.forget(now, LONG, |job| !open.contains_key(&job.id));
             let mut over = counter.line.handle_timeout(now, |octets| room.send(server, Port::Logins, octets));
             let over = over.drain(..).map(|job| job.id);
             // Who waits for a server that is not there asks another one.
@@ -166,11 +173,11 @@ impl Logins {
     }
 
     pub(super) fn checks(&self) -> usize {
-        self.checks
+        self.checks.len()
     }
 
-    pub(super) fn views(&self, now: Instant) -> impl Iterator<Item = LineView> {
-        self.counters.iter().map(move |counter| LineView::new(now, &counter.line, "logins"))
+    pub(super) fn views(&self) -> impl Iterator<Item = LineView> {
+        self.counters.iter().map(|counter| LineView::new(&counter.line, "logins"))
     }
 
     /// Asks whoever is next.
@@ -219,10 +226,12 @@ impl Logins {
     fn check(&mut self, room: &mut Room, id: QuestionId) {
         let Some(open) = self.open.get(&id) else { return };
         let Proof::Password(password) = &open.question.proof else { return };
-        if self.checks >= MOST_CHECKS {
+        let source = Source::of(open.question.caller.peer.ip());
+        let from_there = self.checks.values().filter(|other| **other == source).count();
+        if self.checks.len() >= MOST_CHECKS || from_there >= MOST_CHECKS_PER_SOURCE {
             return self.close(room, id, Verdict::Unavailable);
         }
-        self.checks += 1;
+        self.checks.insert(id, source);
         let check = self.local.check(id, &open.question.user, password);
         room.outputs.push_back(Output::Check(Box::new(check)));
     }

@@ -7,6 +7,7 @@ mod logins;
 mod view;
 
 pub use kept::NotABook;
+pub(crate) use logins::PATIENCE;
 pub use view::{DeskView, LineView};
 
 use super::local::{Check, Checked};
@@ -67,8 +68,7 @@ struct Room {
     name: String,
     random: Box<dyn SecretRandom>,
     outputs: VecDeque<Output>,
-    /// Unix time when the clock of `now` stood at zero. A clock that is set later makes timestamps that much wrong, and
-    /// nothing else.
+    /// Unix time when the clock of `now` stood at zero.
     unix_at_zero: Duration,
 }
 
@@ -93,6 +93,11 @@ impl Desk {
         let (logins, books) = (Logins::new(&config, &mut *random), Books::new(&config));
         let name = config.identity.to_string();
         Self { room: Room { config, name, random, outputs: VecDeque::new(), unix_at_zero }, logins, books }
+    }
+
+    /// The time of day when `now` was zero, as it is known now.
+    pub fn set_time_of_day(&mut self, unix_at_zero: Duration) {
+        self.room.unix_at_zero = unix_at_zero;
     }
 
     /// From now on [`Output::Keep`] says what is to outlive the process.
@@ -168,14 +173,14 @@ impl Desk {
     }
 
     /// How the servers are, and what is open.
-    pub fn view(&self, now: Instant) -> DeskView {
+    pub fn view(&self) -> DeskView {
         DeskView {
             questions: self.logins.open(),
             checks: self.logins.checks(),
             accounts: self.books.open(),
             records_written: self.books.written(),
             records_lost: self.books.lost(),
-            servers: self.logins.views(now).chain(self.books.views(now)).collect(),
+            servers: self.logins.views().chain(self.books.views()).collect(),
         }
     }
 }

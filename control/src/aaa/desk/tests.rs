@@ -49,8 +49,11 @@ struct World {
 
 impl World {
     fn new(users: &[UserSource], servers: u8) -> Self {
-        let config = Arc::new(config(users.to_vec(), servers));
-        let desk = Desk::new(config, UNIX_AT_ZERO, Box::new(SeededRandom::new(5)));
+        Self::with(config(users.to_vec(), servers))
+    }
+
+    fn with(config: Config) -> Self {
+        let desk = Desk::new(Arc::new(config), UNIX_AT_ZERO, Box::new(SeededRandom::new(5)));
         Self { desk, now: START, sent: Vec::new(), answers: BTreeMap::new(), kept: BTreeMap::new() }
     }
 
@@ -149,6 +152,37 @@ fn every_question_about_a_local_user_is_one_check_whoever_it_is_about() {
     }
 }
 
+/// Each costs some tens of milliseconds, and whoever waits behind them waits for all.
+#[test]
+fn one_source_has_half_of_the_checks_that_may_wait_and_leaves_the_others_to_others() {
+    let config = Arc::new(config(vec![UserSource::Local], 0));
+    let mut desk = Desk::new(config, UNIX_AT_ZERO, Box::new(SeededRandom::new(5)));
+    let mut id = 0;
+    let mut checks = |desk: &mut Desk, peer: &str, questions: usize| {
+        let mut checks = Vec::new();
+        for _ in 0..questions {
+            id += 1;
+            let caller = Caller { peer: peer.parse().unwrap(), ..caller() };
+            desk.handle_question(START, Question { caller, ..question(id, "alice", "wrong") });
+            match desk.poll_output() {
+                Some(Output::Check(check)) => checks.push(check),
+                Some(Output::Answer(answer)) => assert_eq!(answer.verdict, Verdict::Unavailable),
+                other => panic!("{other:?}"),
+            }
+        }
+        checks
+    };
+    let of_stranger = checks(&mut desk, "[2001:db8::1]:4500", 70);
+    assert_eq!(of_stranger.len(), 64);
+    assert!(checks(&mut desk, "[2001:db8::2]:4500", 1).is_empty(), "the same network");
+    let of_others = checks(&mut desk, "192.0.2.1:4500", 10);
+    assert_eq!(of_others.len(), 10);
+    desk.handle_checked(START, of_stranger[0].run());
+    assert!(matches!(desk.poll_output(), Some(Output::Answer(_))));
+    assert_eq!(checks(&mut desk, "[2001:db8::1]:4501", 2).len(), 1, "one has made room");
+    assert_eq!(checks(&mut desk, "203.0.113.1:4500", 64).len(), 128 - 64 - 10, "all together");
+}
+
 #[test]
 fn local_users_are_known_by_their_password_alone() {
     let mut world = World::new(&[UserSource::Local], 0);
@@ -207,11 +241,51 @@ fn a_server_that_does_not_answer_is_passed_over_for_a_while() {
     assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 2), "the second is asked at once");
     let request = world.last(logins(1));
     world.reply(logins(1), &request, 2, &[]);
-    let states: Vec<String> = world.desk.view(world.now).servers.into_iter().map(|one| one.state).collect();
+    let states: Vec<String> = world.desk.view().servers.into_iter().map(|one| one.state).collect();
     assert_eq!(states, ["dead", "ready", "ready", "ready"]);
     world.pass(server().dead_time);
     world.ask(question(3, "alice", "x"));
     assert_eq!(world.count(logins(0)), 4, "the first gets another chance");
+    let state = |world: &World| world.desk.view().servers[0].state.clone();
+    assert_eq!(state(&world), "dead", "until it answers");
+    let request = world.last(logins(0));
+    world.reply(logins(0), &request, 2, &[]);
+    assert_eq!(state(&world), "ready");
+}
+
+#[test]
+fn a_server_that_may_take_longer_than_a_login_is_passed_over_all_the_same() {
+    let mut config = config(vec![UserSource::Radius], 2);
+    for server in &mut config.radius {
+        (server.timeout, server.tries) = (Duration::from_secs(10), 3);
+    }
+    let mut world = World::with(config);
+    world.ask(question(1, "alice", "x"));
+    world.pass(Duration::from_secs(30));
+    assert!(matches!(world.verdict(1), Verdict::Unavailable));
+    assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 0));
+    let first = &world.desk.view().servers[0];
+    assert_eq!((first.state.as_str(), first.unanswered), ("dead", 1));
+    world.ask(question(2, "alice", "x"));
+    assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 1), "the second is asked at once");
+    let request = world.last(logins(1));
+    world.reply(logins(1), &request, 2, &[]);
+    assert_eq!(world.source(2), Source::Radius(1));
+}
+
+#[test]
+fn a_server_that_was_asked_when_a_login_had_no_time_left_is_not_dead() {
+    let mut config = config(vec![UserSource::Radius], 2);
+    for server in &mut config.radius {
+        (server.timeout, server.tries) = (Duration::from_secs(9), 3);
+    }
+    let mut world = World::with(config);
+    world.ask(question(1, "alice", "x"));
+    world.pass(Duration::from_secs(30));
+    assert!(matches!(world.verdict(1), Verdict::Unavailable));
+    assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 1));
+    let states: Vec<String> = world.desk.view().servers.into_iter().map(|one| one.state).collect();
+    assert_eq!(states, ["dead", "ready", "ready", "ready"]);
 }
 
 #[test]
@@ -242,7 +316,7 @@ fn every_question_is_answered_once_and_in_time_though_nobody_answers() {
     let latest = world.answers.values().map(|answers| answers[0].0).max().unwrap();
     assert!(latest <= START + Duration::from_secs(30), "{:?}", latest.since(START));
     assert_eq!(world.desk.poll_timeout(), None);
-    assert_eq!(world.desk.view(world.now).questions, 0);
+    assert_eq!(world.desk.view().questions, 0);
 }
 
 #[test]
@@ -321,6 +395,7 @@ fn account(id: u64) -> Arc<Account> {
         session: SessionId(1),
         connection: 0,
         user: UserName::new(b"alice").unwrap(),
+        authentic: Authentic::Radius,
         caller: caller(),
         addresses: Vec::new(),
         class: Vec::new(),
@@ -392,21 +467,39 @@ fn a_record_is_repeated_as_it_was_and_goes_to_the_next_server_with_its_age() {
 }
 
 #[test]
+fn a_clock_that_is_set_changes_the_time_of_later_records_and_the_age_of_none() {
+    let mut world = World::new(&[UserSource::Radius], 2);
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.take();
+    let set = Duration::from_secs(1_900_000_000);
+    world.desk.set_time_of_day(set);
+    world.pass(server().timeout * 3);
+    let second = world.last(books(1));
+    assert_eq!((number(&second, 55), number(&second, 41)), (Some(1_800_001_000), Some(6)), "it is one record");
+    world.reply(books(1), &second, 5, &[]);
+    world.desk.handle_record(world.now, Record { account: account(8), moment: Moment::Start });
+    world.take();
+    let now = set + world.now.since(Instant::ZERO);
+    let later = world.sent.last().unwrap().2.clone();
+    assert_eq!((number(&later, 55), number(&later, 41)), (u32::try_from(now.as_secs()).ok(), Some(0)));
+}
+
+#[test]
 fn records_wait_for_servers_that_come_back_and_are_given_up_in_the_end() {
     let mut world = World::new(&[UserSource::Radius], 1);
     world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
     world.desk.handle_record(world.now, Record { account: account(8), moment: Moment::Start });
     world.take();
     world.pass(Duration::from_secs(300));
-    assert_eq!(world.desk.view(world.now).accounts, 2);
-    while world.desk.view(world.now).servers[1].waiting == 0 {
+    assert_eq!(world.desk.view().accounts, 2);
+    while world.desk.view().servers[1].waiting == 0 {
         world.pass(Duration::from_secs(1));
     }
     let request = world.last(books(0));
     world.reply(books(0), &request, 5, &[]);
-    assert_eq!(world.desk.view(world.now).accounts, 1);
+    assert_eq!(world.desk.view().accounts, 1);
     world.pass(Duration::from_secs(330));
-    let view = world.desk.view(world.now);
+    let view = world.desk.view();
     assert_eq!((view.accounts, view.records_written, view.records_lost), (0, 1, 1));
     assert_eq!(world.desk.poll_timeout(), None);
 }
@@ -514,7 +607,7 @@ fn more_accounts_than_identifiers_are_all_written() {
         world.reply(books(0), &request, 5, &[]);
         next += 1;
     }
-    assert_eq!(world.desk.view(world.now).records_written, 1000);
+    assert_eq!(world.desk.view().records_written, 1000);
     assert!(world.desk.books_are_written());
 }
 
@@ -566,7 +659,7 @@ fn whatever_happens_each_question_gets_one_answer() {
         for id in 0..asked {
             world.verdict(id);
         }
-        assert_eq!(world.desk.view(world.now).questions, 0);
+        assert_eq!(world.desk.view().questions, 0);
         assert_eq!(world.desk.poll_timeout(), None);
     });
 }

@@ -1,7 +1,6 @@
 //! The desk as others see it: copied, no secrets.
 
 use super::super::radius::Line;
-use adit_dataplane::time::Instant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -29,7 +28,7 @@ pub struct LineView {
     pub server: String,
     /// `logins` or `accounting`.
     pub port: String,
-    /// `ready`, or `dead`: it did not answer and is passed over for a while.
+    /// `ready`, or `dead`: it did not answer when it was asked last. For a while it is passed over, then asked again.
     pub state: String,
     /// Requests under way.
     pub waiting: usize,
@@ -46,12 +45,12 @@ pub struct LineView {
 }
 
 impl LineView {
-    pub(super) fn new<J>(now: Instant, line: &Line<J>, port: &str) -> Self {
+    pub(super) fn new<J>(line: &Line<J>, port: &str) -> Self {
         let counters = line.counters;
         Self {
             server: line.to.to_string(),
             port: port.to_owned(),
-            state: if line.is_dead(now) { "dead" } else { "ready" }.to_owned(),
+            state: if line.is_silent() { "dead" } else { "ready" }.to_owned(),
             waiting: line.waiting(),
             requests: counters.requests,
             repeats: counters.repeats,

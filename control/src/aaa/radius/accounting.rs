@@ -8,8 +8,6 @@ use crate::config::checked::RadiusServer;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Acct-Authentic "RADIUS" (RFC 2866 section 5.6).
-const BY_RADIUS: u32 = 1;
 const FRAMED: u32 = 2;
 const PPP: u32 = 1;
 
@@ -48,7 +46,7 @@ pub(in super::super) fn accounting_request(
     if let Some(cause) = cause {
         builder.add_number(kind::ACCT_TERMINATE_CAUSE, cause.value());
     }
-    builder.add_number(kind::ACCT_AUTHENTIC, BY_RADIUS);
+    builder.add_number(kind::ACCT_AUTHENTIC, account.authentic.value());
     builder.add_number(kind::SERVICE_TYPE, FRAMED);
     builder.add_number(kind::FRAMED_PROTOCOL, PPP);
     for address in &account.addresses {
@@ -86,7 +84,7 @@ mod tests {
     use super::super::attribute::{number, parse};
     use super::*;
     use crate::aaa::testing::server;
-    use crate::aaa::{AccountId, Caller, Terminated, UserName};
+    use crate::aaa::{AccountId, Authentic, Caller, Terminated, UserName};
     use crate::session::SessionId;
 
     #[test]
@@ -101,6 +99,7 @@ mod tests {
             session: SessionId(1),
             connection: 0,
             user: UserName::new(b"alice").unwrap(),
+            authentic: Authentic::Radius,
             caller,
             addresses: vec!["10.30.7.7".parse().unwrap(), "fd30::7".parse().unwrap()],
             class: vec![b"one".to_vec(), b"two".to_vec()],
@@ -129,5 +128,11 @@ mod tests {
         assert_eq!(texts(31), [b"2001:db8::7"]);
         assert_eq!(texts(8), [[10, 30, 7, 7]]);
         assert_eq!(texts(80).len(), 0);
+        assert_eq!(numbers(45), Some(1));
+        let local = Account { authentic: Authentic::Local, ..account };
+        let request = accounting_request(&local, Moment::Start, ("headend", "ezvpn"), made, &server(), 3);
+        let found = parse(&request.octets[20..]).unwrap();
+        let authentic: Vec<_> = found.iter().filter(|one| one.kind == 45).map(|one| number(one.value)).collect();
+        assert_eq!(authentic, [Some(2)], "RFC 2866 section 5.6");
     }
 }

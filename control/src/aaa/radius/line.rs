@@ -6,6 +6,7 @@ use crate::config::checked::RadiusServer;
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A request under way, and whose it is.
 #[derive(Debug)]
@@ -64,6 +65,11 @@ impl<J> Line<J> {
     /// Whether it is known not to answer.
     pub(in super::super) fn is_dead(&self, now: Instant) -> bool {
         self.dead.is_some_and(|dead| now < dead.until)
+    }
+
+    /// Whether it did not answer and has not since, though it may be asked again by now.
+    pub(in super::super) fn is_silent(&self) -> bool {
+        self.dead.is_some()
     }
 
     /// Requests under way.
@@ -163,16 +169,30 @@ impl<J> Line<J> {
         over.into_iter().filter_map(|identifier| self.expire(now, identifier)).collect()
     }
 
-    /// Takes out the requests that `over` says nobody waits for any more.
-    pub(in super::super) fn forget(&mut self, over: impl Fn(&J) -> bool) {
-        self.sent.retain(|_, sent| !over(&sent.job));
+    /// Takes out the requests that `over` says nobody waits for any more. Nobody answered them, and who has been asked for `long` and has
+    /// said nothing since does not answer.
+    pub(in super::super) fn forget(&mut self, now: Instant, long: Duration, over: impl Fn(&J) -> bool) {
+        let identifiers = self.sent.iter().filter(|(_, sent)| over(&sent.job)).map(|(identifier, _)| *identifier);
+        for identifier in identifiers.collect::<Vec<_>>() {
+            let Some(sent) = self.sent.remove(&identifier) else { continue };
+            self.counters.unanswered += 1;
+            if now.since(sent.first) >= long {
+                self.not_heard(now, sent.first);
+            }
+        }
     }
 
     fn expire(&mut self, now: Instant, identifier: u8) -> Option<J> {
         let sent = self.sent.remove(&identifier)?;
         self.counters.unanswered += 1;
+        self.not_heard(now, sent.first);
+        Some(sent.job)
+    }
+
+    /// What was sent then has no answer.
+    fn not_heard(&mut self, now: Instant, first: Instant) {
         // A server that answers others refuses to talk about this one only, which anybody can make it do.
-        if self.heard.is_none_or(|heard| heard < sent.first) {
+        if self.heard.is_none_or(|heard| heard < first) {
             let since = self.dead.map_or(now, |dead| dead.since);
             if self.dead.is_none() {
                 let seconds = self.server.dead_time.as_secs();
@@ -180,7 +200,6 @@ impl<J> Line<J> {
             }
             self.dead = Some(Dead { since, until: now + self.server.dead_time });
         }
-        Some(sent.job)
     }
 }
 
@@ -206,7 +225,6 @@ mod tests {
     use super::*;
     use crate::aaa::testing::server;
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     const START: Instant = Instant::from_nanos(1_000_000_000_000);
 
@@ -226,7 +244,8 @@ mod tests {
         let identifiers: BTreeSet<u8> = (0..256).map(|job| ask(&mut line, START, job).unwrap()[1]).collect();
         assert_eq!(identifiers.len(), 256);
         assert_eq!(ask(&mut line, START, 256), None);
-        line.forget(|job| *job == 77);
+        line.forget(START, Duration::from_secs(1), |job| *job == 77);
+        assert!(!line.is_dead(START), "it had no time");
         assert_eq!(ask(&mut line, START, 256).unwrap()[1], 77);
     }
 

@@ -11,7 +11,7 @@ mod picture;
 
 use super::client::AskError;
 use clap::Args;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use desk::{Desk, Next};
 use picture::Picture;
 use ratatui::DefaultTerminal;
@@ -45,7 +45,7 @@ impl Top {
             );
             return Ok(ExitCode::from(2));
         }
-        let (wish, wishes) = bounded(4);
+        let (wish, wishes) = bounded(1);
         let (pictures, taken) = bounded(1);
         let (socket, every) = (socket.to_owned(), Duration::from_secs(self.every.into()));
         std::thread::spawn(move || ask(&socket, every, &wishes, &pictures));
@@ -65,6 +65,23 @@ impl Top {
 
 /// Whose flows are wanted beside the sessions; nobody's at first.
 type Wish = Option<String>;
+
+/// The wish that was not told so far, if there is one: who asks may be waiting for the daemon. Those before it do not count any more.
+struct Latest(Option<Wish>);
+
+impl Latest {
+    fn is(&mut self, wish: Wish) {
+        self.0 = Some(wish);
+    }
+
+    /// As soon as there is room; until then again and again.
+    fn tell(&mut self, to: &Sender<Wish>) {
+        let Some(wish) = self.0.take() else { return };
+        if let Err(TrySendError::Full(wish)) = to.try_send(wish) {
+            self.0 = Some(wish);
+        }
+    }
+}
 
 /// Asks the daemon again and again, and at once when somebody's flows are wanted.
 fn ask(socket: &Path, every: Duration, wishes: &Receiver<Wish>, pictures: &Sender<Result<Picture, String>>) {
@@ -89,6 +106,7 @@ fn show(
     wish: &Sender<Wish>,
 ) -> io::Result<()> {
     let mut desk = Desk::new(first);
+    let mut latest = Latest(None);
     loop {
         terminal.draw(|frame| draw::draw(frame, &desk))?;
         if event::poll(LOOK)?
@@ -97,15 +115,35 @@ fn show(
         {
             match desk.key(key) {
                 Next::Stay => {}
-                Next::FlowsOf(session) => {
-                    // Four wishes may wait; more are as good as the last of them.
-                    let _full = wish.try_send(session);
-                }
+                Next::FlowsOf(session) => latest.is(session),
                 Next::Leave => return Ok(()),
             }
         }
+        latest.tell(wish);
         while let Ok(picture) = taken.try_recv() {
             desk.take(picture);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Or "asking ..." would stand there for ever.
+    #[test]
+    fn the_last_wish_arrives_however_many_come_while_the_daemon_is_waited_for() {
+        let (wish, wishes) = bounded(1);
+        let mut latest = Latest(None);
+        for session in 1..=9 {
+            latest.is(Some(format!("s{session}")));
+            latest.tell(&wish);
+        }
+        let mut heard = Vec::new();
+        while let Ok(next) = wishes.try_recv() {
+            heard.extend(next);
+            latest.tell(&wish);
+        }
+        assert_eq!(heard.last().map(String::as_str), Some("s9"));
     }
 }

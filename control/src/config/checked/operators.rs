@@ -40,6 +40,10 @@ pub struct ApiTcp {
     pub tls: Arc<ServerConfig>,
     /// Whom our certificate names, and until when it is good.
     pub certificate: Named,
+    /// SHA-256 of the file of our certificates,
+    pub chain: [u8; 32],
+    /// and of whose clients' are believed.
+    pub client_ca: Option<[u8; 32]>,
 }
 
 /// What is told of a certificate of ours.

@@ -2,12 +2,19 @@
 
 use super::PasswordHash;
 use crate::aaa::UserName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// The `[[user]]` table.
 #[derive(Debug, Clone, Default)]
 pub struct Users(pub BTreeMap<UserName, User>);
+
+impl Users {
+    /// Inner addresses of their own.
+    pub fn addresses(&self) -> BTreeSet<Ipv4Addr> {
+        self.0.values().filter_map(|user| user.address).collect()
+    }
+}
 
 /// One user.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -87,11 +87,20 @@ pub(super) fn users(changes: &mut Changes, old: &Users, new: &Users) {
     }
 }
 
-/// By address and port of logins.
+/// By address; where two have the same, by address and port of logins.
 pub(super) fn radius(changes: &mut Changes, old: &[RadiusServer], new: &[RadiusServer]) {
+    let at = |servers: &[RadiusServer], address| servers.iter().filter(|other| other.address == address).count();
+    let is_alone = |server: &RadiusServer| at(old, server.address) <= 1 && at(new, server.address) <= 1;
+    let name = |server: &RadiusServer| match is_alone(server) {
+        true => server.address.to_string(),
+        false => server.auth().to_string(),
+    };
+    let same = |one: &RadiusServer, other: &RadiusServer| {
+        one.address == other.address && (one.auth_port == other.auth_port || is_alone(one))
+    };
     for server in old {
-        changes.section(format!("[[radius]] {}", server.address));
-        let Some(other) = new.iter().find(|other| other.address == server.address) else {
+        changes.section(format!("[[radius]] {}", name(server)));
+        let Some(other) = new.iter().find(|other| same(server, other)) else {
             changes.add("", String::new(), "removed".to_owned(), SERVERS);
             continue;
         };
@@ -107,10 +116,10 @@ pub(super) fn radius(changes: &mut Changes, old: &[RadiusServer], new: &[RadiusS
             .key("password_protocol", password, &other.password, |how| quoted(&protocol(*how)), SERVERS)
             .key("message_authenticator", signature, &other.signature, |what| quoted(&signed(*what)), SERVERS);
     }
-    for server in new.iter().filter(|server| !old.iter().any(|other| other.address == server.address)) {
-        changes.section(format!("[[radius]] {}", server.address)).add("", String::new(), "added".to_owned(), SERVERS);
+    for server in new.iter().filter(|server| !old.iter().any(|other| same(server, other))) {
+        changes.section(format!("[[radius]] {}", name(server))).add("", String::new(), "added".to_owned(), SERVERS);
     }
-    let order = |servers: &[RadiusServer]| servers.iter().map(|server| server.address).collect::<Vec<_>>();
+    let order = |servers: &[RadiusServer]| servers.iter().map(name).collect::<Vec<_>>();
     let (was, is) = (order(old), order(new));
     let same: BTreeSet<_> = was.iter().collect();
     if was != is && same == is.iter().collect() {

@@ -76,14 +76,16 @@ fn api(changes: &mut Changes, old: &Api, new: &Api) {
     let Api { socket, admins, tcp, operators } = old;
     let path = |path: &std::path::PathBuf| quoted(&path.display());
     let addresses = |tcp: &Option<ApiTcp>| tcp.as_ref().map(|tcp| tcp.listen.clone()).unwrap_or_default();
-    // What TLS is made of cannot be compared; whom the certificate names, and until when, can.
-    let certificate = |tcp: &Option<ApiTcp>| tcp.as_ref().map(|tcp| tcp.certificate.clone());
+    // What TLS is made of cannot be compared; the files that it was made of can.
+    let certificate = |tcp: &Option<ApiTcp>| tcp.as_ref().map(|tcp| tcp.chain);
+    let client_ca = |tcp: &Option<ApiTcp>| tcp.as_ref().and_then(|tcp| tcp.client_ca);
     changes
         .section("[api]")
         .key("socket", socket, &new.socket, path, SOCKETS)
         .key("admins", admins, &new.admins, |admins| list(admins), SOCKETS)
         .key("listen", &addresses(tcp), &addresses(&new.tcp), |all| list(all), SOCKETS)
         .unseen("certificate", &certificate(tcp), &certificate(&new.tcp), SOCKETS)
+        .unseen("client_ca", &client_ca(tcp), &client_ca(&new.tcp), SOCKETS)
         .section("[[operator]]")
         .unseen("", operators, &new.operators, SOCKETS);
 }

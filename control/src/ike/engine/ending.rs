@@ -89,7 +89,7 @@ impl Engine {
     /// The same identity is here again and has lost its older sessions (RFC 7296 section 2.4). They end without a
     /// word: there is nobody to hear it.
     pub(super) fn replace_older(&mut self, now: Instant, identity: &Id) {
-        let Some(older) = self.by_identity.get(identity).cloned() else { return };
+        let Some(older) = self.by_identity.get(&identity.folded()).cloned() else { return };
         for id in older {
             // Not inside the new session's span: a line is one session's.
             let _span = tracing::info_span!(parent: None, "session", session = %id).entered();
@@ -122,10 +122,11 @@ impl Engine {
         if let Origin::Came(arrival) = peer.origin {
             self.arrivals.left(&arrival);
         }
-        if let Some(ids) = self.by_identity.get_mut(&peer.identity) {
+        let identity = peer.identity.folded();
+        if let Some(ids) = self.by_identity.get_mut(&identity) {
             ids.remove(&peer.id);
             if ids.is_empty() {
-                self.by_identity.remove(&peer.identity);
+                self.by_identity.remove(&identity);
             }
         }
         if let Some(farewell) = farewell {

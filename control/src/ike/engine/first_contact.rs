@@ -2,7 +2,7 @@
 
 use super::{Engine, Stage};
 use crate::ike::counters::Ignored;
-use crate::ike::service::{Arrival, Stranger, Toll};
+use crate::ike::service::{Arrival, Stranger, Toll, Version};
 use crate::ike::v2::{Refused, ask_for_cookie, respond, unsupported_critical};
 use crate::ike::wire::{Exchange, Header, IkeSpi, NotifyKind, WireError, limits, parse};
 use crate::session::{Cause, SessionId};
@@ -15,7 +15,7 @@ impl Engine {
         if header.exchange != Exchange::IkeSaInit || header.flags.response || header.message_id != 0 {
             return self.node.ignore(Ignored::UnexpectedExchange);
         }
-        let arrival = Arrival { spi_i: header.initiator_spi, source: datagram.path.peer };
+        let arrival = Arrival { version: Version::V2, spi_i: header.initiator_spi, source: datagram.path.peer };
         if header.initiator_spi == IkeSpi::default() {
             return self.node.ignore(Ignored::Malformed);
         }
@@ -39,7 +39,7 @@ impl Engine {
         if let Err(reason) = self.lets_in(now, datagram.path.peer.ip()) {
             return self.node.ignore(reason);
         }
-        if let Err(full) = self.arrivals.room(datagram.path.peer.ip()) {
+        if let Err(full) = self.arrivals.room(&arrival) {
             return self.node.ignore(full);
         }
         let id = SessionId(self.next_id);

@@ -38,6 +38,9 @@ impl Engine {
                 self.message(now, id, datagram, &message.incoming());
             }
             Taken::Again(bytes) => match self.sessions.get(&id) {
+                Some(Stage::Established(session)) if session.peer.closed.takes(datagram.framing) => {
+                    self.node.ignore(Ignored::TransportClosed);
+                }
                 Some(Stage::Established(session)) => {
                     let (worker, proven) = (session.peer.worker, session.peer.path);
                     self.node.answer_again(worker, proven, datagram, bytes);

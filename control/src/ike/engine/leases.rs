@@ -1,8 +1,7 @@
 //! Leases that outlive the engine.
 
 use super::Engine;
-use crate::ike::wire::Id;
-use crate::lease::{News, NotHeld};
+use crate::lease::{Claimant, News, NotHeld};
 use adit_dataplane::time::Instant;
 use std::net::IpAddr;
 
@@ -17,6 +16,11 @@ impl Engine {
         self.node.leases.poll_news()
     }
 
+    /// [`Engine::poll_lease`] tells again what is held, and until when.
+    pub fn tell_held_leases(&mut self) {
+        self.node.leases.tell_held();
+    }
+
     /// Somebody had this address when another engine ended: it is held for him until then.
     ///
     /// # Errors
@@ -25,7 +29,7 @@ impl Engine {
         &mut self,
         now: Instant,
         address: IpAddr,
-        identity: &Id,
+        identity: &Claimant,
         until: Instant,
     ) -> Result<(), NotHeld> {
         self.node.leases.restore(now, address, identity, until)

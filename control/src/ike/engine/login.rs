@@ -62,7 +62,7 @@ impl Engine {
 
     /// Somebody whom we know: older sessions go if they are lost, and then there must be room.
     fn admit<'a>(&mut self, now: Instant, proven: Proven<'a>) -> Result<Proven<'a>, Box<LoginRefused>> {
-        let is_new = !self.by_identity.contains_key(proven.identity);
+        let is_new = !self.by_identity.contains_key(&proven.identity.folded());
         if is_new && self.is_draining() {
             let refused = LoginRefused::new(Cause::Drained, NotifyKind::NoAdditionalSas);
             return Err(Box::new(LoginRefused { identity: Some(proven.identity.clone()), ..refused }));
@@ -71,12 +71,11 @@ impl Engine {
         if proven.contact == Contact::Initial {
             self.replace_older(now, proven.identity);
         }
-        if !self.has_room(now, proven.identity, proven.connection) {
+        let Some(leave) = self.who_leaves(proven.identity, proven.connection) else {
             let refused = LoginRefused::new(Cause::LoginLimit, NotifyKind::NoAdditionalSas);
             return Err(Box::new(LoginRefused { identity: Some(proven.identity.clone()), ..refused }));
-        }
-        let (half_open, _, _) = self.arrivals.counts();
-        if self.sessions.len().saturating_sub(half_open.saturating_sub(1)) >= self.node.config.ike.session_limit {
+        };
+        if self.is_full(leave.len()) {
             let limit = self.node.config.ike.session_limit;
             let refused = LoginRefused::new(Cause::SessionLimit, NotifyKind::NoAdditionalSas);
             return Err(Box::new(LoginRefused {
@@ -85,7 +84,21 @@ impl Engine {
                 ..refused
             }));
         }
+        // Nobody goes for one who stays out.
+        for id in leave {
+            self.end(now, id, Cause::Replaced);
+        }
         Ok(proven)
+    }
+
+    /// Whether there are as many sessions as there may be, without the one that wants in and so many that leave for it. Those that are
+    /// ending have let go of everything but their IKE SA: as many of them as there may be sessions do not count.
+    fn is_full(&self, leave: usize) -> bool {
+        let limit = self.node.config.ike.session_limit;
+        let (half_open, _, _) = self.arrivals.counts();
+        let here = self.sessions.len().saturating_sub(half_open.saturating_sub(1)).saturating_sub(leave);
+        let ending = || self.sessions.values().filter(|stage| matches!(stage, Stage::Closing(_))).count();
+        here >= limit && here - ending().min(limit).min(here) >= limit
     }
 
     fn log_in(
@@ -97,7 +110,7 @@ impl Engine {
         incoming: &Incoming<'_>,
     ) {
         self.arrivals.no_longer_half_open(&half.arrival);
-        self.by_identity.entry(proven.identity.clone()).or_default().insert(half.id);
+        self.by_identity.entry(proven.identity.folded()).or_default().insert(half.id);
         let session = Established::begin(now, &mut self.node, half, proven, datagram, incoming);
         self.settle(now, Box::new(session), Verdict::Stay);
     }

@@ -20,8 +20,7 @@ pub(super) struct UserKey {
 
 impl UserKey {
     pub(super) fn of(session: &Established) -> Self {
-        let (connection, group, user) = (session.peer.connection, session.group.clone(), session.peer.identity.clone());
-        Self { connection, group, user }
+        Self { connection: session.peer.connection, group: session.group.folded(), user: session.whose() }
     }
 }
 
@@ -88,34 +87,33 @@ impl Engine {
         let policy = &newer.peer.policy;
         let (Some(most), when_full) = (policy.max_logins, policy.when_full) else { return true };
         let here = self.sessions_of(key).filter(|id| *id != newer.peer.id).collect();
-        self.make_place(now, here, most, when_full)
+        let Some(leave) = to_make_place(here, most, when_full) else { return false };
+        for id in leave {
+            self.end(now, id, Cause::Replaced);
+        }
+        true
     }
 
-    /// As [`Engine::has_room_v1`], of an identity by IKEv2 in the connection with this index.
-    pub(super) fn has_room(&mut self, now: Instant, identity: &Id, connection: usize) -> bool {
+    /// Who has to end so that one more session of this identity's by IKEv2 may begin in the connection with this index; `None`: it may not.
+    pub(super) fn who_leaves(&self, identity: &Id, connection: usize) -> Option<Vec<SessionId>> {
         let Policy { max_logins: Some(most), when_full, .. } = Policy::of(&self.node.config, connection, None) else {
-            return true;
+            return Some(Vec::new());
         };
         let here = |id: &SessionId| match self.sessions.get(id) {
             Some(Stage::Established(session)) => session.peer.connection == connection,
             Some(_) | None => false,
         };
-        let here = self.by_identity.get(identity).into_iter().flatten().copied().filter(here).collect();
-        self.make_place(now, here, most, when_full)
+        let here = self.by_identity.get(&identity.folded()).into_iter().flatten().copied().filter(here).collect();
+        to_make_place(here, most, when_full)
     }
+}
 
-    /// `here` are in service, oldest first.
-    fn make_place(&mut self, now: Instant, here: Vec<SessionId>, most: NonZeroU32, when_full: WhenFull) -> bool {
-        let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
-        let Some(more) = (here.len() + 1).checked_sub(most).filter(|more| *more > 0) else { return true };
-        match when_full {
-            WhenFull::Refuse => false,
-            WhenFull::Replace => {
-                for id in here.into_iter().take(more) {
-                    self.end(now, id, Cause::Replaced);
-                }
-                true
-            }
-        }
+/// Who of those that are in service, oldest first, has to end for one more; `None`: nobody does, and it stays out.
+fn to_make_place(mut here: Vec<SessionId>, most: NonZeroU32, when_full: WhenFull) -> Option<Vec<SessionId>> {
+    let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
+    here.truncate((here.len() + 1).saturating_sub(most));
+    match when_full {
+        WhenFull::Refuse => here.is_empty().then_some(here),
+        WhenFull::Replace => Some(here),
     }
 }

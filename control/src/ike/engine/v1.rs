@@ -6,11 +6,11 @@ use crate::aaa::Answer;
 use crate::config::checked::WhenFull;
 use crate::ike::counters::Ignored;
 use crate::ike::login_times::LoginPhase;
-use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey};
+use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey, Version};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
-    Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Step, User, Verdict, respond,
-    tell_refused,
+    Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Standing, Step, User, Verdict,
+    respond, tell_refused,
 };
 use crate::ike::wire::{IkeSpi, limits};
 use crate::session::{Cause, SessionId};
@@ -50,7 +50,7 @@ impl Engine {
             }
             Some(Stage::V1(StageV1::Login(login))) => {
                 let step = login.handle(now, &mut self.node, datagram);
-                self.settle_login(now, step, Some(datagram));
+                self.settle_login(now, step);
             }
             Some(Stage::V1(StageV1::Established(session))) => self.message_v1(now, session, datagram),
             Some(Stage::V1(StageV1::Calling(calling))) => {
@@ -85,7 +85,7 @@ impl Engine {
         if datagram.bytes.len() > limits::MAX_FIRST_MESSAGE {
             return self.node.ignore(Ignored::TooLong);
         }
-        let arrival = Arrival { spi_i: header.initiator_cookie, source: datagram.path.peer };
+        let arrival = Arrival { version: Version::V1, spi_i: header.initiator_cookie, source: datagram.path.peer };
         if let Some(id) = self.arrivals.find(&arrival) {
             // The same question gets the same answer, and makes no second state.
             let asked = match self.sessions.get_mut(&id) {
@@ -101,7 +101,7 @@ impl Engine {
         if let Err(reason) = self.lets_in(now, datagram.path.peer.ip()) {
             return self.node.ignore(reason);
         }
-        if let Err(full) = self.arrivals.room(datagram.path.peer.ip()) {
+        if let Err(full) = self.arrivals.room(&arrival) {
             return self.node.ignore(full);
         }
         let Ok(incoming) = parse(&datagram.bytes) else { return self.node.ignore(Ignored::Malformed) };
@@ -165,19 +165,12 @@ impl Engine {
             User::NotAsked => LoginPhase::ModeConfig,
         };
         proven.clock.next(now, &mut self.node.counters.login_times, next);
-        self.arrivals.no_longer_half_open(&proven.arrival);
-        let (half_open, _, _) = self.arrivals.counts();
-        let limit = self.node.config.ike.session_limit;
-        if self.sessions.len().saturating_sub(half_open) >= limit {
-            self.node.counters.refusals += 1;
-            self.node.tell_refusal(now, proven.stranger(), Cause::SessionLimit);
-            tracing::warn!(cause = Cause::SessionLimit.name(), identity = %proven.identity, wanted = limit,
-                "login refused: {}", Cause::SessionLimit.sentence());
+        if proven.standing == Standing::Known && !self.has_seat(now, &proven) {
             return self.proven_ends(&proven);
         }
         match proven.user {
             User::Asked => match Login::begin(now, &mut self.node, proven) {
-                Ok(login) => self.settle_login(now, LoginStep::Waits(Box::new(login)), None),
+                Ok(login) => self.settle_login(now, LoginStep::Waits(Box::new(login))),
                 Err(proven) => self.proven_ends(&proven),
             },
             User::NotAsked => {
@@ -187,8 +180,23 @@ impl Engine {
         }
     }
 
-    /// After every event in a user's login. `datagram` is what made it.
-    fn settle_login(&mut self, now: Instant, step: LoginStep, datagram: Option<&IkeDatagram>) {
+    /// It is not half-open any more: whether there is room for one more session. The client hears nothing of it.
+    fn has_seat(&mut self, now: Instant, proven: &Proven) -> bool {
+        self.arrivals.no_longer_half_open(&proven.arrival);
+        let (half_open, _, _) = self.arrivals.counts();
+        let limit = self.node.config.ike.session_limit;
+        let room = self.sessions.len().saturating_sub(half_open) < limit;
+        if !room {
+            self.node.counters.refusals += 1;
+            self.node.tell_refusal(now, proven.stranger(), Cause::SessionLimit);
+            tracing::warn!(cause = Cause::SessionLimit.name(), identity = %proven.identity, wanted = limit,
+                "login refused: {}", Cause::SessionLimit.sentence());
+        }
+        room
+    }
+
+    /// After every event in a user's login.
+    fn settle_login(&mut self, now: Instant, step: LoginStep) {
         match step {
             LoginStep::Waits(login) => {
                 let id = login.proven.id;
@@ -196,13 +204,23 @@ impl Engine {
                 self.sessions.insert(id, Stage::V1(StageV1::Login(login)));
             }
             LoginStep::In(mut proven, user, rest) => {
+                if proven.standing == Standing::HalfOpen {
+                    proven.standing = Standing::Known;
+                    if !self.has_seat(now, &proven) {
+                        let goodbye = proven.goodbye(&mut self.node);
+                        return self.told_off(now, &proven, goodbye);
+                    }
+                }
                 proven.clock.next(now, &mut self.node.counters.login_times, LoginPhase::ModeConfig);
                 let session = Established::begin(now, &mut self.node, *proven, Some(user));
                 let id = self.begin_v1(now, session);
-                if let (Rest::ForSession, Some(datagram)) = (rest, datagram)
-                    && let Some(Stage::V1(StageV1::Established(session))) = self.sessions.remove(&id)
-                {
-                    self.message_v1(now, session, datagram);
+                match rest {
+                    Rest::Done => {}
+                    Rest::ForSession(message) => {
+                        if let Some(Stage::V1(StageV1::Established(session))) = self.sessions.remove(&id) {
+                            self.message_v1(now, session, &message);
+                        }
+                    }
                 }
             }
             LoginStep::Over(login, cause, goodbye) => {
@@ -217,14 +235,23 @@ impl Engine {
     }
 
     fn login_ends(&mut self, now: Instant, login: &Login, goodbye: Option<Vec<u8>>) {
-        let spi = login.proven.sa.spi();
-        self.proven_ends(&login.proven);
-        if let Some(bytes) = goodbye {
-            self.node.keep_farewell(now, Farewell::to_anything(spi, bytes));
+        match goodbye {
+            Some(bytes) => self.told_off(now, &login.proven, bytes),
+            None => self.proven_ends(&login.proven),
         }
     }
 
+    /// It ends, and its client hears `goodbye` again if it goes on.
+    fn told_off(&mut self, now: Instant, proven: &Proven, goodbye: Vec<u8>) {
+        self.proven_ends(proven);
+        self.node.keep_farewell(now, Farewell::to_anything(proven.sa.spi(), goodbye));
+    }
+
     fn proven_ends(&mut self, proven: &Proven) {
+        match proven.standing {
+            Standing::HalfOpen => self.arrivals.no_longer_half_open(&proven.arrival),
+            Standing::Known => {}
+        }
         self.arrivals.left(&proven.arrival);
         self.node.forget_ike_spi(proven.sa.spi());
         self.node.timers.set(TimerKey::Session(proven.id), None);
@@ -268,6 +295,10 @@ impl Engine {
 
     /// A message for a session in service.
     fn message_v1(&mut self, now: Instant, mut session: Box<Established>, datagram: &IkeDatagram) {
+        let Some(message) = session.join(now, &mut self.node, datagram) else {
+            return self.settle_v1(now, session, Verdict::Stay);
+        };
+        let datagram = &*message;
         if let Some(claim) = session.claim(datagram) {
             let key = UserKey::of(&session);
             let unwanted = self.is_unwanted(&key);
@@ -281,11 +312,7 @@ impl Engine {
                     }
                     return;
                 }
-                (Some(lost), Claim::Any) if session.is_initial() => {
-                    if let Some(Stage::V1(StageV1::Established(lost))) = self.sessions.remove(&lost) {
-                        self.settle_v1(now, lost, Verdict::Gone(Cause::InitialContact, None));
-                    }
-                }
+                (Some(lost), Claim::Any) if session.is_initial() => self.is_lost(now, lost),
                 (Some(_) | None, Claim::Address(_) | Claim::Any) => {}
             }
             let full = || Some(Cause::LoginLimit).filter(|_| !self.has_room_v1(now, &key, &session));
@@ -296,6 +323,13 @@ impl Engine {
         }
         let verdict = session.handle(now, &mut self.node, datagram);
         self.settle_v1(now, session, verdict);
+    }
+
+    /// Its client says so.
+    fn is_lost(&mut self, now: Instant, id: SessionId) {
+        if let Some(Stage::V1(StageV1::Established(lost))) = self.sessions.remove(&id) {
+            self.settle_v1(now, lost, Verdict::Gone(Cause::InitialContact, None));
+        }
     }
 
     /// After every event in a session's life.
@@ -344,7 +378,7 @@ impl Engine {
             }
             StageV1::Login(login) => {
                 let step = login.timeout(now, &mut self.node);
-                self.settle_login(now, step, None);
+                self.settle_login(now, step);
             }
             StageV1::Calling(calling) => {
                 let step = calling.timeout(now, &mut self.node);
@@ -355,16 +389,23 @@ impl Engine {
                 self.settle_enter_v1(now, step);
             }
             StageV1::Established(mut session) => {
-                if session.is_to_be_pushed(now) && self.is_here(&UserKey::of(&session)) {
-                    session.put_off_push(now);
-                }
                 let key = UserKey::of(&session);
+                let unwanted = if session.has_service() { None } else { self.is_unwanted(&key) };
+                if session.is_to_be_pushed(now) {
+                    if session.is_initial() {
+                        // It comes back for nothing.
+                        if let Some(lost) = self.claimed(&key, &session, Claim::Any) {
+                            self.is_lost(now, lost);
+                        }
+                    } else if self.is_here(&key) {
+                        session.put_off_push(now);
+                    }
+                }
                 // Nobody makes place for one that may still say which of the sessions it comes back for.
                 let judged = match session.peer.policy.when_full {
                     WhenFull::Refuse => !session.has_service(),
                     WhenFull::Replace => !session.has_service() && session.is_to_be_pushed(now),
                 };
-                let unwanted = if session.has_service() { None } else { self.is_unwanted(&key) };
                 let full = || Some(Cause::LoginLimit).filter(|_| judged && !self.has_room_v1(now, &key, &session));
                 let verdict = match unwanted.or_else(full) {
                     Some(cause) => session.refuse(now, &mut self.node, cause),

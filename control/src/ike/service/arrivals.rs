@@ -10,31 +10,71 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+/// Which IKE a first message speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    /// It has no cookies that its initiator returns: its first messages may be anybody's.
+    V1,
+    V2,
+}
+
 /// What makes one IKE_SA_INIT the same as another (RFC 7296 section 2.1): the initiator's SPI and its address. If
 /// these are the same and the octets are not, it is neither a retransmission nor a second state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Arrival {
+    pub(crate) version: Version,
     pub(crate) spi_i: IkeSpi,
     pub(crate) source: SocketAddr,
 }
 
-/// Who came in by IKE_SA_INIT and is still here, and how many of them are unproven.
+/// Who came in by a first message and is still here, and how many of them are unproven.
+///
+/// Each version has the limits for itself: who fills those of IKEv1, which anybody can, keeps nobody out by IKEv2.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     limits: Limits,
     here: BTreeMap<Arrival, SessionId>,
-    half_open: usize,
+    v1: Unproven,
+    v2: Unproven,
+}
+
+/// Half-open SAs by one version.
+#[derive(Debug, Default)]
+struct Unproven {
+    in_all: usize,
     by_source: BTreeMap<Source, usize>,
 }
 
-/// How many half-open SAs there may be.
+impl Unproven {
+    fn of_source(&self, address: IpAddr) -> usize {
+        self.by_source.get(&Source::of(address)).copied().unwrap_or_default()
+    }
+
+    fn came(&mut self, address: IpAddr) {
+        self.in_all += 1;
+        *self.by_source.entry(Source::of(address)).or_default() += 1;
+    }
+
+    fn went(&mut self, address: IpAddr) {
+        self.in_all = self.in_all.saturating_sub(1);
+        let source = Source::of(address);
+        if let Some(count) = self.by_source.get_mut(&source) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+    }
+}
+
+/// How many half-open SAs there may be by one version.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     /// In all.
     most: usize,
     /// From one source: many clients may share a NAT.
     most_per_source: usize,
-    /// From this number on, everybody is asked for a cookie.
+    /// By IKEv2: from this number on, everybody is asked for a cookie.
     cookies: usize,
     /// From this number on, the source that has them is asked for a cookie.
     cookies_per_source: usize,
@@ -85,7 +125,7 @@ impl fmt::Display for CookiesAsked {
 impl Arrivals {
     pub(crate) fn new(ike: &config::Ike) -> Self {
         let limits = Limits::of(ike);
-        Self { limits, here: BTreeMap::new(), half_open: 0, by_source: BTreeMap::new() }
+        Self { limits, here: BTreeMap::new(), v1: Unproven::default(), v2: Unproven::default() }
     }
 
     /// Who is here already stays, however many they are.
@@ -98,55 +138,54 @@ impl Arrivals {
         self.here.get(arrival).copied()
     }
 
-    /// Is there room for one more from there?
-    pub(crate) fn room(&self, address: IpAddr) -> Result<(), Ignored> {
-        if self.half_open >= self.limits.most {
+    fn unproven(&mut self, version: Version) -> &mut Unproven {
+        match version {
+            Version::V1 => &mut self.v1,
+            Version::V2 => &mut self.v2,
+        }
+    }
+
+    /// Is there room for this one?
+    pub(crate) fn room(&self, arrival: &Arrival) -> Result<(), Ignored> {
+        let unproven = match arrival.version {
+            Version::V1 => &self.v1,
+            Version::V2 => &self.v2,
+        };
+        if unproven.in_all >= self.limits.most {
             return Err(Ignored::HalfOpenFull);
         }
-        if self.of_source(address) >= self.limits.most_per_source {
+        if unproven.of_source(arrival.source.ip()) >= self.limits.most_per_source {
             return Err(Ignored::SourceFull);
         }
         Ok(())
     }
 
-    /// What one more from there has to bring along.
+    /// What one more by IKEv2 from there has to bring along.
     pub(crate) fn toll(&self, address: IpAddr) -> Toll {
-        let many = self.half_open >= self.limits.cookies;
-        if many || self.of_source(address) >= self.limits.cookies_per_source { Toll::Cookie } else { Toll::Nothing }
+        let many = self.v2.in_all >= self.limits.cookies;
+        if many || self.v2.of_source(address) >= self.limits.cookies_per_source { Toll::Cookie } else { Toll::Nothing }
     }
 
     /// Of whom cookies are asked now.
     pub(crate) fn cookies_asked(&self) -> CookiesAsked {
-        if self.half_open >= self.limits.cookies {
+        if self.v2.in_all >= self.limits.cookies {
             return CookiesAsked::OfEverybody;
         }
-        match self.by_source.values().filter(|count| **count >= self.limits.cookies_per_source).count() {
+        match self.v2.by_source.values().filter(|count| **count >= self.limits.cookies_per_source).count() {
             0 => CookiesAsked::OfNobody,
             sources => CookiesAsked::OfSources(sources),
         }
     }
 
-    fn of_source(&self, address: IpAddr) -> usize {
-        self.by_source.get(&Source::of(address)).copied().unwrap_or_default()
-    }
-
     /// One more half-open SA.
     pub(crate) fn came(&mut self, arrival: Arrival, session: SessionId) {
         self.here.insert(arrival, session);
-        self.half_open += 1;
-        *self.by_source.entry(Source::of(arrival.source.ip())).or_default() += 1;
+        self.unproven(arrival.version).came(arrival.source.ip());
     }
 
     /// Half-open no more: proven, refused or too slow.
     pub(crate) fn no_longer_half_open(&mut self, arrival: &Arrival) {
-        self.half_open = self.half_open.saturating_sub(1);
-        let source = Source::of(arrival.source.ip());
-        if let Some(count) = self.by_source.get_mut(&source) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.by_source.remove(&source);
-            }
-        }
+        self.unproven(arrival.version).went(arrival.source.ip());
     }
 
     /// Not here any more.
@@ -156,7 +195,8 @@ impl Arrivals {
 
     /// Half-open SAs, all arrivals, sources with half-open SAs.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        (self.half_open, self.here.len(), self.by_source.len())
+        let (v1, v2) = (&self.v1, &self.v2);
+        (v1.in_all + v2.in_all, self.here.len(), v1.by_source.len() + v2.by_source.len())
     }
 }
 
@@ -165,27 +205,31 @@ mod tests {
     use super::*;
 
     fn arrival(n: u64, host: u8) -> Arrival {
-        Arrival { spi_i: IkeSpi(n), source: SocketAddr::from(([192, 0, 2, host], 500)) }
+        Arrival { version: Version::V2, spi_i: IkeSpi(n), source: SocketAddr::from(([192, 0, 2, host], 500)) }
     }
 
     fn arrivals(most: usize, most_per_source: usize, cookies: usize, cookies_per_source: usize) -> Arrivals {
         let limits = Limits { most, most_per_source, cookies, cookies_per_source };
-        Arrivals { limits, here: BTreeMap::new(), half_open: 0, by_source: BTreeMap::new() }
+        Arrivals { limits, here: BTreeMap::new(), v1: Unproven::default(), v2: Unproven::default() }
     }
 
     #[test]
     fn there_is_room_for_the_limit_and_for_one_source_up_to_its_own() {
         let mut arrivals = arrivals(80, 20, 80, 80);
         for n in 0..20 {
-            assert_eq!(arrivals.room([192, 0, 2, 1].into()), Ok(()));
+            assert_eq!(arrivals.room(&arrival(n, 1)), Ok(()));
             arrivals.came(arrival(n, 1), SessionId(n as u32));
         }
-        assert_eq!(arrivals.room([192, 0, 2, 1].into()), Err(Ignored::SourceFull));
+        assert_eq!(arrivals.room(&arrival(20, 1)), Err(Ignored::SourceFull));
         for n in 20..80 {
-            assert_eq!(arrivals.room([192, 0, 2, n as u8].into()), Ok(()));
+            assert_eq!(arrivals.room(&arrival(n, n as u8)), Ok(()));
             arrivals.came(arrival(n, n as u8), SessionId(n as u32));
         }
-        assert_eq!(arrivals.room([192, 0, 2, 200].into()), Err(Ignored::HalfOpenFull));
+        assert_eq!(arrivals.room(&arrival(80, 200)), Err(Ignored::HalfOpenFull));
+        for host in [1, 200] {
+            let by_v1 = Arrival { version: Version::V1, ..arrival(80, host) };
+            assert_eq!(arrivals.room(&by_v1), Ok(()), "the other version has its own");
+        }
         assert_eq!(arrivals.find(&arrival(7, 1)), Some(SessionId(7)));
         for n in 0..80 {
             let arrival = arrival(n, if n < 20 { 1 } else { n as u8 });

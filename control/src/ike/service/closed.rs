@@ -3,7 +3,7 @@
 //! No protocol can tell a client to change its transport. What can be done is to be silent on the one that it uses, even where it comes back
 //! to the same port: neither ESP nor IKE goes out that way, neither plane follows it there, and its IKE is not answered but for its goodbye. A client that watches whether it is heard
 //! goes on by itself, with the same SAs. One that has no other transport loses its session when its own patience ends, as if the line were
-//! cut; a new login is another session's, to which nothing is closed.
+//! cut; a new login is another session's, to which nothing is closed, and a login anew that comes that way opens what was closed to its session.
 
 use super::node::Node;
 use super::peer::Peer;
@@ -74,11 +74,23 @@ pub(crate) fn close(
     Ok(left)
 }
 
+/// What the configuration has taken away is closed to whoever has come, too, until it gives it back.
+pub(crate) fn follow_configuration(node: &mut Node, peer: &Peer, tunnel: &mut Tunnel) {
+    let Some(connection) = node.connection(peer.connection).filter(|_| peer.has_come()) else { return };
+    let allowed = connection.transports.and(node.config.listen.transports());
+    tunnel.allow(node, allowed, peer.closed.transports);
+}
+
 /// Lets it use them again once their time is over.
 pub(crate) fn reopen_if_time(now: Instant, node: &mut Node, peer: &mut Peer, tunnel: Option<&Tunnel>) {
     if peer.closed.until.is_none_or(|until| until > now) {
         return;
     }
+    open(node, peer, tunnel);
+}
+
+/// Lets it use all of them again.
+pub(crate) fn open(node: &mut Node, peer: &mut Peer, tunnel: Option<&Tunnel>) {
     peer.closed = Closed::default();
     tracing::info!("all its transports are open to this session again");
     if let Some(tunnel) = tunnel {

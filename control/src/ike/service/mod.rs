@@ -26,7 +26,7 @@ mod views;
 mod way;
 
 pub use arrivals::CookiesAsked;
-pub(crate) use arrivals::{Arrival, Arrivals, Toll};
+pub(crate) use arrivals::{Arrival, Arrivals, Toll, Version};
 pub use call::{Call, CallV1, Carriage, Contact, Credentials, CtcpManner, Mode};
 pub(crate) use call::{CallFailed, Held};
 pub(crate) use child::{Child, ChildParts, ChildStage};

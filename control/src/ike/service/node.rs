@@ -9,6 +9,7 @@ use super::timers::Timers;
 use crate::aaa::QuestionId;
 use crate::config::checked::{Config, Connection, IkeProposal, LoginV2};
 use crate::ike::counters::{EngineCounters, Ignored};
+use crate::ike::propose::merge;
 use crate::ike::v2::Cookies;
 use crate::ike::wire::{IkeSpi, NotifyKind, clear_answer, messages};
 use crate::installer::Installer;
@@ -51,7 +52,7 @@ pub(crate) struct Node {
     questions: BTreeMap<QuestionId, SessionId>,
     next_question: u64,
     pub(crate) cookies: Cookies,
-    /// Every connection's, in order: before IKE_AUTH nobody knows whose the client is.
+    /// Every connection's: before IKE_AUTH nobody knows whose the client is.
     pub(crate) ike_proposals: Vec<IkeProposal>,
     /// What an unknown identity is computed with: nobody has it.
     pub(crate) nobodys_psk: SecretBytes,
@@ -66,7 +67,7 @@ impl Node {
         let nobodys_psk = SecretBytes::new(nobodys_psk);
         let ike_proposals = all_ike_proposals(&config);
         Self {
-            leases: Leases::new(&config.pools, installer.inner_layout()),
+            leases: Leases::new(&config.pools, &config.users.addresses(), installer.inner_layout()),
             farewells: Farewells::new(config.ike.half_open_limit),
             cookies: Cookies::new(&mut *random),
             config,
@@ -89,7 +90,7 @@ impl Node {
 
     /// Another configuration is in force. What sessions remember of the old one's places is for the caller to put right.
     pub(crate) fn take_config(&mut self, config: Arc<Config>) {
-        self.leases.move_to(&config.pools);
+        self.leases.move_to(&config.pools, &config.users.addresses());
         self.farewells.limit_to(config.ike.half_open_limit);
         self.ike_proposals = all_ike_proposals(&config);
         self.config = config;
@@ -206,6 +207,14 @@ impl Node {
         }
     }
 
+    /// If who logs in has come by a connection, that is to stay so long although it is no session's yet.
+    pub(crate) fn expect_session(&mut self, path: Path, framing: IkeFraming, within: Duration) {
+        if matches!(framing, IkeFraming::Ctcp | IkeFraming::Tcp) {
+            let owner = self.installer.owner_of_connection(path);
+            self.installer.command(owner, Command::ExpectSession { path, within });
+        }
+    }
+
     /// If a session's packets went by a connection, its peer is told that this is over, behind all that was said before.
     pub(crate) fn end_connection(&mut self, tunnel: TunnelKey, esp: EspPath) {
         if matches!(esp.transport(), Transport::Ctcp | Transport::Tcp) {
@@ -263,11 +272,6 @@ impl Node {
 }
 
 fn all_ike_proposals(config: &Config) -> Vec<IkeProposal> {
-    let mut all = Vec::new();
-    for proposal in config.connections.iter().filter_map(Connection::v2).flat_map(|login| &login.ike_proposals) {
-        if !all.contains(proposal) {
-            all.push(proposal.clone());
-        }
-    }
-    all
+    let logins = config.connections.iter().filter_map(Connection::v2);
+    merge(&logins.map(|login| &login.ike_proposals[..]).collect::<Vec<_>>())
 }

@@ -1,5 +1,6 @@
 //! What one session may: what its user's server says, else its class, else its connection.
 
+use super::closed;
 use super::node::Node;
 use super::peer::Peer;
 use super::tunnel::Tunnel;
@@ -18,6 +19,9 @@ pub(crate) struct Policy {
     pub(crate) class: Option<String>,
     pub(crate) rates: Rates,
     pub(crate) limits: Limits,
+    /// Since when its time counts, if not since its first login: a server says with each login how long that one may last,
+    /// and some say what is left of a day's or a month's time.
+    pub(crate) granted: Option<Instant>,
     /// Sessions that its user may have at a time.
     pub(crate) max_logins: Option<NonZeroU32>,
     pub(crate) when_full: WhenFull,
@@ -37,6 +41,7 @@ impl Policy {
             class: class.map(|class| class.name.clone()),
             rates: rates(class, profile.map(|profile| profile.bandwidth).unwrap_or_default()),
             limits: Limits { session: own.session.or(limits.session), idle: own.idle.or(limits.idle) },
+            granted: None,
             max_logins: profile.and_then(|profile| profile.max_logins).or(max_logins),
             when_full,
         }
@@ -47,15 +52,21 @@ impl Policy {
     /// Why a session that began then, and whose client last sent a packet then, is over by now, if it is.
     pub(crate) fn over(&self, now: Instant, login: Instant, used: Instant) -> Option<Cause> {
         let passed = |most: Option<Duration>, since: Instant| most.is_some_and(|most| since + most <= now);
-        if passed(self.limits.session, login) {
+        if passed(self.limits.session, self.counts_from(login)) {
             return Some(Cause::SessionTimeout);
         }
         passed(self.limits.idle, used).then_some(Cause::IdleTimeout)
     }
 
+    /// Since when the time of a session that began then counts.
+    pub(crate) fn counts_from(&self, login: Instant) -> Instant {
+        self.granted.unwrap_or(login)
+    }
+
     /// When [`Policy::over`] has something to say.
     pub(crate) fn due(&self, login: Instant, used: Instant) -> Option<Instant> {
-        let ends = [self.limits.session.map(|most| login + most), self.limits.idle.map(|most| used + most)];
+        let ends =
+            [self.limits.session.map(|most| self.counts_from(login) + most), self.limits.idle.map(|most| used + most)];
         ends.into_iter().flatten().min()
     }
 }
@@ -84,6 +95,7 @@ pub(crate) fn apply(node: &mut Node, peer: &mut Peer, tunnel: Option<&mut Tunnel
     }
     if let Some(tunnel) = tunnel {
         tunnel.limit(node, policy.rates);
+        closed::follow_configuration(node, peer, tunnel);
     }
     peer.policy = policy;
 }

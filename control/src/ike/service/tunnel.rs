@@ -6,12 +6,12 @@ use super::node::Node;
 use super::peer::Peer;
 use super::role::Role;
 use crate::config::checked::Config;
-use crate::ike::wire::Id;
 use crate::journal::What;
+use crate::lease::Claimant;
 use crate::session::{Cause, SessionId};
 use adit_dataplane::contract::{
-    Command, DropReason, EspPath, Following, IkeFraming, Lane, Move, Rates, Selectors, Spi, Transport, Transports,
-    TunnelDrops, TunnelKey, TunnelSpec,
+    Command, DropReason, EspPath, Following, IkeDatagram, IkeFraming, Lane, Move, Rates, Selectors, Spi, Transport,
+    Transports, TunnelDrops, TunnelKey, TunnelSpec,
 };
 use adit_dataplane::time::Instant;
 use std::sync::Arc;
@@ -26,8 +26,10 @@ pub(crate) struct Tunnel {
     pub(crate) key: TunnelKey,
     /// Where its packets go: what the worker said last, or what it was asked for since.
     pub(crate) path: EspPath,
-    /// All by which its packets may come, whatever is closed to it for a while.
+    /// All by which its packets might come when it was set up,
     transports: Transports,
+    /// and those of them that the configuration has taken away since.
+    withdrawn: Transports,
     pub(crate) inner: Inner,
     pub(crate) children: Vec<Child>,
     /// Child SAs that are to be made, the oldest wish first.
@@ -96,6 +98,7 @@ impl Tunnel {
             key,
             path,
             transports,
+            withdrawn: Transports::NONE,
             inner,
             children: Vec::new(),
             wanted: Vec::new(),
@@ -115,13 +118,22 @@ impl Tunnel {
         }
     }
 
-    /// All by which its packets may come.
+    /// All by which its packets may come, whatever is closed to it for a while.
     pub(crate) fn transports(&self) -> Transports {
-        self.transports
+        self.transports.without(self.withdrawn)
     }
 
-    /// These are closed to its packets from now on, and no others.
+    /// The configuration allows these now; `closed` are closed to it for a while.
+    pub(crate) fn allow(&mut self, node: &mut Node, allowed: Transports, closed: Transports) {
+        let withdrawn = self.transports.without(allowed);
+        if std::mem::replace(&mut self.withdrawn, withdrawn) != withdrawn {
+            self.close(node, closed);
+        }
+    }
+
+    /// These are closed to its packets from now on, and what the configuration has taken away, and no others.
     pub(crate) fn close(&self, node: &mut Node, closed: Transports) {
+        let closed = closed.iter().chain(self.withdrawn.iter()).collect();
         node.installer.command(self.key.worker, Command::CloseTransports { tunnel: self.key, closed });
     }
 
@@ -140,10 +152,25 @@ impl Tunnel {
         }
     }
 
+    /// A message of its peer's that cannot be an old one has come where its IKE is. The connection there may be another than before between
+    /// the same ports, and would end as nobody's.
+    pub(crate) fn came_along(&self, node: &mut Node, datagram: &IkeDatagram) {
+        let transport = match datagram.framing {
+            IkeFraming::Ctcp => Transport::Ctcp,
+            IkeFraming::Tcp => Transport::Tcp,
+            IkeFraming::Bare | IkeFraming::NonEspMarker => return,
+        };
+        node.keep_connection(self.key, EspPath::new(transport, datagram.path));
+    }
+
     /// ESP moved it, or we asked for that. IKE shares its NAT's mapping with ESP in the same port, so it goes along.
     pub(crate) fn moved(&mut self, node: &mut Node, peer: &mut Peer, key: TunnelKey, path: EspPath) {
-        if self.key != key || self.path == path {
+        if self.key != key {
             return;
+        }
+        if self.path == path {
+            // ESP has begun another connection between the same ports, or we asked for the move.
+            return node.keep_connection(key, path);
         }
         let from = std::mem::replace(&mut self.path, path);
         tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
@@ -438,12 +465,12 @@ pub(crate) enum LeaseFate {
     /// Whoever comes next may have them.
     GivenBack,
     /// They wait for whoever is known by this.
-    Held { known_by: Id, until: Instant },
+    Held { known_by: Claimant, until: Instant },
 }
 
 impl LeaseFate {
     /// Of a session that has ended so. Who will be back, and knows nothing of it or was sent away by us, finds its addresses again.
-    pub(crate) fn after(cause: Cause, now: Instant, config: &Config, known_by: impl FnOnce() -> Id) -> Self {
+    pub(crate) fn after(cause: Cause, now: Instant, config: &Config, known_by: impl FnOnce() -> Claimant) -> Self {
         let hold = match cause {
             Cause::Stalled | Cause::Unheard => config.ctcp.hold_lease,
             Cause::ShutDown | Cause::Drained => config.state.hold_leases,

@@ -90,7 +90,7 @@ pub(crate) fn connecting(
 
 /// What a session may, and when it ends by that.
 pub(crate) fn policy(now: Instant, peer: &Peer, used: Instant) -> PolicyView {
-    let Policy { class, rates, limits, max_logins, when_full: _ } = &peer.policy;
+    let Policy { class, rates, limits, granted: _, max_logins, when_full: _ } = &peer.policy;
     let left = |most: Option<Duration>, since: Instant| most.map(|most| (since + most).since(now).as_secs());
     PolicyView {
         class: class.clone(),
@@ -99,7 +99,7 @@ pub(crate) fn policy(now: Instant, peer: &Peer, used: Instant) -> PolicyView {
         idle_timeout: limits.idle.map(|most| most.as_secs()),
         idle_timeout_in: left(limits.idle, used),
         session_timeout: limits.session.map(|most| most.as_secs()),
-        session_timeout_in: left(limits.session, peer.login),
+        session_timeout_in: left(limits.session, peer.policy.counts_from(peer.login)),
         max_logins: max_logins.map(NonZeroU32::get),
     }
 }

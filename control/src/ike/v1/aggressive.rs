@@ -22,7 +22,7 @@ use super::wire::{Body, Chain, Exchange, Id, Identification, NotifyKind, Payload
 use crate::ike::counters::Ignored;
 use crate::ike::service::Node;
 use crate::session::Cause;
-use adit_crypto::kex::KeyPair;
+use adit_crypto::kex;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
@@ -58,9 +58,8 @@ pub(super) fn respond(first: First<'_>, node: &mut Node, chain: &Chain<'_>) -> R
     let chosen = chosen.map_err(|none| Refused::no_proposal(&none))?;
     let suite = Suite::from(chosen.offer);
 
-    let pair = KeyPair::generate(suite.group, &mut *node.random);
-    let public_r = pair.public().to_vec();
-    let Ok(shared) = pair.agree(public_i) else { return Err(Refused::Silence(Ignored::BadPublicValue)) };
+    let answered = kex::answer(suite.group, &mut *node.random, public_i);
+    let (public_r, shared) = answered.map_err(|_bad| Refused::Silence(Ignored::BadPublicValue))?;
     let nonce_r = nonce_for(node, nonce_i);
     let heard = Heard::take(&first, node, chain, carried);
     let Cookies { initiator, responder } = heard.cookies;

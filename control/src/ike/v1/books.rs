@@ -1,6 +1,6 @@
 //! A session's line in the books (RFC 2866): one start when it is in service, interims, one stop.
 
-use crate::aaa::{Account, Moment, Record, Usage};
+use crate::aaa::{Account, Moment, Profile, Record, Usage};
 use crate::config::Renumbering;
 use crate::ike::service::{Node, Traffic};
 use crate::session::Cause;
@@ -23,8 +23,20 @@ impl Books {
     pub(super) fn open(now: Instant, node: &mut Node, account: Account, interim: Option<Duration>) -> Self {
         let account = Arc::new(account);
         node.installer.account(Record { account: Arc::clone(&account), moment: Moment::Start });
-        let interim = interim.filter(|every| !every.is_zero()).map(|every| (every, now + every));
+        let interim = times(now, interim);
         Self::Open { account, since: now, interim }
+    }
+
+    /// The user has logged in again, and this was said of them: the same account goes on under that.
+    pub(super) fn renew(&mut self, now: Instant, profile: &Profile) {
+        let Self::Open { account, interim, .. } = self else { return };
+        if account.class != profile.class {
+            *account = Arc::new(Account { class: profile.class.clone(), ..Account::clone(account) });
+        }
+        let before = interim.map(|(every, _)| every);
+        if before != profile.interim.filter(|every| !every.is_zero()) {
+            *interim = times(now, profile.interim);
+        }
     }
 
     /// Connections have other places now.
@@ -67,6 +79,11 @@ impl Books {
             node.installer.account(Record { account, moment });
         }
     }
+}
+
+/// How often an interim is wished for, and when the next is due.
+fn times(now: Instant, interim: Option<Duration>) -> Option<(Duration, Instant)> {
+    interim.filter(|every| !every.is_zero()).map(|every| (every, now + every))
 }
 
 fn usage(now: Instant, since: Instant, traffic: Traffic) -> Usage {

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Numbers both ways, and our question under way.
 #[derive(Debug)]
 pub(super) struct Dpd {
-    /// The highest that the peer asked with.
+    /// The highest that the peer asked with, under the ISAKMP SA in use.
     theirs: Option<u32>,
     /// Of our first question.
     first: u32,

@@ -22,6 +22,7 @@ use crate::ike::wire::Id;
 use crate::session::Cause;
 use adit_dataplane::contract::{IkeDatagram, Spi, Transport, Transports};
 use adit_dataplane::time::Instant;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(crate) struct Established {
     /// What phase 1 has proven: the group, or the peer itself.
     pub(crate) group: Id,
     pub(super) user: Option<Box<LoggedIn>>,
+    /// Since when its user is in by what was said of them last.
+    pub(super) granted: Instant,
     pub(super) sa: IsakmpSa,
     pub(super) former: Vec<Former>,
     pub(super) traversal: Traversal,
@@ -167,8 +170,10 @@ impl Established {
 
     /// From now on it may what the configuration and its user's profile say now.
     pub(crate) fn take_policy(&mut self, node: &mut Node) {
-        let tunnel = self.service.tunnel_mut();
-        policy::apply(node, &mut self.peer, tunnel, self.user.as_ref().map(|user| &user.profile));
+        let (tunnel, profile) = (self.service.tunnel_mut(), self.user.as_ref().map(|user| &user.profile));
+        policy::apply(node, &mut self.peer, tunnel, profile);
+        let said = profile.and_then(|profile| profile.limits.session);
+        self.peer.policy.granted = said.map(|_from_then_on| self.granted);
     }
 
     /// Both ends have proven what they must, and nothing has been done yet.
@@ -177,6 +182,7 @@ impl Established {
             peer,
             group,
             user: None,
+            granted: now,
             sa,
             former: Vec::new(),
             traversal,
@@ -196,7 +202,33 @@ impl Established {
         }
     }
 
-    /// A datagram for one of its ISAKMP SAs.
+    /// A datagram for one of its ISAKMP SAs as a whole message: itself, or what it completes of several fragments. `None`:
+    /// the others are still to come.
+    pub(crate) fn join<'a>(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        datagram: &'a IkeDatagram,
+    ) -> Option<Cow<'a, IkeDatagram>> {
+        let Ok(incoming) = parse(&datagram.bytes) else { return Some(Cow::Borrowed(datagram)) };
+        let which = self.which(Cookies::of(&incoming.header));
+        let (Body::Fragment(fragment), Some(sa)) = (&incoming.body, which.and_then(|which| self.sa_mut(which))) else {
+            return Some(Cow::Borrowed(datagram));
+        };
+        match sa.fragments.add(now, fragment) {
+            Ok(Some(bytes)) => {
+                node.counters.messages_joined += 1;
+                Some(Cow::Owned(IkeDatagram { bytes, ..*datagram }))
+            }
+            Ok(None) => None,
+            Err(reason) => {
+                node.ignore(reason);
+                None
+            }
+        }
+    }
+
+    /// A message for one of its ISAKMP SAs, as [`Established::join`] gives it.
     pub(crate) fn handle(&mut self, now: Instant, node: &mut Node, datagram: &IkeDatagram) -> Verdict {
         let Ok(incoming) = parse(&datagram.bytes) else {
             node.ignore(Ignored::Malformed);
@@ -213,27 +245,7 @@ impl Established {
             node.ignore(Ignored::UnknownSpi);
             return Verdict::Stay;
         };
-        let Body::Fragment(fragment) = &incoming.body else {
-            return self.message(now, node, which, datagram, &incoming);
-        };
-        let whole = match self.sa_mut(which).map(|sa| sa.fragments.add(now, fragment)) {
-            Some(Ok(Some(whole))) => whole,
-            Some(Ok(None)) | None => return Verdict::Stay,
-            Some(Err(reason)) => {
-                node.ignore(reason);
-                return Verdict::Stay;
-            }
-        };
-        node.counters.messages_joined += 1;
-        match parse(&whole) {
-            Ok(incoming) if Cookies::of(&incoming.header) == cookies => {
-                self.message(now, node, which, datagram, &incoming)
-            }
-            Ok(_) | Err(_) => {
-                node.ignore(Ignored::Malformed);
-                Verdict::Stay
-            }
-        }
+        self.message(now, node, which, datagram, &incoming)
     }
 
     /// A whole message. Until its hash is right, nothing changes.

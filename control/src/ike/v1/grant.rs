@@ -5,12 +5,12 @@ use super::group;
 use super::login::LoggedIn;
 use super::phase_1::login_of;
 use super::wire::Encapsulation;
-use crate::aaa::{Account, AccountId, Caller};
+use crate::aaa::{Account, AccountId, Caller, Source};
 use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Inner, Node, Peer, Tunnel};
 use crate::ike::wire::{Id, IdKind};
 use crate::journal::What;
-use crate::lease::{Ask, Want};
+use crate::lease::{Ask, Claimant, Want, gives};
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, IkeFraming, Path, Transport, Transports};
 use adit_dataplane::time::Instant;
@@ -33,16 +33,33 @@ pub(super) fn grant(
     let pools = connection.pools.clone();
     let transports = connection.transports.and(node.config.listen.transports());
     let path = esp_path(node, session, transports, wish).ok_or(Cause::NoUdpEncapsulation)?;
-    let own = session.user.as_ref().and_then(|user| user.profile.address);
-    let want = Want { v4: own.map_or(want.v4, Ask::Rather), ..want };
+    let own = session.user.as_ref().and_then(|user| Some((user.profile.address?, user.profile.source)));
     let Peer { id, worker: before, .. } = session.peer;
     let known_by = lease_identity(session);
     node.leases.release(now);
-    let lease = node.leases.take(&pools, id, &known_by, want, before).map_err(|empty| {
+    let lease = match own {
+        Some((address, Source::Local)) => node.leases.take_own(&pools, id, &known_by, address, before),
+        Some((address, Source::Radius(_))) => {
+            node.leases.take(&pools, id, &known_by, Want { v4: Ask::Rather(address), ..want }, before)
+        }
+        None => node.leases.take(&pools, id, &known_by, want, before),
+    };
+    let lease = lease.map_err(|empty| {
         tracing::warn!(cause = Cause::PoolEmpty.name(), identity = %session.peer.identity, %empty,
             "no inner address: {}", Cause::PoolEmpty.sentence());
         Cause::PoolEmpty
     })?;
+    if let (Some((own, source)), Some(leased)) = (own, lease.v4)
+        && own != leased.address
+    {
+        let why = if pools.iter().filter_map(|pool| node.config.pools.get(*pool)).any(|pool| gives(pool, own.into())) {
+            "another session has it"
+        } else {
+            "no pool of the connection gives it"
+        };
+        tracing::warn!(identity = %session.peer.identity, %own, given = %leased.address, %source,
+            "the user does not get their own inner address: {why}");
+    }
     let worker = node.leases.worker(&lease).unwrap_or(before);
     let Some(key) = node.installer.take_tunnel(worker, id) else {
         node.leases.give_back(id, lease);
@@ -62,7 +79,7 @@ pub(super) fn grant(
     tracing::info!(identity = %session.peer.identity, group = %session.group, connection = name, auth,
         addresses = ?tunnel.inner.addresses(), peer = %session.peer.path.peer, worker = worker.0,
         ike = %session.sa.suite(), "login");
-    session.peer.login = now;
+    (session.peer.login, session.granted) = (now, now);
     let what = What::Login {
         ike: "v1",
         transport: Some(tunnel.path.transport()),
@@ -125,20 +142,22 @@ pub(super) fn encapsulation(node: &Node, session: &Established) -> Encapsulation
     }
 }
 
-/// Whose lease it is, so that the same user in the same group gets the same address again. No IKEv2 identity looks
-/// like that.
-pub(super) fn lease_identity(session: &Established) -> Id {
-    let bytes = [&session.group.bytes[..], &[0], &session.peer.identity.bytes].concat();
-    Id { kind: IdKind::KeyId, bytes }
+/// Whose lease it is, so that the same user in the same group gets the same address again.
+pub(super) fn lease_identity(session: &Established) -> Claimant {
+    let group = session.group.folded().bytes;
+    let user = session.user.as_ref().map(|user| user.name.as_str().as_bytes().to_vec());
+    Claimant::User { user: user.unwrap_or_else(|| group.clone()), group }
 }
 
-/// Who that is, without the group; of IKEv2's leases, who has them.
-pub(crate) fn lease_holder(identity: &Id) -> String {
-    let user = match (identity.kind, identity.bytes.iter().position(|octet| *octet == 0)) {
-        (IdKind::KeyId, Some(at)) => identity.bytes.get(at + 1..).and_then(|user| std::str::from_utf8(user).ok()),
-        (_, _) => None,
-    };
-    user.and_then(|user| Id::parse(user).ok()).map_or_else(|| identity.to_string(), |user| user.to_string())
+impl Established {
+    /// Who it is for: the user as AAA knows them, octet by octet, for a server says which names are the same; or whom phase 1 has proven. Two users may
+    /// look like one another as identities, which are for showing.
+    pub(crate) fn whose(&self) -> Id {
+        match &self.user {
+            Some(user) => Id { kind: IdKind::KeyId, bytes: user.name.as_str().as_bytes().to_vec() },
+            None => self.peer.identity.folded(),
+        }
+    }
 }
 
 impl LoggedIn {
@@ -155,24 +174,10 @@ impl LoggedIn {
             session: peer.id,
             connection: peer.connection,
             user: self.name.clone(),
+            authentic: self.profile.source.into(),
             caller: Caller { peer: peer.path.peer, local: peer.path.local, group: group.to_string() },
             addresses,
             class: self.profile.class.clone(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lease_is_its_users_without_the_group_and_what_is_no_text_is_shown_whole() {
-        let key = |bytes: &[u8]| Id { kind: IdKind::KeyId, bytes: bytes.to_vec() };
-        assert_eq!(lease_holder(&key(b"riggroup\0bob")), "bob");
-        assert_eq!(lease_holder(&key(b"riggroup\0alice@rig")), "alice@rig");
-        for whole in [key(b"riggroup"), key(b"riggroup\0\xff"), Id::parse("alice@rig").unwrap()] {
-            assert_eq!(lease_holder(&whole), whole.to_string());
         }
     }
 }

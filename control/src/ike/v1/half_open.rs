@@ -79,11 +79,12 @@ pub(crate) struct Begun {
     pub(super) fragments: Reassembly,
     /// The last refusal that the log has; the same is not said again.
     pub(super) refused: Option<Cause>,
-    /// Proofs that were wrong.
+    /// Proofs and public values that were wrong.
     pub(super) wrong: u32,
 }
 
-/// Wrong proofs after which no other is looked at: each costs some hashes for every secret that may be meant.
+/// Wrong proofs and public values after which nothing more is looked at: each proof costs some hashes for every secret that
+/// may be meant.
 const MOST_WRONG: u32 = 5;
 
 impl HalfOpen {
@@ -285,6 +286,7 @@ impl Begun {
                 match self.exchange_keys(node, datagram, chain) {
                     Ok(next) => Step::waits(self, Expects::MainProof(Box::new(next))),
                     Err(reason) => {
+                        self.wrong += u32::from(reason == Ignored::BadPublicValue);
                         node.ignore(reason);
                         Step::waits(self, Expects::KeyExchange)
                     }
@@ -404,7 +406,7 @@ impl Begun {
         let mut sa = IsakmpSa::new(phase_1);
         (sa.life_told, sa.quiet) = (told, quiet);
         let (path, framing) = (datagram.path, datagram.framing);
-        let user = proof::wants_user(offer.method);
+        let (user, standing) = (proof::wants_user(offer.method), proof::standing(offer.method));
         let clock = LoginClock::start(LoginPhase::Phase1, self.since);
         Proven {
             id,
@@ -419,6 +421,7 @@ impl Begun {
             contact,
             since: now,
             user,
+            standing,
             clock,
         }
     }

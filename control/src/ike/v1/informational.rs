@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::dpd::{self, Freshness};
 use super::established::{Established, Service};
 use super::isakmp_sa::Cookies;
+use super::phase_1::Contact;
 use super::rekey;
 use super::wire::{Chain, Delete, LifeTime, Notify, NotifyKind, Payload};
 use crate::ike::service::Node;
@@ -84,8 +85,10 @@ fn heard(
     match notify.kind {
         NotifyKind::RUThere => {
             let Some(number) = dpd::number(notify, cookies) else { return SaFate::Stays };
-            // The answer goes where the question came from, if that cannot be an old one.
-            if session.dpd_asked(number) == Freshness::Fresh {
+            // The answer goes where the question came from, if that cannot be an old one. Numbers begin anew with each ISAKMP
+            // SA: one under a former one says nothing.
+            let under_ours = session.sa.cookies() == cookies;
+            if under_ours && session.dpd_asked(number) == Freshness::Fresh {
                 session.fresh(now, node, datagram);
             }
             session.inform_on(now, node, cookies, dpd::payload(NotifyKind::RUThereAck, cookies, number));
@@ -96,6 +99,10 @@ fn heard(
                 Freshness::Fresh => session.fresh(now, node, datagram),
                 Freshness::MaybeOld => {}
             }
+        }
+        // RFC 2407 section 4.6.3.3, as racoon says it. Nobody has asked for anything yet, so this is what the login is.
+        NotifyKind::InitialContact if !session.has_service() && session.called.is_none() => {
+            session.contact = Contact::Initial;
         }
         NotifyKind::ResponderLifetime if dpd::is_about(notify, cookies) => {
             if let Some(life) = LifeTime::read_isakmp(&notify.data) {

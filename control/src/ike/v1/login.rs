@@ -9,7 +9,7 @@
 //! Whatever is wrong with user or password, the client hears the same, at the same moment.
 
 use super::isakmp_sa::{Arrived, Cookies, Hashed, begins};
-use super::phase_1::{Proven, login_of};
+use super::phase_1::{Contact, Proven, login_of};
 use super::repeated::Repeated;
 use super::wire::{
     Attribute, Body, ConfigKind, Delete, Exchange, Incoming, ModeConfig, Payload, mode_config_number as number, parse,
@@ -32,6 +32,8 @@ const TRIES: u32 = 3;
 const ROUNDS: u32 = 12;
 /// How long a user may take to type. Adit's own choice.
 const TYPING: Duration = Duration::from_secs(120);
+/// What comes between a login and its session: mode config, and what is lost of it.
+const BEHIND: Duration = Duration::from_secs(60);
 
 /// A user who may in.
 #[derive(Debug, Clone)]
@@ -51,8 +53,8 @@ pub(crate) struct Login {
 
 /// How far it is.
 enum Stage {
-    /// The client has been asked.
-    Asked { message_id: u32, repeated: Repeated, user: Option<UserName>, state: Option<ChallengeState> },
+    /// The client has been asked. The question is said again for a while, and the user may type for longer.
+    Asked { message_id: u32, repeated: Option<Repeated>, user: Option<UserName>, state: Option<ChallengeState> },
     /// AAA has been asked.
     Judged { question: QuestionId, user: UserName },
     /// The client is being told.
@@ -76,12 +78,12 @@ pub(crate) enum LoginStep {
 }
 
 /// Whether the message that ended the login is still to be obeyed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Rest {
     /// It was XAUTH's last.
     Done,
-    /// It is for the session: the client has seen our status, and what it said to that was lost.
-    ForSession,
+    /// It is for the session, as a whole: the client has seen our status, and what it said to that was lost.
+    ForSession(IkeDatagram),
 }
 
 impl Login {
@@ -94,7 +96,8 @@ impl Login {
         };
         let asks = [number::XAUTH_USER_NAME, number::XAUTH_USER_PASSWORD];
         let stage = ask(now, node, &mut proven, &prompt, &asks, None, None);
-        Ok(Self { proven, stage, wrong: 0, rounds: 1, deadline: now + TYPING })
+        let deadline = give_time(now, node, &proven);
+        Ok(Self { proven, stage, wrong: 0, rounds: 1, deadline })
     }
 
     /// Connections have other places now.
@@ -128,8 +131,10 @@ impl Login {
     /// When [`Login::timeout`] has something to do.
     pub(crate) fn deadline(&self) -> Instant {
         match &self.stage {
-            Stage::Asked { repeated, .. } | Stage::Told { repeated, .. } => repeated.due().min(self.deadline),
-            Stage::Judged { .. } => self.deadline,
+            Stage::Asked { repeated: Some(repeated), .. } | Stage::Told { repeated, .. } => {
+                repeated.due().min(self.deadline)
+            }
+            Stage::Asked { repeated: None, .. } | Stage::Judged { .. } => self.deadline,
         }
     }
 
@@ -140,8 +145,10 @@ impl Login {
         }
         let patience = node.patience();
         let retry = match &mut self.stage {
-            Stage::Asked { repeated, .. } | Stage::Told { repeated, .. } => repeated.retry(now, &patience),
-            Stage::Judged { .. } => Retry::NotYet,
+            Stage::Asked { repeated: Some(repeated), .. } | Stage::Told { repeated, .. } => {
+                repeated.retry(now, &patience)
+            }
+            Stage::Asked { repeated: None, .. } | Stage::Judged { .. } => Retry::NotYet,
         };
         match retry {
             Retry::NotYet => LoginStep::Waits(self),
@@ -151,14 +158,17 @@ impl Login {
                 node.send_ike(self.proven.worker, self.proven.path, self.proven.framing, bytes);
                 LoginStep::Waits(self)
             }
-            Retry::Dead => match &self.stage {
+            Retry::Dead => match &mut self.stage {
                 Stage::Told { outcome: Outcome::Out(cause), .. } => {
-                    let cause = cause.to_owned();
+                    let cause = *cause;
                     self.over(node, cause)
                 }
-                Stage::Asked { .. } | Stage::Judged { .. } | Stage::Told { outcome: Outcome::In(_), .. } => {
-                    self.over(node, Cause::PeerDead)
+                // A person is slower than a network.
+                Stage::Asked { repeated, .. } => {
+                    *repeated = None;
+                    LoginStep::Waits(self)
                 }
+                Stage::Judged { .. } | Stage::Told { outcome: Outcome::In(_), .. } => self.over(node, Cause::PeerDead),
             },
         }
     }
@@ -211,6 +221,10 @@ impl Login {
         match incoming.header.exchange {
             Exchange::Informational => {
                 self.proven.sa.accept(incoming, &opened);
+                // RFC 2407 section 4.6.3.3: it need not stand in phase 1.
+                if Contact::of(&chain) == Contact::Initial {
+                    self.proven.contact = Contact::Initial;
+                }
                 let cookies = self.proven.sa.cookies();
                 let ours = (cookies.initiator, cookies.responder);
                 let leaves = chain
@@ -227,7 +241,7 @@ impl Login {
                     return self.ignore(node, Ignored::Malformed);
                 };
                 if told_in && matches!(config.kind, ConfigKind::Request | ConfigKind::Set) {
-                    return self.let_in(Rest::ForSession);
+                    return self.let_in(Rest::ForSession(whole(datagram, incoming)));
                 }
                 self.proven.sa.accept(incoming, &opened);
                 // Another port, not another address: in hybrid mode nobody has proven yet who is asking for all this.
@@ -236,7 +250,9 @@ impl Login {
                 }
                 self.answered(now, node, message_id, &config)
             }
-            Exchange::QuickMode if told_in && begins(Exchange::QuickMode, &chain) => self.let_in(Rest::ForSession),
+            Exchange::QuickMode if told_in && begins(Exchange::QuickMode, &chain) => {
+                self.let_in(Rest::ForSession(whole(datagram, incoming)))
+            }
             Exchange::QuickMode | Exchange::MainMode | Exchange::Aggressive => {
                 self.ignore(node, Ignored::UnexpectedExchange)
             }
@@ -298,7 +314,7 @@ impl Login {
             caller: self.proven.caller(),
         });
         self.stage = Stage::Judged { question, user };
-        self.deadline = now + TYPING;
+        self.deadline = give_time(now, node, &self.proven);
     }
 
     /// AAA has judged.
@@ -333,7 +349,7 @@ impl Login {
                 self.stage = ask(now, node, &mut self.proven, &message, &asks, None, None);
             }
         }
-        self.deadline = now + TYPING;
+        self.deadline = give_time(now, node, &self.proven);
     }
 
     /// The session begins.
@@ -377,10 +393,7 @@ impl Login {
 
     /// What ends its ISAKMP SA.
     pub(crate) fn goodbye(&mut self, node: &mut Node) -> Vec<u8> {
-        let Proven { sa, worker, path, framing, .. } = &mut self.proven;
-        let bytes = sa.goodbye(node);
-        node.send_ike(*worker, *path, *framing, bytes.clone());
-        bytes
+        self.proven.goodbye(node)
     }
 
     fn ignore(self: Box<Self>, node: &mut Node, reason: Ignored) -> LoginStep {
@@ -390,10 +403,28 @@ impl Login {
 }
 
 impl Proven {
+    /// What ends its ISAKMP SA; it is on its way.
+    pub(crate) fn goodbye(&mut self, node: &mut Node) -> Vec<u8> {
+        let bytes = self.sa.goodbye(node);
+        node.send_ike(self.worker, self.path, self.framing, bytes.clone());
+        bytes
+    }
+
     /// Where it comes from, as AAA wants to know it.
     pub(super) fn caller(&self) -> Caller {
         Caller { peer: self.path.peer, local: self.path.local, group: self.identity.to_string() }
     }
+}
+
+/// A message as it would have come without fragments. `datagram` is its last.
+fn whole(datagram: &IkeDatagram, incoming: &Incoming<'_>) -> IkeDatagram {
+    IkeDatagram { bytes: incoming.bytes.to_vec(), ..*datagram }
+}
+
+/// When whoever types has to be done; their connection waits for them.
+fn give_time(now: Instant, node: &mut Node, proven: &Proven) -> Instant {
+    node.expect_session(proven.path, proven.framing, TYPING + BEHIND);
+    now + TYPING
 }
 
 /// Asks for these attributes.
@@ -411,7 +442,7 @@ fn ask(
         attributes.push(Attribute::long(number::XAUTH_MESSAGE, message.as_bytes()));
     }
     let (message_id, repeated) = say(now, node, proven, ConfigKind::Request, attributes);
-    Stage::Asked { message_id, repeated, user, state }
+    Stage::Asked { message_id, repeated: Some(repeated), user, state }
 }
 
 /// Tells the outcome (section 3.3: the SET holds the status and nothing else).

@@ -24,7 +24,7 @@ use super::wire::{Chain, Exchange, Id, Identification, IkeOffer, Payload, Sealed
 use crate::ike::counters::Ignored;
 use crate::ike::service::Node;
 use crate::session::Cause;
-use adit_crypto::kex::KeyPair;
+use adit_crypto::kex;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::IkeDatagram;
 use adit_dataplane::time::Instant;
@@ -77,9 +77,8 @@ impl Begun {
     ) -> Result<ExpectMainProof, Ignored> {
         let (Some(public_i), Some(nonce_i)) = (chain.ke(), chain.nonce()) else { return Err(Ignored::Malformed) };
         let suite = Suite::from(self.offer);
-        let pair = KeyPair::generate(suite.group, &mut *node.random);
-        let public_r = pair.public().to_vec();
-        let shared = pair.agree(public_i).map_err(|_bad| Ignored::BadPublicValue)?;
+        let answered = kex::answer(suite.group, &mut *node.random, public_i);
+        let (public_r, shared) = answered.map_err(|_bad| Ignored::BadPublicValue)?;
         let nonce_r = nonce_for(node, nonce_i);
         self.client.hear(chain);
         let mut traversal = self.traversal;

@@ -22,6 +22,11 @@ impl Established {
             self.peer.framing = datagram.framing;
             self.relocate(node, datagram.path, "IKE");
         }
+        if let Service::Tunnel(tunnel) = &self.service
+            && (datagram.path, datagram.framing) == (self.peer.path, self.peer.framing)
+        {
+            tunnel.came_along(node, datagram);
+        }
     }
 
     /// IKE goes there from now on, and the tunnel with it.

@@ -32,7 +32,7 @@ impl Refused {
     }
 }
 
-/// Somebody has proven what phase 1 asks for: the group, or more.
+/// Somebody has proven what phase 1 asks for: the group, or more; in hybrid mode nothing.
 pub(crate) struct Proven {
     pub(crate) id: SessionId,
     pub(crate) arrival: Arrival,
@@ -47,6 +47,7 @@ pub(crate) struct Proven {
     pub(super) contact: Contact,
     pub(super) since: Instant,
     pub(crate) user: User,
+    pub(crate) standing: Standing,
     pub(crate) clock: LoginClock,
 }
 
@@ -56,6 +57,15 @@ impl Proven {
         let identity = Some(self.identity.to_string());
         Stranger { session: Some(self.id), identity, connection: Some(self.connection), peer: self.path.peer }
     }
+}
+
+/// What the initiator counts as, for the limits on who may be here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Half-open: anybody could have come so far. Its user is still to be proven.
+    HalfOpen,
+    /// Somebody whom we know.
+    Known,
 }
 
 /// Whether a user has to be proven too.

@@ -1,7 +1,7 @@
 //! How both ends prove who they are in phase 1 (RFC 2409 sections 5.1 and 5.4, draft-ietf-ipsec-isakmp-hybrid-auth-05).
 
 use super::keys::Skeyid;
-use super::phase_1::User;
+use super::phase_1::{Standing, User};
 use super::suite::Suite;
 use super::wire::{AuthMethod, Chain, NotifyKind, Payload};
 use crate::ike::service::Node;
@@ -46,6 +46,21 @@ pub(super) const fn wants_user(method: AuthMethod) -> User {
         | AuthMethod::XauthRespPsk
         | AuthMethod::XauthRespRsa
         | AuthMethod::HybridRespRsa => User::NotAsked,
+    }
+}
+
+/// What the initiator counts as once phase 1 is done. In hybrid mode its hash is under keys that come from the key exchange
+/// alone, which anybody can do, so nothing is proven until the user is.
+pub(super) const fn standing(method: AuthMethod) -> Standing {
+    match method {
+        AuthMethod::HybridInitRsa => Standing::HalfOpen,
+        AuthMethod::Psk
+        | AuthMethod::Rsa
+        | AuthMethod::XauthInitPsk
+        | AuthMethod::XauthRespPsk
+        | AuthMethod::XauthInitRsa
+        | AuthMethod::XauthRespRsa
+        | AuthMethod::HybridRespRsa => Standing::Known,
     }
 }
 

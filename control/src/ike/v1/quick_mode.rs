@@ -22,7 +22,7 @@ use crate::ike::narrow::narrow;
 use crate::ike::service::{Child, ChildParts, Node, Retry, Role, Tunnel};
 use crate::journal::{By, Renewed, What};
 use crate::session::Cause;
-use adit_crypto::kex::KeyPair;
+use adit_crypto::kex;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::{Lane, Selectors, Spi};
 use adit_dataplane::time::Instant;
@@ -159,7 +159,8 @@ fn make(
     let bytes = session.sa.say(node, Exchange::QuickMode, message_id, Hashed::Two { nonce_i }, &payloads);
     session.send(now, node, bytes.clone());
     if session.answered.len() >= MOST_UNFINISHED {
-        session.answered.remove(0);
+        let oldest = session.answered.remove(0);
+        give_up(now, node, session, &oldest);
     }
     let hash_3 = session.sa.keys().hash_3(message_id, nonce_i, &nonce_r);
     let repeated = Repeated::new(now, &node.patience(), bytes);
@@ -186,6 +187,18 @@ pub(super) fn finish(now: Instant, node: &mut Node, session: &mut Established, c
         false => tracing::info!(spi_in = %spi_in, esp = suite, ?lane, by = "the peer", "child SA in use"),
     }
     session.logged_in(now, node);
+}
+
+/// Nobody waits for its third message any more. The peer has begun others since: nothing is sent on what came of this one, and
+/// if the peer does not delete it we do.
+fn give_up(now: Instant, node: &mut Node, session: &mut Established, answered: &Answered) {
+    let Service::Tunnel(tunnel) = &mut session.service else { return };
+    if answered.is_open(tunnel)
+        && let Some(index) = tunnel.child_from(answered.spi_in)
+    {
+        tracing::debug!(spi_in = %answered.spi_in, "too many unfinished quick modes; the oldest is given up");
+        tunnel.lose(now, node, index);
+    }
 }
 
 /// What was never finished: the peer may have the SA all the same, and is told that it ends.
@@ -270,9 +283,7 @@ type FreshSecret = (Option<Vec<u8>>, Option<SecretBytes>);
 
 fn fresh_secret(node: &mut Node, offer: &EspOffer, chain: &Chain<'_>) -> Option<FreshSecret> {
     let Some(group) = offer.group else { return Some((None, None)) };
-    let pair = KeyPair::generate(group, &mut *node.random);
-    let public = pair.public().to_vec();
-    let shared = pair.agree(chain.ke()?).ok()?;
+    let (public, shared) = kex::answer(group, &mut *node.random, chain.ke()?).ok()?;
     Some((Some(public), Some(shared)))
 }
 

@@ -6,7 +6,7 @@ use super::isakmp_sa::{Arrived, Cookies, Hashed, IsakmpSa};
 use super::nat_seen::Traversal;
 use super::quick_mode;
 use super::wire::{Exchange, Payload, Vendor, mode_config_number, parse};
-use crate::ike::service::{Child, FORMER, Node, Role};
+use crate::ike::service::{Child, FORMER, Node, Role, closed};
 use crate::journal::{By, Renewed, What};
 use crate::lease::Ask;
 use crate::session::Cause;
@@ -17,7 +17,7 @@ use adit_dataplane::time::Instant;
 const MOST_FORMER: usize = 2;
 
 impl Established {
-    /// What a message is about to claim for a session without an address; nothing changes. `None`: it claims nothing.
+    /// What a whole message is about to claim for a session without an address; nothing changes. `None`: it claims nothing.
     pub(crate) fn claim(&self, datagram: &IkeDatagram) -> Option<Claim> {
         let Service::Nothing { .. } = self.service else { return None };
         let incoming = parse(&datagram.bytes).ok()?;
@@ -82,10 +82,17 @@ impl Established {
     /// Another phase 1 of the same user's has come for this session: it goes on under that. The older one stays for a
     /// while, for what is under way and for its delete.
     pub(crate) fn take_over(&mut self, now: Instant, node: &mut Node, newer: Self) {
-        let Self { peer, user, sa, traversal, .. } = newer;
+        let Self { peer, user, granted, sa, traversal, .. } = newer;
+        // Nothing is closed to who logs in; one who has gone another way since goes on by that.
+        if self.peer.closed.takes(peer.framing) {
+            closed::open(node, &mut self.peer, self.service.tunnel());
+        }
         node.installer.session_left(peer.worker);
         node.hand_over_spi(sa.spi(), self.peer.id);
-        self.user = user;
+        if let Some(user) = &user {
+            self.books.renew(now, &user.profile);
+        }
+        (self.user, self.granted) = (user, granted);
         self.take_policy(node);
         self.succeed(now, node, sa, traversal, (peer.path, peer.framing));
         tracing::info!(identity = %self.peer.identity, peer = %self.peer.path.peer, ike = %self.sa.suite(),

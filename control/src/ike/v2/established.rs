@@ -13,6 +13,7 @@ use crate::ike::service::{
 };
 use crate::ike::sk::SkError;
 use crate::ike::wire::{Exchange, Header, Incoming, NotifyKind, Payload, WireError};
+use crate::lease::Claimant;
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, IkeDatagram, IkeFraming, Transport, Transports};
 use adit_dataplane::time::Instant;
@@ -397,7 +398,7 @@ impl Established {
     pub(crate) fn stop_service(&mut self, now: Instant, node: &mut Node, cause: Cause) {
         let before =
             std::mem::replace(&mut self.service, Service::Childless { since: now, traffic: Traffic::default() });
-        let fate = LeaseFate::after(cause, now, &node.config, || self.peer.identity.clone());
+        let fate = LeaseFate::after(cause, now, &node.config, || Claimant::identity(&self.peer.identity));
         let traffic = match before {
             Service::Tunnel(tunnel) => tunnel.take_down(node, fate),
             Service::Childless { traffic, .. } => traffic,

@@ -122,7 +122,7 @@ pub(crate) fn prove<'a>(
             format!("the PSK of connection {}", connection.name),
         )));
     }
-    if let Some(asked) = shape::maybe_id_responder(payloads)?.filter(|asked| **asked != node.config.identity) {
+    if let Some(asked) = shape::maybe_id_responder(payloads)?.filter(|asked| !asked.is_same_as(&node.config.identity)) {
         let (offered, wanted) = (asked, &node.config.identity);
         return Err(Box::new(failed(Cause::WrongResponderIdentity).of(identity, offered, wanted)));
     }

@@ -14,9 +14,11 @@ use crate::ike::narrow::{Shown, narrow, selector_of_address, selector_of_net};
 use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
 use crate::ike::service::{Child, ChildParts, Inner, LeaseFate, Node, Role, Tunnel, addresses};
 use crate::ike::wire::{NotifyKind, Payload};
-use crate::lease::{Lease, Want};
+use crate::lease::{Claimant, Lease, Want};
 use crate::session::Cause;
-use adit_dataplane::contract::{IkeDatagram, Lane, Selector, Selectors, Spi, TunnelKey, WorkerId};
+use adit_dataplane::contract::{
+    IkeDatagram, IkeFraming, Lane, Selector, Selectors, Spi, Transport, Transports, TunnelKey, WorkerId,
+};
 use adit_dataplane::time::Instant;
 use std::sync::Arc;
 
@@ -54,8 +56,13 @@ pub(super) fn grant(
         ));
     };
     let transports = connection.transports.and(config.listen.transports());
-    let Some(path) = half.nat.esp_path(datagram, transports) else {
-        let (offered, wanted) = ("IKE_AUTH on port 500".to_owned(), "port 4500".to_owned());
+    let Some(path) = half.seen().esp_path(datagram, transports) else {
+        let (offered, wanted) = match datagram.framing {
+            IkeFraming::Bare => ("IKE_AUTH on port 500".to_owned(), "port 4500".to_owned()),
+            IkeFraming::NonEspMarker => (by(Transport::NatT), names(transports)),
+            IkeFraming::Ctcp => (by(Transport::Ctcp), names(transports)),
+            IkeFraming::Tcp => (by(Transport::Tcp), names(transports)),
+        };
         return Err(ChildRefused::new(Cause::NoUdpEncapsulation, NotifyKind::NoProposalChosen, offered, wanted));
     };
     let choice = choose_esp(offer.proposals, &connection.esp_proposals, ChildExchange::IkeAuth).map_err(|none| {
@@ -68,7 +75,8 @@ pub(super) fn grant(
     }
     let best = node.installer.least_loaded();
     node.leases.release(now);
-    let lease = node.leases.take(&connection.pools, half.id, proven.identity, want, best).map_err(|empty| {
+    let known_by = Claimant::identity(proven.identity);
+    let lease = node.leases.take(&connection.pools, half.id, &known_by, want, best).map_err(|empty| {
         ChildRefused::new(Cause::PoolEmpty, NotifyKind::InternalAddressFailure, format!("{want:?}"), empty.to_string())
     })?;
     let worker = node.leases.worker(&lease).unwrap_or(best);
@@ -119,6 +127,14 @@ pub(super) fn grant(
     // Nothing is older, so there is nothing to wait for.
     tunnel.switch_to(now, node, 0);
     Ok((tunnel, payloads))
+}
+
+fn by(transport: Transport) -> String {
+    format!("ESP by {transport}")
+}
+
+fn names(transports: Transports) -> String {
+    transports.iter().map(Transport::name).collect::<Vec<_>>().join(", ")
 }
 
 /// TSi to the leased addresses, TSr to the networks of the connection, of the families that have an address.

@@ -3,7 +3,7 @@
 use super::ike_sa::IkeSa;
 use crate::config::checked::IkeSuite;
 use crate::ike::service::Stranger;
-use crate::ike::service::{Arrival, Nat};
+use crate::ike::service::{Arrival, Behind, Nat};
 use crate::ike::wire::Id;
 use crate::session::SessionId;
 use adit_dataplane::contract::{Path, WorkerId};
@@ -21,6 +21,8 @@ pub(crate) struct HalfOpen {
     pub(super) nonce_i: Vec<u8>,
     pub(super) nonce_r: Vec<u8>,
     pub(super) nat: Nat,
+    /// Where we have said to be.
+    pub(super) shown: Behind,
     pub(crate) path: Path,
     /// Where its IKE_SA_INIT came in: answers go out there until it has a worker of its own.
     pub(crate) worker: WorkerId,
@@ -32,6 +34,11 @@ impl HalfOpen {
     pub(crate) fn stranger(&self, identity: Option<&Id>) -> Stranger {
         let identity = identity.map(ToString::to_string);
         Stranger { session: Some(self.id), identity, connection: None, peer: self.path.peer }
+    }
+
+    /// What the client's NAT detection finds: what it does with ESP follows from that, true or not.
+    pub(super) fn seen(&self) -> Nat {
+        Nat { us: self.shown, ..self.nat }
     }
 
     /// The algorithms.

@@ -19,7 +19,13 @@ impl Established {
                 IkeFraming::NonEspMarker | IkeFraming::Ctcp | IkeFraming::Tcp => true,
                 IkeFraming::Bare => false,
             };
-        if !may_move || (datagram.path, datagram.framing) == (self.peer.path, self.peer.framing) {
+        if (datagram.path, datagram.framing) == (self.peer.path, self.peer.framing) {
+            if let Service::Tunnel(tunnel) = &self.service {
+                tunnel.came_along(node, datagram);
+            }
+            return;
+        }
+        if !may_move {
             return;
         }
         tracing::info!(from = %self.peer.path.peer, to = %datagram.path.peer, by = "IKE", "peer moved");

@@ -4,13 +4,17 @@
 //! initiator --> HDR, [N(COOKIE),] SAi1, KEi, Ni, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP),
 //!               [N(IKEV2_FRAGMENTATION_SUPPORTED)]
 //! responder <-- HDR, SAr1, KEr, Nr, N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP),
-//!               [N(IKEV2_FRAGMENTATION_SUPPORTED),] [N(CHILDLESS_IKEV2_SUPPORTED)]
+//!               [N(IKEV2_FRAGMENTATION_SUPPORTED)]
 //! ```
 //!
 //! The address is not proven yet, so the answer is never longer than the question. That costs no real client
 //! anything: SAr1 is a part of SAi1, KEr is as long as KEi, our nonce is no longer than the peer's unless the PRF
 //! demands it (and then the peer broke the same rule), and without NAT detection there is no IKE SA at all. That we
-//! take fragments is an answer to the same notification; that we do without a child SA is said where there is room.
+//! take fragments is an answer to the same notification. An answer that would be longer is found out before any key is
+//! computed.
+//!
+//! We do not say CHILDLESS_IKEV2_SUPPORTED (RFC 6023): a session that begins without a child SA has no inner address, and
+//! so it could never get one.
 
 use super::cookie::Asker;
 use super::half_open::HalfOpen;
@@ -22,10 +26,10 @@ use crate::ike::counters::Ignored;
 use crate::ike::keys::IkeKeys;
 use crate::ike::nat::nat_detection_hash;
 use crate::ike::propose::choose_ike;
-use crate::ike::service::{Arrival, Behind, Nat, Node, Role};
+use crate::ike::service::{Arrival, Behind, Nat, Node, Role, Version};
 use crate::ike::wire::{Exchange, Flags, Header, IkeSpi, Incoming, KeyExchange, NotifyKind, Payload, Proposal, build};
 use crate::session::{Cause, SessionId};
-use adit_crypto::kex::KeyPair;
+use adit_crypto::kex;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::{IkeDatagram, IkeFraming, Path, Transport, WorkerId};
 use adit_dataplane::time::Instant;
@@ -81,13 +85,23 @@ pub(crate) fn respond(
         return Err(refuse(incoming, Cause::WrongGroup, NotifyKind::InvalidKePayload, wanted, offered, name));
     }
 
+    let fragmentation = fragmentation(node, incoming, datagram.framing);
+    let (shown, nonce_len) = (shown(node, datagram.path), nonce_len(suite, nonce_i));
+    let answer = |spi_r, chosen, public, nonce_r: &[u8]| {
+        let public = KeyExchange { group: ke.group, public };
+        answer(incoming, spi_r, chosen, public, nonce_r, shown, fragmentation)
+    };
+    // A key exchange for an answer that may not be sent would leave no half-open IKE SA to be counted.
+    let as_long = answer(IkeSpi::default(), chosen.clone(), ke.public.clone(), &vec![0; nonce_len]);
+    if as_long.len() > incoming.bytes.len() {
+        return Err(Refused::Silence(Ignored::WouldAmplify));
+    }
+
     let (public, shared) = agree(node, suite, ke).map_err(|_bad| Refused::Silence(Ignored::Malformed))?;
-    let nonce_r = node.random_bytes(nonce_len(suite, nonce_i));
+    let nonce_r = node.random_bytes(nonce_len);
     let spi_r = node.new_ike_spi(id);
     let keys = IkeKeys::derive(suite, &shared, nonce_i, &nonce_r, header.initiator_spi, spi_r);
-    let fragmentation = fragmentation(node, incoming, datagram.framing);
-    let public = KeyExchange { group: ke.group, public };
-    let response = answer(incoming, spi_r, chosen, public, &nonce_r, shown(node, datagram.path), fragmentation);
+    let response = answer(spi_r, chosen, public, &nonce_r);
     // RFC 7296 section 2.2: IKE_AUTH bears Message ID 1.
     let spis = IkeSpis { initiator: header.initiator_spi, responder: spi_r };
     let ike = IkeSa::new(now, node, Role::Responder, spis, keys, MessageIds::new(1, 0));
@@ -97,13 +111,14 @@ pub(crate) fn respond(
     };
     Ok(HalfOpen {
         id,
-        arrival: Arrival { spi_i: header.initiator_spi, source: datagram.path.peer },
+        arrival: Arrival { version: Version::V2, spi_i: header.initiator_spi, source: datagram.path.peer },
         ike: ike.fragmenting(fragmentation),
         request: incoming.bytes.to_vec(),
         response,
         nonce_i: nonce_i.to_vec(),
         nonce_r,
         nat,
+        shown: if shown == datagram.path { nat.us } else { Behind::Nat },
         path: datagram.path,
         worker,
         since: now,
@@ -192,11 +207,7 @@ fn answer(
         Fragmentation::Agreed { .. } => payloads.push(notify(NotifyKind::IkeFragmentationSupported, Vec::new())),
         Fragmentation::NotAgreed => {}
     }
-    let header = response_header(header, spi_r);
-    let without = build(&header, &payloads);
-    payloads.push(notify(NotifyKind::ChildlessIkev2Supported, Vec::new()));
-    let with = build(&header, &payloads);
-    if with.len() <= request.bytes.len() { with } else { without }
+    build(&response_header(header, spi_r), &payloads)
 }
 
 /// What the client's NAT detection is to find. If some client may not use native ESP every client has to wrap its ESP in
@@ -240,10 +251,8 @@ pub(super) fn agree(
     node: &mut Node,
     suite: IkeSuite,
     ke: &KeyExchange,
-) -> Result<(Vec<u8>, SecretBytes), adit_crypto::kex::BadPublicValue> {
-    let pair = KeyPair::generate(suite.group, &mut *node.random);
-    let public = pair.public().to_vec();
-    Ok((public, pair.agree(&ke.public)?))
+) -> Result<(Vec<u8>, SecretBytes), kex::BadPublicValue> {
+    kex::answer(suite.group, &mut *node.random, &ke.public)
 }
 
 /// As long as the peer's, up to 32; at least 16 and at least half the PRF's key (RFC 7296 section 2.10).
@@ -256,7 +265,8 @@ pub(super) fn detect(incoming: &Incoming<'_>, path: Path) -> Option<Nat> {
     let Header { initiator_spi, responder_spi, .. } = incoming.header;
     let side = |kind, address| {
         let hash = nat_detection_hash(initiator_spi, responder_spi, address);
-        let mut said = shape::notifies(&incoming.payloads).filter(|notify| notify.kind == kind).peekable();
+        let hashes = shape::notifies(&incoming.payloads).filter(|notify| notify.kind == kind);
+        let mut said = hashes.filter(|notify| notify.data.len() == hash.len()).peekable();
         said.peek()?;
         // A host with several addresses sends one hash for each (RFC 7296 section 2.23).
         Some(if said.any(|notify| notify.data == hash) { Behind::Nothing } else { Behind::Nat })

@@ -135,8 +135,6 @@ pub enum Limited {
     Transforms,
     /// [`limits::MAX_TRANSFORM_ATTRIBUTES`]
     TransformAttributes,
-    /// [`limits::MAX_SELECTORS`]
-    Selectors,
     /// [`limits::MAX_DELETED_SPIS`]
     DeletedSpis,
     /// [`limits::MAX_CONFIG_ATTRIBUTES`]
@@ -151,7 +149,6 @@ impl Limited {
             Self::Proposals => limits::MAX_PROPOSALS,
             Self::Transforms => limits::MAX_TRANSFORMS,
             Self::TransformAttributes => limits::MAX_TRANSFORM_ATTRIBUTES,
-            Self::Selectors => limits::MAX_SELECTORS,
             Self::DeletedSpis => limits::MAX_DELETED_SPIS,
             Self::ConfigAttributes => limits::MAX_CONFIG_ATTRIBUTES,
         }
@@ -164,7 +161,6 @@ impl Limited {
             Self::Proposals => "proposals",
             Self::Transforms => "transforms",
             Self::TransformAttributes => "attributes of a transform",
-            Self::Selectors => "traffic selectors",
             Self::DeletedSpis => "SPIs to delete",
             Self::ConfigAttributes => "configuration attributes",
         }

@@ -9,8 +9,6 @@ pub const MAX_PROPOSALS: usize = 64;
 pub const MAX_TRANSFORMS: usize = 512;
 /// Attributes of one transform. The RFC knows a single one.
 pub const MAX_TRANSFORM_ATTRIBUTES: usize = 16;
-/// Selectors in one TS payload.
-pub const MAX_SELECTORS: usize = 64;
 /// SPIs in one Delete payload.
 pub const MAX_DELETED_SPIS: usize = 256;
 /// Attributes in one Configuration payload.

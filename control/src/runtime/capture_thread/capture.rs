@@ -23,6 +23,8 @@ use tokio::sync::oneshot::error::TryRecvError;
 const ASK: Duration = Duration::from_secs(1);
 /// How long workers may take to give their rings up.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// With several workers, how long a packet waits for those before it: longer than a burst takes.
+const HOLD: Duration = Duration::from_millis(10);
 /// In the order in which they are counted.
 const SIDES: [CaptureSide; 2] = [CaptureSide::Outer, CaptureSide::Inner];
 /// Octets that are handed to the disk at a time, and a packet more: less than may wait there.
@@ -50,6 +52,8 @@ pub(super) struct Capture {
 struct Work {
     /// In the order of workers; `None` where the worker has given it up.
     readers: Vec<Option<CaptureReader>>,
+    /// Out of the rings, in order; before some of them others may come.
+    young: Vec<Captured>,
     /// Packets that found no room in rings that were given up, outside and inside.
     missed: [u64; 2],
     file: CaptureFile,
@@ -57,7 +61,17 @@ struct Work {
     paths: CapturePaths,
     /// When the session was asked for, and the answer if it has not come.
     asked: (Instant, Option<oneshot::Receiver<Option<Target>>>),
+    copied: Copied,
     phase: Phase,
+}
+
+/// Whose packets the rings hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copied {
+    /// Perhaps another session's: the tunnel's slot may have changed hands before its worker was told to copy. They are not looked at.
+    Unknown,
+    /// The session's: it still had the tunnel after that, and the worker ends a capture with its tunnel.
+    Sessions,
 }
 
 /// How far it is.
@@ -81,7 +95,8 @@ impl Capture {
     ) -> Self {
         let (by, paths, progress) = (wanted.by.clone(), wanted.target.paths, Arc::clone(out.progress()));
         let (asked, phase) = ((now, None), Phase::Copying);
-        let work = Work { readers, missed: [0; 2], file, out, paths, asked, phase };
+        let (young, missed, copied) = (Vec::new(), [0; 2], Copied::Unknown);
+        let work = Work { readers, young, missed, file, out, paths, asked, copied, phase };
         let (ended, end, packets, octets, missed) = (None, None, 0, 0, 0);
         Self { name, wanted, path, began: now, ended, end, by, packets, octets, missed, progress, work: Some(work) }
     }
@@ -98,10 +113,18 @@ impl Capture {
 
     /// The session may have gone elsewhere, or for good.
     pub(super) fn look_for_session(&mut self, now: Instant, asker: &Asker, seats: &mut [Seat]) {
-        let Some(work) = self.work.as_mut().filter(|work| work.phase == Phase::Copying) else { return };
+        let Some(work) = self.work.as_mut() else { return };
+        let owner = self.wanted.target.tunnel.worker.index();
+        let due = match (work.phase, work.copied) {
+            (Phase::Copying, Copied::Sessions) => now.since(work.asked.0) >= ASK,
+            // An answer from before its worker has the order says nothing.
+            (Phase::Copying | Phase::Stopping { .. }, Copied::Unknown) => !seats.get(owner).is_some_and(Seat::waits),
+            (Phase::Stopping { .. }, Copied::Sessions) | (Phase::Closing, _) => return,
+        };
         match work.asked.1.as_mut().map(oneshot::Receiver::try_recv) {
             Some(Ok(Some(target))) if target.tunnel == self.wanted.target.tunnel => {
                 work.asked.1 = None;
+                work.copied = Copied::Sessions;
                 if target.paths != work.paths {
                     work.paths = target.paths;
                     let id = CaptureId(self.name.0);
@@ -110,10 +133,12 @@ impl Capture {
                 }
             }
             Some(Ok(_gone_or_elsewhere)) => {
+                work.asked.1 = None;
+                work.throw_away_what_is_not_known();
                 self.ends(now, CaptureEnd::SessionEnded, seats);
             }
             Some(Err(TryRecvError::Empty)) => {}
-            Some(Err(TryRecvError::Closed)) | None if now.since(work.asked.0) >= ASK => {
+            Some(Err(TryRecvError::Closed)) | None if due => {
                 let (answer, answered) = oneshot::channel();
                 let asked = asker.hand_in(Question::CaptureTarget(self.wanted.target.session, answer));
                 work.asked = (now, asked.is_ok().then_some(answered));
@@ -124,9 +149,10 @@ impl Capture {
 
     /// Moves packets from the rings to the disk, as far as that takes them. What is to be told, once it has ended.
     pub(super) fn go_on(&mut self, now: Instant, seats: &mut [Seat]) -> Option<Happening> {
-        let through = self.work.as_mut()?.out.hand_in();
+        let work = self.work.as_mut()?;
+        let through = work.out.hand_in();
         // Otherwise packets wait in the rings, and what finds no room there is counted.
-        if through {
+        if through && work.copied == Copied::Sessions {
             self.empty_rings(now, seats);
         }
         if now.since(self.began) >= self.wanted.limits.time {
@@ -137,6 +163,7 @@ impl Capture {
             && through
             && (now >= until || work.readers.iter().all(Option::is_none))
         {
+            work.throw_away_what_is_not_known();
             work.close(now);
         }
         if work.phase == Phase::Closing {
@@ -160,22 +187,17 @@ impl Capture {
     fn empty_rings(&mut self, now: Instant, seats: &mut [Seat]) {
         let owner = self.wanted.target.tunnel.worker.index();
         let Some(work) = &mut self.work else { return };
-        let (mut packets, mut rings, mut owner_gone) = (Vec::<Captured>::new(), 0, false);
+        let mut owner_gone = false;
         for (worker, place) in work.readers.iter_mut().enumerate() {
             let Some(reader) = place else { continue };
-            let before = packets.len();
-            let reading = reader.read(&mut packets);
-            rings += usize::from(packets.len() > before);
+            let reading = reader.read(&mut work.young);
             if reading == Reading::Ended {
                 SIDES.iter().zip(&mut work.missed).for_each(|(side, missed)| *missed += reader.missed(*side));
                 owner_gone |= worker == owner;
                 *place = None;
             }
         }
-        // Each worker's are in order already.
-        if rings > 1 {
-            packets.sort_by_key(|packet| packet.at);
-        }
+        let packets = work.ripe(now);
         let full = match self.end {
             // Nothing more fits.
             Some(CaptureEnd::Size | CaptureEnd::Disk) => false,
@@ -271,6 +293,27 @@ impl Work {
         let of = |side| self.readers.iter().flatten().map(|reader| reader.missed(side)).sum::<u64>();
         let [outer, inner] = self.missed;
         [outer + of(CaptureSide::Outer), inner + of(CaptureSide::Inner)]
+    }
+
+    /// Nobody may see what could be another session's. It is not the session's that this is missed.
+    fn throw_away_what_is_not_known(&mut self) {
+        if self.copied == Copied::Unknown {
+            self.readers.fill_with(|| None);
+        }
+    }
+
+    /// What nothing can come before any more, in order: each worker's packets are, and no burst takes longer than is waited for.
+    fn ripe(&mut self, now: Instant) -> Vec<Captured> {
+        let last = match self.phase {
+            Phase::Stopping { until } => now >= until,
+            Phase::Copying | Phase::Closing => false,
+        };
+        self.young.sort_by_key(|packet| packet.at);
+        if self.readers.len() < 2 || last || self.readers.iter().all(Option::is_none) {
+            return std::mem::take(&mut self.young);
+        }
+        let ripe = self.young.partition_point(|packet| packet.at + HOLD <= now);
+        self.young.drain(..ripe).collect()
     }
 
     /// Puts packets into the file, in pieces. Whether it is full.

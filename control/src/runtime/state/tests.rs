@@ -27,6 +27,17 @@ fn a_directory_that_others_can_write_to_or_that_is_none_is_not_used() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_put_aside_before_another_takes_its_place() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = Folder::open(parent.path()).unwrap();
+    // It opens, and reading it fails.
+    fs::create_dir(folder.file(LEASES)).unwrap();
+    assert_eq!(folder.read(LEASES), Content::new());
+    assert!(!folder.file(LEASES).exists());
+    assert!(folder.file("leases.damaged").is_dir());
+}
+
+#[test]
 fn a_damaged_file_is_used_up_to_the_damage_and_put_aside() {
     let parent = tempfile::tempdir().unwrap();
     let folder = Folder::open(parent.path()).unwrap();

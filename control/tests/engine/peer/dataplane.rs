@@ -8,6 +8,7 @@ use adit_dataplane::contract::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Default)]
 pub struct Dataplane {
@@ -18,6 +19,10 @@ pub struct Dataplane {
     pub reports: VecDeque<(WorkerId, Event)>,
     /// cTCP connections that are to stay.
     pub kept: Vec<Path>,
+    /// How often that was said.
+    pub vouched: usize,
+    /// Connections that wait for a session, and for how long.
+    pub expected: Vec<(Path, Duration)>,
     /// Those that are not needed any more, and by whom.
     pub ended: Vec<(Path, TunnelKey)>,
     pub keepalives: Vec<Keepalive>,
@@ -163,8 +168,12 @@ impl Dataplane {
             Command::SendKeepalive(keepalive) => self.keepalives.push(keepalive),
             Command::KeepConnection { path, tunnel } => {
                 assert!(self.tunnels.contains_key(&tunnel), "the tunnel is there");
-                self.kept.push(path);
+                self.vouched += 1;
+                if self.kept.last() != Some(&path) {
+                    self.kept.push(path);
+                }
             }
+            Command::ExpectSession { path, within } => self.expected.push((path, within)),
             Command::EndConnection { path, tunnel } => {
                 self.log.push("EndConnection");
                 self.ended.push((path, tunnel));

@@ -7,6 +7,7 @@
 pub mod calls;
 pub mod client;
 pub mod dataplane;
+pub mod drawn;
 pub mod line;
 pub mod stall;
 pub mod v1;

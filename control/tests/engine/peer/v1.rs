@@ -404,7 +404,12 @@ impl ClientV1 {
 
         // initiator --> HDR*, IDii, HASH_I
         // responder <-- HDR*, IDir, HASH_R
-        let skeyid = Skeyid::of_psk(Suite::from(offer), &self.secret, &nonce_i, nonce_r);
+        // Hybrid: whose signature it is does not matter to this client.
+        let signed = self.method == AuthMethod::HybridInitRsa;
+        let skeyid = match signed {
+            true => Skeyid::of_signatures(Suite::from(offer), &shared, &nonce_i, nonce_r),
+            false => Skeyid::of_psk(Suite::from(offer), &self.secret, &nonce_i, nonce_r),
+        };
         let sa_i = payload_body(&sa_payload);
         let (cookie_i, cookie_r) = cookies;
         let over = Transcript { public_i: &public_i, public_r, cookie_i, cookie_r, sa_i: &sa_i };
@@ -425,7 +430,9 @@ impl ClientV1 {
         let opened = cipher.open(&iv, sealed).unwrap();
         let chain = opened.chain().unwrap();
         let (_, id_r) = chain.id().unwrap();
-        assert_eq!(skeyid.hash_r(&over, id_r), SecretBytes::from(chain.hash().unwrap()));
+        if !signed {
+            assert_eq!(skeyid.hash_r(&over, id_r), SecretBytes::from(chain.hash().unwrap()));
+        }
         let base = opened.next.clone();
         Some((SaV1 { cookies, keys, cipher, base, chains: BTreeMap::new(), number: 0 }, sent))
     }
@@ -709,6 +716,14 @@ impl SaV1 {
 
 /// Long enough for what waits for a moment.
 pub const MOMENT: Duration = Duration::from_secs(3);
+
+/// A message in two of Cisco's fragments.
+pub fn in_two(bytes: &[u8]) -> [Vec<u8>; 2] {
+    let header = parse_header(bytes).unwrap();
+    let (first, last) = bytes.split_at(bytes.len() / 2);
+    [(1, FragmentPlace::Inner, first), (2, FragmentPlace::Last, last)]
+        .map(|(index, place, data)| build_fragment(&header, &Fragment { id: 7, index, place, data }))
+}
 
 /// The exchanges that these are messages of.
 pub fn exchanges(sent: &[IkeDatagram]) -> Vec<Exchange> {

@@ -14,9 +14,11 @@ mod beginning;
 mod dial;
 mod streams;
 mod survey;
+mod unproven;
 
 use self::dial::Dials;
-use self::streams::Around;
+use self::streams::{Around, STREAM};
+use self::unproven::{Most, Unproven};
 use super::cookie::Cookies;
 use super::flow::{Arrived, Ended, Limits};
 use super::frame::Frame;
@@ -53,7 +55,7 @@ pub struct CtcpConfig {
     pub flows: usize,
     /// Of those, unproven ones, from everywhere
     pub unproven: usize,
-    /// and from one IPv4 address or IPv6 /64.
+    /// and from one IPv4 address or IPv6 /64. When there are so many, the oldest of whoever has most gives way to who comes.
     pub unproven_per_source: usize,
     /// Octets that all flows may hold for others.
     pub memory: usize,
@@ -95,6 +97,10 @@ pub trait Outlet {
     fn frame(&mut self, path: &Path, inside: Inside, octets: &[u8]);
     /// What was in a stream's frame.
     fn streamed(&mut self, path: &Path, octets: &[u8]);
+    /// Likewise, of one that may become a stream.
+    fn introduced(&mut self, path: &Path, octets: &[u8]) {
+        self.streamed(path, octets);
+    }
 }
 
 /// What a segment was.
@@ -102,6 +108,8 @@ pub trait Outlet {
 pub enum Taken {
     /// A frame, to be taken where it lies; octets count from the TCP header on.
     Frame(Frame),
+    /// Likewise, but its peer is not where it says to be: if what is in it is authentic, its sender may be anywhere.
+    Doubted(Frame),
     /// Octets of a stream: the frames that they complete have come out already.
     Octets,
     /// Nothing to forward.
@@ -124,10 +132,9 @@ pub struct Carrier {
     by_path: HashMap<Key, u32, FixedState>,
     /// What was looked up last: packets come in runs.
     found: Option<(Path, u32)>,
-    unproven: HashMap<Source, usize, FixedState>,
-    unproven_in_all: usize,
+    unproven: Unproven,
     /// Of those, streams that have all that they need.
-    unproven_streams: usize,
+    unproven_streams: Unproven,
     agenda: BinaryHeap<Reverse<(Instant, u32)>>,
     /// To whom something has happened since the last poll.
     touched: Vec<u32>,
@@ -169,9 +176,8 @@ impl Carrier {
             free: Vec::new(),
             by_path: HashMap::with_hasher(hasher.clone()),
             found: None,
-            unproven: HashMap::with_hasher(hasher),
-            unproven_in_all: 0,
-            unproven_streams: 0,
+            unproven: Unproven::new(hasher.clone()),
+            unproven_streams: Unproven::new(hasher),
             agenda: BinaryHeap::new(),
             touched: Vec::new(),
             memory: 0,
@@ -243,6 +249,17 @@ impl Carrier {
             Some(Talk::Stream(stream)) => stream.stay(),
             Some(Talk::Ctcp(_) | Talk::Begins(_)) | None => {}
         }
+    }
+
+    /// Its peer is somebody who logs in: if it is no session's within this time it ends, and until then nobody who has shown less takes its
+    /// place.
+    pub fn expect(&mut self, now: Instant, path: &Path, within: Duration) {
+        let Some(index) = self.at(path) else { return };
+        self.prove(index);
+        if let Some(slot) = self.slot(index).filter(|slot| slot.tunnel.is_none()) {
+            slot.ends_at = Some(now + within);
+        }
+        self.touch(index);
     }
 
     /// The connection ends; its peer is told.
@@ -320,7 +337,8 @@ impl Carrier {
         let arrived = flow.segment(now, header, segment.get(header.len..).unwrap_or_default());
         flow.frames(|inside, octets| outlet.frame(path, inside, octets));
         let taken = match arrived {
-            Arrived::Whole(frame) | Arrived::Unbelieved(frame) => Taken::Frame(frame.behind(header.len)),
+            Arrived::Whole(frame) => Taken::Frame(frame.behind(header.len)),
+            Arrived::Unbelieved(frame) => Taken::Doubted(frame.behind(header.len)),
             Arrived::Piece => Taken::Nothing(DropReason::Reframed),
             Arrived::Nothing => Taken::Nothing(DropReason::Keepalive),
             Arrived::Elsewhere => Taken::Nothing(DropReason::OutOfWindow),
@@ -328,9 +346,12 @@ impl Carrier {
                 self.forget(index);
                 return Taken::Nothing(DropReason::ConnectionEnded);
             }
-            Arrived::Over(Ended::Finished) => {
+            Arrived::Over(Ended::Finished(last)) => {
                 self.end(now, path, outlet);
-                return Taken::Nothing(DropReason::ConnectionEnded);
+                return match last {
+                    Some(frame) => Taken::Frame(frame.behind(header.len)),
+                    None => Taken::Nothing(DropReason::ConnectionEnded),
+                };
             }
         };
         self.touch(index);
@@ -349,7 +370,11 @@ impl Carrier {
             return self.end(now, &path, outlet);
         }
         match &mut slot.talk {
-            Talk::Ctcp(flow) => flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload)),
+            Talk::Ctcp(flow) => {
+                flow.speak(now, &path, |header, payload| outlet.segment(&path, header, payload));
+                // Whole ones may lie behind a hole that is given up.
+                flow.frames(|inside, octets| outlet.frame(&path, inside, octets));
+            }
             Talk::Begins(_) => {}
             Talk::Stream(_) => self.speak(now, index, &path, outlet),
         }
@@ -410,14 +435,29 @@ impl Carrier {
             return;
         }
         let source = Source::of(slot.path.peer.ip());
-        let streams = usize::from(matches!(slot.talk, Talk::Stream(_)));
-        self.unproven_in_all -= 1;
-        self.unproven_streams -= streams;
-        if let Some(count) = self.unproven.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.unproven.remove(&source);
-            }
+        self.unproven.remove(source, index);
+        self.unproven_streams.remove(source, index);
+    }
+
+    /// One that nobody has vouched for is going to begin, and what is in its way ends.
+    fn make_room(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
+        let most = Most { in_all: self.config.unproven, from_one: self.config.unproven_per_source };
+        let gives_way = self.unproven.in_the_way_of(Source::of(path.peer.ip()), most);
+        self.give_way(now, gives_way, outlet);
+    }
+
+    /// Likewise, a stream.
+    fn make_room_for_stream(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
+        let share = |many: usize| (many / STREAM).max(1);
+        let most = Most { in_all: share(self.config.unproven), from_one: share(self.config.unproven_per_source) };
+        let gives_way = self.unproven_streams.in_the_way_of(Source::of(path.peer.ip()), most);
+        self.give_way(now, gives_way, outlet);
+    }
+
+    fn give_way(&mut self, now: Instant, index: Option<u32>, outlet: &mut impl Outlet) {
+        let path = index.and_then(|index| self.slot(index)).map(|slot| slot.path);
+        if let Some(path) = path {
+            self.end(now, &path, outlet);
         }
     }
 

@@ -21,8 +21,10 @@ pub(super) const WINDOW: u16 = u16::MAX;
 /// What that is to be shifted by where both ends scale windows: half a megabyte, as much as a ring holds and more.
 pub(in crate::carrier) const SCALE: Shift = Shift::new(3);
 /// A segment that begins further from what has come than this is not of this stream, or somebody guesses.
-const PLAUSIBLE: i32 = 1 << 20;
+const PLAUSIBLE: u32 = 1 << 20;
 
+/// Who was heard where it is within this time is not elsewhere as well: a client says something every few seconds.
+const HEARD: Duration = Duration::from_secs(10);
 /// Between two acknowledgments that ask for a RST again.
 const CHALLENGES: Duration = Duration::from_secs(1);
 
@@ -65,12 +67,12 @@ enum Proof {
 }
 
 /// How the peer, or somebody on the way, ended a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// RST.
     Reset,
-    /// FIN.
-    Finished,
+    /// FIN, and the frame that its payload was, if it was one; [`Flow::frames`] has what was in pieces.
+    Finished(Option<Frame>),
 }
 
 /// A connection with a peer.
@@ -154,19 +156,22 @@ impl Flow {
             return self.reset(now, header.seq);
         }
         let frame = whole(payload);
-        let plausible = header.seq.distance(self.receive.highest()).abs() < PLAUSIBLE
-            && header.flags.has(TcpFlags::ACK)
-            && self.send.believes(header.ack);
+        let plausible = header.flags.has(TcpFlags::ACK) && self.believes(header);
         let proves = payload.is_empty() && self.proves(header);
         if !plausible && !proves {
-            return frame.map_or(Arrived::Elsewhere, Arrived::Unbelieved);
+            return match frame {
+                // Control would look for its sender here, and a session of its own is all that a sender needs for that.
+                Some(Frame { inside: Inside::Ike, .. }) if now.since(self.heard_at) < HEARD => Arrived::Elsewhere,
+                Some(frame) => Arrived::Unbelieved(frame),
+                None => Arrived::Elsewhere,
+            };
         }
         self.heard_at = now;
         let alone = if payload.is_empty() { Alone::Yes } else { Alone::No };
         self.send.acknowledgment(now, header.ack, alone);
         self.send.advertised(header.window);
         if header.flags.has(TcpFlags::FIN) {
-            return Arrived::Over(Ended::Finished);
+            return self.finish(now, header.seq, payload, frame);
         }
         if payload.is_empty() {
             self.alone(now, header.seq, if proves { Proof::Given } else { Proof::Lacking });
@@ -316,9 +321,11 @@ impl Flow {
         }
     }
 
-    /// Whether a peer that is where we think it is could say `acknowledgment`.
-    pub const fn believes(&self, acknowledgment: Seq) -> bool {
-        self.send.believes(acknowledgment)
+    /// Whether a peer that is where we think it is could send this: near to what has come, and to what it can have heard.
+    #[inline]
+    pub fn believes(&self, segment: &TcpHeader) -> bool {
+        let ahead = segment.seq.distance(self.receive.highest());
+        ahead.unsigned_abs() < PLAUSIBLE && self.send.believes(segment.ack)
     }
 
     /// What the peer's SYN had.
@@ -435,6 +442,19 @@ impl Flow {
         arrived
     }
 
+    /// A FIN ends no less than a RST, so it counts where that would. What comes with it is taken first, wherever it is.
+    fn finish(&mut self, now: Instant, seq: Seq, payload: &[u8], frame: Option<Frame>) -> Arrived {
+        let places = [self.receive.floor(), self.receive.highest()];
+        let counts = [seq, seq.plus(payload.len())].iter().any(|place| places.contains(place));
+        let last = if payload.is_empty() { Arrived::Nothing } else { self.take(now, seq, payload, frame) };
+        if !counts {
+            self.ask_again(now, seq);
+            return last;
+        }
+        let last = if let Arrived::Whole(frame) = last { Some(frame) } else { None };
+        Arrived::Over(Ended::Finished(last))
+    }
+
     /// RFC 5961 section 3.2: a RST counts where it would be the next octet, whether of what has come without a hole or of all that has
     /// come. Elsewhere in the window an acknowledgment asks for it again, once in a while (section 7): whoever is really gone
     /// answers that with a RST where it counts.
@@ -443,12 +463,17 @@ impl Flow {
         if places.contains(&seq) {
             return Arrived::Over(Ended::Reset);
         }
+        self.ask_again(now, seq);
+        Arrived::Elsewhere
+    }
+
+    /// An acknowledgment asks for what would have ended the connection elsewhere.
+    fn ask_again(&mut self, now: Instant, seq: Seq) {
         let in_window = (0..i32::from(WINDOW)).contains(&seq.distance(self.receive.floor()));
         if in_window && self.challenged.is_none_or(|last| now.since(last) >= CHALLENGES) {
             self.challenged = Some(now);
             self.due = Due::Now;
         }
-        Arrived::Elsewhere
     }
 
     /// After silence. Cisco's ends were seen to keep to their beat, whatever else they send.

@@ -27,8 +27,10 @@ const DELAYED: Duration = Duration::from_millis(40);
 const LEAST_VARIATION: Duration = Duration::from_millis(10);
 /// Acknowledgments flow if one has moved on within this time, or within some times the way there and back.
 const FLOWING: Duration = Duration::from_millis(200);
-/// So many probes of one segment while the peer is silent; then it is left alone.
+/// So many probes of one segment while the peer is silent; then it is left alone. The wait before each is twice as long as the one before.
 const MOST_PROBES: u32 = 6;
+/// So often the wait before what does not help goes again is doubled (RFC 6298 section 5.5), from the second time on.
+const MOST_DOUBLINGS: u32 = 6;
 /// An acknowledgment that stands with so many segments behind the first that is missing waits for that one: a peer that does not wait
 /// has one of the others.
 const BEHIND: usize = 3;
@@ -103,6 +105,9 @@ pub struct Send {
     timing: Option<(Seq, Instant)>,
     /// When what is missing was sent again.
     repaired: Option<Instant>,
+    /// How often that was since the acknowledgment moved on, of more than a probe,
+    repairs: u32,
+    /// and of probes.
     probes: u32,
     /// The acknowledgment stood here, with segments behind what was missing, when that was sent again.
     waits_behind: Option<Seq>,
@@ -202,6 +207,7 @@ impl Send {
             echo: None,
             timing: None,
             repaired: None,
+            repairs: 0,
             probes: 0,
             waits_behind: None,
             plateau: None,
@@ -294,7 +300,7 @@ impl Send {
         }
         let seq = self.next;
         if self.in_flight() == 0 {
-            (self.moved, self.probes, self.standing) = (now, 0, 0);
+            (self.moved, self.repairs, self.probes, self.standing) = (now, 0, 0, 0);
         }
         Ok(seq)
     }
@@ -329,7 +335,7 @@ impl Send {
             self.acknowledged = seq;
             self.next = self.next.later(seq);
             self.ring.acknowledged(seq);
-            (self.duplicates, self.probes, self.standing, self.moved) = (0, 0, 0, now);
+            (self.duplicates, self.repairs, self.probes, self.standing, self.moved) = (0, 0, 0, 0, now);
             self.moves = [self.moves[1], now];
             self.flowed = if now.since(self.moves[0]) < self.flowing() { self.flowed + 1 } else { 0 };
             if self.answers == Answers::Promptly && self.flowed >= FLOWED {
@@ -436,8 +442,9 @@ impl Send {
     }
 
     fn repairs(&mut self, now: Instant, repair: Repair) {
-        if repair.segments == 1 {
-            self.probes += 1;
+        match repair.segments {
+            1 => self.probes += 1,
+            _ => self.repairs = self.repairs.saturating_add(1),
         }
         self.goes_again(now);
         self.counted.repairs += 1;
@@ -458,21 +465,26 @@ impl Send {
         if !self.mode.holds() || !self.keeps() {
             return None;
         }
-        // It needs time to arrive.
-        let rested = |time| self.repaired.map_or(Instant::ZERO, |repaired| repaired + time);
+        // It needs time to arrive, and more of it if it has not helped: a line that is full gets no better by it.
+        let doublings = self.repairs.saturating_sub(1).min(MOST_DOUBLINGS);
+        let rested =
+            |time: Duration| self.repaired.map_or(Instant::ZERO, |repaired| repaired + time * (1 << doublings));
         let all = |at| Some(Repair { at, segments: BURST });
         let patience = self.patience();
         let asked = if self.duplicates >= DUPLICATES { all(rested(patience)) } else { None };
         let stands = if self.standing >= DUPLICATES { all(rested(self.timeout())) } else { None };
         let partial = if self.partial { all(rested(self.rtt)) } else { None };
-        let waited = match self.heard > self.moved {
+        // Whoever is heard may have missed what went last. What it said before that tells nothing of it: it may be gone since.
+        let went = self.repaired.map_or(self.moved, |repaired| repaired.max(self.moved));
+        let waited = match self.heard > went {
             true => all(rested(patience).max(self.moved + patience)),
             false if self.probes < MOST_PROBES => {
                 let first = match self.answers {
                     Answers::Promptly => patience,
                     Answers::Anytime => FIRST_PROBE,
                 };
-                Some(Repair { at: self.moved + first * (1 << self.probes), segments: 1 })
+                let silent = self.moved.max(self.heard) + first * (1 << self.probes);
+                Some(Repair { at: silent.max(went + first), segments: 1 })
             }
             false => None,
         };

@@ -123,7 +123,7 @@ impl Slot {
     /// Whether a peer that is where we think it is could send this.
     pub(super) fn believes(&self, segment: &TcpHeader) -> bool {
         match &self.talk {
-            Talk::Ctcp(flow) => flow.believes(segment.ack),
+            Talk::Ctcp(flow) => flow.believes(segment),
             Talk::Begins(begins) => begins.believes(segment),
             Talk::Stream(stream) => stream.believes(segment),
         }

@@ -170,12 +170,14 @@ impl Stack {
     /// A segment of the peer's: TCP header and data, its checksum looked at. What smoltcp says to it at once goes to `say`.
     pub(super) fn segment(&mut self, now: Instant, segment: &[u8], scratch: &mut Scratch, say: impl FnMut(&[u8])) {
         let begins = self.state() == State::SynSent;
+        let is_acceptable = self.is_acceptable(segment);
         self.give(now, segment, scratch);
         if begins && self.state() == State::Established {
             self.expected = TcpHeader::parse(segment).map_or(self.expected, |header| header.seq.plus(1));
         }
         if let Some(header) = TcpHeader::parse(segment)
             && header.flags.has(TcpFlags::ACK)
+            && (begins || is_acceptable)
         {
             if !self.losses.acknowledged().is_after(header.ack) && !header.ack.is_after(self.said) {
                 self.window = header.window;
@@ -189,20 +191,37 @@ impl Stack {
         self.say(now, scratch, say);
     }
 
+    /// Whether the peer may send it now, as far as its place says (RFC 9293 section 3.10.7.4). What is anywhere else may be anybody's guess, and
+    /// smoltcp looks at none of its numbers; neither may we, for what we tell smoltcp of it is in its place.
+    fn is_acceptable(&self, segment: &[u8]) -> bool {
+        let Some(header) = TcpHeader::parse(segment) else { return false };
+        let begins = i64::from(header.seq.distance(self.expected));
+        let len = segment.len() - header.len;
+        let room = 0..RECEIVE as i64;
+        room.contains(&begins) || len > 0 && room.contains(&(begins + len as i64 - 1))
+    }
+
+    /// Behind all that smoltcp knows to have arrived.
+    fn believed(&self) -> Seq {
+        let waiting = self.sockets.get::<Socket>(self.socket).send_queue();
+        Seq::new(self.written.get().wrapping_sub(waiting as u32))
+    }
+
     /// The first segment that is not acknowledged has to go again. smoltcp repeats it for three duplicates in a row, and else waits for a
     /// second: it does not look at what a peer says to have of the rest, and forgets duplicates when data comes between them. So three
     /// come from here, behind a change of the window and back, which makes it count anew. It repeats that segment alone, its
     /// congestion control hears of the loss, and its clock begins again.
     fn repeat(&mut self, now: Instant, scratch: &mut Scratch) {
+        let believed = self.believed();
         // A FIN alone it would not repeat for that, and not later either.
-        if !self.written.is_after(self.losses.acknowledged()) {
+        if !self.written.is_after(believed) {
             return;
         }
         let bare = TcpHeader {
             source_port: self.ports[1],
             destination_port: self.ports[0],
             seq: self.expected,
-            ack: self.losses.acknowledged(),
+            ack: believed,
             flags: TcpFlags::ACK,
             window: self.window,
             len: TCP_HEADER,
@@ -377,7 +396,9 @@ impl Stack {
             let data = segment.len() - header.len;
             let flags = usize::from(header.flags.has(TcpFlags::FIN)) + usize::from(header.flags.has(TcpFlags::SYN));
             let end = header.seq.plus(data + flags);
-            if data > 0 {
+            // One octet that the peer has already asks whether it is still there (RFC 9293 section 3.8.4).
+            let asks = data == 1 && end == self.said && self.losses.acknowledged() == self.said;
+            if data > 0 && !asks {
                 self.note(now, header.seq, end);
             }
             self.said = self.said.later(end);

@@ -9,7 +9,7 @@ use super::arrival::{Arrival, Delivered};
 use super::departure::Departures;
 use super::gather::{Gather, Look};
 use super::inner::{self, Inner};
-use super::message::count_refusal;
+use super::message::{count_refusal, count_unsound};
 use super::open::DoorSeed;
 use super::outgoing::Outgoing;
 use super::udp::OuterSocket;
@@ -97,8 +97,10 @@ impl SystemCallDoor {
         }
     }
 
+    /// After a poll that found something.
     fn woken(&mut self) -> Woken {
-        if self.waker.take() {
+        let readable = self.polled.last().is_some_and(|waker| waker.revents != 0);
+        if readable && self.waker.drain() {
             self.gather.hurry();
             return Woken::Called;
         }
@@ -132,7 +134,9 @@ impl Door for SystemCallDoor {
     fn receive(&mut self, pool: &mut Pool, burst: &mut Burst, limit: usize) -> usize {
         let before = burst.len();
         let until = before + limit;
-        if !self.deliver(pool, burst, until) {
+        let delivered = self.deliver(pool, burst, until);
+        self.gather.found(burst.len() - before);
+        if !delivered {
             return burst.len() - before;
         }
         let stale = !self.fresh;
@@ -150,7 +154,7 @@ impl Door for SystemCallDoor {
             }
             if let Some(outer) = self.outer.get(source) {
                 self.stats.system_calls += 1;
-                self.receiver.receive(outer, until - burst.len(), &mut self.arrived);
+                self.receiver.receive(outer, until - burst.len(), &mut self.arrived, &mut self.stats);
                 if !self.deliver(pool, burst, until) {
                     break;
                 }
@@ -171,11 +175,16 @@ impl Door for SystemCallDoor {
                         }
                     };
                     budget = budget.saturating_sub(len);
-                    self.inner.deliver(buffer, len, pool, burst);
+                    if let Err(unsound) = self.inner.deliver(buffer, len, pool, burst) {
+                        count_unsound(&mut self.stats, unsound);
+                    }
                 }
             }
         }
         self.gather.found(burst.len() - known);
+        if burst.len() >= until {
+            self.gather.cut_short();
+        }
         self.gather.taken(&burst[known..]);
         burst.len() - before
     }
@@ -190,8 +199,8 @@ impl Door for SystemCallDoor {
         }
         for (index, outer) in self.outer.iter().enumerate() {
             let refused = self.sender.send(outer, index, self.outgoing.departures.queued(), &mut self.stats);
-            for (peer, size) in refused {
-                self.outgoing.departures.refuse(peer, size);
+            for refusal in refused {
+                self.outgoing.departures.refuse(refusal);
             }
         }
         for departure in self.outgoing.departures.queued() {
@@ -271,5 +280,35 @@ fn read(fd: RawFd, room: &mut [u8]) -> io::Result<Option<usize>> {
         (Ok(len), _) => Ok(Some(len)),
         (Err(_), Some(inner::GONE)) => Err(inner::gone()),
         (Err(_), _) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::open::Backend;
+    use crate::offload::JoinKinds;
+    use std::fs::File;
+    use std::io::Write;
+
+    #[test]
+    fn a_call_that_was_taken_before_it_had_written_ends_one_wait_and_not_all() {
+        let waker = Arc::new(EventWaker::new().unwrap());
+        let (spin, coalesce) = (Duration::ZERO, Duration::ZERO);
+        let mut door = SystemCallDoor::new(DoorSeed {
+            sockets: Vec::new(),
+            reserved: Arc::new([]),
+            tun: None,
+            kinds: JoinKinds::default(),
+            waker: Arc::clone(&waker),
+            spin,
+            coalesce,
+            backend: Backend::SystemCalls,
+        });
+        File::from(waker.as_fd().try_clone_to_owned().unwrap()).write_all(&1u64.to_ne_bytes()).unwrap();
+        let mut waits = || door.wait(Duration::from_millis(1)).unwrap();
+        assert_eq!((waits(), waits()), (Woken::Called, Woken::TimedOut));
+        waker.wake();
+        assert_eq!((waits(), waits()), (Woken::Called, Woken::TimedOut));
     }
 }

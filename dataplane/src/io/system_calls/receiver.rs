@@ -1,9 +1,10 @@
 //! Taking datagrams in.
 #![expect(unsafe_code, reason = "recvmmsg takes arrays of pointers")]
 
+use crate::io::DoorStats;
 use crate::io::ancillary::{CONTROL_LEN, Control, NAME_LEN};
 use crate::io::arrival::{Arrival, SLOT, SLOT_GAP};
-use crate::io::message::{arrival, empty_message};
+use crate::io::message::{Unsound, arrival, count_unsound, empty_message};
 use crate::io::udp::OuterSocket;
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
@@ -34,7 +35,13 @@ impl Receiver {
     }
 
     /// Takes up to `most` datagrams; all slots are free.
-    pub(super) fn receive(&mut self, outer: &OuterSocket, most: usize, arrived: &mut VecDeque<(usize, Arrival)>) {
+    pub(super) fn receive(
+        &mut self,
+        outer: &OuterSocket,
+        most: usize,
+        arrived: &mut VecDeque<(usize, Arrival)>,
+        stats: &mut DoorStats,
+    ) {
         let most = most.min(BATCH);
         let mut vectors: [libc::iovec; BATCH] = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
         for (vector, slot) in vectors.iter_mut().zip(self.slots.chunks_exact_mut(STRIDE)) {
@@ -58,8 +65,14 @@ impl Receiver {
         for (index, message) in messages.iter().take(usize::try_from(got).unwrap_or(0)).enumerate() {
             let name = &self.names[index][..(message.msg_hdr.msg_namelen as usize).min(NAME_LEN)];
             let control = &self.controls[index].0[..message.msg_hdr.msg_controllen.min(CONTROL_LEN)];
-            if let Some(arrival) = arrival(&outer.bound, name, control, self.payload(index, message.msg_len as usize)) {
-                arrived.push_back((index, arrival));
+            let payload = self.payload(index, message.msg_len as usize);
+            let sound = match message.msg_hdr.msg_flags & libc::MSG_TRUNC {
+                0 => arrival(&outer.bound, name, control, payload).ok_or(Unsound::Malformed),
+                _ => Err(Unsound::Truncated),
+            };
+            match sound {
+                Ok(arrival) => arrived.push_back((index, arrival)),
+                Err(unsound) => count_unsound(stats, unsound),
             }
         }
     }

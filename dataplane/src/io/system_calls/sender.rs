@@ -1,13 +1,12 @@
 //! Sending datagrams and writing inner packets.
 #![expect(unsafe_code, reason = "sendmmsg and writev take arrays of pointers")]
 
-use crate::io::departure::Departure;
+use crate::io::departure::{Departure, Refusal};
 use crate::io::message::{Beside, count_refusal, send_one, vector};
 use crate::io::udp::OuterSocket;
 use crate::io::{DoorStats, vnet};
 use crate::packet::PacketBuf;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 
 /// Arrays for sendmmsg and writev, kept for their memory.
@@ -27,14 +26,14 @@ struct Plan {
 }
 
 impl Sender {
-    /// Sends what is for this socket, in order. Returns the peers and sizes that do not go grouped.
+    /// Sends what is for this socket, in order. Returns what does not go grouped.
     pub(super) fn send(
         &mut self,
         outer: &OuterSocket,
         index: usize,
         departures: &[Departure],
         stats: &mut DoorStats,
-    ) -> Vec<(SocketAddr, usize)> {
+    ) -> Vec<Refusal> {
         self.vectors.clear();
         self.plans.clear();
         self.messages.clear();
@@ -79,7 +78,7 @@ impl Sender {
                 }
                 _ if departure.packets.len() > 1 => {
                     if let Some(to) = departure.to {
-                        refused.push((to.path.peer, departure.size));
+                        refused.push(Refusal::new(&to, departure.size, &error));
                         for packet in &departure.packets {
                             stats.system_calls += 1;
                             if let Err(error) = send_one(outer, &to, packet) {

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "queued operations point into flights")]
 
 use super::ring::Entry;
-use crate::io::departure::{Departure, Destination};
+use crate::io::departure::{Departure, Destination, Refusal};
 use crate::io::message::{Beside, count_refusal, empty_message, send_one, vector};
 use crate::io::udp::OuterSocket;
 use crate::io::{DoorStats, vnet};
@@ -11,7 +11,6 @@ use crate::packet::{PacketBuf, Pool};
 use io_uring::opcode;
 use io_uring::types::Fd;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Operations on their way at once.
@@ -22,8 +21,8 @@ pub(super) struct Flights {
     pub(super) list: Box<[Flight]>,
     /// Numbers of those that are empty.
     pub(super) free: Vec<usize>,
-    /// Peers and sizes that do not go grouped.
-    pub(super) refused: Vec<(SocketAddr, usize)>,
+    /// What does not go grouped.
+    pub(super) refused: Vec<Refusal>,
 }
 
 /// One operation's packets and what points to them.
@@ -69,7 +68,7 @@ impl Flights {
             (None, Some(_)) => stats.segmented += count,
             (None, None) => stats.joined += count,
             (Some(error), Some(to)) if count > 1 && !is_full(&error) => {
-                self.refused.push((to.path.peer, flight.size));
+                self.refused.push(Refusal::new(&to, flight.size, &error));
                 let Some(outer) = outer.get(to.socket) else { return };
                 for packet in &flight.packets {
                     stats.system_calls += 1;

@@ -6,7 +6,7 @@ use super::ring::{Completion, Entry, Ring, Tag};
 use crate::io::ancillary::{CONTROL_LEN, NAME_LEN};
 use crate::io::arrival::{Arrival, Delivered, SLOT, SLOT_GAP};
 use crate::io::inner::{self, Inner};
-use crate::io::message::{arrival, empty_message};
+use crate::io::message::{Unsound, arrival, count_unsound, empty_message};
 use crate::io::udp::OuterSocket;
 use crate::io::{DoorStats, vnet};
 use crate::packet::{Burst, PacketBuf, Pool};
@@ -142,8 +142,11 @@ impl Incoming {
             (Tag::Outer(index), Some(slot)) => {
                 self.outer.taken();
                 match self.parse(slot, len, outer.get(index)) {
-                    Some((payload, arrival)) => self.waiting.push_back(Waiting::Outer { slot, payload, arrival }),
-                    None => self.give(slot),
+                    Ok((payload, arrival)) => self.waiting.push_back(Waiting::Outer { slot, payload, arrival }),
+                    Err(unsound) => {
+                        count_unsound(stats, unsound);
+                        self.give(slot);
+                    }
                 }
             }
             (Tag::Inner, Some(number)) => {
@@ -155,17 +158,17 @@ impl Incoming {
     }
 
     /// Where the payload starts, and what is known about it.
-    fn parse(&self, slot: u16, len: usize, outer: Option<&OuterSocket>) -> Option<(usize, Arrival)> {
+    fn parse(&self, slot: u16, len: usize, outer: Option<&OuterSocket>) -> Result<(usize, Arrival), Unsound> {
         // SAFETY: a completion just named the slot; it is given back later.
         let bytes = unsafe { self.slots.bytes(slot, len) };
-        let message = RecvMsgOut::parse(bytes, &self.message).ok()?;
+        let message = RecvMsgOut::parse(bytes, &self.message).map_err(|()| Unsound::Malformed)?;
         if message.is_payload_truncated() {
-            return None;
+            return Err(Unsound::Truncated);
         }
         let payload = message.payload_data();
         let start = bytes.len() - payload.len();
-        let arrival = arrival(&outer?.bound, message.name_data(), message.control_data(), payload)?;
-        Some((start, arrival))
+        let arrival = outer.and_then(|o| arrival(&o.bound, message.name_data(), message.control_data(), payload));
+        Ok((start, arrival.ok_or(Unsound::Malformed)?))
     }
 
     /// Whether the inner interface was removed.
@@ -179,7 +182,14 @@ impl Incoming {
     }
 
     /// Turns the first that waits into packets. Returns whether to go on.
-    pub(super) fn deliver(&mut self, pool: &mut Pool, burst: &mut Burst, until: usize, budget: &mut usize) -> bool {
+    pub(super) fn deliver(
+        &mut self,
+        pool: &mut Pool,
+        burst: &mut Burst,
+        until: usize,
+        budget: &mut usize,
+        stats: &mut DoorStats,
+    ) -> bool {
         match self.waiting.front_mut() {
             Some(Waiting::Outer { slot, payload, arrival }) => {
                 let slot = *slot;
@@ -195,8 +205,9 @@ impl Incoming {
             Some(Waiting::Inner { number, len }) => {
                 let (number, len) = (*number, *len);
                 self.waiting.pop_front();
-                if let Some(buffer) = self.lent[usize::from(number)].take() {
-                    self.spare.deliver(buffer, len, pool, burst);
+                let buffer = self.lent[usize::from(number)].take();
+                if let Some(Err(unsound)) = buffer.map(|buffer| self.spare.deliver(buffer, len, pool, burst)) {
+                    count_unsound(stats, unsound);
                 }
                 self.unlent.push(number);
                 self.refill(pool);

@@ -101,8 +101,8 @@ impl UringDoor {
                 }
             }
         }
-        for (peer, size) in self.flights.refused.drain(..) {
-            self.outgoing.departures.refuse(peer, size);
+        for refusal in self.flights.refused.drain(..) {
+            self.outgoing.departures.refuse(refusal);
         }
     }
 
@@ -147,7 +147,7 @@ impl Door for UringDoor {
                     break;
                 }
             }
-            if !self.incoming.deliver(pool, burst, until, &mut budget) {
+            if !self.incoming.deliver(pool, burst, until, &mut budget, &mut self.stats) {
                 self.stats.starved += u64::from(burst.len() < until);
                 break;
             }

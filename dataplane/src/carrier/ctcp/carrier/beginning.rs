@@ -20,7 +20,8 @@ impl Carrier {
     /// comes back with the cookie, and only its owner can.
     pub(super) fn syn(&mut self, now: Instant, path: &Path, syn: &[u8], outlet: &mut impl Outlet) -> Taken {
         let Some(asked) = TcpHeader::parse(syn) else { return Taken::Nothing(DropReason::TooShort) };
-        if asked.flags != TcpFlags::SYN {
+        // What offers explicit congestion notification gets an answer without it (RFC 3168 section 6.1.1), so it is not used.
+        if asked.flags.without(TcpFlags::ECE.with(TcpFlags::CWR)) != TcpFlags::SYN {
             return Taken::Nothing(DropReason::Malformed);
         }
         let offered = SynOffer::read(syn);
@@ -74,26 +75,21 @@ impl Carrier {
         if !streams && !ike {
             return Taken::Nothing(DropReason::Handshake);
         }
-        let source = Source::of(path.peer.ip());
-        let from_there = self.unproven.get(&source).copied().unwrap_or_default();
         let config = self.config;
-        if self.by_path.len() >= config.flows
-            || self.unproven_in_all >= config.unproven
-            || from_there >= config.unproven_per_source
-            || self.memory >= config.memory
-        {
+        if self.by_path.len() >= config.flows || self.memory >= config.memory {
             return Taken::Nothing(DropReason::TooManyConnections);
         }
         if let Some(older) = self.at(path) {
             self.forget(older);
         }
+        self.make_room(now, path, outlet);
         let talk = match streams {
             true => Talk::Begins(Beginning::new(now, offer, segment.ack, segment.seq)),
             false => Talk::Ctcp(Flow::new(now, config.mode, offer.facts(), segment.ack, segment.seq, config.limits)),
         };
-        *self.unproven.entry(source).or_default() += 1;
-        self.unproven_in_all += 1;
+        let number = self.number;
         let index = self.place(Slot::new(now, path, talk));
+        self.unproven.add(Source::of(path.peer.ip()), number, index);
         self.carry(now, index, path, segment, octets, outlet)
     }
 

@@ -1,17 +1,18 @@
 //! Connections that are streams (RFC 9329).
 
 use super::{Carrier, Outlet, Part, Taken};
+use crate::carrier::ctcp::Inside;
 use crate::carrier::ctcp::slot::{Slot, Talk};
-use crate::carrier::ctcp::{Inside, Room};
 use crate::carrier::tcp::{Began, Fed, Goodbye, Outside, QueueFull, Stream};
 use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::time::Instant;
+use crate::wire::source::Source;
 use crate::wire::tcp::TcpHeader;
 
 /// A stream has room for what is under way from its first octet on, hundreds of times what a cTCP flow takes then. Who only begins streams
 /// must not take all of the memory, or nobody could log in by cTCP.
-const STREAM: usize = 8;
+pub(super) const STREAM: usize = 8;
 
 /// What a stream says goes where all that a carrier has to say goes.
 pub(super) struct Around<'a, O>(pub(super) &'a mut O);
@@ -23,6 +24,19 @@ impl<O: Outlet> Outside for Around<'_, O> {
 
     fn frame(&mut self, path: &Path, octets: &[u8]) {
         self.0.streamed(path, octets);
+    }
+}
+
+/// Likewise, as long as it may become one.
+struct Introducing<'a, O>(&'a mut O);
+
+impl<O: Outlet> Outside for Introducing<'_, O> {
+    fn segment(&mut self, path: &Path, segment: &[u8]) {
+        self.0.octets(path, segment);
+    }
+
+    fn frame(&mut self, path: &Path, octets: &[u8]) {
+        self.0.introduced(path, octets);
     }
 }
 
@@ -78,15 +92,15 @@ impl Carrier {
         segment: &[u8],
         outlet: &mut impl Outlet,
     ) -> Taken {
-        let many = self.unproven_streams >= self.config.unproven / STREAM;
-        let room = if many { Room::None } else { self.room() };
+        let room = self.room();
         let Some(Slot { talk: Talk::Begins(begins), .. }) = self.slot(index) else {
             return Taken::Nothing(DropReason::NoConnection);
         };
         let data = segment.get(header.len..).unwrap_or_default();
-        let refused = match begins.segment(now, path, header, data, room, &mut Around(outlet)) {
+        let refused = match begins.segment(now, path, header, data, room, &mut Introducing(outlet)) {
             Began::Waits => None,
             Began::Speaks => {
+                self.make_room_for_stream(now, path, outlet);
                 self.begin_stream(now, index);
                 None
             }
@@ -118,7 +132,9 @@ impl Carrier {
         let Talk::Begins(begins) = &mut slot.talk else { return };
         let Some(stream) = Stream::accept(now, &slot.path, begins, scratch) else { return };
         slot.talk = Talk::Stream(Box::new(stream));
-        *unproven_streams += usize::from(slot.unproven_since.is_some());
+        if slot.unproven_since.is_some() {
+            unproven_streams.add(Source::of(slot.path.peer.ip()), slot.number, index);
+        }
         self.touch(index);
     }
 
