@@ -435,7 +435,11 @@ fn whatever_ends_aditctl_no_packets_stay_behind() {
     use rustix::process::Signal;
     for signal in [Signal::TERM, Signal::HUP] {
         let daemon = daemon();
-        let mut child = daemon.begin(&["-w", "-"]);
+        let aditctl = daemon.ctl(&["capture", "s7", "-w", "-"]);
+        // The tests themselves may run under nohup.
+        let mut heard = Program::new("env");
+        heard.arg("--default-signal=HUP").arg(aditctl.get_program()).args(aditctl.get_args());
+        let mut child = heard.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut orders = daemon.orders();
         let mut out = child.stdout.take().unwrap();
         let mut octets = vec![0; 4];
