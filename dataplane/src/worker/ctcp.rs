@@ -20,9 +20,22 @@ use std::time::Duration;
 /// A worker's connections, and the packets that they make.
 pub(super) struct Ctcp {
     carrier: Carrier,
+    brought: Brought,
+}
+
+/// What has come inside connections and is no packet that came.
+struct Brought {
     /// Frames that came in pieces.
     frames: Burst,
     unwritten: Unwritten,
+}
+
+impl Brought {
+    /// Writes what the carrier says and brings.
+    fn writer<'a>(&'a mut self, pool: &'a mut Pool, replies: &'a mut Burst) -> Writer<'a> {
+        let Self { frames, unwritten } = self;
+        Writer { pool, replies, frames, unwritten }
+    }
 }
 
 /// What found no buffer.
@@ -40,7 +53,8 @@ const WAITING: usize = 256 * 1024;
 
 impl Ctcp {
     pub(super) fn new(worker: WorkerId, config: CtcpConfig, secret: [u8; 24]) -> Self {
-        Self { carrier: Carrier::new(worker, config, secret), frames: Burst::new(), unwritten: Unwritten::default() }
+        let brought = Brought { frames: Burst::new(), unwritten: Unwritten::default() };
+        Self { carrier: Carrier::new(worker, config, secret), brought }
     }
 
     /// What begins from now on begins otherwise.
@@ -50,13 +64,13 @@ impl Ctcp {
 
     /// Segments become what is in them; what they call for goes to `replies`.
     pub(super) fn undress(&mut self, now: Instant, burst: &mut Burst, pool: &mut Pool, replies: &mut Burst) {
-        Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten }.write_what_waits();
+        self.brought.writer(pool, replies).write_what_waits();
         for packet in burst.iter_mut() {
             if packet.meta.channel == Channel::Ctcp && packet.meta.carriage == Carriage::Segment {
                 packet.meta.fate = self.segment(now, packet, pool, replies).unwrap_or_else(Fate::Drop);
             }
         }
-        burst.append(&mut self.frames);
+        burst.append(&mut self.brought.frames);
     }
 
     /// Sealed ESP or IKE becomes a segment.
@@ -76,7 +90,7 @@ impl Ctcp {
         replies: &mut Burst,
     ) -> Result<(), DropReason> {
         let path = packet.meta.path.ok_or(DropReason::Malformed)?;
-        let mut writer = Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten };
+        let mut writer = self.brought.writer(pool, replies);
         self.carrier.stream(now, &path, Inside::Esp, packet.bytes(), &mut writer)
     }
 
@@ -88,7 +102,7 @@ impl Ctcp {
         pool: &mut Pool,
         replies: &mut Burst,
     ) -> Result<(), DropReason> {
-        let mut writer = Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten };
+        let mut writer = self.brought.writer(pool, replies);
         self.carrier.stream(now, &datagram.path, Inside::Ike, &datagram.bytes, &mut writer)
     }
 
@@ -96,7 +110,7 @@ impl Ctcp {
     pub(super) fn count(&mut self, counters: &WorkerCounters) {
         let late = [
             (DropReason::StreamFull, self.carrier.take_given_way()),
-            (DropReason::NoBuffer, std::mem::take(&mut self.unwritten.lost)),
+            (DropReason::NoBuffer, std::mem::take(&mut self.brought.unwritten.lost)),
         ];
         for (reason, some) in late {
             if some > 0 {
@@ -124,22 +138,12 @@ impl Ctcp {
         pool: &mut Pool,
         replies: &mut Burst,
     ) {
-        self.carrier.end_of(
-            now,
-            path,
-            tunnel,
-            &mut Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten },
-        );
+        self.carrier.end_of(now, path, tunnel, &mut self.brought.writer(pool, replies));
     }
 
     /// It ends, whoever has it.
     pub(super) fn clear(&mut self, now: Instant, path: &Path, number: u64, pool: &mut Pool, replies: &mut Burst) {
-        self.carrier.clear(
-            now,
-            path,
-            number,
-            &mut Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten },
-        );
+        self.carrier.clear(now, path, number, &mut self.brought.writer(pool, replies));
     }
 
     /// Connections, as many as a page holds.
@@ -159,25 +163,23 @@ impl Ctcp {
     /// What is due goes to `replies`.
     pub(super) fn poll(&mut self, now: Instant, pool: &mut Pool, replies: &mut Burst) {
         if self.carrier.deadline().is_some_and(|due| due <= now) {
-            self.carrier
-                .poll(now, &mut Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten });
+            self.carrier.poll(now, &mut self.brought.writer(pool, replies));
         }
     }
 
     /// Whether frames wait for the next turn.
     pub(super) fn waiting(&self) -> bool {
-        !self.frames.is_empty()
+        !self.brought.frames.is_empty()
     }
 
     /// We go: connections that we have begun end.
     pub(super) fn hang_up(&mut self, now: Instant, pool: &mut Pool, replies: &mut Burst) {
-        self.carrier
-            .hang_up(now, &mut Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten });
+        self.carrier.hang_up(now, &mut self.brought.writer(pool, replies));
     }
 
     /// When [`Ctcp::poll`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.unwritten.ike.is_empty() {
+        match self.brought.unwritten.ike.is_empty() {
             true => self.carrier.deadline(),
             false => Some(Instant::ZERO),
         }
@@ -194,7 +196,7 @@ impl Ctcp {
         if !is_tcp_checksum_good(path.peer.ip(), path.local.ip(), packet.bytes()) {
             return Err(DropReason::BadChecksum);
         }
-        let mut writer = Writer { pool, replies, frames: &mut self.frames, unwritten: &mut self.unwritten };
+        let mut writer = self.brought.writer(pool, replies);
         let frame = match self.carrier.arrive(now, path, packet.bytes(), &mut writer) {
             Taken::Frame(frame) => frame,
             Taken::Doubted(frame) => {
