@@ -15,7 +15,7 @@ use crate::ike::propose::{ChildExchange, EspChoice, choose_esp};
 use crate::ike::service::{Child, ChildParts, Node, Role};
 use crate::ike::wire::{KeyExchange, NotifyKind, Payload};
 use crate::session::Cause;
-use adit_crypto::kex::KeyPair;
+use adit_crypto::kex;
 use adit_crypto::secret::SecretBytes;
 use adit_dataplane::contract::{Lane, Selectors, Spi};
 use adit_dataplane::time::Instant;
@@ -129,8 +129,7 @@ fn fresh_secret(
     let Some(ke) = ke.filter(|ke| ke.group == group.iana()) else {
         return Err((NotifyKind::InvalidKePayload, group.iana().to_be_bytes().to_vec()));
     };
-    let pair = KeyPair::generate(group, &mut *node.random);
-    let ours = KeyExchange { group: group.iana(), public: pair.public().to_vec() };
-    let shared = pair.agree(&ke.public).map_err(|_bad| (NotifyKind::InvalidSyntax, Vec::new()))?;
-    Ok((Some(ours), Some(shared)))
+    let answered = kex::answer(group, &mut *node.random, &ke.public);
+    let (public, shared) = answered.map_err(|_bad| (NotifyKind::InvalidSyntax, Vec::new()))?;
+    Ok((Some(KeyExchange { group: group.iana(), public }), Some(shared)))
 }
