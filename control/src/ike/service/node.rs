@@ -33,6 +33,10 @@ pub(crate) enum TimerKey {
     Reassembly(SessionId),
 }
 
+/// Octets around IKE at most: an IPv6 header, and TCP's header with what cTCP adds. In UDP it is 24 less, over IPv4 another 20;
+/// but the session may change its transport, and the same octets are said again.
+const OUTSIDE_IKE: usize = 40 + 36;
+
 /// The parts that no session owns alone.
 pub(crate) struct Node {
     pub(crate) config: Arc<Config>,
@@ -100,6 +104,11 @@ impl Node {
     pub(crate) fn patience(&self) -> Patience {
         let ike = &self.config.ike;
         Patience { initial: ike.retransmit_initial, factor: ike.retransmit_factor, tries: ike.retransmit_tries }
+    }
+
+    /// Octets of IKE that go out in one packet.
+    pub(crate) fn fragment_limit(&self) -> usize {
+        self.config.ike.fragment_size.saturating_sub(OUTSIDE_IKE)
     }
 
     /// A connection of the configuration's.

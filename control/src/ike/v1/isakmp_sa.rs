@@ -306,14 +306,10 @@ pub(super) fn clear(cookies: Cookies, exchange: Exchange, payloads: &[Payload]) 
     build(&header(cookies, exchange, 0), payloads)
 }
 
-/// Octets around IKE at most: an IPv6 header, and TCP's header with what cTCP adds. In UDP it is 24 less, over IPv4 another 20;
-/// but the session may change its transport, and the same octets are said again.
-const OUTSIDE_IKE: usize = 40 + 36;
-
 /// Cut as Cisco does, if it is long and the peer can put it together: one fragment after the other, which
 /// [`Node::send_ike`] takes apart.
 pub(super) fn in_fragments(node: &Node, client: &Client, header: &Header, bytes: Vec<u8>) -> Vec<u8> {
-    let most = node.config.ike.fragment_size.saturating_sub(OUTSIDE_IKE);
+    let most = node.fragment_limit();
     if bytes.len() <= most || !client.is(Vendor::Fragmentation) {
         return bytes;
     }

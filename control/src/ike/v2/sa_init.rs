@@ -223,15 +223,12 @@ fn shown(node: &Node, path: Path) -> Path {
     }
 }
 
-/// Octets of an IPv6 header, a UDP header and the non-ESP marker; over IPv4 it is 20 less.
-const OUTSIDE_IKE: usize = 40 + 8 + 4;
-
 /// Agreed on if the peer says so, for then we do (RFC 7383 section 2.3). What begins in TCP has no need of it, but fragments are
 /// taken (RFC 9329 section 7.5).
 pub(super) fn fragmentation(node: &Node, said: &Incoming<'_>, framing: IkeFraming) -> Fragmentation {
     match shape::says(&said.payloads, NotifyKind::IkeFragmentationSupported) {
         true if framing == IkeFraming::Tcp => Fragmentation::Agreed { most: usize::from(u16::MAX) },
-        true => Fragmentation::Agreed { most: node.config.ike.fragment_size.saturating_sub(OUTSIDE_IKE) },
+        true => Fragmentation::Agreed { most: node.fragment_limit() },
         false => Fragmentation::NotAgreed,
     }
 }
