@@ -23,6 +23,7 @@ use pcap_file::pcapng::PcapNgReader;
 use pcap_file::pcapng::blocks::block_common::Block;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::blocks::interface_statistics::InterfaceStatisticsOption;
+use std::future::pending;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
@@ -397,7 +398,7 @@ fn who_may_only_look_sees_the_list_and_no_packet() {
         runtime.block_on(async move {
             let (mut ours, theirs) = tokio::io::duplex(1 << 16);
             let caller = Caller { name: "olga".into(), role, by: By::Socket };
-            tokio::spawn(serve(theirs, router(sources), Peer::Local(caller)));
+            tokio::spawn(serve(theirs, router(sources), Peer::Local(caller), pending()));
             let head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
             ours.write_all(head.as_bytes()).await.unwrap();
             let mut answer = Vec::new();

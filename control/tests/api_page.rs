@@ -10,6 +10,7 @@ use adit_control::api::strangers::Strangers;
 use adit_control::config::checked::{Operator, TokenHash};
 use adit_control::journal::{self, Board, Journal};
 use axum::Router;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -99,7 +100,7 @@ impl Door {
 
     async fn asked(&self, peer: Peer, first: &str, lines: &str, body: &str) -> Answer {
         let (mut near, far) = duplex(1 << 20);
-        let serving = tokio::spawn(serve(far, self.router.clone(), peer));
+        let serving = tokio::spawn(serve(far, self.router.clone(), peer, pending()));
         let host = if lines.contains("host: ") { "" } else { "host: vpn:8443\r\n" };
         let length =
             if first.starts_with("POST") { format!("content-length: {}\r\n", body.len()) } else { String::new() };
@@ -299,7 +300,7 @@ async fn who_is_known_takes_no_strangers_place_although_he_stays() {
             let Some(place) = strangers.let_in(from) else { break };
             let remote = Remote::new(None, Arc::clone(&door.operators), Some(place));
             let (mut near, far) = duplex(1 << 20);
-            tokio::spawn(serve(far, door.router.clone(), Peer::Remote(remote)));
+            tokio::spawn(serve(far, door.router.clone(), Peer::Remote(remote), pending()));
             let request = format!("GET /v1/caller HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
             near.write_all(request.as_bytes()).await.unwrap();
             near.read_u8().await.unwrap();

@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use adit_control::config::checked::Config;
-use adit_control::config::difference::{Change, difference, settings};
+use adit_control::config::difference::{Change, Effect, difference, settings};
 use adit_control::config::file::known_keys;
 use adit_control::config::{Surroundings, read};
 use adit_control::reload::{Plan, Verdict};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 const DOCUMENTED: &str = include_str!("../../deploy/aditd.toml");
 const PAGE: &str = include_str!("../../docs/reload.md");
@@ -286,32 +287,52 @@ fn servers_at_one_address_are_told_apart_by_their_ports() {
     assert_eq!(texts(&new), ["[[radius]] 10.20.0.5:1812  removed"]);
 }
 
-#[test]
-fn another_authority_of_operators_is_a_change() {
-    let folder = tempfile::tempdir().unwrap();
-    let pki = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("pki");
-    for name in ["headend.pem", "headend.key"] {
-        std::fs::copy(pki.join(name), folder.path().join(name)).unwrap();
-        std::fs::set_permissions(folder.path().join(name), Permissions::from_mode(0o600)).unwrap();
+/// With an API by TCP, and files in a folder.
+fn by_tcp(folder: &Path, certificate: &str, authorities: &[&str], operators: &str) -> Config {
+    let pki = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("pki");
+    for (name, from) in [("api.pem", format!("{certificate}.pem")), ("api.key", format!("{certificate}.key"))] {
+        std::fs::copy(pki.join(from), folder.join(name)).unwrap();
+        std::fs::set_permissions(folder.join(name), Permissions::from_mode(0o600)).unwrap();
     }
-    let with = |authorities: &[&str]| {
-        let pem: Vec<String> =
-            authorities.iter().map(|name| std::fs::read_to_string(pki.join(name)).unwrap()).collect();
-        std::fs::write(folder.path().join("ca.pem"), pem.concat()).unwrap();
-        let text = DOCUMENTED.replacen(
-            "[api]\n",
-            "[api]\nlisten = [\"127.0.0.1:8443\"]\ncertificate = \"headend.pem\"\nprivate_key = \"headend.key\"\nclient_ca = \"ca.pem\"\n",
-            1,
-        );
-        read("aditd.toml", &text, &Surroundings { folder: folder.path().to_owned(), cores: vec![0, 1] }).unwrap().0
-    };
-    let old = with(&["authority.pem", "office.pem"]);
+    let pem: Vec<String> = authorities.iter().map(|name| std::fs::read_to_string(pki.join(name)).unwrap()).collect();
+    std::fs::write(folder.join("ca.pem"), pem.concat()).unwrap();
+    let api = "[api]\nlisten = [\"127.0.0.1:8443\"]\ncertificate = \"api.pem\"\nprivate_key = \"api.key\"\nclient_ca = \"ca.pem\"\n";
+    let text = DOCUMENTED.replacen("[api]\n", api, 1) + operators;
+    read("aditd.toml", &text, &Surroundings { folder: folder.to_owned(), cores: vec![0, 1] }).unwrap().0
+}
+
+#[test]
+fn whom_the_api_lets_in_changes_at_once_and_the_page_says_so() {
+    const BOSS: &str = "[[operator]]\nname = \"boss\"\nrole = \"admin\"\ncertificate_name = \"boss\"\n";
+    let token = format!("[[operator]]\nname = \"boss\"\ntoken_hash = \"sha256:{}\"\n", "0".repeat(64));
+    let folder = tempfile::tempdir().unwrap();
+    let with =
+        |certificate, authorities: &[&str], operators: &str| by_tcp(folder.path(), certificate, authorities, operators);
+    let both = ["authority.pem", "office.pem"].as_slice();
+    let old = with("headend", both, BOSS);
     assert!(old.api.tcp.is_some());
-    assert_eq!(Plan::new(&old, &with(&["authority.pem", "office.pem"]), &[]).verdict(), Verdict::NothingToDo);
-    let plan = Plan::new(&old, &with(&["authority.pem"]), &[]);
-    assert_eq!(plan.verdict(), Verdict::NeedsRestart);
-    let keys: Vec<_> = plan.steps.iter().map(|step| (step.change.section.as_str(), step.change.key)).collect();
-    assert_eq!(keys, [("[api]", "client_ca")]);
+    assert_eq!(Plan::new(&old, &with("headend", both, BOSS), &[]).verdict(), Verdict::NothingToDo);
+    for (new, keys) in [
+        (with("elliptic", both, BOSS), vec![("[api]", "certificate")]),
+        (with("headend", &both[..1], BOSS), vec![("[api]", "client_ca")]),
+        (with("headend", both, ""), vec![("[[operator]] boss", "")]),
+        (with("headend", both, &format!("{BOSS}{}", BOSS.replace("boss", "carol"))), vec![("[[operator]] carol", "")]),
+        (
+            with("headend", both, &token),
+            ["role", "token_hash", "certificate_name"].map(|key| ("[[operator]] boss", key)).to_vec(),
+        ),
+    ] {
+        let plan = Plan::new(&old, &new, &[]);
+        assert_eq!(plan.verdict(), Verdict::Ready, "{keys:?}");
+        let told: Vec<_> = plan.steps.iter().map(|step| (step.change.section.as_str(), step.change.key)).collect();
+        assert_eq!(told, keys);
+        for Change { section, key, effect, .. } in plan.steps.iter().map(|step| &step.change) {
+            let (section, key) = (section.split(' ').next().unwrap(), if key.is_empty() { "name" } else { key });
+            assert_eq!((effect, said(section, key)), (&Effect::AtOnce, Some("at once")), "{section} {key}");
+        }
+    }
+    let shown = format!("{:?}", settings(&with("headend", both, &token)));
+    assert!(shown.contains("[[operator]] boss") && !shown.contains("00000000"), "{shown}");
 }
 
 /// Keys that are told as part of another, or not at all.

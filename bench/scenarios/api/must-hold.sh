@@ -70,6 +70,53 @@ hold "and disconnects it" answers "202 application/json" ask "$BOSS" DELETE /v1/
 hold "the client was told" within 5 answers "0 0" sas_of c1
 hold "nothing is left" within 5 nothing_left
 
+# Whom it lets in, and with which certificate, is as the file says after a reload, and nobody else has to be disturbed for it.
+FILE=$RIG_DIR/h/aditd.toml
+serial() { in_ns c1 openssl s_client -connect "$HEADEND4:8443" -CAfile "$CA" -verify_return_error </dev/null 2>/dev/null | openssl x509 -noout -serial; }
+renewed() { (cd "$RIG_DIR/pki" && umask 077 && leaf 2048 headend "DNS:headend.rig,IP:$HEADEND4" serverAuth >>log 2>&1); }
+cp "$FILE" "$RIG_DIR/first.toml"
+# change [SED]: the file is the first one, but for this.
+change() { sed "$@" "$RIG_DIR/first.toml" >"$FILE.part" && mv "$FILE.part" "$FILE"; }
+# watches AS NAME: the stream of events, until it ends; NAME is its file and the name of its process.
+watches() {
+  in_ns c1 curl -sS -N -m 60 --cacert "$CA" -H "Authorization: Bearer $1" -H "Accept: text/event-stream" "$URL/v1/events?last=1" >"$RIG_DIR/$2" 2>&1 &
+  eval "$2=$!"
+  until_true 5 test -s "$RIG_DIR/$2"
+}
+watches "$VIEWER" viewer_watches
+WAS=$(serial)
+hold "TLS shows our certificate" test -n "$WAS"
+hold "the certificate is renewed" renewed
+hold "TLS still shows the first" answers "$WAS" serial
+hold "a reload says what changes" eval 'ctl reload | tee -a "$RIG_DIR/said" | grep -F "[api] certificate changed: at once; no session ends"'
+hold "who comes then sees the new one" eval 'now=$(serial) && [ -n "$now" ] && [ "$now" != "$WAS" ]'
+hold "who was there stays" kill -0 "$viewer_watches"
+change 's/headend.key/mallory.key/'
+hold "a key that is not the certificate's is refused" not ctl reload
+hold "TLS goes on as it was" answers "200 application/json" ask "$VIEWER" GET /v1/status
+
+change '/^name = "boss"/,/^$/s/^role = .*/role = "read"/'
+hold "the boss orders his own dismissal" answers "200 application/json" ask "$BOSS" POST /v1/reload
+hold "and hears what he did" answers '[[operator]] boss role "admin" "read"' body '.changes[] | [.section, .key, .from, .to] | join(" ")'
+hold "after that he only looks" answers "403 application/problem+json" ask "$BOSS" POST /v1/reload
+hold "who watched has to come anew" within 10 not kill -0 "$viewer_watches"
+hold "and may" watches "$VIEWER" viewer_watches
+change '/^\[\[operator\]\]$/ { N; /viewer/ { N; N; d } }'
+hold "the viewer is removed" kill -HUP "$HEADEND_PID"
+hold "is not known any more" within 5 eval 'is "401 application/problem+json" "$(ask "$VIEWER" GET /v1/status)"'
+hold "and sees nothing more" within 10 not kill -0 "$viewer_watches"
+hold "the boss is one again" answers "404 application/problem+json" ask "$BOSS" POST /v1/sessions/s1/rekey
+
+as_alice() { ask nobody GET /v1/status --cert "$RIG_DIR/pki/alice.crt" --key "$RIG_DIR/pki/alice.key"; }
+hold "another authority signs" openssl req -x509 -newkey rsa:2048 -nodes -keyout "$RIG_DIR/pki/other.key" -out "$RIG_DIR/pki/other.crt" -days 30 -subj "/CN=Other CA"
+change 's#/ca.crt"#/other.crt"#'
+hold "it is the one that counts from now on" ctl reload
+hold "whose certificate is another's is let in no more" not as_alice
+change ''
+hold "the first file again" ctl reload
+hold "with it she comes in" answers "200 application/json" as_alice
+hold "and so does the viewer" answers "200 application/json" ask "$VIEWER" GET /v1/status
+
 SCHEMATHESIS=$("$SCENARIOS/../../deploy/install-schemathesis.sh")
 # all_described TOKEN [OPTIONS]: schemathesis finds nothing. It has a client's eyes: it takes the document from the daemon.
 all_described() {

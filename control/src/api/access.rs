@@ -75,6 +75,22 @@ impl Operators {
         Self { known: operators, logins: Logins::new() }
     }
 
+    /// Whether these are the ones.
+    pub(super) fn are(&self, operators: &[Operator]) -> bool {
+        self.known == operators
+    }
+
+    /// Others in their place. Who is logged in stays, unless his operator is not as he was.
+    pub(super) fn followed_by(&self, operators: Vec<Operator>) -> Self {
+        let is_the_same = |who: &Caller| {
+            let named = |operator: &&Operator| *operator.name == *who.name;
+            let (was, is) = (self.known.iter().find(named), operators.iter().find(named));
+            was.is_some() && was == is
+        };
+        let logins = self.logins.of_those(is_the_same);
+        Self { known: operators, logins }
+    }
+
     /// Whose token this is. All are looked at, whichever it is.
     pub(crate) fn by_token(&self, token: &[u8]) -> Option<Caller> {
         let mut his = None;

@@ -66,6 +66,11 @@ impl ApiSocket {
         Ok(Self { listener, path: path.to_owned(), file })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Another handle to the listening socket, for the thread that serves it.
     ///
     /// # Errors

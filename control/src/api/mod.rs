@@ -9,6 +9,7 @@ mod drain;
 mod events;
 mod flows;
 mod frequency;
+pub mod gate;
 pub mod listen;
 mod metrics;
 pub mod origin;

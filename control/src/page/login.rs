@@ -24,7 +24,7 @@ const NAME: &str = "__Host-login";
 #[derive(Debug, Default)]
 pub struct Logins(Mutex<Vec<Login>>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Login {
     cookie: TokenHash,
     who: Caller,
@@ -36,6 +36,12 @@ impl Logins {
     /// None so far.
     pub const fn new() -> Self {
         Self(Mutex::new(Vec::new()))
+    }
+
+    /// Those of some.
+    pub fn of_those(&self, are_meant: impl Fn(&Caller) -> bool) -> Self {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Self(Mutex::new(all.iter().filter(|login| are_meant(&login.who)).cloned().collect()))
     }
 
     /// One more; what its cookie holds comes back and is not kept.

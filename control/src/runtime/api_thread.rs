@@ -1,22 +1,22 @@
 //! The API thread: takes connections to the control socket and, if the configuration wants that, by TCP; says who asks, and serves them. It
 //! owns no state of the daemon.
 
-use crate::api::access::{By, Caller, Operators, Remote, Role};
+use crate::api::access::{By, Caller, Remote};
+use crate::api::gate::{ByTcp, Gate};
 use crate::api::listen::ApiSocket;
 use crate::api::routes::{Sources, router};
 use crate::api::serve::{Peer, serve};
 use crate::api::strangers::{Place, Strangers};
 use crate::api::tls::common_name;
-use crate::config::checked::{Api, ApiTcp};
+use crate::config::checked::Api;
 use axum::Router;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Connections at a time by each door; whoever comes then waits.
@@ -40,23 +40,17 @@ pub struct ApiThread {
 pub struct Doors {
     /// Always.
     pub socket: ApiSocket,
-    /// Users who may change things by it.
-    pub admins: Vec<u32>,
-    /// If wanted.
-    pub tcp: Option<TcpDoor>,
-}
-
-/// Listening already, so that a port that is taken is said at start.
-pub struct TcpDoor {
-    listeners: Vec<TcpListener>,
-    acceptor: TlsAcceptor,
-    operators: Arc<Operators>,
+    /// If wanted: listening already, so that a port that is taken is said at start.
+    pub tcp: Vec<TcpListener>,
+    /// Whom they let in.
+    pub gate: Gate,
 }
 
 impl Doors {
     /// By the socket alone.
-    pub const fn local(socket: ApiSocket) -> Self {
-        Self { socket, admins: Vec::new(), tcp: None }
+    pub fn local(socket: ApiSocket) -> Self {
+        let gate = Gate::new(&Api::local(socket.path()));
+        Self { socket, tcp: Vec::new(), gate }
     }
 
     /// As the configuration wants it.
@@ -64,15 +58,9 @@ impl Doors {
     /// # Errors
     /// The address that cannot be listened on, and why.
     pub fn open(socket: ApiSocket, config: &Api) -> Result<Self, (SocketAddr, io::Error)> {
-        let open = |tcp: &ApiTcp| {
-            let listeners = tcp.listen.iter().map(|at| listen(*at).map_err(|error| (*at, error)));
-            Ok(TcpDoor {
-                listeners: listeners.collect::<Result<_, _>>()?,
-                acceptor: TlsAcceptor::from(Arc::clone(&tcp.tls)),
-                operators: Arc::new(Operators::new(config.operators.clone())),
-            })
-        };
-        Ok(Self { socket, admins: config.admins.clone(), tcp: config.tcp.as_ref().map(open).transpose()? })
+        let listen = |at: &SocketAddr| listen(*at).map_err(|error| (*at, error));
+        let tcp = config.tcp.iter().flat_map(|tcp| &tcp.listen).map(listen).collect::<Result<_, _>>()?;
+        Ok(Self { socket, tcp, gate: Gate::new(config) })
     }
 }
 
@@ -92,7 +80,7 @@ impl ApiThread {
         sources: Sources,
         keeping: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Self> {
-        let Doors { socket, admins, tcp } = doors;
+        let Doors { socket, tcp, gate } = doors;
         let listener = socket.listener()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -101,16 +89,12 @@ impl ApiThread {
                 let (board, keeping) = (sources.board.clone(), tokio::spawn(keeping));
                 let router = router(sources);
                 match UnixListener::from_std(listener) {
-                    Ok(listener) => drop(tokio::spawn(local(listener, admins, router.clone()))),
+                    Ok(listener) => drop(tokio::spawn(local(listener, gate.clone(), router.clone()))),
                     Err(error) => return tracing::error!("the control API is not served: {error}"),
                 }
-                for listener in tcp.iter().flat_map(|tcp| &tcp.listeners) {
-                    let Some(TcpDoor { acceptor, operators, .. }) = &tcp else { continue };
-                    match listener.try_clone().and_then(tokio::net::TcpListener::from_std) {
-                        Ok(listener) => {
-                            let by = (acceptor.clone(), Arc::clone(operators));
-                            drop(tokio::spawn(remote(listener, by, router.clone())));
-                        }
+                for listener in tcp {
+                    match tokio::net::TcpListener::from_std(listener) {
+                        Ok(listener) => drop(tokio::spawn(remote(listener, gate.clone(), router.clone()))),
                         Err(error) => tracing::error!("the control API is not served by TCP: {error}"),
                     }
                 }
@@ -125,15 +109,18 @@ impl ApiThread {
 }
 
 /// Whoever comes by the Unix socket.
-async fn local(listener: UnixListener, admins: Vec<u32>, router: Router) {
+async fn local(listener: UnixListener, gate: Gate, router: Router) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((connection, _nameless)) => {
-                let (router, Some(caller)) = (router.clone(), who(&connection, &admins)) else { continue };
+                let Some(uid) = connection.peer_cred().ok().map(|peer| peer.uid()) else { continue };
+                let (router, gate) = (router.clone(), gate.clone());
                 tokio::spawn(async move {
-                    serve(connection, router, Peer::Local(caller)).await;
+                    let role = gate.role(uid);
+                    let caller = Caller { name: format!("uid {uid}").into(), role, by: By::Socket };
+                    serve(connection, router, Peer::Local(caller), gate.is_another_role(uid, role)).await;
                     drop(place);
                 });
             }
@@ -145,24 +132,16 @@ async fn local(listener: UnixListener, admins: Vec<u32>, router: Router) {
     }
 }
 
-/// Root, whoever the daemon runs as, and whom the configuration names may change things; who else may open the socket may look.
-fn who(connection: &UnixStream, admins: &[u32]) -> Option<Caller> {
-    let uid = connection.peer_cred().ok()?.uid();
-    let may = uid == 0 || uid == rustix::process::geteuid().as_raw() || admins.contains(&uid);
-    let role = if may { Role::Admin } else { Role::Read };
-    Some(Caller { name: format!("uid {uid}").into(), role, by: By::Socket })
-}
-
 /// Whoever comes by TCP. A handshake takes none of the time of those who are in already. Of one source's strangers only so many are let in:
 /// who comes then is told nothing.
-async fn remote(listener: tokio::net::TcpListener, by: (TlsAcceptor, Arc<Operators>), router: Router) {
+async fn remote(listener: tokio::net::TcpListener, gate: Gate, router: Router) {
     let (places, strangers) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Strangers::default()));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((connection, from)) => {
                 let Some(stranger) = strangers.let_in(from.ip()) else { continue };
-                tokio::spawn(greet(connection, by.clone(), router.clone(), (place, stranger)));
+                tokio::spawn(greet(connection, gate.clone(), router.clone(), (place, stranger)));
             }
             Err(error) => {
                 tracing::warn!("the control API takes no connection by TCP: {error}");
@@ -172,17 +151,13 @@ async fn remote(listener: tokio::net::TcpListener, by: (TlsAcceptor, Arc<Operato
     }
 }
 
-async fn greet(
-    connection: TcpStream,
-    (acceptor, operators): (TlsAcceptor, Arc<Operators>),
-    router: Router,
-    (place, stranger): (OwnedSemaphorePermit, Place),
-) {
+async fn greet(connection: TcpStream, gate: Gate, router: Router, (place, stranger): (OwnedSemaphorePermit, Place)) {
+    let Some(ByTcp { acceptor, operators, .. }) = gate.by_tcp() else { return };
     match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(connection)).await {
         Ok(Ok(connection)) => {
             let by_certificate = shown(&connection).and_then(|name| operators.by_certificate(&name));
-            let remote = Remote::new(by_certificate, operators, Some(stranger));
-            serve(connection, router, Peer::Remote(remote)).await;
+            let remote = Remote::new(by_certificate, Arc::clone(&operators), Some(stranger));
+            serve(connection, router, Peer::Remote(remote), gate.are_others(&operators)).await;
         }
         Ok(Err(error)) => tracing::debug!("a connection to the API by TCP is none: {error}"),
         Err(_elapsed) => tracing::debug!("a connection to the API by TCP says nothing"),
@@ -209,8 +184,7 @@ impl Drop for ApiThread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tls;
-    use adit_crypto::secret::SecretBytes;
+    use crate::api::gate::tests::api;
     use std::net::Ipv4Addr;
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpSocket;
@@ -218,13 +192,10 @@ mod tests {
     /// They say nothing, and need not: a place is taken when somebody is let in.
     #[tokio::test]
     async fn one_stranger_leaves_the_door_open_for_others() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pki");
-        let read = |name: &str| std::fs::read(format!("{folder}/{name}")).unwrap();
-        let tls = tls::server(&read("headend.pem"), &SecretBytes::from(&read("headend.key")[..]), None).unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let at = listener.local_addr().unwrap();
-        let by = (TlsAcceptor::from(tls), Arc::new(Operators::new(Vec::new())));
-        let serving = tokio::spawn(remote(listener, by, Router::new()));
+        let gate = Gate::new(&api(None, Vec::new()));
+        let serving = tokio::spawn(remote(listener, gate, Router::new()));
         let come = async |last: u8| {
             let socket = TcpSocket::new_v4().unwrap();
             socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();

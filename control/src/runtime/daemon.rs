@@ -154,7 +154,7 @@ pub(super) fn serve(
     let (board, keeping) = Board::new(Journal::new(config.events.keep, life), arriving);
     let lookout = Lookout::new(unix_at_zero, Certificate::all(&config));
     let Reloading { source, log_level } = reloading;
-    let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone());
+    let reloader = reload_thread::start(source, Arc::clone(&config), asker.clone(), doors.gate.clone());
     let reloader = reloader.map_err(system("starting the reload thread"))?;
     let kept = folder.as_ref().and_then(|folder| folder.as_ref().ok()).map(|folder| folder.file(CAPTURES));
     let captures = CaptureThread::start(kept, disk.clone(), &dataplane.workers, asker.clone());

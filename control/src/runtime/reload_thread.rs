@@ -2,6 +2,7 @@
 
 use super::dataplane::own_addresses;
 use crate::api::ask::{Asker, Question};
+use crate::api::gate::Gate;
 use crate::api::reload::{Reloader, Request, requests};
 use crate::config::checked::Config;
 use crate::config::{self, Warning};
@@ -32,9 +33,14 @@ const NO_FILE: &str =
 ///
 /// # Errors
 /// The system gives no thread.
-pub(super) fn start(source: Option<ConfigSource>, config: Arc<Config>, asker: Asker) -> io::Result<Reloader> {
+pub(super) fn start(
+    source: Option<ConfigSource>,
+    config: Arc<Config>,
+    asker: Asker,
+    gate: Gate,
+) -> io::Result<Reloader> {
     let (reloader, requests) = requests();
-    let thread = ReloadThread { source, config, asker };
+    let thread = ReloadThread { source, config, asker, gate };
     std::thread::Builder::new().name("reload".to_owned()).spawn(move || thread.serve(&requests))?;
     Ok(reloader)
 }
@@ -44,6 +50,7 @@ struct ReloadThread {
     /// In force.
     config: Arc<Config>,
     asker: Asker,
+    gate: Gate,
 }
 
 impl ReloadThread {
@@ -115,6 +122,7 @@ impl ReloadThread {
                 for network in old.iter().filter(|network| !new.contains(network) && !is_replaced(network)) {
                     take(tun, network);
                 }
+                self.gate.follow(&config.api);
                 self.config = Arc::clone(config);
                 PlanView::of(name, &plan, Outcome::Applied, warnings)
             }

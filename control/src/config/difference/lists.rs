@@ -1,11 +1,40 @@
-//! Pools, users and servers, each known by its name.
+//! Operators, pools, classes, users and servers, each known by its name.
 
 use super::show::{list, maybe, maybe_rate, plain, quoted, time};
 use super::{Changes, Effect, Touched, Whose};
-use crate::config::checked::{Access, Class, PasswordProtocol, Pool, RadiusServer, Signature, User, Users};
+use crate::api::access::Role;
+use crate::config::checked::{Access, Class, Operator, PasswordProtocol, Pool, RadiusServer, Signature, User, Users};
 use std::collections::BTreeSet;
 
 const SERVERS: Effect = Effect::Restart("sockets to RADIUS servers and their books are opened at start");
+
+pub(super) fn operators(changes: &mut Changes, old: &[Operator], new: &[Operator]) {
+    let role = |role: &Role| match role {
+        Role::Read => quoted(&"read"),
+        Role::Admin => quoted(&"admin"),
+    };
+    for operator in old {
+        changes.section(format!("[[operator]] {}", operator.name));
+        match new.iter().find(|other| other.name == operator.name) {
+            Some(other) => {
+                let Operator { name: _, role: may, token, certificate_name } = operator;
+                changes
+                    .key("role", may, &other.role, role, Effect::AtOnce)
+                    .unseen("token_hash", token, &other.token, Effect::AtOnce)
+                    .key("certificate_name", certificate_name, &other.certificate_name, maybe, Effect::AtOnce);
+            }
+            None => changes.add("", String::new(), "removed".to_owned(), Effect::AtOnce),
+        }
+    }
+    for operator in new.iter().filter(|operator| !old.iter().any(|other| other.name == operator.name)) {
+        changes.section(format!("[[operator]] {}", operator.name)).add(
+            "",
+            String::new(),
+            "added".to_owned(),
+            Effect::AtOnce,
+        );
+    }
+}
 
 pub(super) fn pools(changes: &mut Changes, old: &[Pool], new: &[Pool]) {
     for pool in old {

@@ -115,6 +115,7 @@ pub fn difference(old: &Config, new: &Config) -> Vec<Change> {
 
 fn compare(changes: &mut Changes, old: &Config, new: &Config) {
     sections::compare(changes, old, new);
+    lists::operators(changes, &old.api.operators, &new.api.operators);
     lists::pools(changes, &old.pools, &new.pools);
     lists::classes(changes, &old.classes, &new.classes);
     lists::users(changes, &old.users, &new.users);

@@ -73,7 +73,8 @@ pub(super) fn compare(changes: &mut Changes, old: &Config, new: &Config) {
 }
 
 fn api(changes: &mut Changes, old: &Api, new: &Api) {
-    let Api { socket, admins, tcp, operators } = old;
+    // Operators are a list.
+    let Api { socket, admins, tcp, operators: _ } = old;
     let path = |path: &std::path::PathBuf| quoted(&path.display());
     let addresses = |tcp: &Option<ApiTcp>| tcp.as_ref().map(|tcp| tcp.listen.clone()).unwrap_or_default();
     // What TLS is made of cannot be compared; the files that it was made of can.
@@ -82,12 +83,10 @@ fn api(changes: &mut Changes, old: &Api, new: &Api) {
     changes
         .section("[api]")
         .key("socket", socket, &new.socket, path, SOCKETS)
-        .key("admins", admins, &new.admins, |admins| list(admins), SOCKETS)
+        .key("admins", admins, &new.admins, |admins| list(admins), Effect::AtOnce)
         .key("listen", &addresses(tcp), &addresses(&new.tcp), |all| list(all), SOCKETS)
-        .unseen("certificate", &certificate(tcp), &certificate(&new.tcp), SOCKETS)
-        .unseen("client_ca", &client_ca(tcp), &client_ca(&new.tcp), SOCKETS)
-        .section("[[operator]]")
-        .unseen("", operators, &new.operators, SOCKETS);
+        .unseen("certificate", &certificate(tcp), &certificate(&new.tcp), Effect::AtOnce)
+        .unseen("client_ca", &client_ca(tcp), &client_ca(&new.tcp), Effect::AtOnce);
 }
 
 fn flows(changes: &mut Changes, old: Flows, new: Flows) {
