@@ -10,9 +10,10 @@ use adit_crypto::secret::SecretBytes;
 use peer::client::*;
 use peer::{PSK, World, config};
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
-use tracing::Level;
+use tracing::{Dispatch, Level};
+use tracing_subscriber::Registry;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -36,7 +37,12 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-fn logged(level: Level, story: impl FnOnce()) -> String {
+/// While there is one subscriber alone, a line that another thread comes to first is nobody's for good: it asks only its own.
+static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(Registry::default())));
+
+/// What is logged meanwhile.
+pub(crate) fn logged(level: Level, story: impl FnOnce()) -> String {
+    LazyLock::force(&OTHERS);
     let lines = Lines::default();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(lines.clone()).finish();

@@ -1,6 +1,7 @@
 //! The initiator's login by IKEv1 (RFC 2409, XAUTH, mode config): two real engines facing each other.
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
+use crate::ike_log::logged;
 use crate::peer;
 
 use adit_control::aaa::{Challenge, ChallengeState, Proof, Rejection, Verdict, Why};
@@ -16,6 +17,7 @@ use peer::calls::*;
 use peer::line::{CALLER, HEADEND, Line};
 use peer::v1::{header, login_v1, profile};
 use std::time::Duration;
+use tracing::Level;
 
 const MODES: [Mode; 2] = [Mode::Aggressive, Mode::Main];
 
@@ -212,7 +214,7 @@ fn who_is_refused_hears_so_or_finds_out_and_nothing_is_left_at_either_end() {
         }),
     ];
     for (cause, method, mode, spoil) in cases {
-        let log = logged(|| {
+        let log = logged(Level::TRACE, || {
             let (mut configs, mut call) = (without_native_esp(configs(method)), call(method, mode));
             spoil(&mut configs, &mut call);
             let mut line = connect(configs);
@@ -227,36 +229,12 @@ fn who_is_refused_hears_so_or_finds_out_and_nothing_is_left_at_either_end() {
     }
 }
 
-/// What both engines log meanwhile.
-fn logged(story: impl FnOnce()) -> String {
-    use std::sync::{Arc, Mutex};
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone());
-    tracing::subscriber::with_default(subscriber.finish(), story);
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
-}
-
 // responder --> ATTR(REQUEST: user, password)          initiator <-- ATTR(REPLY: user, password)
 // responder --> ATTR(REQUEST: user, password)          initiator <-- ATTR(REPLY: status 0)      not the same again
 // responder --> ATTR(SET: status 0)                    initiator <-- ATTR(ACK)
 #[test]
 fn a_password_that_is_wrong_is_said_once_and_never_seen_in_the_log() {
-    let log = logged(|| {
+    let log = logged(Level::TRACE, || {
         let mut line = connect(configs(Method::XauthPsk));
         line.judge = |question| {
             assert!(matches!(&question.proof, Proof::Password(password) if password.expose() == b"secret"));
