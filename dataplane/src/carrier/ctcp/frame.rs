@@ -150,16 +150,23 @@ const STEP: usize = 16;
 /// such a pair by chance once in fifty.
 #[multiversion(targets("x86_64+avx2"))]
 fn may_hold_magic(octets: &[u8]) -> bool {
-    const FIRST: u16 = u16::from_ne_bytes([MAGIC[1], MAGIC[2]]);
-    const SECOND: u16 = u16::from_ne_bytes([MAGIC[2], MAGIC[3]]);
-    // 0 where one of them stands.
-    let least = |octets: &[u8]| {
-        let pairs = octets.as_chunks().0.iter().copied().map(u16::from_ne_bytes);
-        pairs.fold(u16::MAX, |least, pair| least.min(pair ^ FIRST).min(pair ^ SECOND))
-    };
     // The last step may overlap the one before; if that makes its places odd, the other pair stands there.
     let Some(last) = octets.last_chunk::<STEP>() else { return true };
-    least(octets.as_chunks::<STEP>().0.as_flattened()).min(least(last)) == 0
+    nearest_pair(octets.as_chunks::<STEP>().0.as_flattened()).min(nearest_pair(last)) == 0
+}
+
+/// 0 where one of the pairs stands at an even place. A plain loop, put where it is called: of a closure that adapters of iterators call,
+/// builds without optimisation at link time make a call for each pair.
+#[inline(always)]
+fn nearest_pair(octets: &[u8]) -> u16 {
+    const FIRST: u16 = u16::from_ne_bytes([MAGIC[1], MAGIC[2]]);
+    const SECOND: u16 = u16::from_ne_bytes([MAGIC[2], MAGIC[3]]);
+    let mut nearest = u16::MAX;
+    for pair in octets.as_chunks().0 {
+        let pair = u16::from_ne_bytes(*pair);
+        nearest = nearest.min(pair ^ FIRST).min(pair ^ SECOND);
+    }
+    nearest
 }
 
 /// Whether these are the first octets of a UDP header and of an IKE message that a client may begin a connection with.
