@@ -69,7 +69,8 @@ where
             .serve_connection(TokioIo::new(connection), TowerToHyperService::new(router))
     );
     let ended = tokio::select! {
-        ended = served.as_mut() => ended,
+        // Who had to leave before he was here has said his first request with the handshake, perhaps.
+        biased;
         () = has_to_leave => {
             // It waits for the first request, however late that comes, and would answer it.
             if !asked.load(Ordering::Relaxed) {
@@ -81,6 +82,7 @@ where
                 Err(_elapsed) => return,
             }
         }
+        ended = served.as_mut() => ended,
     };
     if let Err(error) = ended {
         tracing::debug!("a connection to the API ended: {error}");
@@ -148,6 +150,22 @@ mod tests {
         tokio::task::yield_now().await;
         drop(near.write_all(&ASKS[9..]).await);
         assert_eq!(rest(near).await, "");
+    }
+
+    #[tokio::test]
+    async fn who_had_to_leave_before_he_was_here_is_not_heard() {
+        let heard = Arc::new(AtomicBool::new(false));
+        for _ in 0..50 {
+            let (mut near, far) = duplex(16 << 10);
+            near.write_all(ASKS).await.unwrap();
+            let heard = Arc::clone(&heard);
+            let hears = move || {
+                heard.store(true, Ordering::Relaxed);
+                async { "hello" }
+            };
+            talk(far, Router::new().route("/", get(hears)), async {}).await;
+        }
+        assert!(!heard.load(Ordering::Relaxed));
     }
 
     #[tokio::test]
