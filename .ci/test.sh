@@ -183,6 +183,7 @@ deploy/install-schemathesis.sh >"$work/schemathesis" 2>&1 &
 schemathesis=$!
 deploy/install-playwright.sh >"$work/playwright" 2>&1 &
 playwright=$!
+step "installation" deploy/test.sh
 step "formatting" cargo fmt --all --check
 step "lints" "${lint[@]}"
 counted "tests" count_cargo "${tested[@]}" cargo test --locked --workspace --no-fail-fast
