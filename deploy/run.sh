@@ -44,6 +44,8 @@ die() { echo "make run: $*" >&2; exit 1; }
 
 deploy/install-peers.sh --run
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/adit/target}
+# shellcheck source=deploy/claim-target.sh
+. deploy/claim-target.sh
 say "building"
 # The whole workspace, as everything else builds it: a single package has other features, and is built anew.
 cargo build --quiet --release --locked --workspace --bins

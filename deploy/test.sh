@@ -137,3 +137,37 @@ hold "the policy is gone" not policy
 printf '#!/bin/sh\n%s\nexit 101\n' "$(sed -n 's/^mark="\(.*\)"/\1/p' deploy/install-peers.sh)" >"$DPKG_ROOT/usr/sbin/policy-rc.d"
 hold "who has nothing to do looks for one that was left" install_peers
 hold "and removes it" not policy
+
+# ---- claim-target.sh ------------------------------------------------------------------------------------------------
+
+export CARGO_TARGET_DIR="$work/a target"
+for checkout in one two; do
+  mkdir -p "$work/$checkout"/{bench,control,crypto,dataplane,deploy}
+  touch -d 2020-01-01 "$work/$checkout/control/lib.rs"
+done
+# claim CHECKOUT COMMAND...: as a line of the Makefile does.
+claim() { (cd "$work/$1" && exec sh -c '. "$0"; exec "$@"' "$repository/deploy/claim-target.sh" "${@:2}"); }
+modified() { stat -c %y "$work/$1/control/lib.rs" | cut -c1-4; }
+whose() { cat "$CARGO_TARGET_DIR/checkout"; }
+
+hold "who comes first has the folder" claim one true
+hold "his files are new" is "$(date +%Y)" "$(modified one)"
+touch -d 2020-01-01 "$work/one/control/lib.rs"
+hold "he has it when he comes again" claim one true
+hold "his files are as they were" is 2020 "$(modified one)"
+
+touch "$work/works"
+# shellcheck disable=SC2016 # the inner shell's
+claim one sh -c 'echo >"$0-now"; while [ -e "$0" ]; do sleep 0.05; done' "$work/works" &
+children+=($!)
+hold "he is at work" within 20 test -e "$work/works-now"
+claim two touch "$work/two-in" 2>"$work/two-said" &
+children+=($!)
+hold "another checkout waits, and says for whom" within 20 grep -qs "^$work/one is at work in $CARGO_TARGET_DIR; " "$work/two-said"
+hold "the first comes in again meanwhile" claim one true
+hold "the other does not" not test -e "$work/two-in"
+hold "its files are as they were" is 2020 "$(modified two)"
+rm "$work/works"
+hold "when the first has ended the other comes in" wait "${children[-1]}"
+hold "the folder is its own" is "$work/two" "$(whose)"
+hold "its files are new" is "$(date +%Y)" "$(modified two)"
