@@ -59,6 +59,9 @@ queries() {
   done < <(jq -r '.panels[].targets[].expr' "$DEPLOY/grafana/adit.json")
 }
 hold "every query of the dashboard is one" queries
+# Without it Grafana takes each bucket for a series of its own, and its bounds for names.
+heatmaps() { jq -c '[.panels[] | select(.type == "heatmap") | [.options.yAxis.unit, .targets[].format]]' "$DEPLOY/grafana/adit.json"; }
+hold "what the dashboard draws as buckets are buckets, in seconds" answers '[["s","heatmap"]]' heatmaps
 hold "turns were timed" test "$(value 'adit_worker_burst_seconds_count{worker="0"}')" -gt 10
 hold "no scrape failed" answers 1 value 'min_over_time(up{job="adit"}[1m])'
 end_process KILL "$(cat "$RIG_DIR/c1/client.pid")" || true
