@@ -171,3 +171,7 @@ rm "$work/works"
 hold "when the first has ended the other comes in" wait "${children[-1]}"
 hold "the folder is its own" is "$work/two" "$(whose)"
 hold "its files are new" is "$(date +%Y)" "$(modified two)"
+
+# ---- aditd.service --------------------------------------------------------------------------------------------------
+
+hold "the unit's group is the one that systemd-sysusers makes" is "g $(sed -n 's/^Group=//p' deploy/aditd.service) -" "$(grep -v '^#' deploy/adit.sysusers)"
