@@ -49,54 +49,61 @@ root=${DPKG_ROOT:-}
 policy=$root/usr/sbin/policy-rc.d
 mark="# of adit's deploy/install-peers.sh"
 ours() { grep -qsxF "$mark" "$policy"; }
-[ "${#missing[@]}" -gt 0 ] || { ours && [ "$(id -u)" -eq 0 ]; } || exit 0
+log=$root/run/adit-install-peers.log
+[ "${#missing[@]}" -gt 0 ] || { { ours || [ -e "$log" ]; } && [ "$(id -u)" -eq 0 ]; } || exit 0
 [ "$(id -u)" -eq 0 ] || { echo "missing: ${missing[*]}; installing them needs root" >&2; exit 1; }
 
-# One at a time. apt has the lock, too: who ends us does not end it.
+# One at a time. apt has the lock, too: who ends us does not end it, and it goes on to write its log, which the next one reads.
 exec 7>"$root/run/adit-install-peers.lock"
 flock -n 7 || { echo "another deploy/install-peers.sh is at work; waiting for it" >&2; flock 7; }
+
+# new_stays_off: no daemon starts at the next boot whose package has come just now; what was there before is somebody's.
+new_stays_off() {
+  local files units=() scripts=() file script unit link code=0
+  [ -e "$log" ] || return 0
+  mapfile -t files < <(sed -n 's/^Selecting previously unselected package \([^ ]*\)\.\r\?$/\1/p' "$log" | xargs -r dpkg-query -L 2>/dev/null)
+  for file in "${files[@]}"; do
+    case $file in
+      */lib/systemd/system/*/*) ;;
+      */lib/systemd/system/*.*) units+=("${file##*/}") ;;
+      /etc/init.d/*) scripts+=("${file##*/}") ;;
+    esac
+  done
+  # This program knows units without systemd as well. It wants to be called by a package.
+  [ "${#units[@]}" -eq 0 ] || DPKG_MAINTSCRIPT_PACKAGE=adit deb-systemd-helper disable "${units[@]}" >/dev/null || code=1
+  for script in "${scripts[@]}"; do update-rc.d "$script" disable >/dev/null 2>&1 || true; done
+  for unit in "${units[@]}"; do
+    for link in "$root"/etc/systemd/system/{,*.wants/,*.requires/}"$unit"; do
+      [ ! -L "$link" ] || [ "$(readlink "$link")" = /dev/null ] || { echo "$unit would start at the next boot: $link" >&2; code=1; }
+    done
+  done
+  rm -f "$log"
+  return "$code"
+}
+# shellcheck disable=SC2329 # the trap calls it
+clean() {
+  local code=$?
+  trap '' INT TERM HUP
+  ! ours || rm -f "$policy"
+  new_stays_off || code=1
+  exit "$code"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM HUP # only when apt has ended
+
 ! ours || rm -f "$policy"
 look "${1:-}"
 [ "${#missing[@]}" -gt 0 ] || exit 0
 echo "installing ${missing[*]}" >&2
-
-work=$(mktemp -d)
-# shellcheck disable=SC2329 # the trap calls it
-clean() {
-  ! ours || rm -f "$policy"
-  rm -rf "$work"
-}
-trap clean EXIT
-trap 'exit 130' INT TERM HUP # only when apt has ended
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
   chmod +x "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
 # Another apt may be at work; it gets five minutes.
-apt() { LC_ALL=C apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"; }
+apt() { LC_ALL=C apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "$@"; }
 apt update >/dev/null
-code=0
+# dpkg says so of each package that was not there; of these we know.
+printf 'Selecting previously unselected package %s.\n' "${missing[@]}" >>"$log"
 # tshark asks whether others than root may capture. They need not.
-apt install -y --no-install-recommends "${missing[@]}" >"$work/apt" || code=$?
-
-# Nor shall a daemon start at the next boot, whose package came just now: what was there before is somebody's.
-new() { sed -n 's/^Selecting previously unselected package \(.*\)\.$/\1/p' "$work/apt"; }
-mapfile -t files < <(new | xargs -r dpkg-query -L 2>/dev/null || true)
-units=() scripts=()
-for file in "${files[@]}"; do
-  case $file in
-    */lib/systemd/system/*/*) ;;
-    */lib/systemd/system/*.*) units+=("${file##*/}") ;;
-    /etc/init.d/*) scripts+=("${file##*/}") ;;
-  esac
-done
-# This program knows units without systemd as well. It wants to be called by a package.
-[ "${#units[@]}" -eq 0 ] || DPKG_MAINTSCRIPT_PACKAGE=adit deb-systemd-helper disable "${units[@]}" >/dev/null
-for script in "${scripts[@]}"; do update-rc.d "$script" disable >/dev/null 2>&1 || true; done
-for unit in "${units[@]}"; do
-  for link in "$root"/etc/systemd/system/{,*.wants/,*.requires/}"$unit"; do
-    [ ! -L "$link" ] || [ "$(readlink "$link")" = /dev/null ] || { echo "$unit would start at the next boot: $link" >&2; code=1; }
-  done
-done
-exit "$code"
+apt install -y --no-install-recommends "${missing[@]}" >>"$log"

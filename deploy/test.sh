@@ -30,7 +30,7 @@ not() { ! "$@"; }
 # ---- install-peers.sh -----------------------------------------------------------------------------------------------
 
 # What a host without any of the peers has.
-daemons="charon-systemd:strongswan haproxy:haproxy prometheus:prometheus freeradius:freeradius"
+daemons="charon-systemd:strongswan haproxy:haproxy prometheus:prometheus freeradius:freeradius some-dependency:dependency"
 host() {
   export DPKG_ROOT=$work/$1
   mkdir -p "$DPKG_ROOT"/{run,usr/sbin,lib/systemd/system,etc/systemd/system}
@@ -49,12 +49,12 @@ cat >"$work/bin/apt-get" <<A
 case " \$* " in *" install "*) ;; *) exit ;; esac
 exec 5>"\$DPKG_ROOT/dpkg.lock"
 flock 5
-for package; do
+for package in "\$@" some-dependency; do
   ! grep -qx -- "\$package" "\$DPKG_ROOT/installed" || continue
   case \$package in -* | install) continue ;; esac
   while [ -e "\$DPKG_ROOT/hold" ]; do touch "\$DPKG_ROOT/held"; sleep 0.05; done
   [ ! -e "\$DPKG_ROOT/broken" ] || [ "\$package" != freeradius ] || exit 100
-  echo "Selecting previously unselected package \$package."
+  printf 'Selecting previously unselected package %s.\r\n' "\$package"
   for daemon in $daemons; do
     unit=\${daemon#*:}
     [ "\${daemon%:*}" = "\$package" ] || continue
@@ -133,7 +133,21 @@ hold "the next one waits for the apt that goes on" within 20 grep -qs 'waiting f
 rm "$DPKG_ROOT/hold"
 hold "and comes to its end" wait "${children[-1]}"
 hold "no daemon has been started by that apt" not started
+hold "nor will one be that it has brought" is "" "$(enabled)"
 hold "the policy is gone" not policy
+
+host interrupted
+touch "$DPKG_ROOT/hold"
+deploy/install-peers.sh 2>/dev/null &
+children+=($!)
+within 20 test -e "$DPKG_ROOT/held"
+kill -TERM "${children[-1]}"
+rm "$DPKG_ROOT/hold"
+hold "who is told to end fails" not wait "${children[-1]}"
+hold "and has waited for apt" is "" "$(install_peers --missing)"
+hold "no daemon has been started" not started
+hold "nor will be" is "" "$(enabled)"
+hold "and no policy is left" not policy
 printf '#!/bin/sh\n%s\nexit 101\n' "$(sed -n 's/^mark="\(.*\)"/\1/p' deploy/install-peers.sh)" >"$DPKG_ROOT/usr/sbin/policy-rc.d"
 hold "who has nothing to do looks for one that was left" install_peers
 hold "and removes it" not policy
