@@ -10,7 +10,8 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/adit/target
 NAME ?= *
 JOBS ?= 2
 HEADEND ?= adit
-BENCH = '$(CARGO_TARGET_DIR)/release/adit-bench'
+# Which folder that is, the shell knows.
+BENCH = "$$CARGO_TARGET_DIR/release/adit-bench"
 # Holds the folder for the rest of its line.
 CLAIM = . deploy/claim-target.sh
 

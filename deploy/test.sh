@@ -175,14 +175,16 @@ touch "$work/works"
 claim one sh -c 'echo >"$0-now"; while [ -e "$0" ]; do sleep 0.05; done' "$work/works" &
 children+=($!)
 hold "he is at work" within 20 test -e "$work/works-now"
-claim two touch "$work/two-in" 2>"$work/two-said" &
-children+=($!)
-hold "another checkout waits, and says for whom" within 20 grep -qs "^$work/one is at work in $CARGO_TARGET_DIR; " "$work/two-said"
-hold "the first comes in again meanwhile" claim one true
-hold "the other does not" not test -e "$work/two-in"
-hold "its files are as they were" is 2020 "$(modified two)"
+hold "another checkout builds beside it" is "$CARGO_TARGET_DIR-2" "$(claim two printenv CARGO_TARGET_DIR 2>"$work/two-said")"
+hold "and says why" grep -qs "^$work/one is at work in $CARGO_TARGET_DIR; " "$work/two-said"
+hold "there it is its own" is "$work/two" "$(cat "$CARGO_TARGET_DIR-2/checkout")"
+hold "its files are new" is "$(date +%Y)" "$(modified two)"
+hold "the first comes in again meanwhile" is "$CARGO_TARGET_DIR" "$(claim one printenv CARGO_TARGET_DIR)"
+hold "its files are as they were" is 2020 "$(modified one)"
 rm "$work/works"
-hold "when the first has ended the other comes in" wait "${children[-1]}"
+hold "the first ends" wait "${children[-1]}"
+touch -d 2020-01-01 "$work/two/control/lib.rs"
+hold "then the other comes in" is "$CARGO_TARGET_DIR" "$(claim two printenv CARGO_TARGET_DIR)"
 hold "the folder is its own" is "$work/two" "$(whose)"
 hold "its files are new" is "$(date +%Y)" "$(modified two)"
 
