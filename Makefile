@@ -10,14 +10,16 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/adit/target
 NAME ?= *
 JOBS ?= 2
 HEADEND ?= adit
-BENCH = $(CARGO_TARGET_DIR)/release/adit-bench
-$(shell deploy/claim-target.sh $(CARGO_TARGET_DIR))
+# Which folder that is, the shell knows.
+BENCH = "$$CARGO_TARGET_DIR/release/adit-bench"
+# Holds the folder for the rest of its line.
+CLAIM = . deploy/claim-target.sh
 
 .PHONY: run test scenarios scenario bench bench-headend fuzz build
 .DEFAULT_GOAL := build
 
 build:
-	@cargo build --release --workspace
+	@$(CLAIM); cargo build --release --workspace
 
 run:
 	@deploy/run.sh
@@ -26,20 +28,18 @@ test:
 	@.ci/test.sh
 
 scenarios:
-	@cargo run --quiet --release --package adit-bench -- scenario list
+	@$(CLAIM); cargo run --quiet --release --package adit-bench -- scenario list
 
 scenario:
 	@deploy/install-peers.sh
-	@cargo build --quiet --release --workspace
-	@$(BENCH) scenario run '$(NAME)' --jobs $(JOBS) --headend $(HEADEND)
+	@$(CLAIM); cargo build --quiet --release --workspace && $(BENCH) scenario run '$(NAME)' --jobs $(JOBS) --headend $(HEADEND)
 
 bench:
-	@cargo run --quiet --release --package adit-bench -- turn
+	@$(CLAIM); cargo run --quiet --release --package adit-bench -- turn
 
 bench-headend:
 	@deploy/install-peers.sh
-	@cargo build --quiet --release --workspace
-	@bench/compare/headend-cpu.sh
+	@$(CLAIM); cargo build --quiet --release --workspace && bench/compare/headend-cpu.sh
 
 fuzz:
 	@bench/fuzz.sh

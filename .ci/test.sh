@@ -5,6 +5,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/adit/target}
 export CARGO_TERM_COLOR=never
+# shellcheck source=deploy/claim-target.sh
+. deploy/claim-target.sh
 # Nobody builds here again, and nobody debugs: what only serves that costs minutes on a new machine. The same binaries otherwise, but for
 # optimisation across crates. The compiler of our own crates' tests is clippy's there, so that nothing is read twice and no dependency is
 # compiled only to be looked at.
@@ -183,6 +185,7 @@ deploy/install-schemathesis.sh >"$work/schemathesis" 2>&1 &
 schemathesis=$!
 deploy/install-playwright.sh >"$work/playwright" 2>&1 &
 playwright=$!
+step "installation, and whose the build is" deploy/test.sh
 step "formatting" cargo fmt --all --check
 step "lints" "${lint[@]}"
 counted "tests" count_cargo "${tested[@]}" cargo test --locked --workspace --no-fail-fast

@@ -34,6 +34,8 @@ done
 # Naming the host keeps the flags away from build scripts and procedural macros.
 host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/adit/target}/fuzz
+# shellcheck source=../deploy/claim-target.sh
+. deploy/claim-target.sh
 
 # build WHAT...: messages of cargo's about these test programs.
 build() {

@@ -44,6 +44,8 @@ die() { echo "make run: $*" >&2; exit 1; }
 
 deploy/install-peers.sh --run
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/adit/target}
+# shellcheck source=deploy/claim-target.sh
+. deploy/claim-target.sh
 say "building"
 # The whole workspace, as everything else builds it: a single package has other features, and is built anew.
 cargo build --quiet --release --locked --workspace --bins
@@ -65,7 +67,7 @@ say "strongSwan, with the configuration that aditd printed"
 awk '/^----------+$/ {inside = !inside; next} inside' "$RIG_DIR/aditd.out" |
   sed 's#^\( *remote_ts = .*\)#\1, 10.20.0.0/24, fd20::/64#' >"$RIG_DIR/client.conf"
 [ -s "$RIG_DIR/client.conf" ] || die "aditd printed no client configuration"
-strongswan_start c1 "$RIG_DIR/client.conf"
+strongswan_start c1 "$RIG_DIR/client.conf" || die "the client does not start, or does not take its configuration"
 connect c1 adit >"$RIG_DIR/login" 2>&1 || { cat "$RIG_DIR/login" >&2; die "the client cannot log in"; }
 # swanctl --version wants a daemon on its default socket.
 client="strongSwan $(dpkg-query -W -f '${Version}' strongswan-swanctl)"

@@ -175,11 +175,12 @@ rig_up() {
 }
 
 # capture: the first bytes of what passes the router, 20 MB at most (-C with one file would overwrite the beginning). head keeps up
-# to 128 KiB back, which may be all there is where the kernel joins packets: without a buffer it does not.
+# to 128 KiB back, which may be all there is where the kernel joins packets: without a buffer it does not. Pipes, since Debian's AppArmor profile
+# lets tcpdump write files of few names and places.
 capture() {
   mkdir -p "$RIG_DIR"
   # shellcheck disable=SC2016 # the inner shell tells its own pid
-  in_ns r sh -c 'echo $$ >"$0"; exec "$@"' "$RIG_DIR/tcpdump.pid" tcpdump -ni wan -U -s "${SNAPLEN:-200}" -w - 'udp or icmp or icmp6 or ip proto 50 or ip6 proto 50 or tcp port 10000 or tcp port 4500' 2>"$RIG_DIR/tcpdump.out" |
+  in_ns r sh -c 'echo $$ >"$0"; exec "$@"' "$RIG_DIR/tcpdump.pid" tcpdump -ni wan -U -s "${SNAPLEN:-200}" -w - 'udp or icmp or icmp6 or ip proto 50 or ip6 proto 50 or tcp port 10000 or tcp port 4500' 2> >(exec cat >"$RIG_DIR/tcpdump.out") |
     stdbuf -o0 head -c 20000000 >"$RIG_DIR/wan.pcap" &
   until_true 10 grep -q 'listening on' "$RIG_DIR/tcpdump.out"
 }

@@ -96,17 +96,47 @@ fn no_message_shows_a_key() {
     }
 }
 
+/// The documented file as an operator should leave it: with secrets of his own.
+fn documented() -> String {
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    text.replace("\"change me: openssl rand -hex 32\"", "\"a secret that is long enough\"")
+}
+
 #[test]
 fn the_documented_file_is_right() {
-    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("aditd.toml");
-    fs::write(&path, &text).unwrap();
+    fs::write(&path, documented()).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     let output = check(folder.path(), "aditd.toml");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "aditd.toml: ok\n");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn secrets_that_stand_in_the_documented_file_are_a_warning_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let path = folder.path().join("a.toml");
+    // One of them from a file.
+    fs::write(folder.path().join("staff.psk"), "change me: openssl rand -hex 32\n").unwrap();
+    fs::set_permissions(folder.path().join("staff.psk"), Permissions::from_mode(0o600)).unwrap();
+    let first = "\npsk = \"change me: openssl rand -hex 32\"";
+    fs::write(&path, text.replacen(first, "\npsk_file = \"staff.psk\"", 1)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let output = check(folder.path(), "a.toml");
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let keys: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.split_once(": warning: this is the documented file's example, which everybody knows"))
+        .filter_map(|(place, _)| Some(place.split_once(": ")?.1))
+        .collect();
+    let known =
+        ["[[radius]] \"10.20.0.5\" secret", "[[connection]] \"staff\" psk_file", "[[connection]] \"ezvpn\" psk"];
+    assert_eq!(keys, known, "{said}");
+    assert_eq!(said.lines().count(), 4, "{said}");
 }
 
 /// The documented file with every `#key = …` made active.
@@ -203,15 +233,15 @@ fn a_cookie_threshold_that_is_never_reached_is_a_warning() {
 #[test]
 fn what_works_but_is_probably_not_meant_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
-    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let text = documented();
     let path = folder.path().join("a.toml");
-    fs::write(&path, text.replacen("\npsk = \"change me: openssl rand -hex 32\"", "\npsk = \"short\"", 1)).unwrap();
+    fs::write(&path, text.replacen("\npsk = \"a secret that is long enough\"", "\npsk = \"short\"", 1)).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let output = check(folder.path(), "a.toml");
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].contains("[[connection]] \"staff\" psk: warning: the key has 5 octets"), "{said}");
+    assert!(lines[0].contains("[[connection]] \"staff\" psk: warning: a pre-shared key of 5 octets"), "{said}");
     assert!(lines[1].contains("warning: the file holds a pre-shared key and others can read it"), "{said}");
     assert_eq!(lines[2..], ["a.toml: ok"]);
 }
@@ -219,7 +249,7 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
 #[test]
 fn weak_algorithms_that_were_asked_for_are_a_warning_that_names_the_connection() {
     let folder = tempfile::tempdir().unwrap();
-    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let text = documented();
     let path = folder.path().join("a.toml");
     let warned = |more: &str| {
         fs::write(&path, text.replacen("#legacy = false\n", more, 1)).unwrap();
@@ -264,14 +294,14 @@ fn what_legacy_lets_ikev1_clients_use_by_default_is_a_warning() {
 #[test]
 fn users_who_are_told_apart_by_time_and_guessable_secrets_are_warnings() {
     let folder = tempfile::tempdir().unwrap();
-    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let text = documented();
     let user = |name: &str, cost: &str| {
         format!(
             "[[user]]\nname = \"{name}\"\npassword_hash = \
              \"$argon2id$v=19${cost}$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA\"\n"
         )
     };
-    let text = text.replacen("secret = \"change me: openssl rand -hex 32\"", "secret = \"short\"", 1);
+    let text = text.replacen("secret = \"a secret that is long enough\"", "secret = \"short\"", 1);
     let text = format!("{text}{}{}", user("bob", "m=19456,t=2,p=1"), user("carol", "m=64,t=1,p=1"));
     let path = folder.path().join("a.toml");
     fs::write(&path, text).unwrap();
@@ -281,7 +311,7 @@ fn users_who_are_told_apart_by_time_and_guessable_secrets_are_warnings() {
     let said = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].contains("[[user]] \"carol\" password_hash: warning: it is checked faster"), "{said}");
-    assert!(lines[1].contains("[[radius]] \"10.20.0.5\" secret: warning: the secret has 5 octets"), "{said}");
+    assert!(lines[1].contains("[[radius]] \"10.20.0.5\" secret: warning: a shared secret of 5 octets"), "{said}");
     assert_eq!(lines[2..], ["a.toml: ok"]);
 }
 
@@ -316,7 +346,7 @@ fn an_address_that_its_user_cannot_get_is_a_warning() {
 #[test]
 fn a_server_that_is_waited_for_longer_than_a_login_is_a_warning_where_there_is_another() {
     use adit_control::config::{Surroundings, read};
-    let text = fs::read_to_string(project().join("deploy").join("aditd.toml")).unwrap();
+    let text = documented();
     let server = |address: &str, timeout: &str| {
         format!(
             "[[radius]]\naddress = \"{address}\"\nsecret = \"a secret that is long enough\"\ntimeout = \"{timeout}\"\ntries = 3\n"

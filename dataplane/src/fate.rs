@@ -31,7 +31,7 @@ macro_rules! drop_reasons {
             /// Every reason, in counter order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The stable name, as in `adit_drops_total{reason="…"}`.
+            /// The stable name, as in `adit_packets_dropped_total{reason="…"}`.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }

@@ -8,10 +8,23 @@ STRONGSWAN_PLUGINS="random nonce drbg openssl aesni aes sha1 sha2 md5 gcrypt hma
 pem pkcs1 pkcs8 pubkey x509 constraints kernel-libipsec kernel-netlink socket-default vici resolve attr \
 xauth-generic unity"
 
+# strongswan_program NAME: where a copy of Debian's program is, in the rig's own folder. AppArmor knows programs by their path, and
+# Debian's profiles let these two read what is below /etc and talk by /run alone. Where nothing in our folder may be run (noexec) it
+# is Debian's own.
+strongswan_program() {
+  local copy=$RIG_DIR/programs/$1 program
+  program=$(command -v "$1") || { echo "$1 is not there; deploy/install-peers.sh installs it" >&2; return 1; }
+  if [ ! -e "$copy" ]; then
+    mkdir -p "${copy%/*}" && install -m 755 "$program" "$copy.$BASHPID" && mv -f "$copy.$BASHPID" "$copy" || return 1
+  fi
+  if [ -x "$copy" ]; then echo "$copy"; else echo "$program"; fi
+}
+
 # strongswan_start HOST SWANCTL_CONF [LOG_LEVELS]: starts charon and loads the configuration.
 # LOG_LEVELS are lines of a filelog section, "chd = 4" for one.
 strongswan_start() {
-  local host=$1 conf=$2 levels=${3:-} dir=$RIG_DIR/$1 folder
+  local host=$1 conf=$2 levels=${3:-} dir=$RIG_DIR/$1 folder charon
+  charon=$(strongswan_program charon-systemd) || return 1
   # swanctl complains about each of its folders that is missing.
   for folder in x509 x509ca x509aa x509ac x509crl x509ocsp private rsa ecdsa pkcs8 pkcs12 pubkey bliss; do
     mkdir -p "$dir/swanctl/$folder"
@@ -46,7 +59,7 @@ charon-systemd { journal { default = -1 } }
 swanctl { load = random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints
   socket = unix://$dir/vici.sock }
 E
-  STRONGSWAN_CONF=$dir/strongswan.conf ip netns exec "$RIG-$host" /usr/sbin/charon-systemd >>"$dir/charon.out" 2>&1 &
+  STRONGSWAN_CONF=$dir/strongswan.conf ip netns exec "$RIG-$host" "$charon" >>"$dir/charon.out" 2>&1 &
   echo $! >"$dir/charon.pid"
   until_true 10 test -S "$dir/vici.sock" || {
     echo "strongSwan does not start on $host:" >&2
@@ -58,11 +71,12 @@ E
 
 # strongswan_ctl HOST SWANCTL_ARGUMENTS...
 strongswan_ctl() {
-  local dir=$RIG_DIR/$1
+  local dir=$RIG_DIR/$1 swanctl
   shift
+  swanctl=$(strongswan_program swanctl) || return 1
   # Debian's build prints complaints about a TPM library that nobody asked for.
   STRONGSWAN_CONF=$dir/strongswan.conf SWANCTL_DIR=$dir/swanctl timeout --foreground 60 \
-    swanctl "$@" --uri "unix://$dir/vici.sock" 2> >(grep -vi tpm >&2)
+    "$swanctl" "$@" --uri "unix://$dir/vici.sock" 2> >(grep -vi tpm >&2)
 }
 
 # connect HOST CHILD [SECONDS]: logs in. disconnect HOST IKE: logs out and waits for the answer.

@@ -13,6 +13,7 @@ sed "s#@TOKEN_HASH@#$(sed -n 's/^token_hash = "\(.*\)"/\1/p' <<<"$TOKEN")#" "$AD
 headend_start "$RIG_DIR/prometheus/aditd.toml"
 
 hold "promtool finds nothing wrong with the rules" promtool check rules "$DEPLOY/prometheus/adit.rules.yml"
+hold "and they tell what they say they do" promtool test rules "$ADIT_SCENARIO/rules.test.yml"
 # The documented scrape, only sooner and with this headend; the rules without the time that they wait for.
 sed 's/15s/1s/; s/vpn.example.org:8443/'"$HEADEND4"':8443/' "$DEPLOY/prometheus/prometheus.yml" >"$RIG_DIR/prometheus/prometheus.yml"
 sed '/^ *for:/d' "$DEPLOY/prometheus/adit.rules.yml" >"$RIG_DIR/prometheus/adit.rules.yml"
@@ -58,6 +59,9 @@ queries() {
   done < <(jq -r '.panels[].targets[].expr' "$DEPLOY/grafana/adit.json")
 }
 hold "every query of the dashboard is one" queries
+# Without it Grafana takes each bucket for a series of its own, and its bounds for names.
+heatmaps() { jq -c '[.panels[] | select(.type == "heatmap") | [.options.yAxis.unit, .targets[].format]]' "$DEPLOY/grafana/adit.json"; }
+hold "what the dashboard draws as buckets are buckets, in seconds" answers '[["s","heatmap"]]' heatmaps
 hold "turns were timed" test "$(value 'adit_worker_burst_seconds_count{worker="0"}')" -gt 10
 hold "no scrape failed" answers 1 value 'min_over_time(up{job="adit"}[1m])'
 end_process KILL "$(cat "$RIG_DIR/c1/client.pid")" || true

@@ -155,22 +155,18 @@ fn check_certificate(source: &Source<'_>, file: &file::Config, connection: &file
 }
 
 fn psk(source: &Source<'_>, connection: &file::Connection, folder: &Path, warnings: &mut Vec<Warning>) -> SecretBytes {
-    let keys = psk::Keys { text: "psk", file: "psk_file", what: "a pre-shared key" };
+    let keys = psk::Keys {
+        text: "psk",
+        file: "psk_file",
+        what: "a pre-shared key",
+        short: SHORT_PSK,
+        guessed_by: "who sees a login",
+    };
     let found = (connection.psk.as_ref(), connection.psk_file.as_ref());
     let Some((key, line, secret)) = psk::either(source, &connection.title, &keys, found, folder) else {
         return SecretBytes::default();
     };
-    if secret.len() < SHORT_PSK {
-        warnings.push(Warning {
-            file: source.name().to_owned(),
-            line,
-            key: format!("{} {key}", connection.title),
-            sentence: format!(
-                "the key has {} octets; below {SHORT_PSK} it can be guessed by who sees a login (try `openssl rand -hex 32`)",
-                secret.len()
-            ),
-        });
-    }
+    psk::warn(source, &connection.title, &keys, (key, line, &secret), warnings);
     secret
 }
 

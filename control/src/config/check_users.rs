@@ -231,22 +231,18 @@ pub(super) fn certificate(source: &Source<'_>, file: &file::Config, folder: &Pat
 }
 
 fn secret(source: &Source<'_>, server: &file::Radius, folder: &Path, warnings: &mut Vec<Warning>) -> SecretBytes {
-    let keys = psk::Keys { text: "secret", file: "secret_file", what: "a shared secret" };
+    let keys = psk::Keys {
+        text: "secret",
+        file: "secret_file",
+        what: "a shared secret",
+        short: SHORT_SECRET,
+        guessed_by: "who sees a packet",
+    };
     let Some((key, line, secret)) =
         psk::either(source, &server.title, &keys, (server.secret.as_ref(), server.secret_file.as_ref()), folder)
     else {
         return SecretBytes::default();
     };
-    if secret.len() < SHORT_SECRET {
-        warnings.push(Warning {
-            file: source.name().to_owned(),
-            line,
-            key: format!("{} {key}", server.title),
-            sentence: format!(
-                "the secret has {} octets; below {SHORT_SECRET} it can be guessed by who sees a packet (try `openssl rand -hex 32`)",
-                secret.len()
-            ),
-        });
-    }
+    psk::warn(source, &server.title, &keys, (key, line, &secret), warnings);
     secret
 }

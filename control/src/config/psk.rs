@@ -1,6 +1,6 @@
 //! Secrets as text and in files.
 
-use super::error::{Problem, SecretFileError, SecretTextError};
+use super::error::{Problem, SecretFileError, SecretTextError, Warning};
 use super::section::{Located, Source};
 use adit_crypto::secret::SecretBytes;
 use std::fs::File;
@@ -29,6 +29,10 @@ pub(super) struct Keys {
     pub(super) file: &'static str,
     /// In messages: `a pre-shared key`.
     pub(super) what: &'static str,
+    /// With fewer octets than this …
+    pub(super) short: usize,
+    /// … it can be guessed by them: `who sees a login`.
+    pub(super) guessed_by: &'static str,
 }
 
 /// The secret that stands in one of two keys: its key, its line, itself. `None`: it is missing, or reported already.
@@ -59,6 +63,31 @@ pub(super) fn either(
             }
         }
     }
+}
+
+/// So begin the secrets of the documented file, which everybody can read there.
+const EXAMPLE: &[u8] = b"change me";
+
+/// Warns of a secret that is the documented file's own, or too short.
+pub(super) fn warn(
+    source: &Source<'_>,
+    title: &str,
+    keys: &Keys,
+    (key, line, secret): (&str, usize, &SecretBytes),
+    warnings: &mut Vec<Warning>,
+) {
+    let Keys { what, short, guessed_by, .. } = keys;
+    let octets = secret.len();
+    let sentence = if secret.expose().starts_with(EXAMPLE) {
+        "this is the documented file's example, which everybody knows (try `openssl rand -hex 32`)".to_owned()
+    } else if octets < *short {
+        format!(
+            "{what} of {octets} octets; below {short} it can be guessed by {guessed_by} (try `openssl rand -hex 32`)"
+        )
+    } else {
+        return;
+    };
+    warnings.push(Warning { file: source.name().to_owned(), line, key: format!("{title} {key}"), sentence });
 }
 
 /// Reads a key's file; white space around the key does not count. Only its owner may be able to read the file.
