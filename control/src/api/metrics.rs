@@ -163,7 +163,15 @@ impl Figures {
             each(|range| range.size),
         )?;
         sheet.gauges("pool_addresses_in_use", "Addresses that sessions have", each(|range| range.in_use))?;
-        sheet.gauges("pool_addresses_held", "Addresses kept for clients that will be back", each(|range| range.held))
+        sheet.gauges(
+            "pool_addresses_held",
+            "Addresses kept for clients that will be back",
+            each(|range| range.held),
+        )?;
+        let help = "Addresses that are a [[user]]'s own, of those that clients can have";
+        sheet.gauges("pool_addresses_reserved", help, each(|range| range.reserved))?;
+        let help = "Addresses that are a [[user]]'s own, of those that sessions have";
+        sheet.gauges("pool_addresses_reserved_in_use", help, each(|range| range.reserved_in_use))
     }
 
     fn radius(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
@@ -266,7 +274,14 @@ mod tests {
         let counters = WorkerCounters::default();
         counters.burst_took(std::time::Duration::from_micros(3));
         counters.burst_took(std::time::Duration::from_secs(1));
-        let range = |network: &str| RangeView { network: network.to_owned(), size: 253, in_use: 7, held: 1 };
+        let range = |name: &str| RangeView {
+            network: name.to_owned(),
+            size: 253,
+            in_use: 7,
+            held: 1,
+            reserved: 5,
+            reserved_in_use: 2,
+        };
         Figures {
             status: StatusView::example(),
             ike: IkeView::new(Holdings::default(), &EngineCounters::default()),
@@ -304,3 +319,5 @@ mod tests {
         }
     }
 }
+            "adit_pool_addresses_reserved{pool=\"a \\\"strange\\\"\\nname\",family=\"ipv4\"} 5",
+            "adit_pool_addresses_reserved_in_use{pool=\"a \\\"strange\\\"\\nname\",family=\"ipv4\"} 2",
