@@ -241,8 +241,8 @@ impl Books {
         self.lost
     }
 
-    pub(super) fn views(&self) -> impl Iterator<Item = LineView> {
-        self.desks.iter().flatten().map(|desk| LineView::new(&desk.line, "accounting"))
+    pub(super) fn views(&self, now: Instant) -> Vec<LineView> {
+        LineView::all(now, self.desks.iter().flatten().map(|desk| &desk.line), "accounting")
     }
 
     /// Asks the next server to take the first record.

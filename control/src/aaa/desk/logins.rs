@@ -176,8 +176,8 @@ impl Logins {
         self.checks.len()
     }
 
-    pub(super) fn views(&self) -> impl Iterator<Item = LineView> {
-        self.counters.iter().map(|counter| LineView::new(&counter.line, "logins"))
+    pub(super) fn views(&self, now: Instant) -> Vec<LineView> {
+        LineView::all(now, self.counters.iter().map(|counter| &counter.line), "logins")
     }
 
     /// Asks whoever is next.

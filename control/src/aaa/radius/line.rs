@@ -67,9 +67,13 @@ impl<J> Line<J> {
         self.dead.is_some_and(|dead| now < dead.until)
     }
 
-    /// Whether it did not answer and has not since, though it may be asked again by now.
-    pub(in super::super) fn is_silent(&self) -> bool {
-        self.dead.is_some()
+    /// What is known of it. If there is somebody who is asked `before` it and answers, nobody asks it any more; then what was found out once is soon no news.
+    pub(in super::super) fn standing(&self, now: Instant, before: Before) -> Standing {
+        match (self.dead, before) {
+            (None, Before::Nobody | Before::Somebody) => Standing::Ready,
+            (Some(dead), Before::Somebody) if now >= dead.until => Standing::Unknown,
+            (Some(_), Before::Nobody | Before::Somebody) => Standing::Dead,
+        }
     }
 
     /// Requests under way.
@@ -217,6 +221,24 @@ pub(in super::super) enum Good {
     /// It is not, and why.
     No(&'static str),
 }
+/// What is known of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Standing {
+    /// It answers, as far as anybody knows.
+    Ready,
+    /// It did not answer when it was asked last.
+    Dead,
+    /// That was long ago, and nobody has asked it since.
+    Unknown,
+}
+
+/// Whether a server that is asked before this one answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Before {
+    Nobody,
+    Somebody,
+}
+
 
 #[cfg(test)]
 mod tests {
