@@ -358,6 +358,41 @@ fn servers_that_are_all_silent_stay_dead_though_nobody_logs_in() {
 }
 
 #[test]
+fn who_lets_his_own_login_pass_makes_nobody_else_fail_sooner() {
+    // By the end of his patience, or by the last of his tries.
+    for (tries, ends, asked) in [(6, 30, 20), (3, 15, 10)] {
+        let mut config = config(vec![UserSource::Radius], 1);
+        for server in &mut config.radius {
+            (server.timeout, server.tries) = (Duration::from_secs(5), tries);
+        }
+        let mut world = World::with(config);
+        world.ask(question(1, "alice", "x"));
+        world.pass(Duration::from_secs(asked));
+        world.ask(question(2, "bob", "x"));
+        world.pass(Duration::from_secs(ends - asked));
+        assert_eq!(world.verdict(1), &Verdict::Unavailable);
+        world.pass(Duration::from_secs(8));
+        assert!(!world.answers.contains_key(&QuestionId(2)), "there is nobody else to ask: {tries} tries");
+        let request = world.last(logins(0));
+        world.reply(logins(0), &request, 2, &[]);
+        assert_eq!(world.source(2), Source::Radius(0));
+    }
+}
+
+#[test]
+fn records_at_a_dead_server_have_all_their_tries_if_there_is_no_other() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    for id in [7, 8] {
+        world.desk.handle_record(world.now, Record { account: account(id), moment: Moment::Start });
+        world.take();
+        world.pass(server().timeout * 2);
+    }
+    // The first was given up meanwhile; the second is not written anew, but sent again.
+    let sent: Vec<_> = world.sent.iter().map(|(_, _, octets)| octets[1]).collect();
+    assert_eq!(sent, [0, 0, 0, 1, 1, 1]);
+}
+
+#[test]
 fn every_question_is_answered_once_and_in_time_though_nobody_answers() {
     let mut world = World::new(&[UserSource::Radius], 3);
     for id in 0..600 {

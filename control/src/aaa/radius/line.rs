@@ -153,15 +153,22 @@ impl<J> Line<J> {
         self.sent.values().map(|sent| sent.next).min()
     }
 
-    /// Sends again what is due; what was sent often enough comes back.
-    pub(in super::super) fn handle_timeout(&mut self, now: Instant, mut send: impl FnMut(Vec<u8>)) -> Vec<J> {
+    /// Sends again what is due; what was sent often enough comes back, and what has somebody else to go to sooner if nobody is here.
+    pub(in super::super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        elsewhere: impl Fn(&J) -> bool,
+        mut send: impl FnMut(Vec<u8>),
+    ) -> Vec<J> {
         let mut over = Vec::new();
         for (identifier, sent) in &mut self.sent {
             if sent.next > now {
                 continue;
             }
-            // What was sent before the server was found dead does not wait for its last try: others are asked sooner.
-            if sent.tries_left == 0 || self.dead.is_some_and(|dead| sent.first < dead.since) {
+            // What was sent before the server was found dead does not wait for its last try: others are asked sooner. Where there are none it waits: one
+            // user who does not answer what the server asks makes it look dead, too.
+            let found_dead = self.dead.is_some_and(|dead| sent.first < dead.since);
+            if sent.tries_left == 0 || found_dead && elsewhere(&sent.job) {
                 over.push(*identifier);
                 continue;
             }
@@ -214,13 +221,6 @@ struct Dead {
     until: Instant,
 }
 
-/// Whether an answer is one, for whoever asked.
-pub(in super::super) enum Good {
-    /// It is.
-    Yes,
-    /// It is not, and why.
-    No(&'static str),
-}
 /// What is known of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Standing {
@@ -239,6 +239,13 @@ pub(in super::super) enum Before {
     Somebody,
 }
 
+/// Whether an answer is one, for whoever asked.
+pub(in super::super) enum Good {
+    /// It is.
+    Yes,
+    /// It is not, and why.
+    No(&'static str),
+}
 
 #[cfg(test)]
 mod tests {
@@ -290,7 +297,7 @@ mod tests {
         let mut repeats = Vec::new();
         let (now, over) = loop {
             let now = line.poll_timeout().unwrap();
-            let over = line.handle_timeout(now, |octets| repeats.push(octets));
+            let over = line.handle_timeout(now, |_| true, |octets| repeats.push(octets));
             if !over.is_empty() {
                 break (now, over);
             }
@@ -312,7 +319,7 @@ mod tests {
         line.receive(later, &respond(&second, 5, &[], Sign::No, &secret()), |_, _| Good::Yes).unwrap();
         let mut over = Vec::new();
         while let Some(now) = line.poll_timeout() {
-            over.extend(line.handle_timeout(now, |_| {}));
+            over.extend(line.handle_timeout(now, |_| true, |_| {}));
         }
         assert_eq!(over, [1]);
         assert!(line.dead.is_none());
@@ -335,7 +342,7 @@ mod tests {
         let mut line = line();
         ask(&mut line, START, 1).unwrap();
         while let Some(now) = line.poll_timeout() {
-            line.handle_timeout(now, |_| {});
+            line.handle_timeout(now, |_| true, |_| {});
         }
         let now = START + Duration::from_secs(20);
         assert!(line.is_dead(now));
