@@ -104,9 +104,10 @@ function WorkersTile({ workers }) {
     ${workers.data?.length > 8 && html`<p class="note">and ${workers.data.length - 8} more</p>`}<//>`;
 }
 
-// How full a range is; what is held for somebody counts as free.
+// How full a range is for those who have no address of their own; what is held for somebody counts as free.
 export function fill(range) {
-  return range.size > 0 ? range.in_use / range.size : 0;
+  const size = range.size - range.reserved;
+  return size > 0 ? (range.in_use - range.reserved_in_use) / size : 0;
 }
 
 function PoolsTile({ pools }) {

@@ -32,8 +32,9 @@ export function Pools() {
 function Range({ name, range }) {
   const full = fill(range) >= 0.9;
   const size = range.size >= 2 ** 53 ? 'more than can be counted' : count(range.size);
+  const own = range.reserved > 0 ? `, ${count(range.reserved)} users’ own` : '';
   return html`<div class="range"><p><span class="code">${range.network}</span>
-      <span class="number">${count(range.in_use)} in use, ${count(range.held)} held, of ${size}${full ? html` <${Badge} kind="bad">nearly full<//>` : ''}</span></p>
-    <${Bar} of=${range.size} label=${`Pool ${name}, ${range.network}: ${range.in_use} in use, ${range.held} held, of ${size}`}
+      <span class="number">${count(range.in_use)} in use, ${count(range.held)} held, of ${size}${own}${full ? html` <${Badge} kind="bad">nearly full<//>` : ''}</span></p>
+    <${Bar} of=${range.size} label=${`Pool ${name}, ${range.network}: ${range.in_use} in use, ${range.held} held, of ${size}${own}`}
       parts=${[{ value: range.in_use, kind: full ? 'bad' : 'used' }, { value: range.held, kind: 'held' }]} /></div>`;
 }

@@ -431,16 +431,44 @@ fn who_may_only_look_sees_the_list_and_no_packet() {
     let _refused = child.wait_with_output().unwrap();
 }
 
+/// The tests themselves may run under nohup.
+fn hearing_hup(aditctl: &Program) -> Program {
+    let mut heard = Program::new("env");
+    heard.arg("--default-signal=HUP").arg(aditctl.get_program()).args(aditctl.get_args());
+    heard.stdout(Stdio::piped()).stderr(Stdio::piped());
+    heard
+}
+
+#[test]
+fn whatever_ends_aditctl_before_anybody_reads_its_pipe_nothing_stays_behind() {
+    use rustix::process::Signal;
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let daemon = daemon();
+        let pipe = daemon.folder.path().join("pipe");
+        assert!(Program::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let child = hearing_hup(&daemon.ctl(&["capture", "s7", "-w", pipe.to_str().unwrap()])).spawn().unwrap();
+        let orders = daemon.orders();
+        send(signal, &child);
+        let stops = daemon.workers[0].recv_timeout(SOON);
+        if stops.is_err() {
+            send(Signal::KILL, &child);
+        }
+        assert!(matches!(stops, Ok(Command::StopCapture { .. })), "{signal:?}: it is to stop");
+        drop(orders);
+        let output = child.wait_with_output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && words.contains("nobody has read it yet"), "{signal:?} {words}");
+        assert_eq!(daemon.out(&["captures"]), "no captures\n");
+        assert_eq!(daemon.files(), Vec::<PathBuf>::new());
+    }
+}
+
 #[test]
 fn whatever_ends_aditctl_no_packets_stay_behind() {
     use rustix::process::Signal;
     for signal in [Signal::TERM, Signal::HUP] {
         let daemon = daemon();
-        let aditctl = daemon.ctl(&["capture", "s7", "-w", "-"]);
-        // The tests themselves may run under nohup.
-        let mut heard = Program::new("env");
-        heard.arg("--default-signal=HUP").arg(aditctl.get_program()).args(aditctl.get_args());
-        let mut child = heard.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = hearing_hup(&daemon.ctl(&["capture", "s7", "-w", "-"])).spawn().unwrap();
         let mut orders = daemon.orders();
         let mut out = child.stdout.take().unwrap();
         let mut octets = vec![0; 4];
@@ -534,6 +562,29 @@ fn a_file_that_is_there_already_is_its_owners_alone_before_the_first_packet_is_i
     daemon.stops(daemon.orders());
     text(&child.wait_with_output().unwrap());
     assert_eq!((mode(&here), read(&std::fs::read(&here).unwrap()).1), (0o600, vec![0, 0]));
+}
+
+#[test]
+fn a_file_that_cannot_be_made_its_owner_s_alone_keeps_what_it_has() {
+    // Nobody else can give a file away, to be somebody who may write to it and do no more.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let daemon = daemon();
+    let here = daemon.folder.path().join("here.pcapng");
+    std::fs::write(&here, "of last week").unwrap();
+    std::fs::set_permissions(&here, std::fs::Permissions::from_mode(0o666)).unwrap();
+    std::os::unix::fs::chown(&here, Some(65_534), None).unwrap();
+    let aditctl = daemon.ctl(&["capture", "s7", "-w", here.to_str().unwrap()]);
+    let mut weak = Program::new("setpriv");
+    weak.args(["--bounding-set=-fowner", "--inh-caps=-fowner"]).arg(aditctl.get_program()).args(aditctl.get_args());
+    let child = weak.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    daemon.stops(daemon.orders());
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && words.contains("not permitted"), "{words}");
+    assert_eq!(std::fs::read_to_string(&here).unwrap(), "of last week");
+    assert_eq!(daemon.out(&["captures"]), "no captures\n");
 }
 
 /// A daemon that breaks off in the middle of a file. What it was asked.

@@ -14,6 +14,7 @@ headend_start "$RIG_DIR/prometheus/aditd.toml"
 
 hold "promtool finds nothing wrong with the rules" promtool check rules "$DEPLOY/prometheus/adit.rules.yml"
 hold "and they tell what they say they do" promtool test rules "$ADIT_SCENARIO/rules.test.yml"
+hold "users' own addresses neither raise the alerts of a pool nor hide that it is full" promtool test rules "$ADIT_SCENARIO/pools.test.yml"
 # The documented scrape, only sooner and with this headend; the rules without the time that they wait for.
 sed 's/15s/1s/; s/vpn.example.org:8443/'"$HEADEND4"':8443/' "$DEPLOY/prometheus/prometheus.yml" >"$RIG_DIR/prometheus/prometheus.yml"
 sed '/^ *for:/d' "$DEPLOY/prometheus/adit.rules.yml" >"$RIG_DIR/prometheus/adit.rules.yml"

@@ -163,20 +163,28 @@ impl Figures {
             each(|range| range.size),
         )?;
         sheet.gauges("pool_addresses_in_use", "Addresses that sessions have", each(|range| range.in_use))?;
-        sheet.gauges("pool_addresses_held", "Addresses kept for clients that will be back", each(|range| range.held))
+        sheet.gauges(
+            "pool_addresses_held",
+            "Addresses kept for clients that will be back",
+            each(|range| range.held),
+        )?;
+        let help = "Addresses that are a [[user]]'s own, of those that clients can have";
+        sheet.gauges("pool_addresses_reserved", help, each(|range| range.reserved))?;
+        let help = "Addresses that are a [[user]]'s own, of those that sessions have";
+        sheet.gauges("pool_addresses_reserved_in_use", help, each(|range| range.reserved_in_use))
     }
 
     fn radius(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
         let aaa = &self.aaa;
         sheet.counter("accounting_records_written", "Records that a RADIUS server has taken", aaa.records_written)?;
         sheet.counter("accounting_records_lost", "Records that were given up", aaa.records_lost)?;
-        let each = |value: fn(&LineView) -> u64| {
-            let servers = aaa.servers.iter();
-            servers
-                .map(move |line| (vec![("server", line.server.clone()), ("purpose", line.port.clone())], value(line)))
-        };
-        let help = "Whether the server answers (1) or did not when it was asked last (0)";
-        sheet.gauges("radius_server_up", help, each(|line| u64::from(line.state != "dead")))?;
+        let labels = |line: &LineView| vec![("server", line.server.clone()), ("purpose", line.port.clone())];
+        let each = |value: fn(&LineView) -> u64| aaa.servers.iter().map(move |line| (labels(line), value(line)));
+        let known = aaa.servers.iter().filter(|line| line.state != "unknown");
+        let up = known.map(|line| (labels(line), u64::from(line.state != "dead")));
+        let help =
+            "Whether the server answers (1) or did not when it was asked last (0); absent where that is long ago";
+        sheet.gauges("radius_server_up", help, up)?;
         sheet.counters("radius_requests", "Requests, by server and purpose", each(|line| line.requests))?;
         sheet.counters("radius_requests_unanswered", "Requests that no answer came to", each(|line| line.unanswered))
     }
@@ -266,7 +274,14 @@ mod tests {
         let counters = WorkerCounters::default();
         counters.burst_took(std::time::Duration::from_micros(3));
         counters.burst_took(std::time::Duration::from_secs(1));
-        let range = |network: &str| RangeView { network: network.to_owned(), size: 253, in_use: 7, held: 1 };
+        let range = |name: &str| RangeView {
+            network: name.to_owned(),
+            size: 253,
+            in_use: 7,
+            held: 1,
+            reserved: 5,
+            reserved_in_use: 2,
+        };
         Figures {
             status: StatusView::example(),
             ike: IkeView::new(Holdings::default(), &EngineCounters::default()),
@@ -278,6 +293,28 @@ mod tests {
             certificates: Vec::new(),
             workers: vec![(counters.totals(), counters.burst_times())],
         }
+    }
+
+    #[test]
+    fn of_a_server_that_nobody_asks_it_is_not_said_whether_it_is_up() {
+        let line = |state: &str| LineView {
+            server: format!("{state}:1812"),
+            port: "logins".to_owned(),
+            state: state.to_owned(),
+            waiting: 0,
+            requests: 1,
+            repeats: 0,
+            answers: 0,
+            unanswered: 0,
+            ignored: 0,
+        };
+        let servers = ["ready", "dead", "unknown"].map(line).into();
+        let text = text(Figures { aaa: DeskView { servers, ..DeskView::default() }, ..figures() });
+        let up: Vec<_> = text.lines().filter(|line| line.starts_with("adit_radius_server_up{")).collect();
+        let of =
+            |server: &str, up: u8| format!("adit_radius_server_up{{server=\"{server}:1812\",purpose=\"logins\"}} {up}");
+        assert_eq!(up, [of("ready", 1), of("dead", 0)]);
+        assert!(text.contains("adit_radius_requests_total{server=\"unknown:1812\",purpose=\"logins\"} 1"), "{text}");
     }
 
     #[test]
@@ -296,6 +333,8 @@ mod tests {
             "adit_login_phase_seconds_bucket{le=\"0.25\",ike=\"v1\",phase=\"xauth\"} 0",
             "adit_login_phase_seconds_bucket{le=\"+Inf\",ike=\"v2\",phase=\"ike_auth\"} 0",
             "adit_pool_addresses_in_use{pool=\"a \\\"strange\\\"\\nname\",family=\"ipv6\"} 7",
+            "adit_pool_addresses_reserved{pool=\"a \\\"strange\\\"\\nname\",family=\"ipv4\"} 5",
+            "adit_pool_addresses_reserved_in_use{pool=\"a \\\"strange\\\"\\nname\",family=\"ipv4\"} 2",
             "adit_packets_dropped_total{reason=\"replayed\"} 0",
             "adit_worker_burst_seconds_count{worker=\"0\"} 2",
             "adit_worker_burst_seconds_bucket{le=\"+Inf\",worker=\"0\"} 2",

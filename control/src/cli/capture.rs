@@ -102,7 +102,7 @@ impl Capture {
         let here = format!("/v1/captures/{}", encoded(&view.id));
         let default = || format!("{}-{}.pcapng", view.session, view.id).into();
         let name = self.write.clone().unwrap_or_else(default);
-        let fetched = match Place::open(&name) {
+        let fetched = match open(name.clone(), &mut ends).await {
             Err(error) => Ok(Fetched::Nowhere(error)),
             Ok(place) => {
                 let (session, identity) = (&view.session, printable(&view.identity));
@@ -141,6 +141,15 @@ impl Capture {
         let missed = if ended.missed == 0 { String::new() } else { format!(", {} found no room", ended.missed) };
         say(format_args!("{} packets{missed}, {} in {name}: {end}", ended.packets, octets(ended.octets)));
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whoever ends it is heard though nobody reads a named pipe, whose opening waits for that.
+async fn open(name: PathBuf, ends: &mut Ends) -> io::Result<Place> {
+    let opening = tokio::task::spawn_blocking(move || Place::open(&name));
+    tokio::select! {
+        opened = opening => opened.map_err(io::Error::other)?,
+        _end = ends.next() => Err(io::Error::new(io::ErrorKind::Interrupted, "nobody has read it yet, and nothing is in it")),
     }
 }
 

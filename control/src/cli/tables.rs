@@ -119,13 +119,17 @@ pub(super) fn pools(views: &[PoolView], width: u16) -> String {
     if views.is_empty() {
         return "no pools\n".to_owned();
     }
-    let mut table = table(width, &["pool", "network", "addresses", "in use", "held", "full"], 2);
+    let headers = ["pool", "network", "addresses", "in use", "held", "reserved", "full"];
+    let mut table = table(width, &headers, 2);
     for view in views {
         for range in &view.ranges {
-            let full = (range.in_use.saturating_mul(100)).checked_div(range.size).unwrap_or(100);
-            let numbers = [range.size, range.in_use, range.held].map(count);
+            // For those who have no address of their own; if all are somebody's, there is nothing to be full.
+            let (in_use, of) = range.unreserved();
+            let full = in_use.saturating_mul(100).checked_div(of);
+            let full = full.map_or_else(|| "-".to_owned(), |full| format!("{full}%"));
+            let numbers = [range.size, range.in_use, range.held, range.reserved].map(count);
             let text = [view.name.clone(), range.network.clone()];
-            table.add_row(text.into_iter().chain(numbers).chain([format!("{full}%")]));
+            table.add_row(text.into_iter().chain(numbers).chain([full]));
         }
     }
     finish(&table)

@@ -245,12 +245,12 @@ impl Leases {
         taken - self.held.addresses()
     }
 
-    /// How full each pool's families are.
+    /// How full each pool's families are, for those who have no address of their own.
     pub fn fills(&self) -> Vec<PoolFill> {
         let fill = |in_pool: &PoolRange| PoolFill {
             name: format!("{} ({})", in_pool.name, in_pool.net),
-            in_use: in_pool.range.in_use() as u64,
-            of: in_pool.range.size().saturating_sub(in_pool.range.in_reserve() as u64),
+            in_use: in_pool.range.in_use().saturating_sub(in_pool.range.reserved_in_use().count()) as u64,
+            of: in_pool.range.size().saturating_sub(in_pool.range.reserved().len() as u64),
         };
         self.v4.iter().chain(&self.v6).flatten().map(fill).collect()
     }
@@ -261,9 +261,9 @@ impl Leases {
 pub struct PoolFill {
     /// The pool's name and the network.
     pub name: String,
-    /// Addresses that are lent or held,
+    /// Addresses that are lent or held, without those that are a user's own,
     pub in_use: u64,
-    /// of so many, without those that are reserved and that nobody has.
+    /// of so many that are nobody's own; none if all are.
     pub of: u64,
 }
 
@@ -311,7 +311,7 @@ impl PoolRange {
     }
 
     fn fullness(&self) -> String {
-        let reserved = match self.range.in_reserve() {
+        let reserved = match self.range.reserved().len() - self.range.reserved_in_use().count() {
             0 => String::new(),
             count => format!(", {count} reserved"),
         };

@@ -80,6 +80,7 @@ impl Range {
     /// All free. An empty range gives nothing, and what is reserved only by [`Range::take_this`].
     pub(super) fn new(offsets: RangeInclusive<u64>, reserved: BTreeSet<u64>, lanes: Lanes) -> Self {
         let free = Free { fresh: *offsets.start(), queue: BTreeMap::new() };
+        let reserved = reserved.into_iter().filter(|offset| offsets.contains(offset)).collect();
         Self {
             offsets,
             reserved,
@@ -122,9 +123,14 @@ impl Range {
         self.used.len()
     }
 
-    /// Offsets that are reserved and that nobody has.
-    pub(super) fn in_reserve(&self) -> usize {
-        self.reserved.iter().filter(|offset| !self.used.contains_key(offset)).count()
+    /// Offsets that are reserved.
+    pub(super) fn reserved(&self) -> &BTreeSet<u64> {
+        &self.reserved
+    }
+
+    /// Those that are reserved and that somebody has, or that are held for somebody.
+    pub(super) fn reserved_in_use(&self) -> impl Iterator<Item = u64> {
+        self.reserved.iter().copied().filter(|offset| self.used.contains_key(offset))
     }
 
     /// Offsets that can be given.

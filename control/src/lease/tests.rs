@@ -330,6 +330,45 @@ fn an_address_of_somebody_s_own_is_given_to_nobody_else() {
 }
 
 #[test]
+fn somebody_s_own_address_makes_a_pool_neither_fuller_nor_larger() {
+    let reserved: BTreeSet<Ipv4Addr> = ["10.30.0.3".parse().unwrap(), "10.30.0.5".parse().unwrap()].into();
+    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/29"), None)], &reserved, InnerLayout::new(1));
+    let fill = |leases: &Leases| (leases.fills()[0].in_use, leases.fills()[0].of);
+    assert_eq!(fill(&leases), (0, 3));
+    let alice = leases.take_own(&[0], SessionId(1), &who("alice"), "10.30.0.3".parse().unwrap(), W0).unwrap();
+    assert_eq!(fill(&leases), (0, 3));
+    for (session, name) in [(2, "bob"), (3, "carol"), (4, "dave")] {
+        let _has = leases.take(&[0], SessionId(session), &who(name), V4, W0).unwrap();
+    }
+    assert!(leases.take(&[0], SessionId(5), &who("eve"), V4, W0).is_err());
+    assert_eq!(fill(&leases), (3, 3));
+    leases.hold(SessionId(1), who("alice"), alice, Instant::from_nanos(u64::MAX));
+    assert!(
+        leases.take(&[0], SessionId(5), &who("eve"), V4, W0).is_err(),
+        "what is held for alice is hers all the same"
+    );
+    assert_eq!(fill(&leases), (3, 3));
+}
+
+#[test]
+fn the_view_of_a_pool_tells_what_is_somebody_s_own_and_how_much_of_that_is_in_use() {
+    let reserved: BTreeSet<Ipv4Addr> = ["10.30.0.3".parse().unwrap(), "10.30.0.5".parse().unwrap()].into();
+    let mut leases = Leases::new(&[pool("p", Some("10.30.0.0/29"), Some("fd30::/64"))], &reserved, InnerLayout::new(1));
+    let view = |leases: &Leases| {
+        let RangeView { size, in_use, held, reserved, reserved_in_use, .. } = leases.pools()[0].ranges[0];
+        assert_eq!((leases.pools()[0].ranges[1].reserved, leases.pools()[0].ranges[1].reserved_in_use), (0, 0));
+        (size, in_use, held, reserved, reserved_in_use)
+    };
+    assert_eq!(view(&leases), (5, 0, 0, 2, 0));
+    let alice = leases.take_own(&[0], SessionId(1), &who("alice"), "10.30.0.3".parse().unwrap(), W0).unwrap();
+    let _has = leases.take(&[0], SessionId(2), &who("bob"), V4, W0).unwrap();
+    assert_eq!(view(&leases), (5, 2, 0, 2, 1));
+    assert_eq!(leases.pools()[0].ranges[0].unreserved(), (1, 3));
+    leases.hold(SessionId(1), who("alice"), alice, Instant::from_nanos(u64::MAX));
+    assert_eq!(view(&leases), (5, 1, 0, 2, 0), "nobody else gets what is held for alice, full as the pool may be");
+}
+
+#[test]
 fn an_address_that_becomes_somebody_s_own_waits_for_nobody_else() {
     let mut leases = leases(&[pool("p", Some("10.30.0.0/29"), None)]);
     let [bob, carol, dave] = [(1, "bob"), (2, "carol"), (3, "dave")]

@@ -26,6 +26,17 @@ pub struct RangeView {
     pub in_use: u64,
     /// Addresses of sessions that are over, kept for those who had them; others get them if nothing else is left.
     pub held: u64,
+    /// Of `size`, addresses that are a `[[user]]`'s own: nobody else gets them, whether the user is here or not.
+    pub reserved: u64,
+    /// Of `in_use`, those of them.
+    pub reserved_in_use: u64,
+}
+
+impl RangeView {
+    /// Addresses that sessions have, of so many, without those that are a user's own.
+    pub fn unreserved(&self) -> (u64, u64) {
+        (self.in_use.saturating_sub(self.reserved_in_use), self.size.saturating_sub(self.reserved))
+    }
 }
 
 /// One inner address that somebody has.
@@ -76,11 +87,15 @@ impl Leases {
     pub fn pools(&self) -> Vec<PoolView> {
         let view = |in_pool: &PoolRange| {
             let held = self.held_in(in_pool);
+            let (own_here, own_held): (Vec<_>, Vec<_>) =
+                in_pool.range.reserved_in_use().partition(|offset| !self.held.has(in_pool.address(*offset)));
             RangeView {
                 network: in_pool.net.to_string(),
                 size: in_pool.range.size().min(1 << 53),
                 in_use: (in_pool.range.in_use() as u64).saturating_sub(held),
-                held,
+                held: held.saturating_sub(own_held.len() as u64),
+                reserved: in_pool.range.reserved().len() as u64,
+                reserved_in_use: own_here.len() as u64,
             }
         };
         let both = self.v4.iter().zip(&self.v6);

@@ -189,7 +189,7 @@ impl Office {
                     Some(Work::Record(record)) => self.desk.handle_record(clock::now(), record),
                     Some(Work::Reconfigure(config, places)) => self.desk.take_config(config, &places),
                     // Who asked may have gone in the meantime.
-                    Some(Work::View(answer)) => drop(answer.send(self.desk.view())),
+                    Some(Work::View(answer)) => drop(answer.send(self.desk.view(clock::now()))),
                     Some(Work::Leave) | None => leave_at = Some(clock::now() + LAST_RECORDS),
                 },
                 Some(checked) = checked.recv() => self.desk.handle_checked(clock::now(), checked),
@@ -198,7 +198,7 @@ impl Office {
             }
             self.carry_out();
         }
-        let view = self.desk.view();
+        let view = self.desk.view(clock::now());
         if view.accounts > 0 {
             tracing::error!(sessions = view.accounts, "RADIUS did not take the last records of some sessions");
         }

@@ -151,8 +151,9 @@ impl Lookout {
     fn pool(&mut self, PoolFill { name, in_use, of }: PoolFill) -> Option<What> {
         let tenths = u128::from(in_use) * 10;
         let low = match self.low.contains(&name) {
-            false if tenths >= u128::from(of) * 9 => Spell::On,
-            true if tenths < u128::from(of) * 8 => Spell::Off,
+            // Where all addresses are somebody's own nobody is short of one.
+            false if of > 0 && tenths >= u128::from(of) * 9 => Spell::On,
+            true if of == 0 || tenths < u128::from(of) * 8 => Spell::Off,
             true | false => return None,
         };
         match low {
@@ -237,6 +238,16 @@ mod tests {
         ] {
             assert_eq!(after(in_use), told, "{in_use}");
         }
+    }
+
+    #[test]
+    fn a_pool_whose_addresses_are_all_somebody_s_own_is_never_low() {
+        let mut lookout = Lookout::new(Duration::ZERO, Vec::new());
+        let mut after = |in_use, of| kinds(&lookout.look(Instant::ZERO, [fill(in_use, of)], []));
+        assert_eq!(after(0, 0), []);
+        assert_eq!(after(9, 10), [Kind::PoolLow]);
+        assert_eq!(after(0, 0), [Kind::PoolRecovered], "the last ones have become somebody's");
+        assert_eq!(after(0, 0), []);
     }
 
     #[test]

@@ -66,6 +66,10 @@ fn tables_fit_eighty_columns_and_use_units() {
     for part in ["0x11223344", "0x55667788", "active", "aes128gcm16"] {
         assert!(sas.contains(part), "{part} in\n{sas}");
     }
+    let pools = out(&daemon.ctl(&["pools"]));
+    let full = pools.lines().find(|line| line.contains("10.30.0.0/24")).unwrap();
+    let parts: Vec<_> = full.split_whitespace().collect();
+    assert_eq!(parts, ["main", "10.30.0.0/24", "253", "54", "1", "200", "100%"], "{pools}");
     let ike = out(&daemon.ctl(&["ike"]));
     for part in ["1 sessions, 0 half-open", "2 leases", "1 done, 0 refused", "bad_icv", "1.2M"] {
         assert!(ike.contains(part), "{part} in\n{ike}");

@@ -248,8 +248,18 @@ pub(crate) fn certificate() -> CertificateView {
 }
 
 pub(crate) fn pool() -> PoolView {
-    let range = |network: &str, size, in_use| RangeView { network: network.to_owned(), size, in_use, held: 1 };
-    PoolView { name: "main".to_owned(), ranges: vec![range("10.30.0.0/30", 1, 1), range("fd30::/64", 1 << 53, 1)] }
+    let range = |network: &str, size, in_use, reserved| RangeView {
+        network: network.to_owned(),
+        size,
+        in_use,
+        held: 1,
+        reserved,
+        reserved_in_use: reserved.min(1),
+    };
+    PoolView {
+        name: "main".to_owned(),
+        ranges: vec![range("10.30.0.0/24", 253, 54, 200), range("fd30::/64", 1 << 53, 1, 0)],
+    }
 }
 
 pub(crate) fn lease() -> LeaseView {

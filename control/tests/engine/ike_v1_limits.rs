@@ -1,6 +1,7 @@
 //! What a user may have of an IKEv1 session: how many at once, how long, how idle; and when the books are told.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use crate::ike_log::logged;
 use crate::peer;
 
 use adit_control::aaa::{Authentic, Limits, Moment, Profile, Source, Terminated, UserName, Verdict};
@@ -172,9 +173,12 @@ fn a_user_s_own_address_is_the_user_s_by_either_version_whoever_asks_for_it() {
     assert_ne!(bobs, own);
     // A server that gives it away gives what is not its own.
     let mut carol = ClientV1::new("carol", 4);
-    let (_, carols, _) =
-        connect(&mut world, &mut carol, Profile { address: Some(own), ..Profile::plain(Source::Radius(0)) });
-    assert_ne!(carols, own);
+    let by_radius = || Profile { address: Some(own), ..Profile::plain(Source::Radius(0)) };
+    let log = logged(tracing::Level::WARN, || {
+        let (_, carols, _) = connect(&mut world, &mut carol, by_radius());
+        assert_ne!(carols, own);
+    });
+    assert!(log.contains("it is the own address of a [[user]]"), "{log}");
     let mut alice = ClientV1::new("alice", 2);
     let (_, alices, _) = connect(&mut world, &mut alice, Profile { address: Some(own), ..profile() });
     assert_eq!(alices, own);

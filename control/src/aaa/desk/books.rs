@@ -205,8 +205,14 @@ impl Books {
             self.go_on(now, room, id);
         }
         for server in 0..self.desks.len() {
+            let alive: Vec<usize> = alive(now, &self.desks).collect();
             let Some(Some(desk)) = self.desks.get_mut(server) else { continue };
-            let over = desk.line.handle_timeout(now, |octets| room.send(server, Port::Books, octets));
+            let accounts = &self.accounts;
+            let elsewhere = |id: &AccountId| {
+                let book = accounts.get(id);
+                book.is_some_and(|book| alive.iter().any(|server| !book.tried.contains(server)))
+            };
+            let over = desk.line.handle_timeout(now, elsewhere, |octets| room.send(server, Port::Books, octets));
             let queue = if desk.line.is_dead(now) { std::mem::take(&mut desk.queue) } else { VecDeque::new() };
             for id in over.into_iter().chain(queue) {
                 self.go_on(now, room, id);
@@ -241,8 +247,8 @@ impl Books {
         self.lost
     }
 
-    pub(super) fn views(&self) -> impl Iterator<Item = LineView> {
-        self.desks.iter().flatten().map(|desk| LineView::new(&desk.line, "accounting"))
+    pub(super) fn views(&self, now: Instant) -> Vec<LineView> {
+        LineView::all(now, self.desks.iter().flatten().map(|desk| &desk.line), "accounting")
     }
 
     /// Asks the next server to take the first record.
@@ -321,8 +327,16 @@ impl Book {
 
 /// As for logins: the first that is not known to be dead, or else the first.
 fn next_server(now: Instant, desks: &[Option<Desk>], tried: &[usize]) -> Option<usize> {
-    let lines = desks.iter().enumerate().filter_map(|(server, desk)| Some((server, &desk.as_ref()?.line)));
-    let mut untried = lines.filter(|(server, _)| !tried.contains(server));
-    let first = untried.clone().next();
-    untried.find(|(_, line)| !line.is_dead(now)).or(first).map(|(server, _)| server)
+    let untried = |server: &usize| !tried.contains(server);
+    let mut all = lines(desks).map(|(server, _)| server);
+    alive(now, desks).find(untried).or_else(|| all.find(untried))
+}
+
+/// Servers that keep books and are not known to be dead.
+fn alive(now: Instant, desks: &[Option<Desk>]) -> impl Iterator<Item = usize> {
+    lines(desks).filter(move |(_, line)| !line.is_dead(now)).map(|(server, _)| server)
+}
+
+fn lines(desks: &[Option<Desk>]) -> impl Iterator<Item = (usize, &Line<AccountId>)> {
+    desks.iter().enumerate().filter_map(|(server, desk)| Some((server, &desk.as_ref()?.line)))
 }

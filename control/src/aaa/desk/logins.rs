@@ -72,6 +72,14 @@ enum Step {
     Over(Verdict),
 }
 
+impl Open {
+    /// Whether this server has not been asked yet and could say something.
+    fn may_ask(&self, server: usize) -> bool {
+        let only = self.question.state.as_ref().map(|state| state.server);
+        !self.tried.contains(&server) && only.is_none_or(|only| only == server)
+    }
+}
+
 impl Logins {
     pub(super) fn new(config: &Config, random: &mut dyn SecretRandom) -> Self {
         let counter = |server: &crate::config::checked::RadiusServer| Counter {
@@ -145,10 +153,16 @@ impl Logins {
             self.close(room, id, Verdict::Unavailable);
         }
         for server in 0..self.counters.len() {
+            let alive: Vec<usize> = alive(now, &self.counters).collect();
             let Some(counter) = self.counters.get_mut(server) else { continue };
             let open = &self.open;
             counter.line.forget(now, LONG, |job| !open.contains_key(&job.id));
-            let mut over = counter.line.handle_timeout(now, |octets| room.send(server, Port::Logins, octets));
+            let elsewhere = |job: &Job| {
+                let open = open.get(&job.id);
+                open.is_some_and(|open| alive.iter().any(|server| open.may_ask(*server)))
+            };
+            let send = |octets| room.send(server, Port::Logins, octets);
+            let mut over = counter.line.handle_timeout(now, elsewhere, send);
             let over = over.drain(..).map(|job| job.id);
             // Who waits for a server that is not there asks another one.
             let queue = if counter.line.is_dead(now) { std::mem::take(&mut counter.queue) } else { VecDeque::new() };
@@ -176,8 +190,8 @@ impl Logins {
         self.checks.len()
     }
 
-    pub(super) fn views(&self) -> impl Iterator<Item = LineView> {
-        self.counters.iter().map(|counter| LineView::new(&counter.line, "logins"))
+    pub(super) fn views(&self, now: Instant) -> Vec<LineView> {
+        LineView::all(now, self.counters.iter().map(|counter| &counter.line), "logins")
     }
 
     /// Asks whoever is next.
@@ -288,10 +302,12 @@ fn xauth(room: &Room, connection: usize) -> Option<&Xauth> {
 
 /// The first that is not known to be dead; if all are, the first: it may have come back. A State goes to its own server.
 fn next_server(now: Instant, counters: &[Counter], open: &Open) -> Option<usize> {
-    let only = open.question.state.as_ref().map(|state| state.server);
-    let untried = |server: &usize| !open.tried.contains(server) && only.is_none_or(|only| only == *server);
-    let alive = |server: &usize| counters.get(*server).is_some_and(|counter| !counter.line.is_dead(now));
-    let mut servers = (0..counters.len()).filter(untried);
-    let first = servers.clone().next();
-    servers.find(alive).or(first)
+    let may_ask = |server: &usize| open.may_ask(*server);
+    alive(now, counters).find(may_ask).or_else(|| (0..counters.len()).find(may_ask))
+}
+
+/// Servers that are not known to be dead.
+fn alive(now: Instant, counters: &[Counter]) -> impl Iterator<Item = usize> {
+    let counters = counters.iter().enumerate();
+    counters.filter(move |(_, counter)| !counter.line.is_dead(now)).map(|(server, _)| server)
 }

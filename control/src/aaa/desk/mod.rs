@@ -173,14 +173,14 @@ impl Desk {
     }
 
     /// How the servers are, and what is open.
-    pub fn view(&self) -> DeskView {
+    pub fn view(&self, now: Instant) -> DeskView {
         DeskView {
             questions: self.logins.open(),
             checks: self.logins.checks(),
             accounts: self.books.open(),
             records_written: self.books.written(),
             records_lost: self.books.lost(),
-            servers: self.logins.views().chain(self.books.views()).collect(),
+            servers: [self.logins.views(now), self.books.views(now)].concat(),
         }
     }
 }

@@ -112,6 +112,14 @@ impl World {
         &answers[0].1
     }
 
+    fn view(&self) -> DeskView {
+        self.desk.view(self.now)
+    }
+
+    fn states(&self) -> Vec<String> {
+        self.view().servers.into_iter().map(|one| one.state).collect()
+    }
+
     fn why(&self, id: u64) -> Why {
         match self.verdict(id) {
             Verdict::Reject(rejection) => rejection.why,
@@ -241,12 +249,11 @@ fn a_server_that_does_not_answer_is_passed_over_for_a_while() {
     assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 2), "the second is asked at once");
     let request = world.last(logins(1));
     world.reply(logins(1), &request, 2, &[]);
-    let states: Vec<String> = world.desk.view().servers.into_iter().map(|one| one.state).collect();
-    assert_eq!(states, ["dead", "ready", "ready", "ready"]);
+    assert_eq!(world.states(), ["dead", "ready", "ready", "ready"]);
     world.pass(server().dead_time);
     world.ask(question(3, "alice", "x"));
     assert_eq!(world.count(logins(0)), 4, "the first gets another chance");
-    let state = |world: &World| world.desk.view().servers[0].state.clone();
+    let state = |world: &World| world.view().servers[0].state.clone();
     assert_eq!(state(&world), "dead", "until it answers");
     let request = world.last(logins(0));
     world.reply(logins(0), &request, 2, &[]);
@@ -264,7 +271,7 @@ fn a_server_that_may_take_longer_than_a_login_is_passed_over_all_the_same() {
     world.pass(Duration::from_secs(30));
     assert!(matches!(world.verdict(1), Verdict::Unavailable));
     assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 0));
-    let first = &world.desk.view().servers[0];
+    let first = &world.view().servers[0];
     assert_eq!((first.state.as_str(), first.unanswered), ("dead", 1));
     world.ask(question(2, "alice", "x"));
     assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 1), "the second is asked at once");
@@ -284,8 +291,7 @@ fn a_server_that_was_asked_when_a_login_had_no_time_left_is_not_dead() {
     world.pass(Duration::from_secs(30));
     assert!(matches!(world.verdict(1), Verdict::Unavailable));
     assert_eq!((world.count(logins(0)), world.count(logins(1))), (3, 1));
-    let states: Vec<String> = world.desk.view().servers.into_iter().map(|one| one.state).collect();
-    assert_eq!(states, ["dead", "ready", "ready", "ready"]);
+    assert_eq!(world.states(), ["dead", "ready", "ready", "ready"]);
 }
 
 #[test]
@@ -303,6 +309,90 @@ fn questions_under_way_leave_a_dead_server_with_their_next_try() {
 }
 
 #[test]
+fn a_server_that_nobody_asks_any_more_is_not_dead_for_ever() {
+    let mut world = World::new(&[UserSource::Radius], 2);
+    world.ask(question(1, "alice", "x"));
+    world.desk.handle_record(world.now, Record { account: account(7), moment: Moment::Start });
+    world.take();
+    world.pass(server().timeout * 6);
+    assert_eq!(world.states(), ["dead"; 4]);
+    // The first is back and answers all that there is.
+    let answers = |world: &mut World, id: u64| {
+        world.ask(question(id, "alice", "x"));
+        let request = world.last(logins(0));
+        world.reply(logins(0), &request, 2, &[]);
+        assert_eq!(world.source(id), Source::Radius(0));
+    };
+    answers(&mut world, 2);
+    assert_eq!(world.states(), ["ready", "dead", "dead", "dead"], "it was silent just now");
+    world.pass(server().dead_time);
+    answers(&mut world, 3);
+    assert_eq!(world.states(), ["ready", "unknown", "dead", "dead"], "books have servers of their own");
+    while world.view().servers[2].waiting == 0 {
+        world.pass(Duration::from_secs(1));
+    }
+    let request = world.last(books(0));
+    world.reply(books(0), &request, 5, &[]);
+    assert_eq!(world.states(), ["ready", "unknown", "ready", "dead"]);
+    world.pass(server().dead_time);
+    assert_eq!(world.states(), ["ready", "unknown", "ready", "unknown"]);
+    // The first fails again: the second has its chance, and is judged by it.
+    world.pass(Duration::from_secs(1));
+    world.ask(question(4, "alice", "x"));
+    world.pass(server().timeout * 3);
+    assert_eq!(world.states()[..2], ["dead", "dead"], "it is being asked");
+    let request = world.last(logins(1));
+    world.reply(logins(1), &request, 2, &[]);
+    assert_eq!(world.states()[..2], ["dead", "ready"]);
+}
+
+#[test]
+fn servers_that_are_all_silent_stay_dead_though_nobody_logs_in() {
+    for servers in [1, 2] {
+        let mut world = World::new(&[UserSource::Radius], servers);
+        world.ask(question(1, "alice", "x"));
+        world.pass(Duration::from_secs(86_400));
+        let states = world.states();
+        assert!(states[..usize::from(servers)].iter().all(|state| state == "dead"), "{states:?}");
+    }
+}
+
+#[test]
+fn who_lets_his_own_login_pass_makes_nobody_else_fail_sooner() {
+    // By the end of his patience, or by the last of his tries.
+    for (tries, ends, asked) in [(6, 30, 20), (3, 15, 10)] {
+        let mut config = config(vec![UserSource::Radius], 1);
+        for server in &mut config.radius {
+            (server.timeout, server.tries) = (Duration::from_secs(5), tries);
+        }
+        let mut world = World::with(config);
+        world.ask(question(1, "alice", "x"));
+        world.pass(Duration::from_secs(asked));
+        world.ask(question(2, "bob", "x"));
+        world.pass(Duration::from_secs(ends - asked));
+        assert_eq!(world.verdict(1), &Verdict::Unavailable);
+        world.pass(Duration::from_secs(8));
+        assert!(!world.answers.contains_key(&QuestionId(2)), "there is nobody else to ask: {tries} tries");
+        let request = world.last(logins(0));
+        world.reply(logins(0), &request, 2, &[]);
+        assert_eq!(world.source(2), Source::Radius(0));
+    }
+}
+
+#[test]
+fn records_at_a_dead_server_have_all_their_tries_if_there_is_no_other() {
+    let mut world = World::new(&[UserSource::Radius], 1);
+    for id in [7, 8] {
+        world.desk.handle_record(world.now, Record { account: account(id), moment: Moment::Start });
+        world.take();
+        world.pass(server().timeout * 2);
+    }
+    // The first was given up meanwhile; the second is not written anew, but sent again.
+    let sent: Vec<_> = world.sent.iter().map(|(_, _, octets)| octets[1]).collect();
+    assert_eq!(sent, [0, 0, 0, 1, 1, 1]);
+}
+
+#[test]
 fn every_question_is_answered_once_and_in_time_though_nobody_answers() {
     let mut world = World::new(&[UserSource::Radius], 3);
     for id in 0..600 {
@@ -316,7 +406,7 @@ fn every_question_is_answered_once_and_in_time_though_nobody_answers() {
     let latest = world.answers.values().map(|answers| answers[0].0).max().unwrap();
     assert!(latest <= START + Duration::from_secs(30), "{:?}", latest.since(START));
     assert_eq!(world.desk.poll_timeout(), None);
-    assert_eq!(world.desk.view().questions, 0);
+    assert_eq!(world.view().questions, 0);
 }
 
 #[test]
@@ -491,15 +581,15 @@ fn records_wait_for_servers_that_come_back_and_are_given_up_in_the_end() {
     world.desk.handle_record(world.now, Record { account: account(8), moment: Moment::Start });
     world.take();
     world.pass(Duration::from_secs(300));
-    assert_eq!(world.desk.view().accounts, 2);
-    while world.desk.view().servers[1].waiting == 0 {
+    assert_eq!(world.view().accounts, 2);
+    while world.view().servers[1].waiting == 0 {
         world.pass(Duration::from_secs(1));
     }
     let request = world.last(books(0));
     world.reply(books(0), &request, 5, &[]);
-    assert_eq!(world.desk.view().accounts, 1);
+    assert_eq!(world.view().accounts, 1);
     world.pass(Duration::from_secs(330));
-    let view = world.desk.view();
+    let view = world.view();
     assert_eq!((view.accounts, view.records_written, view.records_lost), (0, 1, 1));
     assert_eq!(world.desk.poll_timeout(), None);
 }
@@ -607,7 +697,7 @@ fn more_accounts_than_identifiers_are_all_written() {
         world.reply(books(0), &request, 5, &[]);
         next += 1;
     }
-    assert_eq!(world.desk.view().records_written, 1000);
+    assert_eq!(world.view().records_written, 1000);
     assert!(world.desk.books_are_written());
 }
 
@@ -659,7 +749,7 @@ fn whatever_happens_each_question_gets_one_answer() {
         for id in 0..asked {
             world.verdict(id);
         }
-        assert_eq!(world.desk.view().questions, 0);
+        assert_eq!(world.view().questions, 0);
         assert_eq!(world.desk.poll_timeout(), None);
     });
 }

@@ -1,6 +1,7 @@
 //! The desk as others see it: copied, no secrets.
 
-use super::super::radius::Line;
+use super::super::radius::{Before, Line, Standing};
+use adit_dataplane::time::Instant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,7 +29,8 @@ pub struct LineView {
     pub server: String,
     /// `logins` or `accounting`.
     pub port: String,
-    /// `ready`, or `dead`: it did not answer when it was asked last. For a while it is passed over, then asked again.
+    /// `ready`, or `dead`: it did not answer when it was asked last. For a while it is passed over, then asked again. `unknown` if that while is
+    /// over and nobody asks it, because one before it answers.
     pub state: String,
     /// Requests under way.
     pub waiting: usize,
@@ -45,12 +47,30 @@ pub struct LineView {
 }
 
 impl LineView {
-    pub(super) fn new<J>(line: &Line<J>, port: &str) -> Self {
+    /// Of all lines to one kind of port, in the order in which they are asked.
+    pub(super) fn all<'a, J: 'a>(now: Instant, lines: impl Iterator<Item = &'a Line<J>>, port: &str) -> Vec<Self> {
+        let mut before = Before::Nobody;
+        let view = |line: &Line<J>| {
+            let standing = line.standing(now, before);
+            if standing == Standing::Ready {
+                before = Before::Somebody;
+            }
+            Self::new(line, standing, port)
+        };
+        lines.map(view).collect()
+    }
+
+    fn new<J>(line: &Line<J>, standing: Standing, port: &str) -> Self {
         let counters = line.counters;
+        let state = match standing {
+            Standing::Ready => "ready",
+            Standing::Dead => "dead",
+            Standing::Unknown => "unknown",
+        };
         Self {
             server: line.to.to_string(),
             port: port.to_owned(),
-            state: if line.is_silent() { "dead" } else { "ready" }.to_owned(),
+            state: state.to_owned(),
             waiting: line.waiting(),
             requests: counters.requests,
             repeats: counters.repeats,

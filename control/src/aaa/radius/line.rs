@@ -67,9 +67,13 @@ impl<J> Line<J> {
         self.dead.is_some_and(|dead| now < dead.until)
     }
 
-    /// Whether it did not answer and has not since, though it may be asked again by now.
-    pub(in super::super) fn is_silent(&self) -> bool {
-        self.dead.is_some()
+    /// What is known of it. If there is somebody who is asked `before` it and answers, nobody asks it any more; then what was found out once is soon no news.
+    pub(in super::super) fn standing(&self, now: Instant, before: Before) -> Standing {
+        match (self.dead, before) {
+            (None, Before::Nobody | Before::Somebody) => Standing::Ready,
+            (Some(dead), Before::Somebody) if now >= dead.until => Standing::Unknown,
+            (Some(_), Before::Nobody | Before::Somebody) => Standing::Dead,
+        }
     }
 
     /// Requests under way.
@@ -149,15 +153,22 @@ impl<J> Line<J> {
         self.sent.values().map(|sent| sent.next).min()
     }
 
-    /// Sends again what is due; what was sent often enough comes back.
-    pub(in super::super) fn handle_timeout(&mut self, now: Instant, mut send: impl FnMut(Vec<u8>)) -> Vec<J> {
+    /// Sends again what is due; what was sent often enough comes back, and what has somebody else to go to sooner if nobody is here.
+    pub(in super::super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        elsewhere: impl Fn(&J) -> bool,
+        mut send: impl FnMut(Vec<u8>),
+    ) -> Vec<J> {
         let mut over = Vec::new();
         for (identifier, sent) in &mut self.sent {
             if sent.next > now {
                 continue;
             }
-            // What was sent before the server was found dead does not wait for its last try: others are asked sooner.
-            if sent.tries_left == 0 || self.dead.is_some_and(|dead| sent.first < dead.since) {
+            // What was sent before the server was found dead does not wait for its last try: others are asked sooner. Where there are none it waits: one
+            // user who does not answer what the server asks makes it look dead, too.
+            let found_dead = self.dead.is_some_and(|dead| sent.first < dead.since);
+            if sent.tries_left == 0 || found_dead && elsewhere(&sent.job) {
                 over.push(*identifier);
                 continue;
             }
@@ -208,6 +219,24 @@ impl<J> Line<J> {
 struct Dead {
     since: Instant,
     until: Instant,
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Standing {
+    /// It answers, as far as anybody knows.
+    Ready,
+    /// It did not answer when it was asked last.
+    Dead,
+    /// That was long ago, and nobody has asked it since.
+    Unknown,
+}
+
+/// Whether a server that is asked before this one answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Before {
+    Nobody,
+    Somebody,
 }
 
 /// Whether an answer is one, for whoever asked.
@@ -268,7 +297,7 @@ mod tests {
         let mut repeats = Vec::new();
         let (now, over) = loop {
             let now = line.poll_timeout().unwrap();
-            let over = line.handle_timeout(now, |octets| repeats.push(octets));
+            let over = line.handle_timeout(now, |_| true, |octets| repeats.push(octets));
             if !over.is_empty() {
                 break (now, over);
             }
@@ -290,7 +319,7 @@ mod tests {
         line.receive(later, &respond(&second, 5, &[], Sign::No, &secret()), |_, _| Good::Yes).unwrap();
         let mut over = Vec::new();
         while let Some(now) = line.poll_timeout() {
-            over.extend(line.handle_timeout(now, |_| {}));
+            over.extend(line.handle_timeout(now, |_| true, |_| {}));
         }
         assert_eq!(over, [1]);
         assert!(line.dead.is_none());
@@ -313,7 +342,7 @@ mod tests {
         let mut line = line();
         ask(&mut line, START, 1).unwrap();
         while let Some(now) = line.poll_timeout() {
-            line.handle_timeout(now, |_| {});
+            line.handle_timeout(now, |_| true, |_| {});
         }
         let now = START + Duration::from_secs(20);
         assert!(line.is_dead(now));

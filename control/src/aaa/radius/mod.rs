@@ -15,6 +15,6 @@ pub(super) use packet::tests;
 
 pub(super) use accounting::{Made, accounting_request};
 pub use line::LineCounters;
-pub(super) use line::{Good, Line};
+pub(super) use line::{Before, Good, Line, Standing};
 pub(super) use login::{Success, login_request, read_reply};
 pub(super) use packet::Response;

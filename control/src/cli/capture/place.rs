@@ -12,19 +12,22 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// `-` is the standard output. A file is its owner's alone, even if it was there already.
+    /// `-` is the standard output. A file is its owner's alone, even if it was there already. It may take long: a named pipe opens when somebody reads it.
     ///
     /// # Errors
-    /// It cannot be opened, or others may read it and that cannot be changed.
+    /// It cannot be opened, or others may read it and that cannot be changed. What was in it then still is.
     pub(super) fn open(name: &Path) -> io::Result<Self> {
         if name.as_os_str() == "-" {
             return Ok(Self::Out(io::stdout()));
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(name)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(name)?;
         let kept = file.metadata()?;
-        // Devices and pipes are not ours to close.
-        if kept.is_file() && kept.permissions().mode() & 0o077 != 0 {
-            file.set_permissions(Permissions::from_mode(0o600))?;
+        // Devices and pipes are not ours to close, or to empty.
+        if kept.is_file() {
+            if kept.permissions().mode() & 0o077 != 0 {
+                file.set_permissions(Permissions::from_mode(0o600))?;
+            }
+            file.set_len(0)?;
         }
         Ok(Self::File(file))
     }

@@ -52,10 +52,13 @@ pub(super) fn grant(
     if let (Some((own, source)), Some(leased)) = (own, lease.v4)
         && own != leased.address
     {
-        let why = if pools.iter().filter_map(|pool| node.config.pools.get(*pool)).any(|pool| gives(pool, own.into())) {
-            "another session has it"
-        } else {
-            "no pool of the connection gives it"
+        let given = pools.iter().filter_map(|pool| node.config.pools.get(*pool)).any(|pool| gives(pool, own.into()));
+        let why = match source {
+            Source::Local | Source::Radius(_) if !given => "no pool of the connection gives it",
+            Source::Radius(_) if node.config.users.0.values().any(|user| user.address == Some(own)) => {
+                "it is the own address of a [[user]]"
+            }
+            Source::Local | Source::Radius(_) => "another session has it",
         };
         tracing::warn!(identity = %session.peer.identity, %own, given = %leased.address, %source,
             "the user does not get their own inner address: {why}");
