@@ -18,10 +18,13 @@ page.setDefaultTimeout(10000);
 const strange = [];
 // A path that is asked for and not there is said on the console, too: a session that has ended. So is the form's own 401.
 const expected = ({ text, url }) => (/status of 404/.test(text) && /\/v1\/(sessions\/s\d+|flows\?session=s\d+&.*)$/.test(url)) || (/status of 401/.test(text) && /:8443\/(#.*)?$/.test(url));
-page.on('console', (message) => { if (['error', 'warning'].includes(message.type()) && !expected({ text: message.text(), url: message.location().url })) strange.push(`console: ${message.text()} (${message.location().url})`); });
-page.on('pageerror', (error) => strange.push(`error: ${error.stack}`));
-page.on('dialog', (dialog) => { strange.push(`alert: ${dialog.message()}`); dialog.dismiss(); });
-page.on('request', (request) => { if (!request.url().startsWith(`${HEADEND}/`) && !request.url().startsWith('data:,')) strange.push(`request: ${request.url()}`); });
+function watch(page) {
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type()) && !expected({ text: message.text(), url: message.location().url })) strange.push(`console: ${message.text()} (${message.location().url})`); });
+  page.on('pageerror', (error) => strange.push(`error: ${error.stack}`));
+  page.on('dialog', (dialog) => { strange.push(`alert: ${dialog.message()}`); dialog.dismiss(); });
+  page.on('request', (request) => { if (!request.url().startsWith(`${HEADEND}/`) && !request.url().startsWith('data:,')) strange.push(`request: ${request.url()}`); });
+}
+watch(page);
 
 async function hold(text, check) {
   try {
@@ -188,6 +191,31 @@ await hold('help opens with a key, closes with another and gives the focus back'
   await key('Escape');
   await page.getByRole('dialog', { name: 'Help' }).waitFor({ state: 'hidden' });
 });
+// A browser that keeps nothing for a page.
+const strict = await browser.newContext({ viewport: { width: 1280, height: 844 }, colorScheme: 'light', reducedMotion: 'reduce' });
+await strict.addCookies(await context.cookies());
+const other = await strict.newPage();
+other.setDefaultTimeout(10000);
+watch(other);
+await other.addInitScript(() => Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('Access is denied for this document.', 'SecurityError'); } }));
+const seen = (text, within = other.locator('main')) => within.getByText(text).first().waitFor();
+await hold('where the browser keeps nothing the page is there, and single keys are turned off for as long as it is', async () => {
+  await other.goto(`${HEADEND}/`);
+  await seen('Latest events');
+  await other.keyboard.press('?');
+  const help = other.getByRole('dialog', { name: 'Help' });
+  await help.getByRole('checkbox').uncheck();
+  await other.keyboard.press('Escape');
+  await help.waitFor({ state: 'hidden' });
+  await other.keyboard.press('2');
+  await other.getByRole('button', { name: 'Help' }).click();
+  await help.getByRole('checkbox').check();
+  await other.keyboard.press('Escape');
+  is('', await other.evaluate(() => location.hash));
+  await other.keyboard.press('2');
+  await other.waitForFunction(() => location.hash === '#/sessions');
+});
+await strict.close();
 await hold('who signs out is a stranger', async () => {
   const [cookie] = await context.cookies();
   await Promise.all([page.waitForNavigation(), page.getByRole('button', { name: 'Sign out' }).click()]);
