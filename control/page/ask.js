@@ -27,6 +27,16 @@ export async function ask(path, options = {}) {
   throw new Problem(answer.status, type, body?.detail ?? `the answer is ${answer.status}`);
 }
 
+// Of sessions that are many a page may have none that is meant, and not be the last: so many of those are passed over in one go.
+const PASSED_OVER = 64;
+async function askForSome(path, list, options) {
+  let page = await ask(path, options);
+  for (let passed = 0; page?.[list].length === 0 && page.next && passed < PASSED_OVER; passed += 1) {
+    page = await ask(`${path.replace(/&after=[^&]*/, '')}&after=${encodeURIComponent(page.next)}`, options);
+  }
+  return page;
+}
+
 // Whoever signs out asks no more: the answer would be a stranger's.
 const underWay = new Set();
 let leaving = false;
@@ -36,8 +46,9 @@ export function leave() {
   close();
 }
 
-// The latest answer to a path, asked again every so many milliseconds. Nobody asks while the tab is hidden.
-export function useAnswer(path, every = 2000) {
+// The latest answer to a path, asked again every so many milliseconds. Nobody asks while the tab is hidden. With the name of a `list` it is the first
+// page behind that which has something in it; where that takes long it is asked for less often.
+export function useAnswer(path, every = 2000, list = '') {
   const [state, setState] = useState({ path: null, data: null, problem: null, at: 0 });
   useEffect(() => {
     if (!path) return undefined;
@@ -48,8 +59,9 @@ export function useAnswer(path, every = 2000) {
       if (over || leaving || asking || document.hidden) return;
       asking = true;
       try {
-        const data = await ask(path, { signal: abort.signal });
-        wait = every;
+        const begun = performance.now();
+        const data = await (list ? askForSome(path, list, { signal: abort.signal }) : ask(path, { signal: abort.signal }));
+        wait = list ? Math.max(every, 4 * (performance.now() - begun)) : every;
         if (!over) setState({ path, data, problem: null, at: performance.now() });
       } catch (problem) {
         // What is not there comes seldom.
@@ -69,7 +81,7 @@ export function useAnswer(path, every = 2000) {
       underWay.delete(abort);
       document.removeEventListener('visibilitychange', round);
     };
-  }, [path, every]);
+  }, [path, every, list]);
   return state.path === path ? state : { path, data: null, problem: null, at: 0 };
 }
 
