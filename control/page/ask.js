@@ -10,21 +10,47 @@ export class Problem extends Error {
   }
 }
 
-export async function ask(path, options = {}) {
-  let answer;
+// A network that is dead says nothing, and a browser waits for ever. Milliseconds without an octet of an answer.
+const PATIENCE = 10000;
+
+export async function ask(path, { signal, ...options } = {}) {
+  const silence = new AbortController();
+  const abort = () => silence.abort();
+  let timer = setTimeout(abort, PATIENCE), answer, text;
+  const came = () => { clearTimeout(timer); timer = setTimeout(abort, PATIENCE); };
+  signal?.addEventListener('abort', abort);
+  if (signal?.aborted) abort();
   try {
-    answer = await fetch(path, { credentials: 'same-origin', redirect: 'error', ...options });
+    answer = await fetch(path, { credentials: 'same-origin', redirect: 'error', ...options, signal: silence.signal });
+    // The login is over: what stands here now for strangers is the form.
+    if (answer.status === 401) location.reload();
+    text = await all(answer, came);
   } catch (error) {
-    if (error.name === 'AbortError') throw error;
+    if (signal?.aborted) throw error;
+    fallSilent();
     throw new Problem(0, 'unreachable', 'aditd does not answer');
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
   }
-  // The login is over: what stands here now for strangers is the form.
-  if (answer.status === 401) location.reload();
-  if (answer.status === 204) return null;
-  const body = await answer.json().catch(() => null);
+  speakAgain();
+  let body = null;
+  try { body = JSON.parse(text); } catch { /* there is none, or it is not aditd's */ }
   if (answer.ok) return body;
   const type = (body?.type ?? '').replace('urn:adit:problem:', '') || 'strange';
   throw new Problem(answer.status, type, body?.detail ?? `the answer is ${answer.status}`);
+}
+
+// An answer's body; `came` hears of each piece.
+async function all(answer, came) {
+  const reader = answer.body?.getReader(), decoder = new TextDecoder();
+  let text = '';
+  for (;;) {
+    const { value } = (await reader?.read()) ?? {};
+    if (!value) return text + decoder.decode();
+    came();
+    text += decoder.decode(value, { stream: true });
+  }
 }
 
 // Of sessions that are many a page may have none that is meant, and not be the last: so many of those are passed over in one go.
@@ -144,7 +170,7 @@ const KINDS = [
 ];
 export const kinds = KINDS;
 function open() {
-  if (stream.source || document.hidden || leaving) return;
+  if (stream.source || document.hidden || leaving || silent) return;
   const from = stream.seen ? `since=${encodeURIComponent(stream.seen)}` : 'last=200';
   const source = new EventSource(`/v1/events?${from}`);
   stream.source = source;
@@ -169,6 +195,20 @@ function open() {
 function close() {
   stream.source?.close();
   stream.source = null;
+  stream.live = false;
+}
+// A stream over a dead network looks like one where nothing happens. When a question has no answer it is closed, and opened again behind the last
+// event as soon as one has.
+let silent = false;
+function fallSilent() {
+  silent = true;
+  close();
+  tellSoon();
+}
+function speakAgain() {
+  if (!silent) return;
+  silent = false;
+  open();
 }
 document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
 

@@ -191,16 +191,18 @@ await hold('help opens with a key, closes with another and gives the focus back'
   await key('Escape');
   await page.getByRole('dialog', { name: 'Help' }).waitFor({ state: 'hidden' });
 });
-// A browser that keeps nothing for a page, and a headend with many sessions.
+// A browser that keeps nothing for a page, a clock that can be put forward, and a network that may die or belong to a headend with many sessions.
 const strict = await browser.newContext({ viewport: { width: 1280, height: 844 }, colorScheme: 'light', reducedMotion: 'reduce' });
 await strict.addCookies(await context.cookies());
 const other = await strict.newPage();
 other.setDefaultTimeout(10000);
 watch(other);
 await other.addInitScript(() => Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('Access is denied for this document.', 'SecurityError'); } }));
-let sessions = null;
+await other.clock.install();
+let dead = false, sessions = null;
 await other.route((url) => url.pathname.startsWith('/v1/'), (route) => {
   const url = new globalThis.URL(route.request().url());
+  if (dead) return undefined;
   return sessions && url.pathname === '/v1/sessions' ? route.fulfill({ json: sessions(url.searchParams) }) : route.continue();
 });
 const seen = (text, within = other.locator('main')) => within.getByText(text).first().waitFor();
@@ -267,7 +269,28 @@ await hold('and who is not found in so many is not said to be nowhere', async ()
   await other.locator('#filter').fill('nobody else');
   await seen('No session fits.');
 });
-await strict.close();
+await hold('when nobody answers any more the page says so, and that no events come', async () => {
+  sessions = null;
+  await other.evaluate(() => { location.hash = '#/events'; });
+  const header = other.locator('header.top');
+  await seen('serving', header);
+  await seen(/^live$/);
+  dead = true;
+  await other.waitForRequest((request) => request.url().endsWith('/v1/status'));
+  await other.clock.fastForward(10000);
+  await seen('not reachable', header);
+  await seen('not connected');
+  await bothColours('10-silence');
+});
+await hold('and when somebody does, events go on where they were', async () => {
+  const again = other.waitForRequest((request) => request.url().includes('/v1/events?since='));
+  dead = false;
+  await other.clock.fastForward(12000);
+  await seen('serving', other.locator('header.top'));
+  await again;
+  await seen(/^live$/);
+  await strict.close();
+});
 await hold('who signs out is a stranger', async () => {
   const [cookie] = await context.cookies();
   await Promise.all([page.waitForNavigation(), page.getByRole('button', { name: 'Sign out' }).click()]);
