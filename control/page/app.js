@@ -116,7 +116,18 @@ function Aloud() {
 }
 
 const SHORTCUTS = 'adit-shortcuts-off';
-const shortcutsOn = () => localStorage.getItem(SHORTCUTS) === null;
+// Where site data is blocked a browser throws at the mere look: the choice is the page's then, and lasts as long.
+let chosen = true;
+function shortcutsOn() {
+  try { return localStorage.getItem(SHORTCUTS) === null; } catch { return chosen; }
+}
+function turnShortcuts(on) {
+  chosen = on;
+  try {
+    if (on) localStorage.removeItem(SHORTCUTS);
+    else localStorage.setItem(SHORTCUTS, '1');
+  } catch { /* it is not kept */ }
+}
 
 function useKeys(help) {
   useEffect(() => {
@@ -140,8 +151,7 @@ function useKeys(help) {
 function Help({ dialog }) {
   const [on, setOn] = useState(shortcutsOn);
   const turn = (event) => {
-    if (event.target.checked) localStorage.removeItem(SHORTCUTS);
-    else localStorage.setItem(SHORTCUTS, '1');
+    turnShortcuts(event.target.checked);
     setOn(event.target.checked);
   };
   const keys = [['/', 'to the filter'], ['1 … 6', 'the views, from overview to events'], ['?', 'this help'], ['Esc', 'closes a dialog'], ['Tab, Enter', 'every link, button and row']];

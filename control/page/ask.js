@@ -10,21 +10,57 @@ export class Problem extends Error {
   }
 }
 
-export async function ask(path, options = {}) {
-  let answer;
+// A network that is dead says nothing, and a browser waits for ever. Milliseconds without an octet of an answer.
+const PATIENCE = 10000;
+
+export async function ask(path, { signal, ...options } = {}) {
+  const silence = new AbortController();
+  const abort = () => silence.abort();
+  let timer = setTimeout(abort, PATIENCE), answer, text;
+  const came = () => { clearTimeout(timer); timer = setTimeout(abort, PATIENCE); };
+  signal?.addEventListener('abort', abort);
+  if (signal?.aborted) abort();
   try {
-    answer = await fetch(path, { credentials: 'same-origin', redirect: 'error', ...options });
+    answer = await fetch(path, { credentials: 'same-origin', redirect: 'error', ...options, signal: silence.signal });
+    // The login is over: what stands here now for strangers is the form.
+    if (answer.status === 401) location.reload();
+    text = await all(answer, came);
   } catch (error) {
-    if (error.name === 'AbortError') throw error;
+    if (signal?.aborted) throw error;
+    fallSilent();
     throw new Problem(0, 'unreachable', 'aditd does not answer');
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
   }
-  // The login is over: what stands here now for strangers is the form.
-  if (answer.status === 401) location.reload();
-  if (answer.status === 204) return null;
-  const body = await answer.json().catch(() => null);
+  speakAgain();
+  let body = null;
+  try { body = JSON.parse(text); } catch { /* there is none, or it is not aditd's */ }
   if (answer.ok) return body;
   const type = (body?.type ?? '').replace('urn:adit:problem:', '') || 'strange';
   throw new Problem(answer.status, type, body?.detail ?? `the answer is ${answer.status}`);
+}
+
+// An answer's body; `came` hears of each piece.
+async function all(answer, came) {
+  const reader = answer.body?.getReader(), decoder = new TextDecoder();
+  let text = '';
+  for (;;) {
+    const { value } = (await reader?.read()) ?? {};
+    if (!value) return text + decoder.decode();
+    came();
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+// Of sessions that are many a page may have none that is meant, and not be the last: so many of those are passed over in one go.
+const PASSED_OVER = 64;
+async function askForSome(path, list, options) {
+  let page = await ask(path, options);
+  for (let passed = 0; page?.[list].length === 0 && page.next && passed < PASSED_OVER; passed += 1) {
+    page = await ask(`${path.replace(/&after=[^&]*/, '')}&after=${encodeURIComponent(page.next)}`, options);
+  }
+  return page;
 }
 
 // Whoever signs out asks no more: the answer would be a stranger's.
@@ -36,8 +72,9 @@ export function leave() {
   close();
 }
 
-// The latest answer to a path, asked again every so many milliseconds. Nobody asks while the tab is hidden.
-export function useAnswer(path, every = 2000) {
+// The latest answer to a path, asked again every so many milliseconds. Nobody asks while the tab is hidden. With the name of a `list` it is the first
+// page behind that which has something in it; where that takes long it is asked for less often.
+export function useAnswer(path, every = 2000, list = '') {
   const [state, setState] = useState({ path: null, data: null, problem: null, at: 0 });
   useEffect(() => {
     if (!path) return undefined;
@@ -48,8 +85,9 @@ export function useAnswer(path, every = 2000) {
       if (over || leaving || asking || document.hidden) return;
       asking = true;
       try {
-        const data = await ask(path, { signal: abort.signal });
-        wait = every;
+        const begun = performance.now();
+        const data = await (list ? askForSome(path, list, { signal: abort.signal }) : ask(path, { signal: abort.signal }));
+        wait = list ? Math.max(every, 4 * (performance.now() - begun)) : every;
         if (!over) setState({ path, data, problem: null, at: performance.now() });
       } catch (problem) {
         // What is not there comes seldom.
@@ -69,7 +107,7 @@ export function useAnswer(path, every = 2000) {
       underWay.delete(abort);
       document.removeEventListener('visibilitychange', round);
     };
-  }, [path, every]);
+  }, [path, every, list]);
   return state.path === path ? state : { path, data: null, problem: null, at: 0 };
 }
 
@@ -132,7 +170,7 @@ const KINDS = [
 ];
 export const kinds = KINDS;
 function open() {
-  if (stream.source || document.hidden || leaving) return;
+  if (stream.source || document.hidden || leaving || silent) return;
   const from = stream.seen ? `since=${encodeURIComponent(stream.seen)}` : 'last=200';
   const source = new EventSource(`/v1/events?${from}`);
   stream.source = source;
@@ -157,6 +195,20 @@ function open() {
 function close() {
   stream.source?.close();
   stream.source = null;
+  stream.live = false;
+}
+// A stream over a dead network looks like one where nothing happens. When a question has no answer it is closed, and opened again behind the last
+// event as soon as one has.
+let silent = false;
+function fallSilent() {
+  silent = true;
+  close();
+  tellSoon();
+}
+function speakAgain() {
+  if (!silent) return;
+  silent = false;
+  open();
 }
 document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
 

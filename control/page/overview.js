@@ -7,6 +7,8 @@ import { SessionsTable, counters } from './sessions.js';
 import { bits, count, day, perSecond, some, time, words } from './words.js';
 
 const BUSIEST = 5, LATEST = 12, SOON = 30 * 86400;
+// There are more than one answer has.
+const OF_FIRST = 'of the first 1000 sessions';
 
 export function Overview({ status }) {
   const sessions = useAnswer('/v1/sessions?limit=1000');
@@ -66,7 +68,8 @@ function SessionsTile({ status, sessions }) {
     <p class="badges"><${Badge} kind="good">${of('UP')} up<//>
       ${degraded > 0 && html`<${Badge} kind="warn">${degraded} degraded<//>`}
       ${down > 0 && html`<${Badge} kind="bad">${down} down<//>`}
-      ${status?.half_open > 0 && html`<${Badge}>${status.half_open} half-open<//>`}</p><//>`;
+      ${status?.half_open > 0 && html`<${Badge}>${status.half_open} half-open<//>`}</p>
+    ${sessions?.next && html`<p class="note">up, degraded and down ${OF_FIRST}</p>`}<//>`;
 }
 
 function RateTile({ title, kind, at, rate, more }) {
@@ -74,7 +77,7 @@ function RateTile({ title, kind, at, rate, more }) {
   const line = history(title, at, now);
   return html`<${Tile} title=${title}><p class="big">${bits(now)}</p>
     <${Sparkline} line=${line} kind=${kind} label=${`${title}, of late`} />
-    ${more && html`<p class="note">of the first 1000 sessions</p>`}<//>`;
+    ${more && html`<p class="note">${OF_FIRST}</p>`}<//>`;
 }
 
 function DropsTile({ drops }) {
@@ -134,6 +137,6 @@ function Busiest({ sessions, rates }) {
   const both = (row) => (rates.get(`${row.id} in`) ?? 0) + (rates.get(`${row.id} out`) ?? 0);
   const trouble = (row) => (row.health === 'UP' ? 0 : 1);
   const rows = [...(sessions?.sessions ?? [])].sort((one, other) => trouble(other) - trouble(one) || both(other) - both(one)).slice(0, BUSIEST);
-  return html`<${Card} id="busiest" title="Sessions" note="in trouble first, then the busiest">
+  return html`<${Card} id="busiest" title="Sessions" note=${`in trouble first, then the busiest${sessions?.next ? `, ${OF_FIRST}` : ''}`}>
     <${SessionsTable} rows=${rows} rates=${rates} empty=${sessions ? 'Nobody is logged in.' : 'Asking …'} /><//>`;
 }

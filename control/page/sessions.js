@@ -73,16 +73,20 @@ export function Sessions() {
   };
   useEffect(() => () => clearTimeout(timer.current), []);
   const from = after.length > 0 ? `&after=${encodeURIComponent(after.at(-1))}` : '';
-  const { data, problem, at } = useAnswer(`/v1/sessions?limit=1000${query(wanted)}${from}`);
+  const { data, problem, at } = useAnswer(`/v1/sessions?limit=1000${query(wanted)}${from}`, 2000, 'sessions');
   const rates = useRates(counters(data?.sessions), at);
   const rows = inOrder(data?.sessions ?? [], sort, rates);
   const onSort = (by) => setSort((old) => (old.by === by ? { by, down: !old.down } : { by, down: by === 'in' || by === 'out' }));
-  const none = wanted.text || wanted.transport || wanted.state ? 'No session fits.' : 'Nobody is logged in.';
+  const chosen = wanted.text || wanted.transport || wanted.state;
+  const end = after.length > 0 ? 'No more.' : chosen ? 'No session fits.' : 'Nobody is logged in.';
+  // Behind a page of those that fit there are others, which may fit or not.
+  const none = data?.next ? 'None among those that were looked at. The next page looks at more.' : end;
+  const more = !chosen ? ' and more' : rows.length > 0 ? ', perhaps more behind them' : ' so far';
   const choice = (label, key, values) => html`<label>${label}
     <select value=${wanted[key]} onChange=${(event) => want({ [key]: event.target.value })}>
       <option value="">all</option>${values.map((value) => html`<option value=${value}>${value}</option>`)}
     </select></label>`;
-  return html`<${Card} id="sessions" title="Sessions" note=${data ? `${rows.length}${data.next ? ' and more' : ''}` : ''}>
+  return html`<${Card} id="sessions" title="Sessions" note=${data ? `${rows.length}${data.next ? more : ''}` : ''}>
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
       <label class="grows">Identity or address
         <input id="filter" type="search" value=${typed} onInput=${(event) => type(event.target.value)} autocomplete="off" spellcheck=${false} /></label>

@@ -27,6 +27,10 @@ struct Daemon {
 
 /// Serves on `socket`, keeps 64 events, and knows of no session.
 fn daemon(socket: &Path, life: u64) -> Daemon {
+    daemon_that_keeps(64, socket, life)
+}
+
+fn daemon_that_keeps(events: usize, socket: &Path, life: u64) -> Daemon {
     let (asker, questions) = ask::channel();
     std::thread::spawn(move || {
         for question in questions {
@@ -39,7 +43,7 @@ fn daemon(socket: &Path, life: u64) -> Daemon {
     });
     let (aaa, _nobody) = adit_control::aaa::window::channel();
     let (feed, arriving) = journal::feed(Duration::from_secs(1_795_804_200));
-    let (board, keeping) = Board::new(Journal::new(64, life), arriving);
+    let (board, keeping) = Board::new(Journal::new(events, life), arriving);
     let reloader = adit_control::api::reload::requests().0;
     let sources = Sources { asker, reloader, aaa, workers: [].into(), captures: capture::channel().0, board };
     Daemon { _api: ApiThread::start(Doors::local(ApiSocket::bind(socket).unwrap()), sources, keeping).unwrap(), feed }
@@ -362,6 +366,22 @@ fn why_tells_of_a_login_that_was_refused_and_of_nobody() {
         (code, &text[..]),
         (Some(1), "aditctl: aditd says: no session or identity carol is here, or remembered\n")
     );
+}
+
+#[test]
+fn why_tells_of_the_latest_refusals_however_many_there_were_before() {
+    let (_folder, socket) = place();
+    let mut daemon = daemon_that_keeps(1 << 15, &socket, 7);
+    for left_out in 1..=2100 {
+        daemon.tell(2, "bob", What::LoginRefused { cause: Cause::WrongPassword, left_out });
+    }
+    while !get(&socket, "/v1/events?since=2099").contains("7-2100") {}
+    let (code, text) = said(ctl(&socket, &["why", "bob"]).output().unwrap());
+    assert_eq!(code, Some(0), "{text}");
+    let told: Vec<_> =
+        text.lines().filter_map(|line| line.split_once("(and ")?.1.split_once(" more before)")).collect();
+    let told: Vec<_> = told.into_iter().map(|(number, _)| number).collect();
+    assert_eq!(told, ["2096", "2097", "2098", "2099", "2100"], "{text}");
 }
 
 #[test]

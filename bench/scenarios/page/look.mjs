@@ -18,10 +18,13 @@ page.setDefaultTimeout(10000);
 const strange = [];
 // A path that is asked for and not there is said on the console, too: a session that has ended. So is the form's own 401.
 const expected = ({ text, url }) => (/status of 404/.test(text) && /\/v1\/(sessions\/s\d+|flows\?session=s\d+&.*)$/.test(url)) || (/status of 401/.test(text) && /:8443\/(#.*)?$/.test(url));
-page.on('console', (message) => { if (['error', 'warning'].includes(message.type()) && !expected({ text: message.text(), url: message.location().url })) strange.push(`console: ${message.text()} (${message.location().url})`); });
-page.on('pageerror', (error) => strange.push(`error: ${error.stack}`));
-page.on('dialog', (dialog) => { strange.push(`alert: ${dialog.message()}`); dialog.dismiss(); });
-page.on('request', (request) => { if (!request.url().startsWith(`${HEADEND}/`) && !request.url().startsWith('data:,')) strange.push(`request: ${request.url()}`); });
+function watch(page) {
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type()) && !expected({ text: message.text(), url: message.location().url })) strange.push(`console: ${message.text()} (${message.location().url})`); });
+  page.on('pageerror', (error) => strange.push(`error: ${error.stack}`));
+  page.on('dialog', (dialog) => { strange.push(`alert: ${dialog.message()}`); dialog.dismiss(); });
+  page.on('request', (request) => { if (!request.url().startsWith(`${HEADEND}/`) && !request.url().startsWith('data:,')) strange.push(`request: ${request.url()}`); });
+}
+watch(page);
 
 async function hold(text, check) {
   try {
@@ -187,6 +190,106 @@ await hold('help opens with a key, closes with another and gives the focus back'
   await judged('help');
   await key('Escape');
   await page.getByRole('dialog', { name: 'Help' }).waitFor({ state: 'hidden' });
+});
+// A browser that keeps nothing for a page, a clock that can be put forward, and a network that may die or belong to a headend with many sessions.
+const strict = await browser.newContext({ viewport: { width: 1280, height: 844 }, colorScheme: 'light', reducedMotion: 'reduce' });
+await strict.addCookies(await context.cookies());
+const other = await strict.newPage();
+other.setDefaultTimeout(10000);
+watch(other);
+await other.addInitScript(() => Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('Access is denied for this document.', 'SecurityError'); } }));
+await other.clock.install();
+let dead = false, sessions = null;
+await other.route((url) => url.pathname.startsWith('/v1/'), (route) => {
+  const url = new globalThis.URL(route.request().url());
+  if (dead) return undefined;
+  return sessions && url.pathname === '/v1/sessions' ? route.fulfill({ json: sessions(url.searchParams) }) : route.continue();
+});
+const seen = (text, within = other.locator('main')) => within.getByText(text).first().waitFor();
+async function bothColours(name) {
+  for (const colorScheme of ['dark', 'light']) {
+    await other.emulateMedia({ colorScheme });
+    await other.screenshot({ path: `${FOLDER}/screenshots/${name}-${colorScheme}.png`, fullPage: true });
+  }
+}
+await hold('where the browser keeps nothing the page is there, and single keys are turned off for as long as it is', async () => {
+  await other.goto(`${HEADEND}/`);
+  await seen('Latest events');
+  await other.keyboard.press('?');
+  const help = other.getByRole('dialog', { name: 'Help' });
+  await help.getByRole('checkbox').uncheck();
+  await other.keyboard.press('Escape');
+  await help.waitFor({ state: 'hidden' });
+  await other.keyboard.press('2');
+  await other.getByRole('button', { name: 'Help' }).click();
+  await help.getByRole('checkbox').check();
+  await other.keyboard.press('Escape');
+  is('', await other.evaluate(() => location.hash));
+  await other.keyboard.press('2');
+  await other.waitForFunction(() => location.hash === '#/sessions');
+});
+const some = (await other.evaluate(() => fetch('/v1/sessions/s2').then((answer) => answer.json()))).session;
+await hold('of a thousand sessions of more the overview says so wherever it counts or chooses', async () => {
+  sessions = () => ({ sessions: [some], next: 's1000' });
+  await other.evaluate(() => { location.hash = '#/overview'; });
+  await seen('up, degraded and down of the first 1000 sessions');
+  await seen('in trouble first, then the busiest, of the first 1000 sessions');
+  await bothColours('08-many');
+});
+await hold('who is behind thousands of sessions is found', async () => {
+  const pages = { s2048: { sessions: [], next: 's4096' }, s4096: { sessions: [{ ...some, id: 's4711', identity: 'deep' }], next: 's6144' } };
+  sessions = (query) => pages[query.get('after')] ?? { sessions: [], next: 's2048' };
+  await other.evaluate(() => { location.hash = '#/sessions'; });
+  await other.locator('#filter').fill('deep');
+  await other.getByRole('link', { name: 'deep' }).waitFor();
+  await seen('1, perhaps more behind them');
+});
+await hold('and who is not found in so many is not said to be nowhere', async () => {
+  // So many answers come faster from inside.
+  const inside = () => {
+    const outside = window.fetch;
+    window.asked = [];
+    window.fetch = (path, options) => {
+      const url = new URL(path, location.href);
+      if (url.pathname !== '/v1/sessions') return outside(path, options);
+      window.asked.push(Number((url.searchParams.get('after') ?? 's0').slice(1)));
+      return Promise.resolve(Response.json({ sessions: [], next: `s${window.asked.at(-1) + 2048}` }));
+    };
+    return () => { window.fetch = outside; };
+  };
+  await other.evaluate(`window.leave = (${inside})()`);
+  await other.locator('#filter').fill('nobody');
+  await seen('None among those that were looked at. The next page looks at more.');
+  is(64 * 2048, await other.evaluate(() => Math.max(...window.asked)));
+  await bothColours('09-not-found');
+  await other.getByRole('button', { name: 'Next page' }).click();
+  await other.waitForFunction((most) => Math.max(...window.asked) === most, 129 * 2048);
+  await other.evaluate(() => window.leave());
+  sessions = () => ({ sessions: [], next: null });
+  await other.locator('#filter').fill('nobody else');
+  await seen('No session fits.');
+});
+await hold('when nobody answers any more the page says so, and that no events come', async () => {
+  sessions = null;
+  await other.evaluate(() => { location.hash = '#/events'; });
+  const header = other.locator('header.top');
+  await seen('serving', header);
+  await seen(/^live$/);
+  dead = true;
+  await other.waitForRequest((request) => request.url().endsWith('/v1/status'));
+  await other.clock.fastForward(10000);
+  await seen('not reachable', header);
+  await seen('not connected');
+  await bothColours('10-silence');
+});
+await hold('and when somebody does, events go on where they were', async () => {
+  const again = other.waitForRequest((request) => request.url().includes('/v1/events?since='));
+  dead = false;
+  await other.clock.fastForward(12000);
+  await seen('serving', other.locator('header.top'));
+  await again;
+  await seen(/^live$/);
+  await strict.close();
 });
 await hold('who signs out is a stranger', async () => {
   const [cookie] = await context.cookies();

@@ -66,10 +66,7 @@ impl Why {
         let id = story.as_ref().map_or(self.whom.as_str(), |story| story.session.as_str());
         let session = match id.parse::<SessionId>() {
             Ok(id) => known(get::<SessionDetail>(socket, &format!("/v1/sessions/{id}")))?.map(|detail| detail.session),
-            Err(_an_identity) => {
-                let page = get::<SessionsPage>(socket, &format!("/v1/sessions?identity={whom}&limit=1000"))?;
-                page.sessions.into_iter().find(|view| view.identity == self.whom)
-            }
+            Err(_an_identity) => self.session(socket, &whom)?,
         };
         let connection = match &session {
             Some(session) if matches!(session.transport.as_str(), "ctcp" | "tcp") => {
@@ -78,10 +75,7 @@ impl Why {
             }
             Some(_) | None => None,
         };
-        let kind = Kind::LoginRefused.name();
-        let page = get::<EventsView>(socket, &format!("/v1/events?kind={kind}&identity={whom}&limit=1000"))?;
-        let latest = page.events.len().saturating_sub(LATEST_REFUSED);
-        let refused = page.events.into_iter().skip(latest).collect();
+        let refused = refused(socket, &whom)?;
         let drops = match &session {
             Some(session) if session.drops.is_empty() => Vec::new(),
             Some(session) => drops(&get::<Vec<DropView>>(socket, "/v1/drops")?, session),
@@ -89,8 +83,39 @@ impl Why {
         };
         Ok(Known { story, session, connection, refused, drops })
     }
+
+    /// The session that this identity has, however many others there are before it.
+    fn session(&self, socket: &Path, whom: &str) -> Result<Option<SessionView>, AskError> {
+        let mut after = String::new();
+        loop {
+            let page = get::<SessionsPage>(socket, &format!("/v1/sessions?identity={whom}&limit={PAGE}{after}"))?;
+            match (page.sessions.into_iter().find(|view| view.identity == self.whom), page.next) {
+                (None, Some(next)) => after = format!("&after={}", client::encoded(&next)),
+                (found, _) => return Ok(found),
+            }
+        }
+    }
 }
 
+/// The latest logins that were refused to somebody, oldest first.
+fn refused(socket: &Path, whom: &str) -> Result<Vec<Entry>, AskError> {
+    let kind = Kind::LoginRefused.name();
+    let (mut latest, mut since) = (Vec::new(), "0".to_owned());
+    loop {
+        let path = format!("/v1/events?kind={kind}&identity={whom}&limit={PAGE}&since={}", client::encoded(&since));
+        let EventsView { events, next, .. } = get(socket, &path)?;
+        let full = events.len() >= PAGE;
+        latest.extend(events);
+        latest.drain(..latest.len().saturating_sub(LATEST_REFUSED));
+        if !full {
+            return Ok(latest);
+        }
+        since = next;
+    }
+}
+
+/// Lines asked for at a time.
+const PAGE: usize = 1000;
 /// So many refused logins are told at most.
 const LATEST_REFUSED: usize = 5;
 

@@ -9,7 +9,7 @@ use stand_in::*;
 use adit_control::api::ask::{self, Obeyed, Order, Question};
 use adit_control::api::views::{CertificateView, IkeView, StatusView};
 use adit_control::runtime::clock;
-use adit_control::session::{Listed, Listing, SaView, SessionQuery, SessionState, SessionView};
+use adit_control::session::{Listed, Listing, SaView, SessionId, SessionQuery, SessionState, SessionView};
 use adit_dataplane::contract::DropReason;
 use std::time::Duration;
 
@@ -264,6 +264,24 @@ fn sessions_are_ended_and_get_other_keys_by_name_and_by_identity() {
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("aditctl: aditd says: {says}\n"));
     }
+}
+
+/// No page of the first ones has anything of him.
+#[test]
+fn why_finds_an_identity_behind_thousands_of_others() {
+    let daemon = daemon(|question| match question {
+        Question::Sessions(listing, query, answer) => {
+            let there = (1..=5000).map(SessionId).filter(|id| listing.after.is_none_or(|after| *id > after));
+            let named =
+                |id: SessionId| SessionView { id: id.to_string(), identity: format!("user{}", id.0), ..session() };
+            let meant = |id| Some(named(id)).filter(|view| query.means(view)).into_iter().collect();
+            let _gone = answer.send(listing.page(there.map(|id| (id, id)), meant));
+        }
+        other => panic!("nothing else is asked: {other:?}"),
+    });
+    let text = out(&daemon.ctl(&["why", "user4999"]));
+    assert!(text.starts_with("who        user4999, session s4999, here for "), "{text}");
+    assert_eq!(daemon.ctl(&["why", "user5001"]).status.code(), Some(1));
 }
 
 /// Alice has sessions in every state, and one that ends between the list and what is wanted; Bob's is closing.
