@@ -79,13 +79,15 @@ pub(crate) struct Collision {
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
+    /// Whether the first and the second end said something at once when they were told to start.
+    pub(crate) started: [bool; 2],
     /// IKE messages while packets flowed after the start.
     pub(crate) messages: usize,
     pub(crate) ladder: Vec<String>,
 }
 
 /// One way through the network.
-const ONE_WAY: Duration = Duration::from_millis(100);
+pub(crate) const ONE_WAY: Duration = Duration::from_millis(100);
 const BETWEEN_PACKETS: Duration = Duration::from_millis(90);
 /// How long packets flow after the start: what one loss delays is over by then.
 const BUSY: Duration = Duration::from_secs(15);
@@ -121,13 +123,13 @@ fn collide(case: &Collision, configs: &Configs) -> Option<Outcome> {
 
     world.script = Script::losing(Matching::AnyIke, &case.lost);
     let before = world.tally.ike;
-    act(&mut world, case.first);
+    let first = act(&mut world, case.first);
     flow(&mut world, &person, case.later);
-    act(&mut world, case.second);
+    let started = [first, act(&mut world, case.second)];
     flow(&mut world, &person, BUSY);
     let messages = usize::try_from(world.tally.ike - before).unwrap_or(usize::MAX);
     judge(&mut world, &mut person, left_by(case.first.act, case.second.act));
-    Some(Outcome { findings: world.findings, messages, ladder: world.trace.ladder().to_vec() })
+    Some(Outcome { findings: world.findings, started, messages, ladder: world.trace.ladder().to_vec() })
 }
 
 /// The second end starts with the first, while the first's request is under way, when it has just come, while the answer
@@ -180,14 +182,16 @@ fn left_by(one: Act, other: Act) -> &'static [Wants] {
     }
 }
 
-fn act(world: &mut World, Start { end, act }: Start) {
-    let now = world.now();
-    let Some(machine) = world.machine(end) else { return };
+/// Whether that made it say something.
+fn act(world: &mut World, Start { end, act }: Start) -> bool {
+    let (now, before) = (world.now(), world.tally.ike);
+    let Some(machine) = world.machine(end) else { return false };
     let sessions = machine.engine.sessions(now);
     let is_up = |session: &&SessionView| session.state == SessionState::Up && !session.addresses.is_empty();
     let up = sessions.iter().find(is_up);
-    let Some(id) = up.and_then(|session| session.id.strip_prefix('s')?.parse().ok()).map(SessionId) else { return };
+    let Some(id) = up.and_then(|session| session.id.strip_prefix('s')?.parse().ok()).map(SessionId) else { return false };
     world.with_engine(end, |now, engine| start(now, engine, id, act));
+    world.tally.ike > before
 }
 
 fn start(now: Instant, engine: &mut Engine, id: SessionId, act: Act) {

@@ -1,7 +1,7 @@
 //! What must hold in simulated worlds.
 
 use super::chance::Odds;
-use super::collisions::{Act, SETTINGS, collide_all};
+use super::collisions::{Act, ONE_WAY, SETTINGS, collide_all};
 use super::crowd::{Plan, Report, run};
 use super::finding::What;
 use super::host::Fault;
@@ -39,6 +39,8 @@ fn ten_thousand_initiators_hold_what_they_must_and_leave_nothing() {
         (deeds.died, 500),
         (deeds.rebooted, 500),
         (deeds.rebound, 500),
+        (deeds.children_added, 500),
+        (tally.esp_good, tally.esp / 2),
     ] {
         assert!(what >= least, "something hardly ever happened\n{report}");
     }
@@ -97,6 +99,9 @@ fn collisions_of(version: Version, act: Act) {
     collide_all(act, version, &SETTINGS.configs().unwrap(), |case, outcome| {
         let findings: Vec<String> = outcome.findings.iter().map(ToString::to_string).collect();
         assert!(findings.is_empty(), "{case:?}\n{}\n{}", outcome.ladder.join("\n"), findings.join("\n"));
+        assert!(outcome.started[0], "the first did nothing: {case:?}");
+        // Before it has heard of that, the other is free to start.
+        assert!(outcome.started[1] || case.later >= ONE_WAY, "the second did nothing: {case:?}");
         // A delete of IKEv1's has no answer.
         let least = if version == Version::V1 { 1 } else { 2 };
         assert!(outcome.messages >= least, "nothing happened: {case:?}");

@@ -15,7 +15,7 @@ use peer::client::*;
 use peer::drawn::{counted, no_public_values};
 use peer::{World, config};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A request on an IKE SA that nobody has.
@@ -232,19 +232,25 @@ fn no_address_ever_gets_more_than_came_from_it_before_it_is_proven() {
             for _ in 0..3 {
                 ledger.deliver(&mut world, &datagram);
             }
+            // Each from an address of its own, which nothing has come from before, and so slowly that errors are told.
             for at in 0..datagram.bytes.len() {
                 let mut changed = datagram.clone();
                 changed.bytes[at] ^= 0x40;
-                ledger.deliver(&mut world, &changed);
                 let mut cut = datagram.clone();
                 cut.bytes.truncate(at);
-                ledger.deliver(&mut world, &cut);
+                for (way, mut variant) in [changed, cut].into_iter().enumerate() {
+                    let [high, low] = (at as u16).to_be_bytes();
+                    variant.path.peer.set_ip(IpAddr::from([100 + way as u8, host as u8, high, low]));
+                    ledger.deliver(&mut world, &variant);
+                }
+                assert!(world.pass(Duration::from_millis(250)).is_empty(), "{name}");
             }
             // Nobody is called back who has proven nothing.
             assert!(world.pass(Duration::from_secs(25)).is_empty(), "{name}");
             ledger.deliver(&mut world, &datagram);
         }
-        assert!(ledger.sent > KINDS.len(), "{} answers say little", ledger.sent);
+        assert!(ledger.sent > 1000, "{} answers say little", ledger.sent);
+        assert_eq!(world.engine.counters().ignored(Ignored::Unanswered), 0, "none was held back");
         world.pass(Duration::from_secs(100));
         world.assert_nothing_left();
     }

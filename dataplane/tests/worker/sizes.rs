@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, outside of any #[test] function")]
 
 use crate::harness;
+use crate::tcp_worker::heard;
 
 use adit_crypto::suite::CipherSuite;
 use adit_dataplane::contract::{
@@ -130,7 +131,7 @@ fn named_mtu(big: &[u8], told: &[Departed]) -> usize {
 
 /// One size: delivered whole, in inner fragments, or answered with the right MTU.
 fn must_hold(world: &mut World, client: &Client, kind: Kind, len: usize, fits: usize) {
-    must_hold_by(world, client, kind, len, fits, |packet| undressed(packet).to_vec());
+    must_hold_by(world, client, kind, len, fits, |sent| sent.iter().map(|packet| undressed(packet).to_vec()).collect());
 }
 
 /// The same by a transport that `esp` takes ESP out of.
@@ -140,7 +141,7 @@ fn must_hold_by(
     kind: Kind,
     len: usize,
     fits: usize,
-    mut esp: impl FnMut(&Departed) -> Vec<u8>,
+    mut esp: impl FnMut(&[Departed]) -> Vec<Vec<u8>>,
 ) {
     // Errors are limited to a hundred a second.
     world.now = world.now + Duration::from_millis(20);
@@ -150,7 +151,7 @@ fn must_hold_by(
     departed.retain(|packet| packet.channel != Channel::Ctcp || packet.bytes.len() > TCP_HEADER);
     let mut delivered = |departed: &[Departed]| -> Vec<Vec<u8>> {
         assert!(departed.iter().all(|packet| packet.path == Some(client.path)));
-        departed.iter().map(|packet| client.open(&esp(packet)).1).collect()
+        esp(departed).iter().map(|packet| client.open(packet).1).collect()
     };
     match kind {
         _ if len <= fits => assert_eq!(delivered(&departed), [sent]),
@@ -207,7 +208,9 @@ fn every_inner_size_arrives_whole_by_ctcp_or_its_sender_is_told_what_fits() {
             let fits = fits(&client, outer_mtu);
             for len in 40..=9000usize {
                 for kind in [Kind::V4, Kind::V4DontFragment, Kind::V6] {
-                    must_hold_by(&mut world, &client, kind, len, fits, |packet| far.hears(packet).1);
+                    must_hold_by(&mut world, &client, kind, len, fits, |sent| {
+                        sent.iter().map(|packet| far.hears(packet).1).collect()
+                    });
                     let acknowledgment = far.segment(TcpFlags::ACK, &[]);
                     world.tcp(0, &far, &acknowledgment);
                 }
@@ -215,6 +218,41 @@ fn every_inner_size_arrives_whole_by_ctcp_or_its_sender_is_told_what_fits() {
             assert_eq!(world.workers[0].free_buffers().0, JUMBO.small, "every buffer came home");
         }
     }
+}
+
+/// A frame may go out in several segments; what fits is what one holds, so that a path never has more than that of one packet.
+#[test]
+fn every_inner_size_arrives_whole_in_a_stream_or_its_sender_is_told_what_fits() {
+    for (local, peer) in [("192.0.2.1", "198.51.100.7"), ("2001:db8:1::1", "2001:db8::7")] {
+        for outer_mtu in [1500, 1280] {
+            let config = DataplaneConfig { pool: JUMBO, ctcp: harness::ctcp::setup(), ..DataplaneConfig::default() };
+            let mut world = World::with(config, 1024);
+            let mut far = CtcpPeer::between(local, peer, 0, 1);
+            world.stream_login(0, &mut far);
+            let client = connect_by(&mut world, gcm(), EspPath::new(Transport::Tcp, far.path), outer_mtu);
+            world.command(WorkerId(0), Command::KeepConnection { path: far.path, tunnel: client.tunnel });
+            let fits = fits(&client, outer_mtu);
+            for len in 40..=9000usize {
+                for kind in [Kind::V4, Kind::V4DontFragment, Kind::V6] {
+                    must_hold_by(&mut world, &client, kind, len, fits, |sent| frames(&heard(&mut far, sent)));
+                    let acknowledgment = far.segment(TcpFlags::ACK, &[]);
+                    world.tcp(0, &far, &acknowledgment);
+                }
+            }
+            assert_eq!(world.workers[0].free_buffers().0, JUMBO.small, "every buffer came home");
+        }
+    }
+}
+
+/// Each whole, and nothing behind the last.
+fn frames(mut stream: &[u8]) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    while let Some(len) = stream.first_chunk() {
+        let (frame, rest) = stream.split_at(usize::from(u16::from_be_bytes(*len)));
+        frames.push(frame[2..].to_vec());
+        stream = rest;
+    }
+    frames
 }
 
 #[test]

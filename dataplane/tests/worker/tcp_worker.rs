@@ -21,7 +21,7 @@ fn world(workers: usize) -> World {
 
 /// What these segments bring of the stream, their checksums and numbers being right.
 #[track_caller]
-fn heard(peer: &mut CtcpPeer, sent: &[Departed]) -> Vec<u8> {
+pub(crate) fn heard(peer: &mut CtcpPeer, sent: &[Departed]) -> Vec<u8> {
     let mut stream = Vec::new();
     for departed in sent {
         assert_eq!((departed.channel, departed.path), (Channel::Ctcp, Some(peer.path)));
