@@ -19,7 +19,7 @@ use adit_crypto::suite::CipherSuite;
 use by::By;
 use case::{Case, Direction, What};
 use clap::Args;
-pub(crate) use forwarding::Forwarding;
+pub(crate) use forwarding::{Forwarded, Forwarding};
 use inner::{FlowTable, Inner, RateLimit};
 use serde::Serialize;
 use std::io;
