@@ -6,7 +6,7 @@
 //! their flows are not asked about.
 
 use crate::sim::{self, Crowded};
-use crate::turn::{Forwarding, TurnError};
+use crate::turn::{Forwarded, Forwarding, TurnError};
 use adit_control::aaa::desk::DeskView;
 use adit_control::aaa::window::{self, Work};
 use adit_control::api::ask::{self, Question};
@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 /// What to measure.
@@ -87,13 +87,14 @@ struct Report {
     sessions: usize,
     spells: u32,
     seconds: u32,
-    /// Packets a second, the median of the quiet spells.
+    /// Packets in a second of the worker's turns, the median of the quiet spells. Making the packets is out of it.
     quiet_pps: f64,
     /// The same while the API was asked.
     loaded_pps: f64,
     /// The median of each loaded spell's rate, of the quiet one's before it.
     ratio: f64,
     requests: u64,
+    /// Over the loaded spells, each as long as what puts the load on took.
     requests_per_second: f64,
     /// Connections that failed, requests without an answer.
     errors: u64,
@@ -128,7 +129,7 @@ fn measure(args: &ApiLoadArgs) -> Result<Report, ApiLoadError> {
     }
 
     let (tell, told) = mpsc::channel();
-    let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Forwarded>>::default());
     let worker = {
         let (stop, sent, core) = (Arc::clone(&stop), Arc::clone(&sent), args.core);
         std::thread::spawn(move || forward(core, &tell, &stop, &sent))
@@ -157,23 +158,24 @@ fn measure(args: &ApiLoadArgs) -> Result<Report, ApiLoadError> {
     });
     let answering = std::thread::spawn(move || answer(&crowded, questions));
 
-    let (quiet, loaded, asked) = spells(args, &sent)?;
+    let Spells { quiet, loaded, asked } = spells(args, &sent)?;
     drop(api);
     stop.store(true, Relaxed);
     worker.join().map_err(|_panicked| ApiLoadError::Ended)??;
     let (questions, longest) = answering.join().map_err(|_panicked| ApiLoadError::Ended)?;
     desk.join().map_err(|_panicked| ApiLoadError::Ended)?;
-    let ratios = quiet.iter().zip(&loaded).map(|(quiet, loaded)| loaded / quiet).collect();
+    let rates = |spells: &[Spell]| spells.iter().map(Spell::rate).collect::<Vec<_>>();
+    let ratios = quiet.iter().zip(&loaded).map(|(quiet, loaded)| loaded.rate() / quiet.rate()).collect();
     let requests = asked.iter().map(|asked| asked.requests).sum();
     Ok(Report {
         sessions: up,
         spells: args.rounds,
         seconds: args.seconds,
-        quiet_pps: median(quiet),
-        loaded_pps: median(loaded),
+        quiet_pps: median(rates(&quiet)),
+        loaded_pps: median(rates(&loaded)),
         ratio: median(ratios),
         requests,
-        requests_per_second: requests as f64 / f64::from(args.rounds * args.seconds),
+        requests_per_second: per_second(requests, &loaded),
         errors: asked.iter().map(|asked| asked.errors).sum(),
         not_2xx: asked.iter().map(|asked| asked.not_2xx).sum(),
         questions,
@@ -181,19 +183,46 @@ fn measure(args: &ApiLoadArgs) -> Result<Report, ApiLoadError> {
     })
 }
 
-/// Packets a second, quiet and loaded, and what was asked.
-type Spells = (Vec<f64>, Vec<f64>, Vec<Asked>);
+/// What the worker did in a while.
+#[derive(Debug, Clone, Copy)]
+struct Spell {
+    forwarded: Forwarded,
+    /// How long the while was.
+    took: Duration,
+}
+
+impl Spell {
+    /// Packets in a second of the worker's turns.
+    fn rate(&self) -> f64 {
+        self.forwarded.packets as f64 / self.forwarded.time.as_secs_f64()
+    }
+}
+
+/// So many requests in these spells.
+fn per_second(requests: u64, loaded: &[Spell]) -> f64 {
+    requests as f64 / loaded.iter().map(|spell| spell.took.as_secs_f64()).sum::<f64>()
+}
+
+/// The spells of either kind, and what was asked.
+#[derive(Default)]
+struct Spells {
+    quiet: Vec<Spell>,
+    loaded: Vec<Spell>,
+    asked: Vec<Asked>,
+}
 
 #[expect(clippy::disallowed_methods, reason = "a tool that measures in real time")]
-fn spells(args: &ApiLoadArgs, sent: &AtomicU64) -> Result<Spells, ApiLoadError> {
+fn spells(args: &ApiLoadArgs, sent: &Mutex<Forwarded>) -> Result<Spells, ApiLoadError> {
     let clock = quanta::Clock::new();
-    let (mut quiet, mut loaded, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+    let Spells { mut quiet, mut loaded, mut asked } = Spells::default();
+    let so_far = || *sent.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..args.rounds {
         let spell = |during: &mut dyn FnMut() -> Result<(), ApiLoadError>| {
-            let (began, before) = (clock.now(), sent.load(Relaxed));
+            let (began, before) = (clock.now(), so_far());
             during()?;
-            let packets = sent.load(Relaxed) - before;
-            Ok::<f64, ApiLoadError>(packets as f64 / clock.now().duration_since(began).as_secs_f64())
+            let Forwarded { packets, time } = so_far();
+            let forwarded = Forwarded { packets: packets - before.packets, time: time.saturating_sub(before.time) };
+            Ok::<_, ApiLoadError>(Spell { forwarded, took: clock.now().duration_since(began) })
         };
         quiet.push(spell(&mut || {
             std::thread::sleep(Duration::from_secs(args.seconds.into()));
@@ -204,7 +233,7 @@ fn spells(args: &ApiLoadArgs, sent: &AtomicU64) -> Result<Spells, ApiLoadError> 
             Ok(())
         })?);
     }
-    Ok((quiet, loaded, asked))
+    Ok(Spells { quiet, loaded, asked })
 }
 
 fn put_load_on(load: &[String]) -> Result<Asked, ApiLoadError> {
@@ -225,7 +254,7 @@ fn forward(
     core: usize,
     tell: &mpsc::Sender<Arc<WorkerCounters>>,
     stop: &AtomicBool,
-    sent: &AtomicU64,
+    sent: &Mutex<Forwarded>,
 ) -> Result<(), TurnError> {
     let mut forwarding = Forwarding::new(core)?;
     if let Some(counters) = forwarding.counters() {
@@ -233,8 +262,10 @@ fn forward(
         let _gone = tell.send(counters);
     }
     while !stop.load(Relaxed) {
-        let packets = forwarding.go_on()?;
-        sent.store(sent.load(Relaxed) + packets, Relaxed);
+        let Forwarded { packets, time } = forwarding.go_on()?;
+        let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.packets += packets;
+        sent.time += time;
     }
     Ok(())
 }
@@ -292,4 +323,19 @@ fn status(engine: &adit_control::ike::engine::Engine) -> StatusView {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_for_a_second_of_turns_and_requests_for_a_second_of_what_was_loaded() {
+        let spell = |seconds| Spell {
+            forwarded: Forwarded { packets: 3000, time: Duration::from_millis(2) },
+            took: Duration::from_secs(seconds),
+        };
+        assert!((spell(3).rate() - 1.5e6).abs() < 1.0);
+        assert!((per_second(60, &[spell(2), spell(4)]) - 10.0).abs() < 1e-9);
+    }
 }

@@ -80,6 +80,13 @@ impl Connection {
         segment(&path, first(slot).plus(1), answer.seq.plus(1), TcpFlags::ACK, &payload)
     }
 
+    /// The segment without data that answers this one of the headend's, which has so many octets, or says after it that the client
+    /// lives.
+    pub(crate) fn alone(headend: Path, heard: &TcpHeader, octets: usize) -> Vec<u8> {
+        let path = Path { local: headend.peer, peer: headend.local };
+        segment(&path, heard.ack, heard.seq.plus(octets), TcpFlags::ACK, &[])
+    }
+
     /// Puts sealed ESP into its segment.
     pub(crate) fn dress(&mut self, now: Instant, packet: &mut PacketBuf) -> Result<(), Void> {
         const SMALL: Void = Void("the buffer is too small for a segment");

@@ -2,7 +2,8 @@
 //! keeping idle ones alive.
 //!
 //! In the number: the carrier with its books, and what the allocator takes for them, as the kernel counts it (VmRSS). Out of
-//! it: the session behind a connection, its SAs and its leases; the door; the kernel.
+//! it: the session behind a connection, its SAs and its leases; the door; the kernel; the clients, whose segments are made before the
+//! clock is read.
 
 use crate::connection::{Connection, Void, path};
 use adit_dataplane::carrier::ctcp::{Carrier, CtcpConfig, Inside, Limits, Mode, Outlet, Part};
@@ -42,7 +43,7 @@ pub(crate) enum FlowsError {
     #[error(transparent)]
     Void(#[from] Void),
     /// The kernel does not say.
-    #[error("cannot read /proc/self/statm: {0}")]
+    #[error("cannot read /proc/self/status: {0}")]
     Memory(#[from] std::io::Error),
     /// The result cannot be written as JSON.
     #[error(transparent)]
@@ -87,7 +88,7 @@ fn run(args: &FlowsArgs) -> Result<(), FlowsError> {
         ("octets of memory per idle one".to_owned(), report.idle_octets_per_flow),
         (format!("octets of memory per busy one, {under_way} of them under way"), report.busy_octets_per_flow),
         ("clocks per handshake with a first IKE message".to_owned(), report.login_clocks),
-        ("clocks per second and idle one".to_owned(), report.idle_clocks_per_flow_and_second),
+        ("clocks per second and idle one, keepalives both ways".to_owned(), report.idle_clocks_per_flow_and_second),
     ] {
         table.add_row([what, format!("{number:.0}")]);
     }
@@ -95,22 +96,42 @@ fn run(args: &FlowsArgs) -> Result<(), FlowsError> {
     Ok(())
 }
 
-/// What the carrier says. Only a SYN's answer is of interest.
-#[derive(Default)]
+/// So many connections are made ready before the clock is read.
+const BATCH: usize = 256;
+
+/// What the carrier says.
 struct Said {
-    answer: Option<TcpHeader>,
+    /// To whom, and how many octets of data it has: what clients answer. No more than there was room for before memory was looked at.
+    heard: Vec<(Path, TcpHeader, usize)>,
     segments: u64,
 }
 
-impl Outlet for Said {
-    fn segment(&mut self, _: &Path, header: &TcpHeader, _: [&[u8]; 2]) {
-        self.answer = Some(*header);
-        self.segments += 1;
+impl Said {
+    /// With room for one segment of each connection, which is in memory from the start.
+    fn new(flows: usize) -> Self {
+        let header = TcpHeader::parse(&Connection::syn(path(0), 0));
+        let mut heard: Vec<_> = header.map(|header| (path(0), header, 0)).into_iter().cycle().take(flows).collect();
+        heard.clear();
+        Self { heard, segments: 0 }
     }
 
-    fn octets(&mut self, _: &Path, segment: &[u8]) {
-        self.answer = TcpHeader::parse(segment);
+    fn hear(&mut self, path: &Path, header: &TcpHeader, octets: usize) {
         self.segments += 1;
+        if self.heard.len() < self.heard.capacity() {
+            self.heard.push((*path, *header, octets));
+        }
+    }
+}
+
+impl Outlet for Said {
+    fn segment(&mut self, path: &Path, header: &TcpHeader, [first, second]: [&[u8]; 2]) {
+        self.hear(path, header, first.len() + second.len());
+    }
+
+    fn octets(&mut self, path: &Path, segment: &[u8]) {
+        if let Some(header) = TcpHeader::parse(segment) {
+            self.hear(path, &header, segment.len().saturating_sub(header.len));
+        }
     }
 
     fn frame(&mut self, _: &Path, _: Inside, _: &[u8]) {}
@@ -118,8 +139,85 @@ impl Outlet for Said {
     fn streamed(&mut self, _: &Path, _: &[u8]) {}
 }
 
+/// One worker's connections, and the clocks that its carrier has taken. Out of those is what clients do.
+struct Bench {
+    clock: quanta::Clock,
+    carrier: Carrier,
+    said: Said,
+    now: Instant,
+    clocks: u64,
+}
+
+impl Bench {
+    /// Measures this alone.
+    fn timed(&mut self, work: impl FnOnce(&mut Carrier, Instant, &mut Said)) {
+        let before = self.clock.raw();
+        work(&mut self.carrier, self.now, &mut self.said);
+        self.clocks += self.clock.raw() - before;
+    }
+
+    /// These clients send a SYN, and then their first message; the headend takes both and acknowledges.
+    fn log_in(&mut self, flows: u32, streams: bool) -> Result<(), Void> {
+        let slots: Vec<u32> = (0..flows).collect();
+        for slots in slots.chunks(BATCH) {
+            let syns: Vec<_> = slots.iter().map(|slot| (path(*slot), Connection::syn(path(*slot), *slot))).collect();
+            self.timed(|carrier, now, said| {
+                for (path, syn) in &syns {
+                    carrier.arrive(now, path, syn, said);
+                }
+            });
+            let mut firsts = Vec::with_capacity(BATCH);
+            for (slot, (path, answer, _)) in slots.iter().zip(&self.said.heard) {
+                let first = match streams {
+                    true => Connection::stream(*path, *slot, answer),
+                    false => Connection::open(*path, *slot, answer)?.1,
+                };
+                firsts.push((*path, *slot, first));
+            }
+            if firsts.len() != slots.len() {
+                return Err(Void("a SYN without an answer"));
+            }
+            self.timed(|carrier, now, said| {
+                for (path, slot, first) in &firsts {
+                    carrier.arrive(now, path, first, said);
+                    carrier.vouch(now, path, TunnelKey { worker: WorkerId(0), slot: *slot });
+                }
+            });
+            self.said.heard.clear();
+        }
+        self.timed(Carrier::poll);
+        self.said.heard.clear();
+        Ok(())
+    }
+
+    /// A turn each 10 ms, as an idle worker has them when something is due in each. Whoever hears a keepalive says that it lives, too.
+    fn idle(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.now = self.now + Duration::from_millis(10);
+            self.timed(Carrier::poll);
+            let mut heard = std::mem::take(&mut self.said.heard);
+            for heard in heard.chunks(BATCH) {
+                let answer = |(path, header, octets): &(_, _, _)| (*path, Connection::alone(*path, header, *octets));
+                let answers: Vec<_> = heard.iter().map(answer).collect();
+                self.timed(|carrier, now, said| {
+                    for (path, answer) in &answers {
+                        carrier.arrive(now, path, answer, said);
+                    }
+                });
+            }
+            heard.clear();
+            self.said.heard = heard;
+        }
+    }
+
+    /// The clocks since this was last asked.
+    fn clocks(&mut self) -> f64 {
+        std::mem::take(&mut self.clocks) as f64
+    }
+}
+
 fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
-    let clock = quanta::Clock::new();
     let most = usize::try_from(args.flows).unwrap_or(usize::MAX);
     let config = CtcpConfig {
         part: Part::Answers,
@@ -131,38 +229,32 @@ fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
         memory: usize::MAX,
         ..CtcpConfig::DEFAULT
     };
-    let (mut carrier, mut said) = (Carrier::new(WorkerId(0), config, [5; 24]), Said::default());
-    let mut now = Instant::ZERO;
+    let mut bench = Bench {
+        clock: quanta::Clock::new(),
+        carrier: Carrier::new(WorkerId(0), config, [5; 24]),
+        said: Said::new(most),
+        now: Instant::ZERO,
+        clocks: 0,
+    };
     let empty = resident()?;
 
-    let before = clock.raw();
-    for slot in 0..args.flows {
-        let path = path(slot);
-        carrier.arrive(now, &path, &Connection::syn(path, slot), &mut said);
-        let answer = said.answer.take().ok_or(Void("a SYN without an answer"))?;
-        let first = match args.streams {
-            true => Connection::stream(path, slot, &answer),
-            false => Connection::open(path, slot, &answer)?.1,
-        };
-        carrier.arrive(now, &path, &first, &mut said);
-        carrier.vouch(now, &path, TunnelKey { worker: WorkerId(0), slot });
-    }
-    let login_clocks = (clock.raw() - before) as f64 / f64::from(args.flows);
-    if carrier.len() != most {
+    bench.log_in(args.flows, args.streams)?;
+    let login_clocks = bench.clocks() / f64::from(args.flows);
+    if bench.carrier.len() != most {
         return Err(Void("not every login made a connection").into());
     }
 
-    // A turn each 10 ms, as an idle worker has them when something is due in each.
-    let (until, said_before, before) = (now + Duration::from_secs(args.idle.into()), said.segments, clock.raw());
-    while now < until {
-        now = now + Duration::from_millis(10);
-        carrier.poll(now, &mut said);
+    let said_before = bench.said.segments;
+    bench.idle(Duration::from_secs(args.idle.into()));
+    if bench.carrier.len() != most {
+        return Err(Void("a connection ended while it was idle").into());
     }
     let flow_seconds = f64::from(args.flows) * f64::from(args.idle);
-    let idle_clocks = (clock.raw() - before) as f64 / flow_seconds;
-    let keepalives = (said.segments - said_before) as f64 / flow_seconds;
+    let idle_clocks = bench.clocks() / flow_seconds;
+    let keepalives = (bench.said.segments - said_before) as f64 / flow_seconds;
     let idle = resident()?;
 
+    let Bench { mut carrier, mut said, now, .. } = bench;
     let mut packet = PacketBuf::allocate(2048);
     for slot in 0..args.flows {
         let mut left = args.busy as usize;
@@ -192,11 +284,12 @@ fn measure(args: &FlowsArgs) -> Result<Report, FlowsError> {
     })
 }
 
-/// Octets of this process that are in memory (proc(5), statm).
+/// Octets of this process that are in memory (proc(5): VmRSS, which is in KiB whatever a page has).
 fn resident() -> Result<u64, FlowsError> {
-    let statm = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: Option<u64> = statm.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse().ok());
-    Ok(pages.ok_or(Void("no such figure in statm"))? * 4096)
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: Option<u64> = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+    Ok(kib.ok_or(Void("no VmRSS"))? * 1024)
 }
 
 #[cfg(test)]
@@ -208,5 +301,13 @@ mod tests {
         let report = measure(&FlowsArgs { flows: 2000, busy: 16_000, idle: 20, streams: false, json: true }).unwrap();
         assert!((0.15..0.26).contains(&report.keepalives_per_flow_and_second), "{report:?}");
         assert!(report.busy_octets_per_flow - report.idle_octets_per_flow > 16_000.0, "{report:?}");
+    }
+
+    #[test]
+    fn clients_say_that_they_live_so_that_no_connection_ends_however_long_it_is_idle() {
+        for streams in [false, true] {
+            let report = measure(&FlowsArgs { flows: 20, busy: 1, idle: 600, streams, json: true }).unwrap();
+            assert!(report.keepalives_per_flow_and_second > 0.0, "{report:?}");
+        }
     }
 }

@@ -19,7 +19,7 @@ use adit_crypto::suite::CipherSuite;
 use by::By;
 use case::{Case, Direction, What};
 use clap::Args;
-pub(crate) use forwarding::Forwarding;
+pub(crate) use forwarding::{Forwarded, Forwarding};
 use inner::{FlowTable, Inner, RateLimit};
 use serde::Serialize;
 use std::io;
@@ -49,7 +49,8 @@ pub(crate) struct TurnArgs {
     /// What the inner packets are
     #[arg(long, default_value = "udp")]
     inner: Inner,
-    /// Numbers of inner flows, which come in turn as SAs do
+    /// Numbers of servers that the inner packets are to or from, which come in turn as SAs do: with one SA, of inner flows. The column
+    /// "flows" says how many tunnels and servers make together
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     flows: Vec<u32>,
     /// Whether they are counted
@@ -109,7 +110,7 @@ struct Measured {
     direction: &'static str,
     inner: Inner,
     inner_octets: u16,
-    flows: u32,
+    flows: u64,
     flow_table: FlowTable,
     rate_limit: RateLimit,
     clocks_median: f64,

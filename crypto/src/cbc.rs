@@ -8,6 +8,7 @@ use crate::backend::BlockKey;
 use crate::backend::aws_lc::AwsLcCbc;
 use crate::backend::rustcrypto::RustCryptoCbc;
 use crate::suite::CbcCipher;
+use crate::wiping::{FOR_KEYS, wiping};
 
 /// A key set up for both directions.
 pub struct CbcKey {
@@ -31,11 +32,11 @@ impl CbcKey {
         if key.len() != cipher.key_len() {
             return None;
         }
-        let key = match cipher {
-            CbcCipher::Aes128 | CbcCipher::Aes192 | CbcCipher::Aes256 => Key::Aes(Box::new(AwsLcCbc::new(key)?)),
-            CbcCipher::TripleDes => Key::TripleDes(Box::new(RustCryptoCbc::new(key)?)),
-        };
-        Some(Self { cipher, key })
+        let key = wiping::<FOR_KEYS, _>(|| match cipher {
+            CbcCipher::Aes128 | CbcCipher::Aes192 | CbcCipher::Aes256 => Some(Key::Aes(Box::new(AwsLcCbc::new(key)?))),
+            CbcCipher::TripleDes => Some(Key::TripleDes(Box::new(RustCryptoCbc::new(key)?))),
+        });
+        key.map(|key| Self { cipher, key })
     }
 
     /// What it is a key of.

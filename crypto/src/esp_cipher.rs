@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use zeroize::zeroize_stack;
-
 use crate::aead::Aead;
 use crate::backend::Refused;
 use crate::backend::aws_lc::AwsLcAead;
@@ -11,6 +9,7 @@ use crate::backend::choice::set_up;
 use crate::backend::ring::RingGcm;
 use crate::frame::Frame;
 use crate::suite::CipherSuite;
+use crate::wiping::{FOR_KEYS, wiping};
 
 /// Which library does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -83,9 +82,6 @@ pub struct EspCipher {
     keys: Keys,
 }
 
-/// More of the stack than setting keys up takes.
-const SET_UP_STACK: usize = 16_384;
-
 /// The AEADs that nearly every packet uses are called directly; their key schedules lie in memory of their own.
 pub(crate) enum Keys {
     AwsLc(Aead<AwsLcAead, 12, 16>),
@@ -106,9 +102,7 @@ impl EspCipher {
         if bad_length.want_encr != bad_length.got_encr || bad_length.want_integ != bad_length.got_integ {
             return Err(bad_length);
         }
-        let keyed = set_up(backend, suite, encr_key, integ_key);
-        // Libraries hand keys over by value, which leaves copies where their functions had their room.
-        zeroize_stack::<SET_UP_STACK>();
+        let keyed = wiping::<FOR_KEYS, _>(|| set_up(backend, suite, encr_key, integ_key));
         let (keys, backend) = keyed.ok_or(bad_length)?;
         Ok(Self { suite, backend, keys })
     }

@@ -20,3 +20,4 @@ pub mod rsa_key;
 pub mod secret;
 pub mod suite;
 mod truncated_mac;
+mod wiping;

@@ -1,8 +1,8 @@
 //! PRF and prf+ (RFC 7296 section 2.13).
 //!
 //! The outputs here are secrets (SKEYSEED, SK_*, KEYMAT). The RustCrypto `hmac` is used because it wipes its
-//! state and hands the output over in memory that can be wiped; `aws-lc-rs` returns a tag that is left on the
-//! stack. A handshake makes a few dozen of these calls, so speed does not decide.
+//! state and hands the output over in memory that can be wiped; what both were moved through is wiped with the stack.
+//! A handshake makes a few dozen of these calls, so speed does not decide.
 
 use hmac::{Hmac, Mac};
 use md5::Md5;
@@ -13,6 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::backend::rustcrypto::keyed;
 use crate::secret::SecretBytes;
 use crate::suite::PrfId;
+use crate::wiping::{FOR_PRF, wiping};
 
 /// The counter octet of prf+ starts at 1 and must not wrap (RFC 7296 section 2.13).
 const MAX_BLOCKS: u8 = 255;
@@ -20,7 +21,7 @@ const MAX_BLOCKS: u8 = 255;
 /// `prf(key, parts[0] | parts[1] | …)`: `id.output_len()` octets. The key may have any length.
 pub fn prf(id: PrfId, key: &[u8], parts: &[&[u8]]) -> SecretBytes {
     let mut out = Vec::with_capacity(id.output_len());
-    Keyed::new(id, key).append(&[], parts, &[], &mut out);
+    wiping::<FOR_PRF, _>(|| Keyed::new(id, key).append(&[], parts, &[], &mut out));
     SecretBytes::new(out)
 }
 
@@ -29,6 +30,10 @@ pub fn prf(id: PrfId, key: &[u8], parts: &[&[u8]]) -> SecretBytes {
 /// RFC 7296 section 2.13 defines no more than 255 blocks; asking for more is a mistake of the caller and
 /// gives those 255 blocks, which the caller's split of the key material then finds too short.
 pub fn prf_plus(id: PrfId, key: &[u8], seed: &[&[u8]], len: usize) -> SecretBytes {
+    wiping::<FOR_PRF, _>(|| blocks(id, key, seed, len))
+}
+
+fn blocks(id: PrfId, key: &[u8], seed: &[&[u8]], len: usize) -> SecretBytes {
     let block = id.output_len();
     let len_defined = len.min(usize::from(MAX_BLOCKS) * block);
     debug_assert_eq!(len, len_defined, "prf+ is defined up to 255 blocks");

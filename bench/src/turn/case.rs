@@ -38,10 +38,22 @@ pub(super) struct What {
     pub(super) inner: Inner,
     /// Octets of an inner packet.
     pub(super) size: u16,
-    /// Inner flows, which come in turn.
+    /// Servers that inner packets are to or from, which come in turn as SAs do.
     pub(super) flows: u32,
     pub(super) table: FlowTable,
     pub(super) limit: RateLimit,
+}
+
+impl What {
+    /// Inner flows: pairs of a tunnel and a server, before the first comes again.
+    pub(super) fn inner_flows(&self) -> u64 {
+        let (sas, servers) = (u64::from(self.sas), u64::from(self.flows));
+        let (mut divisor, mut rest) = (sas, servers);
+        while rest > 0 {
+            (divisor, rest) = (rest, divisor % rest);
+        }
+        sas / divisor.max(1) * servers
+    }
 }
 
 /// A headend with its tunnels, and the burst that goes round.
@@ -57,8 +69,8 @@ pub(super) struct Case {
     turns: u64,
     /// An inner packet for each of the twins' tunnels differs in its address only.
     template: Vec<u8>,
-    next_sa: usize,
-    next_flow: u32,
+    /// The flow of the next packet.
+    next_flow: u64,
     /// How often all flows have come.
     flow_rounds: u32,
     burst: Burst,
@@ -92,7 +104,6 @@ impl Case {
             connections: Vec::new(),
             turns: 0,
             template,
-            next_sa: 0,
             next_flow: 0,
             flow_rounds: 0,
             burst: (0..burst).map(|_| PacketBuf::allocate(pool.small_capacity)).collect(),
@@ -207,18 +218,19 @@ impl Case {
 
     /// Makes the burst anew: not measured.
     fn refill(&mut self, now: Instant) -> Result<(), TurnError> {
+        let flows = self.what.inner_flows();
         for packet in &mut self.burst {
-            let slot = self.next_sa;
-            self.next_sa = (slot + 1) % self.twins.len();
-            let (client, server) = (client(slot as u32).octets(), server(self.next_flow).octets());
+            let slot = (self.next_flow % u64::from(self.what.sas)) as usize;
+            let server = server((self.next_flow % u64::from(self.what.flows)) as u32).octets();
+            let (client, flow_round) = (client(slot as u32).octets(), self.flow_rounds);
             self.next_flow += 1;
-            if self.next_flow == self.what.flows {
-                (self.next_flow, self.flow_rounds) = (0, self.flow_rounds.wrapping_add(1));
+            if self.next_flow == flows {
+                (self.next_flow, self.flow_rounds) = (0, flow_round.wrapping_add(1));
             }
             packet.reset();
             let room = packet.extend_back(self.template.len()).ok_or(TurnError::Bench("the buffer is too small"))?;
             room.copy_from_slice(&self.template);
-            self.what.inner.number(room, self.flow_rounds);
+            self.what.inner.number(room, flow_round);
             match self.what.direction {
                 Direction::Encapsulate => {
                     room[12..16].copy_from_slice(&server);
@@ -283,7 +295,7 @@ impl Case {
         let clocks_median = self.rounds.get(self.rounds.len() / 2).copied().unwrap_or(f64::NAN);
         let clocks_best = self.rounds.first().copied().unwrap_or(f64::NAN);
         let mpps = |clocks: f64| clocks_per_nano * 1000.0 / clocks;
-        let What { by, suite, sas, direction, inner, size, flows, table, limit } = self.what;
+        let What { by, suite, sas, direction, inner, size, flows: _, table, limit } = self.what;
         Ok(Measured {
             by,
             suite: suite.to_string(),
@@ -295,7 +307,7 @@ impl Case {
             },
             inner,
             inner_octets: size,
-            flows,
+            flows: self.what.inner_flows(),
             flow_table: table,
             rate_limit: limit,
             clocks_median,
@@ -345,6 +357,24 @@ mod tests {
     use crate::turn::suite;
     use adit_dataplane::contract::DropReason;
 
+    fn args(burst: u16) -> TurnArgs {
+        TurnArgs {
+            by: Vec::new(),
+            suites: Vec::new(),
+            sizes: Vec::new(),
+            window: 64,
+            burst,
+            sas: Vec::new(),
+            inner: Inner::Udp,
+            flows: Vec::new(),
+            flow_table: Vec::new(),
+            rate_limit: Vec::new(),
+            rounds: 1,
+            bursts: 20,
+            json: true,
+        }
+    }
+
     #[test]
     fn every_case_measures_whole_bursts() {
         let cases = [
@@ -355,21 +385,7 @@ mod tests {
             (By::CtcpStateless, "aes128gcm16", 40),
         ];
         for (by, name, sas) in cases {
-            let args = TurnArgs {
-                by: Vec::new(),
-                suites: Vec::new(),
-                sizes: Vec::new(),
-                window: 64,
-                burst: 16,
-                sas: Vec::new(),
-                inner: Inner::Udp,
-                flows: Vec::new(),
-                flow_table: Vec::new(),
-                rate_limit: Vec::new(),
-                rounds: 1,
-                bursts: 20,
-                json: true,
-            };
+            let args = args(16);
             let clock = quanta::Clock::new();
             for direction in [Direction::Encapsulate, Direction::Decapsulate] {
                 for size in [64, 1400] {
@@ -392,6 +408,38 @@ mod tests {
                     };
                     assert_eq!((sent, of_tcp[0] > 0), (320, by.transport() == Transport::Ctcp), "{what:?}");
                 }
+            }
+        }
+    }
+
+    /// As many as are said, and each one's segments follow one another.
+    #[test]
+    fn tunnels_and_servers_make_as_many_flows_as_the_table_says() {
+        for (sas, servers, flows) in
+            [(1, 1, 1), (4, 6, 12), (6, 4, 12), (10, 1, 10), (1, 10, 10), (5, 5, 5), (3, 4, 12)]
+        {
+            let what = What {
+                by: By::NatT,
+                suite: suite("aes128gcm16").unwrap(),
+                sas,
+                direction: Direction::Encapsulate,
+                inner: Inner::Tcp,
+                size: 140,
+                flows: servers,
+                table: FlowTable::On,
+                limit: RateLimit::Off,
+            };
+            let mut case = Case::new(&args(60), what).unwrap();
+            case.refill(Instant::ZERO).unwrap();
+            let mut sequences = std::collections::BTreeMap::<_, Vec<u32>>::new();
+            for packet in &case.burst {
+                let octets = packet.bytes();
+                let sequence = u32::from_be_bytes(octets[24..28].try_into().unwrap());
+                sequences.entry(octets[12..20].to_vec()).or_default().push(sequence);
+            }
+            assert_eq!((sequences.len() as u64, case.measured(1.0, None).unwrap().flows), (flows, flows), "{what:?}");
+            for sequences in sequences.values() {
+                assert!(sequences.iter().copied().eq((0..60 / flows as u32).map(|round| round * 100)), "{sequences:?}");
             }
         }
     }

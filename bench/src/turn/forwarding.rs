@@ -3,10 +3,11 @@
 use super::by::By;
 use super::case::{Case, Direction, What};
 use super::inner::{FlowTable, Inner, RateLimit};
-use super::{TurnArgs, TurnError, suite};
+use super::{TurnArgs, TurnError, clocks_per_nano, suite};
 use adit_dataplane::contract::WorkerCounters;
 use adit_dataplane::worker::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Octets of an inner packet: about the mean of what tunnels carry.
 const SIZE: u16 = 350;
@@ -19,7 +20,16 @@ const BURSTS: u32 = 50;
 pub(crate) struct Forwarding {
     case: Case,
     clock: quanta::Clock,
+    clocks_per_nano: f64,
     burst: u64,
+}
+
+/// What a worker has done.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Forwarded {
+    pub(crate) packets: u64,
+    /// In its turns: what makes the packets for it is out of that.
+    pub(crate) time: Duration,
 }
 
 impl Forwarding {
@@ -45,7 +55,8 @@ impl Forwarding {
         let (direction, inner, flows) = (Direction::Decapsulate, Inner::Udp, 1000);
         let (table, limit) = (FlowTable::On, RateLimit::Off);
         let what = What { by: By::NatT, suite, sas: SAS, direction, inner, size: SIZE, flows, table, limit };
-        Ok(Self { case: Case::new(&args, what)?, clock: quanta::Clock::new(), burst: args.burst.into() })
+        let (case, clock) = (Case::new(&args, what)?, quanta::Clock::new());
+        Ok(Self { case, clocks_per_nano: clocks_per_nano(&clock), clock, burst: args.burst.into() })
     }
 
     /// Its worker's.
@@ -53,9 +64,10 @@ impl Forwarding {
         self.case.counters()
     }
 
-    /// Some bursts more: how many packets that were. A packet that gets lost is an error.
-    pub(crate) fn go_on(&mut self) -> Result<u64, TurnError> {
-        self.case.round(&self.clock, BURSTS)?;
-        Ok(u64::from(BURSTS) * self.burst)
+    /// Some bursts more. A packet that gets lost is an error.
+    pub(crate) fn go_on(&mut self) -> Result<Forwarded, TurnError> {
+        let packets = u64::from(BURSTS) * self.burst;
+        let clocks = self.case.round(&self.clock, BURSTS)? * packets as f64;
+        Ok(Forwarded { packets, time: Duration::from_secs_f64(clocks / self.clocks_per_nano / 1e9) })
     }
 }

@@ -38,9 +38,20 @@ begin=$EPOCHREALTIME
 [ "$STALL_DIRECTION" = down ] || send_to c1 "$SERVER4"
 [ "$STALL_DIRECTION" = up ] || send_to s "$address"
 ended=null ended_at_headend=null
+client=$(cat "$RIG_DIR/c1/client.pid")
+# ended_with STATUS: so the client ended.
+ended_with() {
+  local code=0
+  wait "$client" || code=$?
+  is "$1" "$code"
+}
 for ((i = 0; i < STALL_SECONDS * 10; i++)); do
   if [ "$ended_at_headend" = null ] && grep -Eq 'logout.*cause="(stalled|unheard)"' "$RIG_DIR/h/aditd.log"; then ended_at_headend=$(since "$begin"); fi
-  if [ "$ended" = null ] && ! kill -0 "$(cat "$RIG_DIR/c1/client.pid")" 2>/dev/null; then ended=$(since "$begin"); fi
+  if [ "$ended" = null ] && ! kill -0 "$client" 2>/dev/null; then
+    ended=$(since "$begin")
+    # A client that crashed, or gave up for another reason, has known nothing of its session.
+    hold "the client says by its exit status that it lost the session" ended_with 4
+  fi
   sleep 0.1
 done
 wait "${senders[@]}"

@@ -46,9 +46,6 @@ type SetUp = Option<(Keys, Backend)>;
 /// 1400 octets and not before, and without VAES both run the same kind of code. AWS-LC for ChaCha20-Poly1305. For CBC
 /// its block cipher, but the RustCrypto HMAC, whose keyed state is cheaper to copy, where the CPU has the SHA
 /// instructions that make it as fast per octet.
-///
-/// Not inlined: what it leaves on the stack is wiped by its caller.
-#[inline(never)]
 pub(crate) fn set_up(wanted: Backend, suite: CipherSuite, encr_key: &[u8], integ_key: &[u8]) -> SetUp {
     let encr = suite.encr();
     match (suite.integ(), wanted) {

@@ -11,6 +11,7 @@ mod x25519;
 use crate::random::SecretRandom;
 use crate::secret::SecretBytes;
 use crate::suite::KexGroup;
+use crate::wiping::{FOR_KEYS, FOR_MODP, wiping};
 
 /// The peer's public value cannot be used: wrong length, not on the curve, or of small order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,10 +38,7 @@ impl KeyPair {
             KexGroup::Ecp256 => ecp(ecp::Curve::P256, random),
             KexGroup::Ecp384 => ecp(ecp::Curve::P384, random),
             KexGroup::Ecp521 => ecp(ecp::Curve::P521, random),
-            KexGroup::X25519 => {
-                let (secret, public) = x25519::generate(random);
-                (Secret::X25519(secret), public)
-            }
+            KexGroup::X25519 => x25519(random),
             KexGroup::Modp768 => modp(modp::Prime::Bits768, random),
             KexGroup::Modp1024 => modp(modp::Prime::Bits1024, random),
             KexGroup::Modp1536 => modp(modp::Prime::Bits1536, random),
@@ -72,9 +70,9 @@ impl KeyPair {
     /// The same, for who cannot know yet whether this value is its peer's: of several that claim to be, one may be.
     pub fn try_agree(&self, peer: &[u8]) -> Result<SecretBytes, BadPublicValue> {
         let shared = match &self.secret {
-            Secret::X25519(secret) => secret.agree(peer),
-            Secret::Ecp(secret) => secret.agree(peer),
-            Secret::Modp(secret) => secret.agree(peer),
+            Secret::X25519(secret) => wiping::<FOR_KEYS, _>(|| secret.agree(peer)),
+            Secret::Ecp(secret) => wiping::<FOR_KEYS, _>(|| secret.agree(peer)),
+            Secret::Modp(secret) => wiping::<FOR_MODP, _>(|| secret.agree(peer)),
         };
         shared.ok_or(BadPublicValue(self.group))
     }
@@ -115,13 +113,18 @@ fn may_be_public(group: KexGroup, value: &[u8]) -> bool {
     }
 }
 
+fn x25519(random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
+    let (secret, public) = wiping::<FOR_KEYS, _>(|| x25519::generate(random));
+    (Secret::X25519(secret), public)
+}
+
 fn ecp(curve: ecp::Curve, random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
-    let (secret, public) = ecp::generate(curve, random);
+    let (secret, public) = wiping::<FOR_KEYS, _>(|| ecp::generate(curve, random));
     (Secret::Ecp(secret), public)
 }
 
 fn modp(prime: modp::Prime, random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
-    let (secret, public) = modp::generate(prime, random);
+    let (secret, public) = wiping::<FOR_MODP, _>(|| modp::generate(prime, random));
     (Secret::Modp(secret), public)
 }
 

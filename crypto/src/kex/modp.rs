@@ -30,10 +30,10 @@ static PARAMS_2048: Params<{ U2048::LIMBS }> = LazyLock::new(|| FixedMontyParams
 static PARAMS_3072: Params<{ U3072::LIMBS }> = LazyLock::new(|| FixedMontyParams::new_vartime(MODP_3072));
 static PARAMS_4096: Params<{ U4096::LIMBS }> = LazyLock::new(|| FixedMontyParams::new_vartime(MODP_4096));
 
-/// A secret exponent, wiped on drop.
+/// A secret exponent, wiped on drop. It lies in memory of its own, so that moving it leaves no copy.
 pub(super) struct Secret {
     prime: Prime,
-    exponent: Zeroizing<U512>,
+    exponent: Box<Zeroizing<U512>>,
 }
 
 pub(super) fn generate(prime: Prime, random: &mut dyn SecretRandom) -> (Secret, Vec<u8>) {
@@ -44,7 +44,7 @@ pub(super) fn generate(prime: Prime, random: &mut dyn SecretRandom) -> (Secret, 
     if let Some(highest) = drawn.first_mut() {
         *highest |= 0x80;
     }
-    let secret = Secret { prime, exponent: Zeroizing::new(U512::from_be_slice(octets.as_ref())) };
+    let secret = Secret { prime, exponent: Box::new(Zeroizing::new(U512::from_be_slice(octets.as_ref()))) };
     let public = secret.public().expose().to_vec();
     (secret, public)
 }
@@ -118,7 +118,7 @@ impl Secret {
     /// depends on the exponent's length alone.
     fn raise<const LIMBS: usize>(&self, params: &FixedMontyParams<LIMBS>, base: &Uint<LIMBS>) -> SecretBytes {
         let bits = 8 * self.prime.exponent_len() as u32;
-        let mut power = FixedMontyForm::new(base, params).pow_bounded_exp(&*self.exponent, bits);
+        let mut power = FixedMontyForm::new(base, params).pow_bounded_exp(&**self.exponent, bits);
         let mut value = Zeroizing::new(power.retrieve());
         power.zeroize();
         let mut octets = value.to_be_bytes();
