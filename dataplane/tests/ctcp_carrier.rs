@@ -394,7 +394,7 @@ fn a_connection_on_which_somebody_logs_in_waits_for_the_session_and_is_nobodys_t
     let (stays, goes) = (path(40001), path(40002));
     let acks = [world.connect(&stays), world.connect(&goes)];
     let (now, within) = (world.now, Duration::from_secs(180));
-    [stays, goes].iter().for_each(|path| world.carrier.expect(now, path, within));
+    [stays, goes].iter().for_each(|path| world.carrier.expect(now, path, within, &mut world.said));
     (1..=9).for_each(|port| {
         world.connect(&path(port));
     });
@@ -408,12 +408,99 @@ fn a_connection_on_which_somebody_logs_in_waits_for_the_session_and_is_nobodys_t
     assert_eq!(world.carrier.len(), 2);
     world.carrier.vouch(world.now, &stays, TUNNEL);
     // Too late: it is somebody's.
-    world.carrier.expect(world.now, &stays, Duration::from_secs(1));
+    world.carrier.expect(world.now, &stays, Duration::from_secs(1), &mut world.said);
     world.pass(Duration::from_secs(11));
     assert_eq!(world.carrier.len(), 1);
     world.arrive(&stays, &from(&stays, CLIENT.plus(325), acks[0], TcpFlags::ACK, &[]));
     world.pass(Duration::from_secs(300));
     assert_eq!(world.carrier.len(), 1);
+}
+
+/// In hybrid mode anybody gets that far.
+#[test]
+fn connections_on_which_somebody_logs_in_are_limited_and_who_has_only_begun_takes_the_place_of_none() {
+    // Half of it holds five of them.
+    let memory = 10 * 36 * 1024 + 2048;
+    let limited = CtcpConfig { expected_per_source: 3, unproven_per_source: 3, memory, ..CtcpConfig::DEFAULT };
+    let mut world = World::new(limited);
+    let crowd = path;
+    let elsewhere = |host: u8| Path { peer: format!("203.0.113.{host}:9").parse().unwrap(), ..path(0) };
+    let expect = |world: &mut World, path: Path| {
+        world.said.segments.clear();
+        world.carrier.expect(world.now, &path, Duration::from_secs(180), &mut world.said);
+        let said = std::mem::take(&mut world.said.segments).into_iter();
+        said.filter(|(_, header, _)| header.flags.has(TcpFlags::RST)).map(|said| said.0).collect::<Vec<_>>()
+    };
+    let login = |world: &mut World, path: Path| {
+        world.connect(&path);
+        expect(world, path)
+    };
+    (1..=3).for_each(|port| assert_eq!(login(&mut world, crowd(port)), []));
+    assert_eq!(login(&mut world, crowd(4)), [crowd(1)], "from one source");
+    (1..=2).for_each(|host| assert_eq!(login(&mut world, elsewhere(host)), []));
+    assert_eq!(login(&mut world, elsewhere(3)), [crowd(2)], "in all");
+    assert_eq!(expect(&mut world, elsewhere(3)), [], "it has its place");
+    (11..=19).for_each(|port| {
+        world.connect(&crowd(port));
+    });
+    assert_eq!(world.carrier.len(), 5 + 3);
+    // Who is somebody's does not give way, and is not counted.
+    (1..=3).for_each(|host| world.carrier.vouch(world.now, &elsewhere(host), TUNNEL));
+    (4..=6).for_each(|host| assert_eq!(login(&mut world, elsewhere(host)), []));
+    assert_eq!(login(&mut world, elsewhere(7)), [crowd(3)]);
+}
+
+/// Control says so when the login is over and there is no session.
+#[test]
+fn a_connection_on_which_nobody_logs_in_any_more_waits_no_longer() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    world.connect(&path);
+    world.carrier.expect(world.now, &path, Duration::from_secs(180), &mut world.said);
+    world.pass(Duration::from_secs(30));
+    world.carrier.expect(world.now, &path, Duration::from_secs(5), &mut world.said);
+    world.pass(Duration::from_secs(4));
+    assert_eq!(world.carrier.len(), 1, "for what is still to be said");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.carrier.len(), 0);
+    assert!(world.said.segments.last().unwrap().1.flags.has(TcpFlags::RST));
+}
+
+/// Or many of nobody's would take what everybody needs.
+#[test]
+fn a_connection_of_nobodys_holds_the_longest_message_in_pieces_and_little_more() {
+    let longest = first_ike(16 * 1024);
+    for logs_in in [false, true] {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let path = path(40001);
+        let ack = world.connect(&path);
+        if logs_in {
+            world.carrier.expect(world.now, &path, Duration::from_secs(180), &mut world.said);
+        }
+        let answer = |world: &mut World| {
+            let mut answer = PacketBuf::allocate(2048);
+            answer.set_range(200, 1200).unwrap();
+            world.carrier.dress(world.now, &path, Inside::Ike, &mut answer).unwrap();
+        };
+        answer(&mut world);
+        let mut next = CLIENT.plus(325);
+        for piece in longest.chunks(1000) {
+            world.arrive(&path, &from(&path, next, ack, TcpFlags::ACK, piece));
+            next = next.plus(piece.len());
+        }
+        assert_eq!(world.said.frames.pop(), Some((Inside::Ike, longest[8..8 + 16 * 1024].to_vec())));
+        // One that is never finished, and all that can be behind a hole; and answers that nobody acknowledges.
+        for piece in longest[..16_000].chunks(1000) {
+            world.arrive(&path, &from(&path, next, ack, TcpFlags::ACK, piece));
+            next = next.plus(piece.len());
+        }
+        for piece in 1..=23 {
+            world.arrive(&path, &from(&path, next.plus(1000 * piece), ack, TcpFlags::ACK, &[0x55; 1000]));
+            assert!(world.carrier.memory() <= 36_000, "{} octets", world.carrier.memory());
+        }
+        (0..40).for_each(|_| answer(&mut world));
+        assert!(world.carrier.memory() <= 36_000, "{} octets", world.carrier.memory());
+    }
 }
 
 #[test]

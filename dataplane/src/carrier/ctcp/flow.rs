@@ -3,9 +3,10 @@
 use super::cookie::{SynFacts, SynOptions};
 use super::esp_order::{Begins, EspOrder, Gap};
 use super::filler::Filler;
-use super::frame::{Frame, whole};
+use super::frame::{Frame, MAX_FRAME, whole};
 use super::ladder::Ladder;
 use super::receive::{Due, Mode, Receive};
+use super::ring;
 use super::send::{Alone, Full, Room, Send};
 use super::stall::{Hidden, StallWatch, Stalling};
 use super::stream::Stream;
@@ -25,6 +26,8 @@ const PLAUSIBLE: u32 = 1 << 20;
 
 /// Who was heard where it is within this time is not elsewhere as well: a client says something every few seconds.
 const HEARD: Duration = Duration::from_secs(10);
+/// Octets that a flow holds with [`Room::Little`], and a segment.
+pub(super) const LITTLE: usize = ring::LEAST + MAX_FRAME + 4096;
 /// Between two acknowledgments that ask for a RST again.
 const CHALLENGES: Duration = Duration::from_secs(1);
 
@@ -338,11 +341,13 @@ impl Flow {
         self.heard_at
     }
 
-    /// Without room for more it keeps what it has of ours, and no pieces.
+    /// Without room for more it keeps what it has of ours, and no pieces; with little, as many pieces as a message has.
     pub fn bound(&mut self, room: Room) {
         self.send.bound(room);
-        if room == Room::None {
-            self.stream.forget();
+        match room {
+            Room::Left => {}
+            Room::Little if self.stream.held() <= MAX_FRAME => {}
+            Room::Little | Room::None => self.stream.forget(),
         }
     }
 

@@ -252,9 +252,10 @@ impl Send {
     }
 
     /// Whether more may be kept than is kept now.
-    pub(super) const fn bound(&mut self, room: Room) {
+    pub(super) fn bound(&mut self, room: Room) {
         match room {
             Room::Left => self.ring.thaw(),
+            Room::Little => self.ring.hold_back(),
             Room::None => self.ring.freeze(),
         }
     }
@@ -521,6 +522,8 @@ impl Send {
 pub enum Room {
     /// Some.
     Left,
+    /// That, but this one gets what a login takes and no more.
+    Little,
     /// None.
     None,
 }
