@@ -534,6 +534,34 @@ fn a_quiet_connection_says_every_five_seconds_that_it_is_there() {
     assert!(world.said.segments.iter().all(|(_, said, payload)| payload.is_empty() && said.flags == TcpFlags::ACK));
 }
 
+/// What thousands had under way once would leave no room for others.
+#[test]
+fn a_connection_that_is_idle_gives_back_what_it_took_to_send() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(world.now, &path, TUNNEL);
+    let send = |world: &mut World, many: usize| {
+        for _ in 0..many {
+            let mut packet = PacketBuf::allocate(2048);
+            packet.set_range(200, 1184).unwrap();
+            world.carrier.dress(world.now, &path, Inside::Esp, &mut packet).unwrap();
+        }
+    };
+    send(&mut world, 50);
+    assert!(world.carrier.memory() >= 60_000);
+    world.pass(Duration::from_secs(6));
+    assert!(world.carrier.memory() >= 60_000, "the client may still want it");
+    world.arrive(&path, &from(&path, CLIENT.plus(325), ack.plus(60_000), TcpFlags::ACK, &[]));
+    world.pass(Duration::from_secs(6));
+    assert_eq!(world.carrier.memory(), 0);
+    world.said.segments.clear();
+    send(&mut world, 50);
+    world.pass(Duration::from_secs(2));
+    let again = world.said.segments.iter().find(|(_, _, payload)| !payload.is_empty()).unwrap();
+    assert_eq!((again.1.seq, again.2.len()), (ack.plus(60_000), 1200), "and keeps again what it sends");
+}
+
 #[test]
 fn who_sends_in_every_turn_is_acknowledged_after_every_eighth_segment() {
     let mut world = World::new(CtcpConfig::DEFAULT);

@@ -226,7 +226,11 @@ impl Flow {
             self.stream.give_up(self.receive.floor());
         }
         let due = std::mem::replace(&mut self.due, Due::Later);
-        if due == Due::Now || now >= self.keepalive_at() {
+        let idle = now >= self.keepalive_at();
+        if idle {
+            self.send.rest();
+        }
+        if due == Due::Now || idle {
             let header = self.acknowledge(now, path);
             say(&header, [&[], &[]]);
             if self.climbs() && due == Due::Now {

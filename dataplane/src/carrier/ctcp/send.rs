@@ -260,6 +260,13 @@ impl Send {
         }
     }
 
+    /// Nothing is to be said for a while: what is not needed is given back.
+    pub(super) fn rest(&mut self) {
+        if self.in_flight() == 0 {
+            self.ring.shrink();
+        }
+    }
+
     /// Octets of memory.
     pub fn memory(&self) -> usize {
         self.ring.memory()
