@@ -728,6 +728,28 @@ fn asking_whether_a_silent_peer_is_there_counts_as_no_repetition() {
     assert_eq!((evidence.resent, evidence.went), (0, Amount { segments: 1, octets: 92 }));
 }
 
+/// An entry of which nothing comes wakes the worker, and holds memory until then.
+#[test]
+fn a_stream_that_was_busy_is_asked_no_more_often_afterwards_and_leaves_nothing_behind() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let (now, along) = (headend.now, headend.path);
+    headend.carrier.vouch(now, &along, TUNNEL);
+    for _ in 0..500 {
+        headend.data(&framed(&[7; 90]));
+        headend.later(Duration::from_millis(20));
+    }
+    headend.later(Duration::from_secs(1));
+    let (until, mut asked) = (headend.now + Duration::from_secs(120), 0);
+    while let Some(due) = headend.carrier.deadline().filter(|due| *due <= until) {
+        headend.now = headend.now.max(due);
+        headend.carrier.poll(headend.now, &mut headend.said);
+        asked += 1;
+    }
+    assert!(asked < 20, "{asked} times in two minutes");
+    headend.give(headend.next, TcpFlags::RST, &[]);
+    assert_eq!((headend.carrier.len(), headend.carrier.deadline()), (0, None));
+}
+
 #[test]
 fn an_operator_ends_the_stream_that_is_meant() {
     for all in [&b"IKETCP"[..], &introduction()] {

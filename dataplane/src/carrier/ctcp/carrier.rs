@@ -36,8 +36,7 @@ use crate::time::Instant;
 use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How many connections there may be, and how they are treated.
@@ -137,7 +136,8 @@ pub struct Carrier {
     found: Option<(Path, u32)>,
     /// Those that are no session's.
     books: Books,
-    agenda: BinaryHeap<Reverse<(Instant, u32)>>,
+    /// One entry of each at most: [`Slot::wake`].
+    agenda: BTreeSet<(Instant, u32)>,
     /// To whom something has happened since the last poll.
     touched: Vec<u32>,
     memory: usize,
@@ -179,7 +179,7 @@ impl Carrier {
             by_path: HashMap::with_hasher(hasher.clone()),
             found: None,
             books: Books::new(&hasher),
-            agenda: BinaryHeap::new(),
+            agenda: BTreeSet::new(),
             touched: Vec::new(),
             memory: 0,
             resets: 0,
@@ -269,7 +269,7 @@ impl Carrier {
     /// When [`Carrier::poll`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         match self.touched.is_empty() {
-            true => self.agenda.peek().map(|Reverse((at, _))| *at),
+            true => self.agenda.first().map(|(at, _)| *at),
             false => Some(Instant::ZERO),
         }
     }
@@ -281,14 +281,12 @@ impl Carrier {
                 self.settle(now, index, outlet);
             }
         }
-        while let Some(Reverse((at, index))) = self.agenda.peek().copied()
-            && at <= now
-        {
-            self.agenda.pop();
-            // Where there is a newer entry, that one counts.
-            if self.slot(index).is_some_and(|slot| slot.wake.take_if(|wake| *wake == at).is_some()) {
-                self.visit(now, index, outlet);
+        while let Some((_, index)) = self.agenda.first().copied().filter(|(at, _)| *at <= now) {
+            self.agenda.pop_first();
+            if let Some(slot) = self.slot(index) {
+                slot.wake = None;
             }
+            self.visit(now, index, outlet);
         }
     }
 
@@ -424,6 +422,9 @@ impl Carrier {
     fn forget(&mut self, index: u32) {
         self.stand(index, Standing::Kept);
         if let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::take) {
+            if let Some(at) = slot.wake {
+                self.agenda.remove(&(at, index));
+            }
             self.by_path.remove(&Key::of(&slot.path));
             self.found = None;
             self.memory -= slot.memory;
@@ -464,10 +465,13 @@ impl Carrier {
     /// Puts the flow on the agenda. One that would wait longer than its entry says is asked then again.
     #[inline]
     fn wake(&mut self, due: Instant, index: u32) {
-        let Some(slot) = self.slot(index) else { return };
+        let Self { slots, agenda, .. } = self;
+        let Some(slot) = slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         if slot.wake.is_none_or(|wake| due < wake) {
-            slot.wake = Some(due);
-            self.agenda.push(Reverse((due, index)));
+            if let Some(later) = slot.wake.replace(due) {
+                agenda.remove(&(later, index));
+            }
+            agenda.insert((due, index));
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) struct Slot {
     pub(super) ends_at: Option<Instant>,
     /// What control was told of its stall.
     pub(super) told: Option<Stalling>,
-    /// The entry in the agenda that counts, if there is one.
+    /// Its entry in the agenda, if there is one.
     pub(super) wake: Option<Instant>,
     /// Whether something has happened to it since the last poll.
     pub(super) touched: bool,
