@@ -639,6 +639,52 @@ fn a_blind_reset_fin_or_data_out_of_place_ends_and_moves_nothing() {
     assert!(world.carrier.is_empty(), "its own reset ends it");
 }
 
+/// A radio that is gone for some seconds of an upload takes more than a megabyte with it, and the client repeats none of it.
+#[test]
+fn behind_a_hole_of_any_size_a_client_goes_on_where_it_says_to_be_if_it_sees_what_we_send() {
+    for size in [1 << 21, 1 << 29] {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let path = path(40001);
+        let ack = world.connect(&path);
+        world.carrier.vouch(world.now, &path, TUNNEL);
+        let mut packet = PacketBuf::allocate(2048);
+        packet.set_range(200, 84).unwrap();
+        world.carrier.dress(world.now, &path, Inside::Esp, &mut packet).unwrap();
+        let (end, mut next) = (ack.plus(100), CLIENT.plus(325 + size));
+        let give = |world: &mut World, seq, ack, payload: &[u8]| {
+            world.arrive(&path, &from(&path, seq, ack, TcpFlags::ACK, payload))
+        };
+        // Whoever sees nothing has to guess where our segments end, and a right guess behind many wrong ones does not count.
+        (0..256).for_each(|guess| {
+            give(&mut world, next, end.plus(1 + guess), &[]);
+        });
+        give(&mut world, next, end, &[]);
+        assert_eq!(give(&mut world, next, end, &first_ike(300)), Taken::Nothing(DropReason::OutOfWindow));
+        world.pass(Duration::from_secs(60));
+        give(&mut world, CLIENT.plus(325), end, &[]);
+        give(&mut world, next, end.minus_one(), &[]);
+        assert_eq!(give(&mut world, next, end, &first_ike(300)), Taken::Nothing(DropReason::OutOfWindow));
+        for _ in 0..20 {
+            give(&mut world, next, end, &[]);
+            assert_eq!(
+                give(&mut world, next.plus(1 << 22), end, &first_ike(300)),
+                Taken::Nothing(DropReason::OutOfWindow),
+                "elsewhere"
+            );
+            let taken = give(&mut world, next, end, &first_ike(300));
+            assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Ike, .. })), "{taken:?}");
+            let taken = give(&mut world, next.plus(324), end, &esp(1));
+            assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Esp, .. })), "{taken:?}");
+            world.pass(Duration::from_secs(1));
+            assert_eq!(world.said.segments.last().unwrap().1.ack, next.plus(324 + 116), "that is acknowledged");
+            // What it sends from there on is lost as well, as far as the next keepalive.
+            next = next.plus(size);
+            world.pass(Duration::from_secs(4));
+        }
+        assert_eq!(world.carrier.len(), 1);
+    }
+}
+
 #[test]
 fn a_fin_counts_where_a_reset_counts_and_elsewhere_it_is_asked_for_again() {
     let mut world = World::new(CtcpConfig::DEFAULT);
