@@ -394,7 +394,7 @@ fn a_connection_on_which_somebody_logs_in_waits_for_the_session_and_is_nobodys_t
     let (stays, goes) = (path(40001), path(40002));
     let acks = [world.connect(&stays), world.connect(&goes)];
     let (now, within) = (world.now, Duration::from_secs(180));
-    [stays, goes].iter().for_each(|path| world.carrier.expect(now, path, within));
+    [stays, goes].iter().for_each(|path| world.carrier.expect(now, path, within, &mut world.said));
     (1..=9).for_each(|port| {
         world.connect(&path(port));
     });
@@ -408,12 +408,99 @@ fn a_connection_on_which_somebody_logs_in_waits_for_the_session_and_is_nobodys_t
     assert_eq!(world.carrier.len(), 2);
     world.carrier.vouch(world.now, &stays, TUNNEL);
     // Too late: it is somebody's.
-    world.carrier.expect(world.now, &stays, Duration::from_secs(1));
+    world.carrier.expect(world.now, &stays, Duration::from_secs(1), &mut world.said);
     world.pass(Duration::from_secs(11));
     assert_eq!(world.carrier.len(), 1);
     world.arrive(&stays, &from(&stays, CLIENT.plus(325), acks[0], TcpFlags::ACK, &[]));
     world.pass(Duration::from_secs(300));
     assert_eq!(world.carrier.len(), 1);
+}
+
+/// In hybrid mode anybody gets that far.
+#[test]
+fn connections_on_which_somebody_logs_in_are_limited_and_who_has_only_begun_takes_the_place_of_none() {
+    // Half of it holds five of them.
+    let memory = 10 * 36 * 1024 + 2048;
+    let limited = CtcpConfig { expected_per_source: 3, unproven_per_source: 3, memory, ..CtcpConfig::DEFAULT };
+    let mut world = World::new(limited);
+    let crowd = path;
+    let elsewhere = |host: u8| Path { peer: format!("203.0.113.{host}:9").parse().unwrap(), ..path(0) };
+    let expect = |world: &mut World, path: Path| {
+        world.said.segments.clear();
+        world.carrier.expect(world.now, &path, Duration::from_secs(180), &mut world.said);
+        let said = std::mem::take(&mut world.said.segments).into_iter();
+        said.filter(|(_, header, _)| header.flags.has(TcpFlags::RST)).map(|said| said.0).collect::<Vec<_>>()
+    };
+    let login = |world: &mut World, path: Path| {
+        world.connect(&path);
+        expect(world, path)
+    };
+    (1..=3).for_each(|port| assert_eq!(login(&mut world, crowd(port)), []));
+    assert_eq!(login(&mut world, crowd(4)), [crowd(1)], "from one source");
+    (1..=2).for_each(|host| assert_eq!(login(&mut world, elsewhere(host)), []));
+    assert_eq!(login(&mut world, elsewhere(3)), [crowd(2)], "in all");
+    assert_eq!(expect(&mut world, elsewhere(3)), [], "it has its place");
+    (11..=19).for_each(|port| {
+        world.connect(&crowd(port));
+    });
+    assert_eq!(world.carrier.len(), 5 + 3);
+    // Who is somebody's does not give way, and is not counted.
+    (1..=3).for_each(|host| world.carrier.vouch(world.now, &elsewhere(host), TUNNEL));
+    (4..=6).for_each(|host| assert_eq!(login(&mut world, elsewhere(host)), []));
+    assert_eq!(login(&mut world, elsewhere(7)), [crowd(3)]);
+}
+
+/// Control says so when the login is over and there is no session.
+#[test]
+fn a_connection_on_which_nobody_logs_in_any_more_waits_no_longer() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    world.connect(&path);
+    world.carrier.expect(world.now, &path, Duration::from_secs(180), &mut world.said);
+    world.pass(Duration::from_secs(30));
+    world.carrier.expect(world.now, &path, Duration::from_secs(5), &mut world.said);
+    world.pass(Duration::from_secs(4));
+    assert_eq!(world.carrier.len(), 1, "for what is still to be said");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.carrier.len(), 0);
+    assert!(world.said.segments.last().unwrap().1.flags.has(TcpFlags::RST));
+}
+
+/// Or many of nobody's would take what everybody needs.
+#[test]
+fn a_connection_of_nobodys_holds_the_longest_message_in_pieces_and_little_more() {
+    let longest = first_ike(16 * 1024);
+    for logs_in in [false, true] {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let path = path(40001);
+        let ack = world.connect(&path);
+        if logs_in {
+            world.carrier.expect(world.now, &path, Duration::from_secs(180), &mut world.said);
+        }
+        let answer = |world: &mut World| {
+            let mut answer = PacketBuf::allocate(2048);
+            answer.set_range(200, 1200).unwrap();
+            world.carrier.dress(world.now, &path, Inside::Ike, &mut answer).unwrap();
+        };
+        answer(&mut world);
+        let mut next = CLIENT.plus(325);
+        for piece in longest.chunks(1000) {
+            world.arrive(&path, &from(&path, next, ack, TcpFlags::ACK, piece));
+            next = next.plus(piece.len());
+        }
+        assert_eq!(world.said.frames.pop(), Some((Inside::Ike, longest[8..8 + 16 * 1024].to_vec())));
+        // One that is never finished, and all that can be behind a hole; and answers that nobody acknowledges.
+        for piece in longest[..16_000].chunks(1000) {
+            world.arrive(&path, &from(&path, next, ack, TcpFlags::ACK, piece));
+            next = next.plus(piece.len());
+        }
+        for piece in 1..=23 {
+            world.arrive(&path, &from(&path, next.plus(1000 * piece), ack, TcpFlags::ACK, &[0x55; 1000]));
+            assert!(world.carrier.memory() <= 36_000, "{} octets", world.carrier.memory());
+        }
+        (0..40).for_each(|_| answer(&mut world));
+        assert!(world.carrier.memory() <= 36_000, "{} octets", world.carrier.memory());
+    }
 }
 
 #[test]
@@ -445,6 +532,34 @@ fn a_quiet_connection_says_every_five_seconds_that_it_is_there() {
     world.pass(10 * KEEPALIVE);
     assert_eq!(world.said.segments.len(), 11);
     assert!(world.said.segments.iter().all(|(_, said, payload)| payload.is_empty() && said.flags == TcpFlags::ACK));
+}
+
+/// What thousands had under way once would leave no room for others.
+#[test]
+fn a_connection_that_is_idle_gives_back_what_it_took_to_send() {
+    let mut world = World::new(CtcpConfig::DEFAULT);
+    let path = path(40001);
+    let ack = world.connect(&path);
+    world.carrier.vouch(world.now, &path, TUNNEL);
+    let send = |world: &mut World, many: usize| {
+        for _ in 0..many {
+            let mut packet = PacketBuf::allocate(2048);
+            packet.set_range(200, 1184).unwrap();
+            world.carrier.dress(world.now, &path, Inside::Esp, &mut packet).unwrap();
+        }
+    };
+    send(&mut world, 50);
+    assert!(world.carrier.memory() >= 60_000);
+    world.pass(Duration::from_secs(6));
+    assert!(world.carrier.memory() >= 60_000, "the client may still want it");
+    world.arrive(&path, &from(&path, CLIENT.plus(325), ack.plus(60_000), TcpFlags::ACK, &[]));
+    world.pass(Duration::from_secs(6));
+    assert_eq!(world.carrier.memory(), 0);
+    world.said.segments.clear();
+    send(&mut world, 50);
+    world.pass(Duration::from_secs(2));
+    let again = world.said.segments.iter().find(|(_, _, payload)| !payload.is_empty()).unwrap();
+    assert_eq!((again.1.seq, again.2.len()), (ack.plus(60_000), 1200), "and keeps again what it sends");
 }
 
 #[test]
@@ -522,6 +637,52 @@ fn a_blind_reset_fin_or_data_out_of_place_ends_and_moves_nothing() {
     assert_eq!(said.ack, next.plus(116), "what came from far away moves no acknowledgment");
     world.arrive(&path, &from(&path, next.plus(116), ack, TcpFlags::RST, &[]));
     assert!(world.carrier.is_empty(), "its own reset ends it");
+}
+
+/// A radio that is gone for some seconds of an upload takes more than a megabyte with it, and the client repeats none of it.
+#[test]
+fn behind_a_hole_of_any_size_a_client_goes_on_where_it_says_to_be_if_it_sees_what_we_send() {
+    for size in [1 << 21, 1 << 29] {
+        let mut world = World::new(CtcpConfig::DEFAULT);
+        let path = path(40001);
+        let ack = world.connect(&path);
+        world.carrier.vouch(world.now, &path, TUNNEL);
+        let mut packet = PacketBuf::allocate(2048);
+        packet.set_range(200, 84).unwrap();
+        world.carrier.dress(world.now, &path, Inside::Esp, &mut packet).unwrap();
+        let (end, mut next) = (ack.plus(100), CLIENT.plus(325 + size));
+        let give = |world: &mut World, seq, ack, payload: &[u8]| {
+            world.arrive(&path, &from(&path, seq, ack, TcpFlags::ACK, payload))
+        };
+        // Whoever sees nothing has to guess where our segments end, and a right guess behind many wrong ones does not count.
+        (0..256).for_each(|guess| {
+            give(&mut world, next, end.plus(1 + guess), &[]);
+        });
+        give(&mut world, next, end, &[]);
+        assert_eq!(give(&mut world, next, end, &first_ike(300)), Taken::Nothing(DropReason::OutOfWindow));
+        world.pass(Duration::from_secs(60));
+        give(&mut world, CLIENT.plus(325), end, &[]);
+        give(&mut world, next, end.minus_one(), &[]);
+        assert_eq!(give(&mut world, next, end, &first_ike(300)), Taken::Nothing(DropReason::OutOfWindow));
+        for _ in 0..20 {
+            give(&mut world, next, end, &[]);
+            assert_eq!(
+                give(&mut world, next.plus(1 << 22), end, &first_ike(300)),
+                Taken::Nothing(DropReason::OutOfWindow),
+                "elsewhere"
+            );
+            let taken = give(&mut world, next, end, &first_ike(300));
+            assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Ike, .. })), "{taken:?}");
+            let taken = give(&mut world, next.plus(324), end, &esp(1));
+            assert!(matches!(taken, Taken::Frame(Frame { inside: Inside::Esp, .. })), "{taken:?}");
+            world.pass(Duration::from_secs(1));
+            assert_eq!(world.said.segments.last().unwrap().1.ack, next.plus(324 + 116), "that is acknowledged");
+            // What it sends from there on is lost as well, as far as the next keepalive.
+            next = next.plus(size);
+            world.pass(Duration::from_secs(4));
+        }
+        assert_eq!(world.carrier.len(), 1);
+    }
 }
 
 #[test]

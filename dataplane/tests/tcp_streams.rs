@@ -484,6 +484,35 @@ fn streams_of_nobody_leave_room_for_ctcp() {
     assert_eq!(headend.carrier.len(), 10);
 }
 
+/// In hybrid mode anybody gets that far.
+#[test]
+fn streams_on_which_somebody_logs_in_leave_room_for_all_others() {
+    let mut headend = Headend::new(CtcpConfig::DEFAULT);
+    let host = |host: u8, port: u16| Path { peer: format!("203.0.113.{host}:{port}").parse().unwrap(), ..path(0) };
+    let login = |headend: &mut Headend, along: Path| {
+        headend.path = along;
+        headend.syn();
+        assert_eq!(headend.data(&introduction()), Taken::Octets);
+        let within = Duration::from_secs(180);
+        headend.carrier.expect(headend.now, &along, within, &mut headend.said);
+    };
+    (1..=40).for_each(|port| login(&mut headend, host(1, port)));
+    assert_eq!(headend.carrier.len(), 32, "from one source");
+    for at in 2..=40 {
+        (1..=30).for_each(|port| login(&mut headend, host(at, port)));
+    }
+    assert_eq!(headend.carrier.len(), 85);
+    assert!(headend.carrier.memory() < 256 * 1024 * 1024 / 8 + 85 * 1024, "an eighth of the memory");
+    // Nobody who has only begun takes the place of one of them.
+    let before = headend.carrier.len();
+    for port in 1..=20 {
+        headend.path = path(40_000 + port);
+        headend.syn();
+        assert_eq!(headend.data(&introduction()), Taken::Octets);
+    }
+    assert_eq!(headend.carrier.len(), before + 8);
+}
+
 #[test]
 fn a_connection_costs_a_few_octets_until_ike_has_come_by_it() {
     let mut headend = Headend::new(CtcpConfig { unproven_per_source: 1024, ..CtcpConfig::DEFAULT });
@@ -697,6 +726,28 @@ fn asking_whether_a_silent_peer_is_there_counts_as_no_repetition() {
     assert!(asked >= 20);
     let evidence = told(&headend).evidence;
     assert_eq!((evidence.resent, evidence.went), (0, Amount { segments: 1, octets: 92 }));
+}
+
+/// An entry of which nothing comes wakes the worker, and holds memory until then.
+#[test]
+fn a_stream_that_was_busy_is_asked_no_more_often_afterwards_and_leaves_nothing_behind() {
+    let mut headend = Headend::with(CtcpConfig::DEFAULT);
+    let (now, along) = (headend.now, headend.path);
+    headend.carrier.vouch(now, &along, TUNNEL);
+    for _ in 0..500 {
+        headend.data(&framed(&[7; 90]));
+        headend.later(Duration::from_millis(20));
+    }
+    headend.later(Duration::from_secs(1));
+    let (until, mut asked) = (headend.now + Duration::from_secs(120), 0);
+    while let Some(due) = headend.carrier.deadline().filter(|due| *due <= until) {
+        headend.now = headend.now.max(due);
+        headend.carrier.poll(headend.now, &mut headend.said);
+        asked += 1;
+    }
+    assert!(asked < 20, "{asked} times in two minutes");
+    headend.give(headend.next, TcpFlags::RST, &[]);
+    assert_eq!((headend.carrier.len(), headend.carrier.deadline()), (0, None));
 }
 
 #[test]

@@ -124,9 +124,9 @@ impl Ctcp {
         self.carrier.vouch(now, path, tunnel);
     }
 
-    /// It may become somebody's.
-    pub(super) fn expect(&mut self, now: Instant, path: &Path, within: Duration) {
-        self.carrier.expect(now, path, within);
+    /// It may become somebody's; whoever has to go for that is told.
+    pub(super) fn expect(&mut self, now: Instant, path: &Path, within: Duration, pool: &mut Pool, replies: &mut Burst) {
+        self.carrier.expect(now, path, within, &mut self.brought.writer(pool, replies));
     }
 
     /// It is that session's no longer; the reset goes to `replies`, behind what control wanted sent before.

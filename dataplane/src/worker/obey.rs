@@ -87,7 +87,7 @@ impl<D: Door> Worker<D> {
                 }
                 Command::ExpectSession { path, within } => {
                     if let Some(ctcp) = ctcp {
-                        ctcp.expect(now, &path, within);
+                        ctcp.expect(now, &path, within, pool, replies);
                     }
                     Ok(())
                 }

@@ -121,6 +121,36 @@ fn a_segment_out_of_place_takes_no_tunnel_to_the_connection_and_no_ike_while_its
     assert!(matches!(&world.events()[..], [Event::Ike(_)]));
 }
 
+/// It repeats nothing, so all that it sends from then on is out of place.
+#[test]
+fn a_client_that_has_lost_megabytes_is_heard_behind_its_next_keepalive() {
+    let mut world = world(1);
+    let mut peer = kept(&mut world, 40_001);
+    let question =
+        IkeDatagram { path: peer.path, framing: adit_dataplane::contract::IkeFraming::Ctcp, bytes: vec![9; 84] };
+    world.command(WorkerId(0), Command::SendIke(question));
+    world.settle();
+    world.departed().iter().for_each(|segment| {
+        peer.hears(segment);
+    });
+    let ike = [&ike_in_udp(400)[..], &first_message()].concat();
+    peer.next = peer.next.plus(1 << 22);
+    let lost = peer.frame(Inside::Ike, &ike);
+    world.tcp(0, &peer, &lost);
+    assert!(world.events().is_empty());
+    let alone = peer.segment(TcpFlags::ACK, &[]);
+    world.tcp(0, &peer, &alone);
+    for _ in 0..3 {
+        let again = peer.frame(Inside::Ike, &ike);
+        world.tcp(0, &peer, &again);
+        assert!(matches!(&world.events()[..], [Event::Ike(_)]));
+    }
+    world.now = world.now + Duration::from_secs(60);
+    world.settle();
+    // A whole frame behind a hole is taken as a piece, too.
+    assert!(world.events().iter().all(|event| matches!(event, Event::Ike(_))), "that is no stall");
+}
+
 #[test]
 fn esp_cut_into_pieces_and_joined_arrives_whole() {
     let mut world = world(1);

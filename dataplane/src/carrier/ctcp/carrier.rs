@@ -12,19 +12,20 @@
 
 mod beginning;
 mod dial;
+mod standing;
 mod streams;
 mod survey;
 mod unproven;
 
 use self::dial::Dials;
-use self::streams::{Around, STREAM};
-use self::unproven::{Most, Unproven};
+use self::standing::Books;
+use self::streams::Around;
 use super::cookie::Cookies;
 use super::flow::{Arrived, Ended, Limits};
 use super::frame::Frame;
 use super::receive::Mode;
 use super::send::Room;
-use super::slot::{Key, Slot, Talk, UNPROVEN};
+use super::slot::{Key, Slot, Standing, Talk, UNPROVEN};
 use super::stall::Stalling;
 use super::trailer::{Inside, TRAILER_LEN, trailer};
 use crate::carrier::tcp::Scratch;
@@ -32,12 +33,10 @@ use crate::contract::{CtcpCare, CtcpTuning, FlowReport, Path, TunnelKey, WorkerI
 use crate::fate::DropReason;
 use crate::packet::PacketBuf;
 use crate::time::Instant;
-use crate::wire::source::Source;
 use crate::wire::tcp::{TCP_HEADER, TcpFlags, TcpHeader};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How many connections there may be, and how they are treated.
@@ -57,6 +56,8 @@ pub struct CtcpConfig {
     pub unproven: usize,
     /// and from one IPv4 address or IPv6 /64. When there are so many, the oldest of whoever has most gives way to who comes.
     pub unproven_per_source: usize,
+    /// Likewise, of those on which somebody logs in; in all they are as many as half of the memory holds.
+    pub expected_per_source: usize,
     /// Octets that all flows may hold for others.
     pub memory: usize,
     /// So long a peer's data may fail to come before control is told, if it ever is.
@@ -73,6 +74,7 @@ impl CtcpConfig {
         flows: 65_536,
         unproven: 1024,
         unproven_per_source: 64,
+        expected_per_source: 256,
         memory: 256 * 1024 * 1024,
         stall_after: Some(Duration::from_secs(6)),
     };
@@ -132,10 +134,10 @@ pub struct Carrier {
     by_path: HashMap<Key, u32, FixedState>,
     /// What was looked up last: packets come in runs.
     found: Option<(Path, u32)>,
-    unproven: Unproven,
-    /// Of those, streams that have all that they need.
-    unproven_streams: Unproven,
-    agenda: BinaryHeap<Reverse<(Instant, u32)>>,
+    /// Those that are no session's.
+    books: Books,
+    /// One entry of each at most: [`Slot::wake`].
+    agenda: BTreeSet<(Instant, u32)>,
     /// To whom something has happened since the last poll.
     touched: Vec<u32>,
     memory: usize,
@@ -176,9 +178,8 @@ impl Carrier {
             free: Vec::new(),
             by_path: HashMap::with_hasher(hasher.clone()),
             found: None,
-            unproven: Unproven::new(hasher.clone()),
-            unproven_streams: Unproven::new(hasher),
-            agenda: BinaryHeap::new(),
+            books: Books::new(&hasher),
+            agenda: BTreeSet::new(),
             touched: Vec::new(),
             memory: 0,
             resets: 0,
@@ -226,6 +227,7 @@ impl Carrier {
         };
         let room = self.room();
         let slot = self.slot(index).ok_or(DropReason::NoConnection)?;
+        let room = slot.share_of(room);
         let Talk::Ctcp(flow) = &mut slot.talk else { return Err(DropReason::NoConnection) };
         flow.bound(room);
         packet.extend_back(TRAILER_LEN).ok_or(DropReason::NoBuffer)?.copy_from_slice(&trailer(inside));
@@ -240,7 +242,7 @@ impl Carrier {
     /// The connection is the session's that has this tunnel. It does not end for the one before.
     pub fn vouch(&mut self, now: Instant, path: &Path, tunnel: TunnelKey) {
         let Some(index) = self.at(path) else { return };
-        self.prove(index);
+        self.stand(index, Standing::Kept);
         if let Some(slot) = self.slot(index) {
             (slot.tunnel, slot.ends_at) = (Some(tunnel), None);
         }
@@ -249,17 +251,6 @@ impl Carrier {
             Some(Talk::Stream(stream)) => stream.stay(),
             Some(Talk::Ctcp(_) | Talk::Begins(_)) | None => {}
         }
-    }
-
-    /// Its peer is somebody who logs in: if it is no session's within this time it ends, and until then nobody who has shown less takes its
-    /// place.
-    pub fn expect(&mut self, now: Instant, path: &Path, within: Duration) {
-        let Some(index) = self.at(path) else { return };
-        self.prove(index);
-        if let Some(slot) = self.slot(index).filter(|slot| slot.tunnel.is_none()) {
-            slot.ends_at = Some(now + within);
-        }
-        self.touch(index);
     }
 
     /// The connection ends; its peer is told.
@@ -278,7 +269,7 @@ impl Carrier {
     /// When [`Carrier::poll`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         match self.touched.is_empty() {
-            true => self.agenda.peek().map(|Reverse((at, _))| *at),
+            true => self.agenda.first().map(|(at, _)| *at),
             false => Some(Instant::ZERO),
         }
     }
@@ -290,14 +281,12 @@ impl Carrier {
                 self.settle(now, index, outlet);
             }
         }
-        while let Some(Reverse((at, index))) = self.agenda.peek().copied()
-            && at <= now
-        {
-            self.agenda.pop();
-            // Where there is a newer entry, that one counts.
-            if self.slot(index).is_some_and(|slot| slot.wake.take_if(|wake| *wake == at).is_some()) {
-                self.visit(now, index, outlet);
+        while let Some((_, index)) = self.agenda.first().copied().filter(|(at, _)| *at <= now) {
+            self.agenda.pop_first();
+            if let Some(slot) = self.slot(index) {
+                slot.wake = None;
             }
+            self.visit(now, index, outlet);
         }
     }
 
@@ -328,6 +317,7 @@ impl Carrier {
     ) -> Taken {
         let room = self.room();
         let Some(slot) = self.slot(index) else { return Taken::Nothing(DropReason::NoConnection) };
+        let room = slot.share_of(room);
         let flow = match &mut slot.talk {
             Talk::Ctcp(flow) => flow,
             Talk::Begins(_) => return self.introduce(now, index, path, header, segment, outlet),
@@ -365,7 +355,7 @@ impl Carrier {
         let silent = now.since(slot.heard_at()) >= SILENT;
         if silent
             || slot.ends_at.is_some_and(|at| at <= now)
-            || slot.unproven_since.is_some_and(|since| now.since(since) >= UNPROVEN)
+            || matches!(slot.standing, Standing::Unproven(since) if now.since(since) >= UNPROVEN)
         {
             return self.end(now, &path, outlet);
         }
@@ -429,41 +419,12 @@ impl Carrier {
         index
     }
 
-    fn prove(&mut self, index: u32) {
-        let Some(slot) = self.slot(index) else { return };
-        if slot.unproven_since.take().is_none() {
-            return;
-        }
-        let source = Source::of(slot.path.peer.ip());
-        self.unproven.remove(source, index);
-        self.unproven_streams.remove(source, index);
-    }
-
-    /// One that nobody has vouched for is going to begin, and what is in its way ends.
-    fn make_room(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
-        let most = Most { in_all: self.config.unproven, from_one: self.config.unproven_per_source };
-        let gives_way = self.unproven.in_the_way_of(Source::of(path.peer.ip()), most);
-        self.give_way(now, gives_way, outlet);
-    }
-
-    /// Likewise, a stream.
-    fn make_room_for_stream(&mut self, now: Instant, path: &Path, outlet: &mut impl Outlet) {
-        let share = |many: usize| (many / STREAM).max(1);
-        let most = Most { in_all: share(self.config.unproven), from_one: share(self.config.unproven_per_source) };
-        let gives_way = self.unproven_streams.in_the_way_of(Source::of(path.peer.ip()), most);
-        self.give_way(now, gives_way, outlet);
-    }
-
-    fn give_way(&mut self, now: Instant, index: Option<u32>, outlet: &mut impl Outlet) {
-        let path = index.and_then(|index| self.slot(index)).map(|slot| slot.path);
-        if let Some(path) = path {
-            self.end(now, &path, outlet);
-        }
-    }
-
     fn forget(&mut self, index: u32) {
-        self.prove(index);
+        self.stand(index, Standing::Kept);
         if let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::take) {
+            if let Some(at) = slot.wake {
+                self.agenda.remove(&(at, index));
+            }
             self.by_path.remove(&Key::of(&slot.path));
             self.found = None;
             self.memory -= slot.memory;
@@ -504,10 +465,13 @@ impl Carrier {
     /// Puts the flow on the agenda. One that would wait longer than its entry says is asked then again.
     #[inline]
     fn wake(&mut self, due: Instant, index: u32) {
-        let Some(slot) = self.slot(index) else { return };
+        let Self { slots, agenda, .. } = self;
+        let Some(slot) = slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         if slot.wake.is_none_or(|wake| due < wake) {
-            slot.wake = Some(due);
-            self.agenda.push(Reverse((due, index)));
+            if let Some(later) = slot.wake.replace(due) {
+                agenda.remove(&(later, index));
+            }
+            agenda.insert((due, index));
         }
     }
 }

@@ -3,11 +3,13 @@
 use super::cookie::{SynFacts, SynOptions};
 use super::esp_order::{Begins, EspOrder, Gap};
 use super::filler::Filler;
-use super::frame::{Frame, whole};
+use super::frame::{Frame, MAX_FRAME, whole};
+use super::further::{Further, is_near};
 use super::ladder::Ladder;
 use super::receive::{Due, Mode, Receive};
+use super::ring;
 use super::send::{Alone, Full, Room, Send};
-use super::stall::{Hidden, StallWatch, Stalling};
+use super::stall::{FURTHEST, Hidden, StallWatch, Stalling};
 use super::stream::Stream;
 use super::trailer::Inside;
 use crate::contract::{DownEvidence, Evidence, Path, UpEvidence};
@@ -20,11 +22,11 @@ use std::time::Duration;
 pub(super) const WINDOW: u16 = u16::MAX;
 /// What that is to be shifted by where both ends scale windows: half a megabyte, as much as a ring holds and more.
 pub(in crate::carrier) const SCALE: Shift = Shift::new(3);
-/// A segment that begins further from what has come than this is not of this stream, or somebody guesses.
-const PLAUSIBLE: u32 = 1 << 20;
 
 /// Who was heard where it is within this time is not elsewhere as well: a client says something every few seconds.
 const HEARD: Duration = Duration::from_secs(10);
+/// Octets that a flow holds with [`Room::Little`], and a segment.
+pub(super) const LITTLE: usize = ring::LEAST + MAX_FRAME + 4096;
 /// Between two acknowledgments that ask for a RST again.
 const CHALLENGES: Duration = Duration::from_secs(1);
 
@@ -82,6 +84,7 @@ pub struct Flow {
     options: SynOptions,
     limits: Limits,
     receive: Receive,
+    further: Further,
     ladder: Ladder,
     send: Send,
     filler: Filler,
@@ -126,6 +129,7 @@ impl Flow {
             options: syn.options,
             limits,
             receive: Receive::new(mode, theirs),
+            further: Further::new(now),
             ladder: Ladder::new(now),
             send,
             filler: Filler::default(),
@@ -159,6 +163,9 @@ impl Flow {
         let plausible = header.flags.has(TcpFlags::ACK) && self.believes(header);
         let proves = payload.is_empty() && self.proves(header);
         if !plausible && !proves {
+            if payload.is_empty() {
+                self.further.guesses_wrong(now);
+            }
             return match frame {
                 // Control would look for its sender here, and a session of its own is all that a sender needs for that.
                 Some(Frame { inside: Inside::Ike, .. }) if now.since(self.heard_at) < HEARD => Arrived::Elsewhere,
@@ -174,6 +181,9 @@ impl Flow {
             return self.finish(now, header.seq, payload, frame);
         }
         if payload.is_empty() {
+            if !plausible {
+                self.further.says(now, header.seq);
+            }
             self.alone(now, header.seq, if proves { Proof::Given } else { Proof::Lacking });
             return Arrived::Nothing;
         }
@@ -223,7 +233,11 @@ impl Flow {
             self.stream.give_up(self.receive.floor());
         }
         let due = std::mem::replace(&mut self.due, Due::Later);
-        if due == Due::Now || now >= self.keepalive_at() {
+        let idle = now >= self.keepalive_at();
+        if idle {
+            self.send.rest();
+        }
+        if due == Due::Now || idle {
             let header = self.acknowledge(now, path);
             say(&header, [&[], &[]]);
             if self.climbs() && due == Due::Now {
@@ -321,11 +335,12 @@ impl Flow {
         }
     }
 
-    /// Whether a peer that is where we think it is could send this: near to what has come, and to what it can have heard.
+    /// Whether a peer that is where we think it is could send this: near to what has come or to where it says to be, and to what it can have
+    /// heard.
     #[inline]
     pub fn believes(&self, segment: &TcpHeader) -> bool {
-        let ahead = segment.seq.distance(self.receive.highest());
-        ahead.unsigned_abs() < PLAUSIBLE && self.send.believes(segment.ack)
+        let near = is_near(segment.seq, self.receive.highest()) || self.further.is_near(segment.seq);
+        near && self.send.believes(segment.ack)
     }
 
     /// What the peer's SYN had.
@@ -338,11 +353,13 @@ impl Flow {
         self.heard_at
     }
 
-    /// Without room for more it keeps what it has of ours, and no pieces.
+    /// Without room for more it keeps what it has of ours, and no pieces; with little, as many pieces as a message has.
     pub fn bound(&mut self, room: Room) {
         self.send.bound(room);
-        if room == Room::None {
-            self.stream.forget();
+        match room {
+            Room::Left => {}
+            Room::Little if self.stream.held() <= MAX_FRAME => {}
+            Room::Little | Room::None => self.stream.forget(),
         }
     }
 
@@ -360,7 +377,10 @@ impl Flow {
     /// Whether a segment without data can only come from somebody who sees what we send.
     fn proves(&self, header: &TcpHeader) -> bool {
         let ahead = header.seq.distance(self.receive.highest());
-        ahead > 0 && header.flags == TcpFlags::ACK && self.send.believes(header.ack) && self.has_end(header.ack)
+        (1..FURTHEST).contains(&ahead)
+            && header.flags == TcpFlags::ACK
+            && self.send.believes(header.ack)
+            && self.has_end(header.ack)
     }
 
     fn has_end(&self, ack: Seq) -> bool {
@@ -413,6 +433,7 @@ impl Flow {
         if self.receive.data(now, seq, payload.len()) == Due::Now {
             self.due = Due::Now;
         }
+        self.further.came(self.receive.highest());
         // Without state every segment is taken for whole frames.
         let begins = match !self.mode.holds() || self.stream.begins(seq) {
             true => Begins::Here,

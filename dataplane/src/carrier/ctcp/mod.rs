@@ -20,6 +20,7 @@
 //! | `filler` | what goes in the place of what is no longer kept |
 //! | `carrier` | all connections of a worker |
 //! | `carrier/dial` | those that we begin |
+//! | `further` | where a peer is that has lost too much at once |
 //! | `flow` | both directions of one connection |
 //! | `stall` | whether the peer sends what no longer arrives |
 //! | `esp_order` | whether ESP's numbers have the stream's gaps |
@@ -33,6 +34,7 @@ mod esp_order;
 mod filler;
 mod flow;
 mod frame;
+mod further;
 mod ladder;
 mod receive;
 mod ring;

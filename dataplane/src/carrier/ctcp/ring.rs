@@ -5,7 +5,7 @@ use crate::wire::tcp::Seq;
 use std::collections::VecDeque;
 
 /// Octets that a ring begins with, once something is sent.
-const LEAST: usize = 16 * 1024;
+pub(super) const LEAST: usize = 16 * 1024;
 
 /// The segments that were sent last, as far as there is room for them.
 #[derive(Debug)]
@@ -66,6 +66,11 @@ impl Ring {
     /// It takes no more memory than it has.
     pub const fn freeze(&mut self) {
         self.room = self.octets.len();
+    }
+
+    /// It takes no more than a ring begins with, or what it has.
+    pub fn hold_back(&mut self) {
+        self.room = LEAST.min(self.most).max(self.octets.len());
     }
 
     /// It may grow again.

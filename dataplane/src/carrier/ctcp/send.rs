@@ -252,10 +252,18 @@ impl Send {
     }
 
     /// Whether more may be kept than is kept now.
-    pub(super) const fn bound(&mut self, room: Room) {
+    pub(super) fn bound(&mut self, room: Room) {
         match room {
             Room::Left => self.ring.thaw(),
+            Room::Little => self.ring.hold_back(),
             Room::None => self.ring.freeze(),
+        }
+    }
+
+    /// Nothing is to be said for a while: what is not needed is given back.
+    pub(super) fn rest(&mut self) {
+        if self.in_flight() == 0 {
+            self.ring.shrink();
         }
     }
 
@@ -521,6 +529,8 @@ impl Send {
 pub enum Room {
     /// Some.
     Left,
+    /// That, but this one gets what a login takes and no more.
+    Little,
     /// None.
     None,
 }

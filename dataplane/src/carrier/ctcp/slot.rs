@@ -1,6 +1,7 @@
 //! One connection among a worker's.
 
 use super::flow::Flow;
+use super::send::Room;
 use super::stall::Stalling;
 use crate::carrier::tcp::{Beginning, Stream};
 use crate::contract::{Path, TunnelKey};
@@ -50,6 +51,17 @@ pub(super) enum Talk {
     Stream(Box<Stream>),
 }
 
+/// What its peer has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// That it is where it says to be, since then.
+    Unproven(Instant),
+    /// That somebody logs in there, which is little: behind IKEv1's phase 1 it need be nobody yet.
+    Expected,
+    /// A session has vouched for it, or we have begun it.
+    Kept,
+}
+
 /// One flow with its place in the books.
 pub(super) struct Slot {
     pub(super) path: Path,
@@ -57,8 +69,7 @@ pub(super) struct Slot {
     /// Counted on this worker.
     pub(super) number: u64,
     pub(super) since: Instant,
-    /// `None` once somebody has vouched for it.
-    pub(super) unproven_since: Option<Instant>,
+    pub(super) standing: Standing,
     /// Segments that no peer of it could send, in the minute that began then.
     pub(super) guesses: (u32, Instant),
     /// Whose session vouched for it last.
@@ -67,7 +78,7 @@ pub(super) struct Slot {
     pub(super) ends_at: Option<Instant>,
     /// What control was told of its stall.
     pub(super) told: Option<Stalling>,
-    /// The entry in the agenda that counts, if there is one.
+    /// Its entry in the agenda, if there is one.
     pub(super) wake: Option<Instant>,
     /// Whether something has happened to it since the last poll.
     pub(super) touched: bool,
@@ -82,7 +93,7 @@ impl Slot {
             talk,
             number: 0,
             since: now,
-            unproven_since: Some(now),
+            standing: Standing::Unproven(now),
             guesses: (0, now),
             tunnel: None,
             ends_at: None,
@@ -107,8 +118,20 @@ impl Slot {
     /// When it has something to say, or nobody will have vouched for it, or there is something to tell of its stall.
     #[inline]
     pub(super) fn due(&self, stalling: Option<Instant>) -> Instant {
-        let expiry = self.unproven_since.map(|since| since + UNPROVEN);
+        let expiry = match self.standing {
+            Standing::Unproven(since) => Some(since + UNPROVEN),
+            Standing::Expected | Standing::Kept => None,
+        };
         expiry.into_iter().chain(self.ends_at).chain(stalling).fold(self.deadline(), Instant::min)
+    }
+
+    /// How much larger it may become, if there is `room` for all.
+    #[inline]
+    pub(super) const fn share_of(&self, room: Room) -> Room {
+        match (self.standing, room) {
+            (Standing::Unproven(_) | Standing::Expected, Room::Left) => Room::Little,
+            (Standing::Unproven(_) | Standing::Expected | Standing::Kept, room) => room,
+        }
     }
 
     /// When anything of the peer's came last.

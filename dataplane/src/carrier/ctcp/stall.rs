@@ -24,7 +24,7 @@ use std::time::Duration;
 /// So many ends of our segments are remembered.
 const ENDS: usize = 64;
 /// What is further than this is of no stream of ours.
-const FURTHEST: i32 = 1 << 30;
+pub(super) const FURTHEST: i32 = 1 << 30;
 
 /// What was told of a flow's stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

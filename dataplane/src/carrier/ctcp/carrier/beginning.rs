@@ -5,12 +5,11 @@ use crate::carrier::ctcp::Outlet;
 use crate::carrier::ctcp::carrier::Taken;
 use crate::carrier::ctcp::flow::{Flow, header};
 use crate::carrier::ctcp::frame::is_ike_header;
-use crate::carrier::ctcp::slot::{Slot, Talk};
+use crate::carrier::ctcp::slot::{Slot, Standing, Talk};
 use crate::carrier::tcp::{Beginning, Offer, begins_stream, our_offer};
 use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::time::Instant;
-use crate::wire::source::Source;
 use crate::wire::tcp::{TcpFlags, TcpHeader};
 use crate::wire::tcp_offer::SynOffer;
 use std::time::Duration;
@@ -82,14 +81,14 @@ impl Carrier {
         if let Some(older) = self.at(path) {
             self.forget(older);
         }
-        self.make_room(now, path, outlet);
+        let standing = Standing::Unproven(now);
+        self.make_room(now, path, standing, outlet);
         let talk = match streams {
             true => Talk::Begins(Beginning::new(now, offer, segment.ack, segment.seq)),
             false => Talk::Ctcp(Flow::new(now, config.mode, offer.facts(), segment.ack, segment.seq, config.limits)),
         };
-        let number = self.number;
         let index = self.place(Slot::new(now, path, talk));
-        self.unproven.add(Source::of(path.peer.ip()), number, index);
+        self.stand(index, standing);
         self.carry(now, index, path, segment, octets, outlet)
     }
 

@@ -12,7 +12,7 @@ use super::{Carrier, Outlet, Part, Taken};
 use crate::carrier::ctcp::cookie::SynFacts;
 use crate::carrier::ctcp::flow::{Flow, SCALE, header, segment_size};
 use crate::carrier::ctcp::receive::Mode;
-use crate::carrier::ctcp::slot::{Slot, Talk};
+use crate::carrier::ctcp::slot::{Slot, Standing, Talk};
 use crate::carrier::ctcp::trailer::{Inside, trailer};
 use crate::contract::Path;
 use crate::fate::DropReason;
@@ -123,7 +123,7 @@ impl Carrier {
             self.forget(older);
         }
         // Who has dialled wants it.
-        let index = self.place(Slot { unproven_since: None, ..Slot::new(now, path, Talk::Ctcp(flow)) });
+        let index = self.place(Slot { standing: Standing::Kept, ..Slot::new(now, path, Talk::Ctcp(flow)) });
         self.touch(index);
         Taken::Nothing(DropReason::Handshake)
     }

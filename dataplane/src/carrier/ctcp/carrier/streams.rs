@@ -2,17 +2,12 @@
 
 use super::{Carrier, Outlet, Part, Taken};
 use crate::carrier::ctcp::Inside;
-use crate::carrier::ctcp::slot::{Slot, Talk};
+use crate::carrier::ctcp::slot::{Slot, Standing, Talk};
 use crate::carrier::tcp::{Began, Fed, Goodbye, Outside, QueueFull, Stream};
 use crate::contract::Path;
 use crate::fate::DropReason;
 use crate::time::Instant;
-use crate::wire::source::Source;
 use crate::wire::tcp::TcpHeader;
-
-/// A stream has room for what is under way from its first octet on, hundreds of times what a cTCP flow takes then. Who only begins streams
-/// must not take all of the memory, or nobody could log in by cTCP.
-pub(super) const STREAM: usize = 8;
 
 /// What a stream says goes where all that a carrier has to say goes.
 pub(super) struct Around<'a, O>(pub(super) &'a mut O);
@@ -100,7 +95,7 @@ impl Carrier {
         let refused = match begins.segment(now, path, header, data, room, &mut Introducing(outlet)) {
             Began::Waits => None,
             Began::Speaks => {
-                self.make_room_for_stream(now, path, outlet);
+                self.make_room_for_stream(now, index, outlet);
                 self.begin_stream(now, index);
                 None
             }
@@ -127,14 +122,12 @@ impl Carrier {
 
     /// What has begun becomes a stream, if it is not one yet.
     pub(super) fn begin_stream(&mut self, now: Instant, index: u32) {
-        let Self { slots, scratch, unproven_streams, .. } = self;
+        let Self { slots, scratch, books, .. } = self;
         let Some(slot) = slots.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let Talk::Begins(begins) = &mut slot.talk else { return };
         let Some(stream) = Stream::accept(now, &slot.path, begins, scratch) else { return };
         slot.talk = Talk::Stream(Box::new(stream));
-        if slot.unproven_since.is_some() {
-            unproven_streams.add(Source::of(slot.path.peer.ip()), slot.number, index);
-        }
+        books.is_stream(slot, index);
         self.touch(index);
     }
 
@@ -202,7 +195,7 @@ impl Carrier {
             self.forget(older);
         }
         // Who has dialled wants it.
-        let slot = Slot { unproven_since: None, ..Slot::new(now, path, Talk::Stream(Box::new(stream))) };
+        let slot = Slot { standing: Standing::Kept, ..Slot::new(now, path, Talk::Stream(Box::new(stream))) };
         Ok(self.place(slot))
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that nobody has vouched for: how many there are, whose, and which gives way when there are too many.
+//! Connections of one standing that no session has vouched for: how many there are, whose, and which gives way when there are too many.
 //!
 //! All of them can use our answers, so none is forged; but whoever is there first must not keep everybody else out. So the
 //! oldest of the source that has most ends when another begins: a login is over in seconds, and who only holds places loses them.

@@ -290,3 +290,22 @@ fn what_is_kept_is_sent_again_and_a_cisco_client_gets_nothing_in_its_place() {
     assert_eq!(repaired(&mut side, at(60_000)), [1000, 2000, 3000]);
     assert_eq!(repaired(&mut cisco, at(60_000)), []);
 }
+
+#[test]
+fn whoever_rests_gives_back_what_it_took_unless_something_is_under_way() {
+    let mut side = adaptive();
+    (0..4).for_each(|_| {
+        let _ = send(&mut side, at(0), 1000);
+    });
+    side.acknowledgment(at(40), START.plus(3999), Alone::Yes);
+    side.rest();
+    assert!(side.memory() >= 16 * 1024);
+    side.acknowledgment(at(50), START.plus(4000), Alone::Yes);
+    side.rest();
+    assert_eq!(side.memory(), 0);
+    (0..2).for_each(|_| {
+        let _ = send(&mut side, at(60), 1000);
+    });
+    let due = side.deadline().unwrap();
+    assert_eq!(repaired(&mut side, due), [4000], "what is sent then is kept");
+}
