@@ -5,7 +5,7 @@ use super::race::{Race, Standing};
 use super::switch::Switch;
 use adit_control::ike::engine::{Engine, Given};
 use adit_control::runtime::errand::{Drive, Going};
-use adit_control::session::{SaView, SessionId, SessionView};
+use adit_control::session::{Listing, SaQuery, SaView, SessionId, SessionView};
 use adit_dataplane::contract::IpNet;
 use adit_dataplane::io::give_address;
 use adit_dataplane::time::Instant;
@@ -167,7 +167,7 @@ impl Watcher {
         if engine.state(session).is_none() {
             return self.now(Ended::Lost, Going::Over);
         }
-        if engine.sas(now).first().is_some_and(|sa| sa.inner_mtu == 0) {
+        if sa_of(now, engine, session).is_some_and(|sa| sa.inner_mtu == 0) {
             return Going::Soon;
         }
         self.stage = Stage::Up(session);
@@ -198,9 +198,8 @@ impl Watcher {
         if let Inside::Interface { tun, routes } = &mut self.inside {
             set_up(tun, routes, &told)?;
         }
-        let (sessions, sas) = (engine.sessions(now), engine.sas(now));
-        let (Some(view), Some(sa)) = (sessions.first(), sas.first()) else { return Ok(()) };
-        self.say(&told, view, sa).map_err(|error| format!("writing to standard output: {error}"))?;
+        let (Some(view), Some(sa)) = (engine.session(now, session), sa_of(now, engine, session)) else { return Ok(()) };
+        self.say(&told, &view, &sa).map_err(|error| format!("writing to standard output: {error}"))?;
         match &self.inside {
             Inside::Load(load) => load.begin(&told.addresses),
             Inside::Interface { .. } => Ok(()),
@@ -232,6 +231,12 @@ impl Watcher {
         io::Write::write_all(&mut out, b"\n")?;
         io::Write::flush(&mut out)
     }
+}
+
+/// Of the session's first child SA.
+fn sa_of(now: Instant, engine: &Engine, session: SessionId) -> Option<SaView> {
+    let listing = Listing { after: None, limit: 1 };
+    engine.some_sas(now, listing, SaQuery { session: Some(session) }).lines.into_iter().next()
 }
 
 /// Gives the interface its addresses and routes.
