@@ -8,6 +8,7 @@ mod config;
 mod file;
 mod load;
 mod race;
+mod routes;
 mod secrets;
 mod switch;
 mod watch;
