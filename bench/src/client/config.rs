@@ -293,8 +293,9 @@ pub(super) mod tests {
     fn who_calls_must_be_named_and_in_hybrid_mode_who_is_called_too() {
         assert!(matches!(parsed(&[]).unwrap().check(), Err(ClientError::NoIdentity)));
         assert!(parsed(&["--group", "a", "--id", "b"]).is_err());
-        assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem"]).is_err());
-        assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem", "--server-id", "vpn.example.org"]).is_ok());
+        let hybrid = ["--group", "a", "--hybrid-ca", "ca.pem"];
+        assert!(matches!(parsed(&hybrid).unwrap().check(), Err(ClientError::NoServerId)));
+        parsed(&[&hybrid[..], &["--server-id", "vpn.example.org"]].concat()).unwrap().check().unwrap();
         let (_, call) = made(&parsed(&["--id", "alice@rig", "--mode", "main"]).unwrap());
         assert_eq!((call.identity, call.v1.mode), (Id::parse("alice@rig").unwrap(), Mode::Main));
     }

@@ -58,6 +58,8 @@ pub(crate) enum ClientError {
     NoServer,
     #[error("--group or --id: who calls must be said")]
     NoIdentity,
+    #[error("--hybrid-ca: who the headend must be has to be said, by --server-id")]
+    NoServerId,
     #[error("--transport cisco-udp: the headend has to announce it at a login of its own, so it is the only one")]
     CiscoUdpAlone,
     #[error("--user: IKEv1 needs one")]
@@ -88,6 +90,7 @@ impl ClientError {
             Self::CommandLine(_)
                 | Self::NoServer
                 | Self::NoIdentity
+                | Self::NoServerId
                 | Self::NoUser
                 | Self::CiscoUdpAlone
                 | Self::OtherVersion { .. }
