@@ -44,6 +44,26 @@ for way in nat-t esp; do
   hold "$way, IKEv2: nothing is left" within 5 nothing_left
 done
 
+# A client lets nobody in: whoever got an answer in aggressive mode could guess the secret with it, at leisure.
+stranger() { in_ns r ike-scan --retry=2 --timeout=400 --backoff=1 -M --trans=7/256,2,65001,14 --vendor=09002689dfd6b712 "$@" 10.99.1.2; }
+handshake() { stranger "$@" | grep -E 'Handshake returned|Notify message'; }
+counted() { test "$(adit_client_ctl c1 ike --json | jq '[.ignored[] | select(.name == "client_only").total] | add')" -ge "$1"; }
+no_gateway_changed() { answers "$routes_before" in_ns c1 ip route show; }
+routes_before=$(in_ns c1 ip route show)
+hold "the client logs in, and wants everything in the tunnel" adit_client c1 --group riggroup --route 0.0.0.0/0
+hold "a stranger's aggressive mode gets no answer from the client" not handshake -A --id=anybody --idtype=11 --dhgroup=14
+hold "nor does main mode" not handshake
+hold "and the client has counted both" counted 2
+hold "it says so" answers 0.0.0.0/0 adit_client_told c1 '.routes[]'
+hold "what is anywhere goes into the tunnel" eval "in_ns c1 ip route get 203.0.113.7 | grep 'dev adit-c0'"
+hold "the headend's neighbours, too" eval "in_ns c1 ip route get 198.51.100.3 | grep 'dev adit-c0'"
+hold "the headend itself does not" eval "in_ns c1 ip route get $HEADEND4 | grep 'via 10.99.1.1 dev eth0'"
+hold "the inner server answers" reaches c1 "$SERVER4"
+hold "10 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 10
+hold "the client logs out" adit_client_stop c1
+hold "the host's routes are as they were" no_gateway_changed
+hold "nothing is left" within 5 nothing_left
+
 for mode in aggressive main; do
   hybrid="--group hybrid --hybrid-ca $RIG_DIR/pki/ca.crt --mode $mode"
   # shellcheck disable=SC2086

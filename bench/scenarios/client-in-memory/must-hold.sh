@@ -80,3 +80,10 @@ hold "an interface and a load are two things" wrong '--tun: --inner load makes n
 hold "so are routes" wrong '--route: --inner load makes no interface' --inner load --load-to "$SERVER4" --route 10.0.0.0/8
 hold "what is longer than the MTU is not sent" wrong 'with headers 1401 octets, more than --mtu 1400' --inner load --load-to "$SERVER4" --load-size 1373
 hold "a name is no address" wrong 'not ADDRESS, ADDRESS:PORT or \[ADDRESS\]:PORT' --inner load --load-to server.rig
+
+# The headend is gone without a word: to say goodbye takes a while, in which nothing more is sent.
+hold "the client logs in for another hour" adit_client c1 --ike 2 --id alice@rig --inner load --load-to "$SERVER4:7007" --load-rate 500 --load-seconds 3600
+sleep 1
+in_ns r nft 'table inet rig_forbid { chain forward { type filter hook forward priority -10; meta l4proto udp drop; }; }'
+hold "SIGTERM ends it" adit_client_stop c1
+hold "what is sent then is not counted as lost" answers true load_told '.received > 0 and .sent - .received < 700'

@@ -15,6 +15,17 @@ for version in 1 2; do
 done
 hold "the other way was not even tried" not on_wire 'tcp.port == 10000'
 
+nat r masquerade
+for version in 1 2; do
+  # shellcheck disable=SC2046
+  hold "IKEv$version: behind a NAT native ESP leads nowhere, and the client logs in" adit_client c1 $(as $version) --transport esp,nat-t
+  hold "IKEv$version: by the next way" answers "nat-t nat-t" eval 'echo "$(adit_client_told c1 .transport) $(transport)"'
+  hold "IKEv$version: the inner server answers" reaches c1 "$SERVER4"
+  hold "IKEv$version: the client logs out" adit_client_stop c1
+  hold "IKEv$version: nothing is left" within 5 nothing_left
+done
+in_ns r nft delete table ip rig_nat
+
 in_ns r nft 'table inet rig_forbid { chain forward { type filter hook forward priority -10; meta l4proto udp drop; }; }'
 # It tries for as long as the other one logs in and out twice.
 adit_client_start c2 --ike 2 --id alice@rig --transport nat-t

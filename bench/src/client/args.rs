@@ -2,6 +2,7 @@
 
 use super::ClientError;
 use super::load::datagram;
+use adit_control::telemetry::is_filter;
 use adit_dataplane::contract::IpNet;
 use clap::{Args, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
@@ -50,7 +51,7 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "ID")]
     pub(super) server_id: Option<String>,
     /// Hybrid mode: the headend shows a certificate that these authorities vouch for (PEM)
-    #[arg(long, value_name = "FILE", requires = "server_id")]
+    #[arg(long, value_name = "FILE")]
     pub(super) hybrid_ca: Option<PathBuf>,
     /// Phase 1 exchange, by IKEv1; aggressive without
     #[arg(long, value_enum)]
@@ -102,7 +103,7 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "PATH", default_value = "/run/adit/client.sock")]
     pub(super) socket: PathBuf,
     /// What is logged, to standard error
-    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = level)]
     pub(super) log: String,
 }
 
@@ -219,6 +220,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
+/// A word that is no level would silence everything.
+fn level(text: &str) -> Result<String, String> {
+    match is_filter(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("not error, warn, info, debug, trace, off, or a filter such as \"info,adit_control=debug\"".to_owned())
+        }
+    }
+}
+
 /// With the port of the echo protocol (RFC 862) where none is named.
 fn target(text: &str) -> Result<SocketAddr, String> {
     const ECHO: u16 = 7;
@@ -259,6 +270,9 @@ impl ClientArgs {
         }
         if self.group.is_none() && self.id.is_none() {
             return Err(ClientError::NoIdentity);
+        }
+        if self.hybrid_ca.is_some() && self.server_id.is_none() {
+            return Err(ClientError::NoServerId);
         }
         self.load()?;
         match (self.ike, &self.user) {

@@ -66,9 +66,41 @@ fn free_port(local: IpAddr) -> std::io::Result<u16> {
     Ok(TcpListener::bind((local, 0))?.local_addr()?.port())
 }
 
+/// Everything that can be wrong in what is typed, before anybody is asked for a secret.
+pub(super) fn check(args: &ClientArgs) -> Result<(), ClientError> {
+    args.server()?;
+    identity(args)?;
+    pattern(args.server_id())?;
+    let local = Ipv4Addr::LOCALHOST.into();
+    let port_for = |way, port| args.ways().contains(&way).then_some(port);
+    // They stand in for what the resolver and the kernel say.
+    let (ctcp_port, tcp_port) = (port_for(Way::Ctcp, 40_001), port_for(Way::Tcp, 40_002));
+    stand_in(args, &Ends { server: local, local, ctcp_port, tcp_port }).map(drop)
+}
+
 /// A headend's configuration for one worker and a connection for each way, whose networks are everything: the routes of the interface
 /// decide.
 pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Result<Config, ClientError> {
+    let mut config = stand_in(args, ends)?;
+    for connection in &mut config.connections {
+        let secret = secrets.group.clone();
+        match &mut connection.login {
+            Login::V1(login) => {
+                // For those who answer: we are the one who is asked.
+                let xauth = Xauth { users: vec![UserSource::Local], prompt: String::new(), interim: None };
+                login.auth = match &args.hybrid_ca {
+                    None => AuthV1::XauthPsk { secret, xauth },
+                    Some(_) => AuthV1::Hybrid { secret, xauth },
+                };
+            }
+            Login::V2(login) => login.psk = secret,
+        }
+    }
+    Ok(config)
+}
+
+/// The same, with a secret that stands in for the real one.
+fn stand_in(args: &ClientArgs, ends: &Ends) -> Result<Config, ClientError> {
     let text = |value: &str| serde_json::Value::from(value).to_string();
     let ways = args.ways();
     let rekey = |seconds: Option<u32>, more: &str| {
@@ -114,7 +146,7 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
         tcp = ends.tcp_port.unwrap_or_default(),
         tun = text(args.tun()),
         mtu = args.mtu,
-        socket = text(&args.socket.to_string_lossy()),
+        socket = text(&std::path::absolute(&args.socket).unwrap_or_else(|_| args.socket.clone()).to_string_lossy()),
         ike_rekey = rekey(args.ike_rekey, "over_time = \"10m\"\n"),
         esp_rekey = rekey(args.esp_rekey, "hard_factor = 10.0\n"),
     );
@@ -130,28 +162,13 @@ pub(super) fn config(args: &ClientArgs, ends: &Ends, secrets: &Secrets) -> Resul
     for connection in &mut config.connections {
         connection.pools.clear();
         connection.remote_ids = vec![pattern(args.server_id())?];
-        let secret = secrets.group.clone();
-        match &mut connection.login {
-            Login::V1(login) => {
-                // For those who answer: we are the one who is asked.
-                let xauth = Xauth { users: vec![UserSource::Local], prompt: String::new(), interim: None };
-                login.auth = match &args.hybrid_ca {
-                    None => AuthV1::XauthPsk { secret, xauth },
-                    Some(_) => AuthV1::Hybrid { secret, xauth },
-                };
-            }
-            Login::V2(login) => login.psk = secret,
-        }
     }
     Ok(config)
 }
 
 /// A call for each way, in their order.
 pub(super) fn calls(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<Vec<Call>, ClientError> {
-    let identity = match (&args.id, &args.group) {
-        (Some(id), _) => Id::parse(id).map_err(|source| ClientError::Identity { option: "--id", source })?,
-        (None, group) => Id { kind: IdKind::KeyId, bytes: group.clone().unwrap_or_default().into_bytes() },
-    };
+    let identity = identity(args)?;
     let path = |ours: u16, theirs: u16| Path {
         local: SocketAddr::from((ends.local, ours)),
         peer: SocketAddr::from((ends.server, theirs)),
@@ -209,6 +226,13 @@ pub(super) fn calls(args: &ClientArgs, ends: &Ends, secrets: Secrets) -> Result<
         ..anyway.clone()
     };
     Ok(args.ways().into_iter().enumerate().map(way).collect())
+}
+
+fn identity(args: &ClientArgs) -> Result<Id, ClientError> {
+    match (&args.id, &args.group) {
+        (Some(id), _) => Id::parse(id).map_err(|source| ClientError::Identity { option: "--id", source }),
+        (None, group) => Ok(Id { kind: IdKind::KeyId, bytes: group.clone().unwrap_or_default().into_bytes() }),
+    }
 }
 
 fn pattern(text: &str) -> Result<IdPattern, ClientError> {
@@ -283,6 +307,25 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_found_before_a_secret_is_asked_for_and_is_the_command_lines_fault() {
+        let right = ["--group", "a"];
+        check(&parsed(&right).unwrap()).unwrap();
+        check(&parsed(&[&right[..], &["--socket", "beside.sock", "--transport", "auto"]].concat()).unwrap()).unwrap();
+        for wrong in [
+            &["--id", "*@rig"][..],
+            &["--group", "a", "--server-id", "10.*.0.1"],
+            &["--group", "a", "--ike-proposal", "aes512"],
+            &["--group", "a", "--esp-proposal", "rot13"],
+            &["--group", "a", "--tun", "far-too-long-for-an-interface"],
+        ] {
+            let error = check(&parsed(wrong).unwrap()).unwrap_err();
+            assert_eq!(error.code(), 2, "{wrong:?}: {error}");
+        }
+        let nobody = Line::try_parse_from(["--group", "a", "--user", "alice"]).unwrap().args;
+        assert!(matches!(check(&nobody), Err(ClientError::NoServer)));
+    }
+
+    #[test]
     fn what_is_typed_is_text_and_not_configuration() {
         let (config, _) = made(&parsed(&["--group", "a", "--socket", "/tmp/a\"b\\c.sock", "--tun", "x\"y"]).unwrap());
         assert_eq!(config.api.socket.to_str(), Some("/tmp/a\"b\\c.sock"));
@@ -293,8 +336,9 @@ pub(super) mod tests {
     fn who_calls_must_be_named_and_in_hybrid_mode_who_is_called_too() {
         assert!(matches!(parsed(&[]).unwrap().check(), Err(ClientError::NoIdentity)));
         assert!(parsed(&["--group", "a", "--id", "b"]).is_err());
-        assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem"]).is_err());
-        assert!(parsed(&["--group", "a", "--hybrid-ca", "ca.pem", "--server-id", "vpn.example.org"]).is_ok());
+        let hybrid = ["--group", "a", "--hybrid-ca", "ca.pem"];
+        assert!(matches!(parsed(&hybrid).unwrap().check(), Err(ClientError::NoServerId)));
+        parsed(&[&hybrid[..], &["--server-id", "vpn.example.org"]].concat()).unwrap().check().unwrap();
         let (_, call) = made(&parsed(&["--id", "alice@rig", "--mode", "main"]).unwrap());
         assert_eq!((call.identity, call.v1.mode), (Id::parse("alice@rig").unwrap(), Mode::Main));
     }

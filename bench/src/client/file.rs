@@ -24,7 +24,8 @@ const FILES: [&str; 4] = ["secret-file", "password-file", "hybrid-ca", "socket"]
 /// What the file says, then what was typed.
 pub(super) fn read(file: &Path, typed: &[OsString]) -> Result<ClientArgs, ClientError> {
     let said = given(file)?;
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let folder = absolute.parent().unwrap_or(Path::new(""));
     let said = said.iter().filter(|given| !is_typed(&given.key, typed)).flat_map(|given| options(given, folder));
     Ok(Line::try_parse_from(said.chain(typed.iter().cloned()))?.args)
 }
@@ -137,18 +138,39 @@ mod tests {
     }
 
     #[test]
+    fn numbers_may_have_a_point_and_what_options_need_of_each_other_may_stand_in_either_place() {
+        let file = File::new("half", "next-after = 0.5\nserver-id = \"vpn.example.org\"\ngroup = \"staff\"\n");
+        let args = file.read(&["--server", "198.51.100.2", "--user", "alice", "--hybrid-ca", "ca.pem"]).unwrap();
+        assert_eq!(args.next_after.as_millis(), 500);
+        args.check().unwrap();
+    }
+
+    #[test]
+    fn a_file_without_a_folder_is_in_this_one_and_so_is_what_it_names() {
+        let here = std::env::current_dir().unwrap();
+        let name = format!("adit-client-{}-here.toml", std::process::id());
+        let file = File(here.join(&name));
+        std::fs::write(&file.0, "socket = \"c.sock\"\n").unwrap();
+        let args = read(Path::new(&name), &[]).unwrap();
+        assert_eq!(args.socket, here.join("c.sock"));
+    }
+
+    #[test]
     fn every_mistake_is_named_with_file_line_and_key() {
-        let file = File::new("wrong", "serer = \"a\"\nmtu = 100\ntransport = \"tpc\"\nlegacy = 1\n");
+        let file = File::new("wrong", "serer = \"a\"\nmtu = 100\ntransport = \"tpc\"\nlegacy = 1\nlog = \"verbose\"\n");
         let said = file.read(&[]).unwrap_err().to_string();
         let name = file.0.display();
         let lines: Vec<&str> = said.lines().collect();
-        assert_eq!(lines.len(), 4, "{said}");
+        assert_eq!(lines.len(), 5, "{said}");
         assert_eq!(lines[0], format!("{name}:1: serer: unknown key; did you mean \"server\"?"));
         assert!(lines[1].starts_with(&format!("{name}:2: mtu: expected what --mtu takes, found \"100\" (")), "{said}");
         assert!(lines[1].contains("576"), "{said}");
         assert!(lines[2].starts_with(&format!("{name}:3: transport: expected what --transport takes, found \"tpc\"")));
         assert!(lines[2].contains("nat-t"), "{said}");
         assert_eq!(lines[3], format!("{name}:4: legacy: expected true or false, found integer"));
+        assert!(
+            lines[4].starts_with(&format!("{name}:5: log: expected what --log takes, found \"verbose\" (not error, "))
+        );
         assert!(matches!(read(Path::new("/nowhere/client.toml"), &[]), Err(ClientError::Config(_))));
     }
 

@@ -8,6 +8,7 @@ mod config;
 mod file;
 mod load;
 mod race;
+mod routes;
 mod secrets;
 mod switch;
 mod watch;
@@ -16,7 +17,7 @@ pub(crate) use args::ClientArgs;
 
 use adit_control::config::ConfigErrors;
 use adit_control::config::checked::{Log, LogFormat};
-use adit_control::config::error::SecretFileError;
+use adit_control::config::error::{SecretFileError, SecretTextError};
 use adit_control::ike::identity::IdTextError;
 use adit_control::pki::PemError;
 use adit_control::runtime::daemon::{DaemonError, run_errand};
@@ -47,6 +48,10 @@ pub(crate) enum ClientError {
     Authorities { path: PathBuf, source: PemError },
     #[error("asking for {what}: {source}; name a file instead")]
     Prompt { what: &'static str, source: io::Error },
+    #[error("{what}: expected {source}")]
+    Typed { what: &'static str, source: SecretTextError },
+    #[error("the password: there is none")]
+    NoPassword,
     #[error("{option}: {source}")]
     Identity { option: &'static str, source: IdTextError },
     #[error("{option}: IKEv{version} does not have it")]
@@ -57,6 +62,8 @@ pub(crate) enum ClientError {
     NoServer,
     #[error("--group or --id: who calls must be said")]
     NoIdentity,
+    #[error("--hybrid-ca: who the headend must be has to be said, by --server-id")]
+    NoServerId,
     #[error("--transport cisco-udp: the headend has to announce it at a login of its own, so it is the only one")]
     CiscoUdpAlone,
     #[error("--user: IKEv1 needs one")]
@@ -80,13 +87,14 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
-    /// Of a wrong command line it is clap's.
+    /// Of a wrong command line, or a file that stands for one, it is clap's.
     fn code(&self) -> u8 {
         let command_line = matches!(
             self,
             Self::CommandLine(_)
                 | Self::NoServer
                 | Self::NoIdentity
+                | Self::NoServerId
                 | Self::NoUser
                 | Self::CiscoUdpAlone
                 | Self::OtherVersion { .. }
@@ -94,6 +102,8 @@ impl ClientError {
                 | Self::NoInterface { .. }
                 | Self::NoTarget
                 | Self::LoadSize { .. }
+                | Self::Identity { .. }
+                | Self::Config(_)
         );
         if command_line { 2 } else { 1 }
     }
@@ -122,6 +132,7 @@ pub(crate) fn main(args: &ClientArgs) -> ExitCode {
 
 fn run(args: &ClientArgs) -> Result<Ended, ClientError> {
     args.check()?;
+    config::check(args)?;
     // Before the first secret is read.
     let memory = keep_memory_private();
     adit_control::telemetry::start(&Log { level: args.log.clone(), format: LogFormat::Text });

@@ -3,7 +3,7 @@
 use super::args::Version;
 use super::{ClientArgs, ClientError};
 use adit_control::cli::password;
-use adit_control::config::{private_file, secret_file};
+use adit_control::config::{private_file, secret_file, secret_text};
 use adit_crypto::secret::SecretBytes;
 
 /// No password is longer, in octets.
@@ -24,10 +24,13 @@ pub(super) fn read(args: &ClientArgs) -> Result<Secrets, ClientError> {
             path: path.clone(),
             source,
         })?,
-        None => match args.ike {
-            Version::V1 => asked("the group's secret", "Group secret: ")?,
-            Version::V2 => asked("the pre-shared key", "Pre-shared key: ")?,
-        },
+        None => {
+            let (what, prompt) = match args.ike {
+                Version::V1 => ("the group's secret", "Group secret: "),
+                Version::V2 => ("the pre-shared key", "Pre-shared key: "),
+            };
+            secret_text(&asked(what, prompt)?).map_err(|source| ClientError::Typed { what, source })?
+        }
     };
     let password = match (args.ike, &args.password_file) {
         (Version::V2, _) => None,
@@ -41,6 +44,10 @@ pub(super) fn read(args: &ClientArgs) -> Result<Secrets, ClientError> {
         }
         (Version::V1, None) => Some(asked("the password", "Password: ")?),
     };
+    // It would be tried, and users get locked.
+    if password.as_ref().is_some_and(SecretBytes::is_empty) {
+        return Err(ClientError::NoPassword);
+    }
     Ok(Secrets { group, password })
 }
 

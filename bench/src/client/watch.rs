@@ -2,12 +2,13 @@
 
 use super::load::Remote;
 use super::race::{Race, Standing};
+use super::routes;
 use super::switch::Switch;
 use adit_control::ike::engine::{Engine, Given};
 use adit_control::runtime::errand::{Drive, Going};
-use adit_control::session::{SaView, SessionId, SessionView};
+use adit_control::session::{Listing, SaQuery, SaView, SessionId, SessionView};
 use adit_dataplane::contract::IpNet;
-use adit_dataplane::io::give_address;
+use adit_dataplane::io::{give_address, prefix_towards};
 use adit_dataplane::time::Instant;
 use serde::Serialize;
 use std::io;
@@ -167,7 +168,7 @@ impl Watcher {
         if engine.state(session).is_none() {
             return self.now(Ended::Lost, Going::Over);
         }
-        if engine.sas(now).first().is_some_and(|sa| sa.inner_mtu == 0) {
+        if sa_of(now, engine, session).is_some_and(|sa| sa.inner_mtu == 0) {
             return Going::Soon;
         }
         self.stage = Stage::Up(session);
@@ -195,12 +196,12 @@ impl Watcher {
 
     fn up(&mut self, now: Instant, engine: &Engine, session: SessionId) -> Result<(), String> {
         let told = About::us(engine, session).ok_or("the headend gave no address")?;
+        let view = engine.session(now, session).ok_or("the session is gone")?;
         if let Inside::Interface { tun, routes } = &mut self.inside {
-            set_up(tun, routes, &told)?;
+            set_up(tun, routes, &told, view.peer.ip())?;
         }
-        let (sessions, sas) = (engine.sessions(now), engine.sas(now));
-        let (Some(view), Some(sa)) = (sessions.first(), sas.first()) else { return Ok(()) };
-        self.say(&told, view, sa).map_err(|error| format!("writing to standard output: {error}"))?;
+        let Some(sa) = sa_of(now, engine, session) else { return Ok(()) };
+        self.say(&told, &view, &sa).map_err(|error| format!("writing to standard output: {error}"))?;
         match &self.inside {
             Inside::Load(load) => load.begin(&told.addresses),
             Inside::Interface { .. } => Ok(()),
@@ -234,21 +235,27 @@ impl Watcher {
     }
 }
 
+/// Of the session's first child SA.
+fn sa_of(now: Instant, engine: &Engine, session: SessionId) -> Option<SaView> {
+    let listing = Listing { after: None, limit: 1 };
+    engine.some_sas(now, listing, SaQuery { session: Some(session) }).lines.into_iter().next()
+}
+
 /// Gives the interface its addresses and routes.
-fn set_up(tun: &str, routes: &mut Vec<IpNet>, told: &About) -> Result<(), String> {
-    if routes.is_empty() {
-        *routes = told.networks.iter().filter(|network| network.prefix_len() > 0).copied().collect();
-    }
-    if routes.is_empty() {
-        eprintln!(
-            "adit-bench client: the headend wants everything in the tunnel; nothing is, for that would change this \
-             host's own route: name networks by --route"
-        );
-    }
+fn set_up(tun: &str, routes: &mut Vec<IpNet>, told: &About, headend: IpAddr) -> Result<(), String> {
+    *routes = match routes.is_empty() {
+        true => routes::of_headend(&told.networks, &told.addresses, headend),
+        false => {
+            routes::can_carry(routes, &told.addresses, headend)?;
+            std::mem::take(routes)
+        }
+    };
+    // Without an answer nothing is relied upon.
+    let nearest = prefix_towards(headend).unwrap_or_default();
     for address in &told.addresses {
-        let same_family = |route: &&IpNet| route.addr().is_ipv4() == address.is_ipv4();
-        let routes: Vec<IpNet> = routes.iter().filter(same_family).copied().collect();
-        give_address(tun, *address, &routes)
+        let same_family = routes.iter().filter(|route| route.addr().is_ipv4() == address.is_ipv4());
+        let around: Vec<IpNet> = same_family.flat_map(|route| routes::around(*route, headend, nearest)).collect();
+        give_address(tun, *address, &around)
             .map_err(|error| format!("interface {tun}: giving it address and routes: {error}"))?;
     }
     Ok(())

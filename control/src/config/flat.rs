@@ -93,7 +93,8 @@ fn values(value: &DeValue<'_>, kind: Kind) -> Result<Option<Vec<String>>, Proble
     let one = |value: &DeValue<'_>| match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.as_str().to_owned()),
-        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     };
     match (kind, value) {
         (Kind::Switch, DeValue::Boolean(on)) => Ok(on.then(Vec::new)),
@@ -133,12 +134,14 @@ mod tests {
         assert_eq!(given[2].values, ["500"]);
         let one = read_flat("client.toml", "route = \"10.0.0.0/8\"", &KNOWN, |_| Ok(())).unwrap();
         assert_eq!(one[0].values, ["10.0.0.0/8"]);
+        let half = read_flat("client.toml", "port = 0.5", &KNOWN, |_| Ok(())).unwrap();
+        assert_eq!(half[0].values, ["0.5"]);
         assert!(read_flat("client.toml", "legacy = false", &KNOWN, |_| Ok(())).unwrap().is_empty());
     }
 
     #[test]
     fn every_mistake_is_named_with_its_line_and_what_was_probably_meant() {
-        let said = errors("sever = \"a\"\nlegacy = \"yes\"\nport = 70000\nroute = [1.5]\n");
+        let said = errors("sever = \"a\"\nlegacy = \"yes\"\nport = 70000\nroute = [true]\n");
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(
             lines,

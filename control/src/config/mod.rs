@@ -28,7 +28,7 @@ pub use check_connections::{DEFAULT_ESP_PROPOSALS, DEFAULT_IKE_PROPOSALS};
 pub use check_v1::{DEFAULT_PHASE_1_PROPOSALS, DEFAULT_V1_ESP_PROPOSALS};
 pub use error::{ConfigError, ConfigErrors, Problem, Warning};
 pub use proposal::ProposalTextError;
-pub use psk::{private_file, secret_file};
+pub use psk::{private_file, secret_file, secret_text};
 pub(crate) use quantity::parse_duration as duration;
 pub use renumbering::Renumbering;
 

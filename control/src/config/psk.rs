@@ -96,7 +96,15 @@ pub(super) fn warn(
 /// See [`SecretFileError`].
 pub fn secret_file(path: &Path) -> Result<SecretBytes, SecretFileError> {
     let text = private_file(path, MAX_TEXT)?;
-    from_text(text.expose().trim_ascii()).map_err(SecretFileError::Content)
+    secret_text(&text).map_err(SecretFileError::Content)
+}
+
+/// Reads a key's text as it stands in a file, or is typed: white space around it does not count.
+///
+/// # Errors
+/// See [`SecretTextError`].
+pub fn secret_text(text: &SecretBytes) -> Result<SecretBytes, SecretTextError> {
+    from_text(text.expose().trim_ascii())
 }
 
 /// Reads a file of at most so many octets that only its owner can read.

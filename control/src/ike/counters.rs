@@ -44,6 +44,7 @@ ignored! {
     WouldAmplify "would_amplify" "the answer would be larger than the question from an unproven address",
     Draining "draining" "nobody new is let in, for the operator drains the headend",
     ShuttingDown "shutting_down" "adit is leaving",
+    ClientOnly "client_only" "a first message to a client, which calls and lets nobody in",
     OtherVersion "other_version" "another major version of IKE",
     Unanswered "unanswered" "an error that strangers have been told often enough",
     FragmentNotAgreed "fragment_not_agreed" "a fragment although fragmentation was not agreed on",

@@ -44,7 +44,7 @@ use adit_crypto::random::SecretRandom;
 use adit_dataplane::contract::{Command, Event, IkeDatagram, Routes, SpiLayout, WorkerId};
 use adit_dataplane::time::Instant;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +107,8 @@ pub struct Engine {
     by_user: BTreeMap<UserKey, BTreeSet<SessionId>>,
     next_id: u32,
     door: Door,
+    /// Why the last calls ended, the newest behind.
+    calls_ended: VecDeque<(SessionId, Cause)>,
 }
 
 /// Where a session stands; each owns what it knows.
@@ -141,6 +143,7 @@ impl Engine {
             by_user: BTreeMap::new(),
             next_id: 1,
             door: Door::Open,
+            calls_ended: VecDeque::new(),
         }
     }
 

@@ -163,6 +163,9 @@ pub(super) fn serve(
     let sources = Sources { asker, reloader: reloader.clone(), aaa: window, workers, captures: clerk, board };
     let mut engine =
         Engine::new(Arc::clone(&config), dataplane.workers.len(), dataplane.spi_layout, Box::new(OsRandom));
+    if errand.is_some() {
+        engine.only_call();
+    }
     engine.set_time_of_day(unix_at_zero);
     let on_disk = Keeping::begin(disk, &mut engine, &folder, unix_at_zero);
     let (answers, window) = (aaa.answers().clone(), aaa.window().clone());

@@ -325,6 +325,8 @@ impl IkeThread {
                 tracing::info!("leaving: saying goodbye to all peers (a second signal ends at once)");
                 self.feed.tell(now, What::DaemonLeaving);
                 self.engine.shut_down(now);
+                // Who looks on has nothing more to see, and whatever it drives ends with it.
+                self.errand = None;
                 self.leaving = Some(now + FAREWELL);
             }
             (Wish::Leave, Some(_)) => {}

@@ -9,13 +9,18 @@ use adit_control::config::checked::*;
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::engine::{CannotCall, Carriage, Contact, Engine, Mode};
 use adit_control::ike::v1::wire::*;
+use adit_control::ike::wire;
 use adit_control::lease::{Ask, Want};
 use adit_control::session::SessionState;
+use adit_crypto::kex::KeyPair;
 use adit_crypto::secret::SecretBytes;
+use adit_crypto::suite::KexGroup;
 use adit_dataplane::contract::{Event, IkeDatagram, IkeFraming, Transport, WorkerId};
+use peer::World;
 use peer::calls::*;
+use peer::client::{Client, init_header};
 use peer::line::{CALLER, HEADEND, Line};
-use peer::v1::{header, login_v1, profile};
+use peer::v1::{ClientV1, config_v1, header, login_v1, profile};
 use std::time::Duration;
 use tracing::Level;
 
@@ -405,4 +410,33 @@ fn either_end_may_ask_whether_the_other_lives_and_end_the_session() {
         line.pass(Duration::from_secs(1));
         line.assert_nothing_left();
     }
+}
+
+#[test]
+fn a_client_answers_nobodys_first_message_by_either_version_and_calls_all_the_same() {
+    let mut world = World::new(config_v1());
+    world.engine.only_call();
+    // Neither opens it.
+    world.engine.drain();
+    world.engine.stop_draining();
+    let mut stranger = ClientV1::new("alice", 5);
+    let (aggressive, ..) = stranger.aggressive_1();
+    let cookies = (IkeSpi(7), IkeSpi(0));
+    let main = build(&header(cookies, Exchange::MainMode, 0), &[stranger.sa_payload()]);
+    let mut other = Client::new("alice@rig", 6);
+    let pair = KeyPair::generate(KexGroup::X25519, &mut other.random);
+    let payloads = other.init_payloads(wire::IkeSpi(9), &pair, &[1; 32]);
+    let v2 = wire::build(&init_header(wire::IkeSpi(9)), &payloads);
+    for (number, first) in (1..).zip([stranger.on_500(aggressive), stranger.on_500(main), other.on_500(v2)]) {
+        assert!(world.deliver(&first).is_empty(), "{number}");
+        assert_eq!(world.engine.counters().ignored(Ignored::ClientOnly), number);
+    }
+    world.assert_nothing_left();
+
+    let mut line = connect(configs(Method::XauthPsk));
+    line.ends[CALLER].engine.only_call();
+    let id = line.login(call(Method::XauthPsk, Mode::Aggressive));
+    line.packet(CALLER);
+    line.packet(HEADEND);
+    line.logout(id);
 }

@@ -3,11 +3,12 @@
 
 use crate::peer;
 
-use adit_control::config::checked::{Config, Transport, Transports};
+use adit_control::aaa::{Rejection, Verdict, Why};
+use adit_control::config::checked::{Config, Login, NativeEsp, Transport, Transports};
 use adit_control::ike::counters::Ignored;
 use adit_control::ike::engine::{Asking, Call, CannotClose, Carriage, Engine, Mode};
 use adit_control::journal::Kind;
-use adit_control::session::{SessionId, SessionState};
+use adit_control::session::{Cause, SessionId, SessionState};
 use adit_dataplane::contract::{EspPath, Event, Path};
 use peer::calls::{self, Method};
 use peer::config;
@@ -153,6 +154,59 @@ fn a_call_counts_as_answered_from_its_first_answer_on() {
         assert!(line.ends[CALLER].engine.is_answered(id));
         line.pass(Duration::from_secs(5));
         line.logout(id);
+    }
+}
+
+#[test]
+fn a_call_is_heard_once_the_headend_has_spoken_where_everything_goes_from_then_on() {
+    for (mut line, call) in lines() {
+        // Port 500 is answered, and the headend hears nothing, or nobody hears it, on port 4500.
+        line.lose = (2..400).collect();
+        let id = line.call(by(&call, Transport::NatT));
+        for _ in 0..200 {
+            line.pass(Duration::from_secs(1));
+            assert!(!line.ends[CALLER].engine.is_heard(id), "{:#?}", line.ladder);
+        }
+        assert_eq!(line.ends[CALLER].engine.state(id), None);
+        assert_eq!(line.ends[CALLER].engine.why_ended(id), Some(Cause::PeerDead));
+        line.lose.clear();
+        let id = up(&mut line, by(&call, Transport::NatT));
+        assert!(line.ends[CALLER].engine.is_heard(id));
+        assert_eq!(line.ends[CALLER].engine.why_ended(id), None);
+        line.logout(id);
+        assert_eq!(line.ends[CALLER].engine.why_ended(id), Some(Cause::Asked));
+    }
+}
+
+#[test]
+fn a_call_that_waits_for_its_user_is_heard_and_one_that_is_refused_says_so() {
+    let [(mut line, call), _] = lines();
+    let id = line.call(by(&call, Transport::NatT));
+    // Our third message, and the headend's question.
+    while !line.ends[CALLER].engine.is_heard(id) {
+        line.pass(Duration::from_millis(1));
+    }
+    assert_eq!(line.ends[CALLER].engine.state(id), Some(SessionState::Connecting));
+    let [(mut line, call), _] = lines();
+    line.judge = |_| Verdict::Reject(Rejection { why: Why::WrongPassword, message: None });
+    let id = line.call(by(&call, Transport::NatT));
+    line.pass(Duration::from_secs(100));
+    assert_eq!(line.ends[CALLER].engine.why_ended(id), Some(Cause::Refused), "{:#?}", line.ladder);
+}
+
+#[test]
+fn native_esp_where_a_nat_is_in_the_way_is_why_a_call_ends() {
+    for headend in [config(), calls::configs(Method::XauthPsk)[1].clone()] {
+        let is_v1 = matches!(headend.connections[0].login, Login::V1(_));
+        let mut caller = caller(&headend);
+        // It makes believe that there is one, and its connection has nothing but native ESP.
+        caller.listen.native_esp = NativeEsp::Refused;
+        let call = if is_v1 { calls::call(Method::XauthPsk, Mode::Aggressive) } else { call("alice@rig") };
+        let mut line = calls::connect([caller, headend]);
+        let id = line.call(by(&call, Transport::Esp));
+        line.pass(Duration::from_secs(100));
+        let why = line.ends[CALLER].engine.why_ended(id);
+        assert_eq!(why, Some(Cause::NoUdpEncapsulation), "{:#?}", line.ladder);
     }
 }
 

@@ -28,7 +28,7 @@ mod waker;
 
 pub use inner_pair::{InnerEnd, WorkerEnd, inner_pair};
 pub use open::{Backend, DoorSeed, IoConfig, Lack, OpenError, OpenReport, TunConfig, open};
-pub use tun::{give_address, give_network, take_network};
+pub use tun::{give_address, give_network, prefix_towards, take_network};
 
 use crate::contract::Wake;
 use crate::packet::{Burst, Pool};

@@ -10,6 +10,9 @@ const CREATE_OR_REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 const HEADER: usize = 16;
+const NLMSG_ERROR: u16 = libc::NLMSG_ERROR as u16;
+/// linux/rtnetlink.h: answer with the entry of the table, not with what becomes of a packet.
+const RTM_F_FIB_MATCH: u32 = 0x2000;
 
 /// Sets the MTU and sets the interface up.
 pub(super) fn bring_up(index: u32, mtu: u32) -> io::Result<()> {
@@ -71,6 +74,25 @@ pub(super) fn add_route(index: u32, network: &IpNet, source: IpAddr) -> io::Resu
     request(libc::RTM_NEWROUTE, libc::NLM_F_CREATE as u16, &[&message, &destination, &through, &from])
 }
 
+/// How long the prefix is of the route that packets to `address` take now: none that is shorter takes them away from it. Zero if nothing
+/// is known of a route that stays when others come, as from a table of its own, or by a kernel before 4.18.
+pub(super) fn prefix_towards(address: IpAddr) -> io::Result<u8> {
+    let (family, octets) = match address {
+        IpAddr::V4(v4) => (libc::AF_INET, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (libc::AF_INET6, v6.octets().to_vec()),
+    };
+    let mut message = vec![family as u8, octets.len() as u8 * 8, 0, 0, 0, 0, 0, 0];
+    message.extend(RTM_F_FIB_MATCH.to_ne_bytes());
+    let answer = exchange(libc::RTM_GETROUTE, 0, &[&message, &attribute(libc::RTA_DST, &octets)])?;
+    refusal(&answer).map_or(Ok(()), Err)?;
+    let route = answer.get(HEADER..HEADER + 12).and_then(|route| route.first_chunk());
+    let [_family, prefix, _source, _class, table, _protocol, _scope, _kind, flags @ ..]: [u8; 12] =
+        *route.ok_or(io::ErrorKind::InvalidData)?;
+    let matched = u32::from_ne_bytes(flags) & libc::RTM_F_CLONED == 0;
+    let stays = [libc::RT_TABLE_MAIN, libc::RT_TABLE_LOCAL].contains(&table);
+    Ok(if matched && stays { prefix } else { 0 })
+}
+
 /// `struct ifinfomsg` that sets `flags` and leaves the others.
 fn link(index: u32, flags: u32) -> Vec<u8> {
     let mut message = vec![0; 4];
@@ -90,6 +112,16 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
 }
 
 fn request(kind: u16, flags: u16, parts: &[&[u8]]) -> io::Result<()> {
+    let answer = exchange(kind, flags, parts)?;
+    match refusal(&answer) {
+        Some(error) => Err(error),
+        None if kind_of(&answer) == Some(NLMSG_ERROR) => Ok(()),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// The first that the kernel answers.
+fn exchange(kind: u16, flags: u16, parts: &[&[u8]]) -> io::Result<Vec<u8>> {
     let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(Protocol::from(libc::NETLINK_ROUTE)))?;
     let body = parts.concat();
     let mut message = Vec::with_capacity(HEADER + body.len());
@@ -99,13 +131,32 @@ fn request(kind: u16, flags: u16, parts: &[&[u8]]) -> io::Result<()> {
     message.extend([0; 8]);
     message.extend(body);
     socket.send(&message)?;
-    let mut answer = [0; 1024];
+    let mut answer = vec![0; 1024];
     let len = (&socket).read(&mut answer)?;
-    // nlmsghdr, then nlmsgerr: a negative errno, or 0 for "done"
-    let error = answer[..len].get(HEADER..HEADER + 4).and_then(|error| error.first_chunk());
-    match error.map(|error| i32::from_ne_bytes(*error)) {
-        Some(0) => Ok(()),
-        Some(error) => Err(io::Error::from_raw_os_error(-error)),
-        None => Err(io::ErrorKind::InvalidData.into()),
+    answer.truncate(len);
+    Ok(answer)
+}
+
+/// Of `struct nlmsghdr`.
+fn kind_of(answer: &[u8]) -> Option<u16> {
+    answer.get(4..6)?.first_chunk().map(|kind| u16::from_ne_bytes(*kind))
+}
+
+/// What `struct nlmsgerr` says: a negative errno, or 0 for "done".
+fn refusal(answer: &[u8]) -> Option<io::Error> {
+    let error = answer.get(HEADER..HEADER + 4).filter(|_| kind_of(answer) == Some(NLMSG_ERROR))?;
+    match i32::from_ne_bytes(*error.first_chunk()?) {
+        0 => None,
+        error => Some(io::Error::from_raw_os_error(-error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_route_to_ourselves_is_the_most_special_there_is_and_longer_than_a_whole_class_a() {
+        assert!(prefix_towards("127.0.0.1".parse().unwrap()).unwrap() >= 8);
     }
 }

@@ -88,6 +88,15 @@ pub fn take_network(name: &str, network: &IpNet) -> io::Result<()> {
     netlink::remove_address(interface_index(name)?, network)
 }
 
+/// How long the prefix is of the route that packets to `address` take now, in bits: a route with a shorter one takes nothing away from
+/// it. Zero if there is none that can be relied upon.
+///
+/// # Errors
+/// What the kernel says, such as that nothing leads there.
+pub fn prefix_towards(address: IpAddr) -> io::Result<u8> {
+    netlink::prefix_towards(address)
+}
+
 fn open_queue(name: &str, first: bool) -> Result<File, OpenError> {
     let device = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun");
     let file = device.map_err(|source| match source.raw_os_error() {

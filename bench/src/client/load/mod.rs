@@ -113,7 +113,7 @@ fn measure(stream: &Stream, load: Load, end: &InnerEnd, stop: &Receiver<Stream>)
         let sent = send(stream, load, end, &progress, stop);
         // Whatever happened: the other thread must end, too.
         let linger = match (&sent, stop.try_recv()) {
-            (Ok(_), Err(TryRecvError::Empty)) => LINGER.as_nanos() as u64,
+            (Ok(sent), Err(TryRecvError::Empty)) if sent.packets == load.packets => LINGER.as_nanos() as u64,
             (Ok(_) | Err(_), Ok(_) | Err(_)) => 0,
         };
         progress.until.store(progress.now().saturating_add(linger), Ordering::Relaxed);

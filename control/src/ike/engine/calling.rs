@@ -5,8 +5,11 @@ use crate::config::checked::Login;
 use crate::ike::service::{Call, CallFailed, Carriage, Held, TimerKey};
 use crate::ike::v2::{Called, Calling, Verdict};
 use crate::lease::Ask;
-use crate::session::SessionId;
+use crate::session::{Cause, SessionId};
 use adit_dataplane::time::Instant;
+
+/// Of so many calls it is remembered why they ended: more than anybody has under way who wants to know.
+const MOST_ENDED: usize = 16;
 
 /// Why a call was not even begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +82,19 @@ impl Engine {
         }
     }
 
+    /// Why a session is over that we have started. Of the last few of these, without calls that we hung up before there were keys.
+    pub fn why_ended(&self, id: SessionId) -> Option<Cause> {
+        self.calls_ended.iter().rev().find(|(ended, _)| *ended == id).map(|(_, cause)| *cause)
+    }
+
+    /// A session is over that we have started.
+    pub(super) fn call_ended(&mut self, id: SessionId, cause: Cause) {
+        if self.calls_ended.len() == MOST_ENDED {
+            self.calls_ended.pop_front();
+        }
+        self.calls_ended.push_back((id, cause));
+    }
+
     /// After every event in a call.
     pub(super) fn settle_call(&mut self, now: Instant, called: Called) {
         match called {
@@ -97,6 +113,7 @@ impl Engine {
             Called::Failed(held, CallFailed { cause, why }) => {
                 self.node.counters.refusals += 1;
                 tracing::warn!(cause = cause.name(), why, "login failed: {}", cause.sentence());
+                self.call_ended(held.id, cause);
                 self.hang_up(held);
             }
         }

@@ -32,6 +32,7 @@ impl Engine {
             },
             CallStep::Failed(held, failed) => {
                 self.log_failure_v1(&failed);
+                self.call_ended(held.id, failed.cause);
                 self.hang_up(held);
             }
         }
@@ -48,6 +49,7 @@ impl Engine {
             EnterStep::In(reached) => self.up_v1(now, *reached),
             EnterStep::Over(entering, failed, farewell) => {
                 self.log_failure_v1(&failed);
+                self.call_ended(entering.reached.id, failed.cause);
                 self.hang_up(entering.reached.held());
                 if let Some(farewell) = farewell {
                     self.node.keep_farewell(now, farewell);

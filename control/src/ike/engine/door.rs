@@ -28,16 +28,27 @@ pub(super) enum Door {
         /// Until when the list is good.
         until: Instant,
     },
+    /// From nowhere, for we are a client: whom we call we call. Its configuration has the secret of a real headend's, and in aggressive
+    /// mode any answer would hand out a hash of it.
+    Client,
     /// From nowhere.
     Shut,
 }
 
 impl Engine {
+    /// We are a client: nobody comes in, ever. Sessions that we start are as before.
+    pub fn only_call(&mut self) {
+        match self.door {
+            Door::Open | Door::Draining { .. } => self.door = Door::Client,
+            Door::Client | Door::Shut => {}
+        }
+    }
+
     /// Nobody new comes in from now on. Who is here stays, with everything that belongs to that.
     pub fn drain(&mut self) {
         match self.door {
             Door::Open => self.door = Door::Draining { known: BTreeSet::new(), until: Instant::ZERO },
-            Door::Draining { .. } | Door::Shut => {}
+            Door::Draining { .. } | Door::Client | Door::Shut => {}
         }
     }
 
@@ -45,7 +56,7 @@ impl Engine {
     pub fn stop_draining(&mut self) {
         match self.door {
             Door::Draining { .. } => self.door = Door::Open,
-            Door::Open | Door::Shut => {}
+            Door::Open | Door::Client | Door::Shut => {}
         }
     }
 
@@ -53,7 +64,7 @@ impl Engine {
     pub(super) fn is_draining(&self) -> bool {
         match self.door {
             Door::Draining { .. } => true,
-            Door::Open | Door::Shut => false,
+            Door::Open | Door::Client | Door::Shut => false,
         }
     }
 
@@ -76,6 +87,7 @@ impl Engine {
             Door::Open => Ok(()),
             Door::Draining { known, .. } if known.contains(&source) => Ok(()),
             Door::Draining { .. } => Err(Ignored::Draining),
+            Door::Client => Err(Ignored::ClientOnly),
             Door::Shut => Err(Ignored::ShuttingDown),
         }
     }

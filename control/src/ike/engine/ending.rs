@@ -119,8 +119,9 @@ impl Engine {
         self.node.installer.session_left(peer.worker);
         self.node.timers.set(TimerKey::Session(peer.id), None);
         self.node.timers.set(TimerKey::Reassembly(peer.id), None);
-        if let Origin::Came(arrival) = peer.origin {
-            self.arrivals.left(&arrival);
+        match peer.origin {
+            Origin::Came(arrival) => self.arrivals.left(&arrival),
+            Origin::Called => self.call_ended(peer.id, cause),
         }
         let identity = peer.identity.folded();
         if let Some(ids) = self.by_identity.get_mut(&identity) {

@@ -38,6 +38,17 @@ impl Engine {
         }
     }
 
+    /// Whether a call has come so far that the headend was heard where everything goes from then on, such as UDP 4500: what it still
+    /// waits for is no more the way's, but the headend's or the user's. By IKEv1 that is XAUTH's first question.
+    pub fn is_heard(&self, id: SessionId) -> bool {
+        match self.sessions.get(&id) {
+            Some(Stage::Calling(_) | Stage::Proving(_) | Stage::HalfOpen(_)) | None => false,
+            Some(Stage::V1(StageV1::Entering(entering))) => entering.is_heard(),
+            Some(Stage::V1(StageV1::HalfOpen(_) | StageV1::Login(_) | StageV1::Calling(_))) => false,
+            Some(Stage::Established(_) | Stage::Closing(_) | Stage::V1(StageV1::Established(_))) => true,
+        }
+    }
+
     /// Of a session that is up.
     pub fn pulse(&self, id: SessionId) -> Option<Pulse> {
         match self.sessions.get(&id)? {

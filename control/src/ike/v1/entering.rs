@@ -56,6 +56,11 @@ impl Entering {
         Self { reached, unheard, said: Said::Nothing, deadline: now + LONGEST }
     }
 
+    /// Whether the headend has said anything under the new keys.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.unheard.is_none()
+    }
+
     /// When [`Entering::timeout`] has something to do.
     pub(crate) fn deadline(&self) -> Instant {
         self.unheard.as_ref().map_or(self.deadline, |unheard| unheard.due().min(self.deadline))
