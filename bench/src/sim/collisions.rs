@@ -189,7 +189,9 @@ fn act(world: &mut World, Start { end, act }: Start) -> bool {
     let sessions = machine.engine.sessions(now);
     let is_up = |session: &&SessionView| session.state == SessionState::Up && !session.addresses.is_empty();
     let up = sessions.iter().find(is_up);
-    let Some(id) = up.and_then(|session| session.id.strip_prefix('s')?.parse().ok()).map(SessionId) else { return false };
+    let Some(id) = up.and_then(|session| session.id.strip_prefix('s')?.parse().ok()).map(SessionId) else {
+        return false;
+    };
     world.with_engine(end, |now, engine| start(now, engine, id, act));
     world.tally.ike > before
 }

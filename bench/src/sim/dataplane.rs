@@ -128,7 +128,9 @@ impl Dataplane {
             Command::DropTunnel { tunnel } => self.drop_tunnel(now, worker, tunnel)?,
             Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
             Command::SendKeepalive(keepalive) => return Ok(Errand::Keepalive(keepalive)),
-            Command::SetRates { tunnel, .. } | Command::CloseTransports { tunnel, .. } => drop(self.tunnel_mut(tunnel)?),
+            Command::SetRates { tunnel, .. } | Command::CloseTransports { tunnel, .. } => {
+                drop(self.tunnel_mut(tunnel)?)
+            }
             Command::KeepConnection { .. }
             | Command::ExpectSession { .. }
             | Command::EndConnection { .. }
