@@ -327,6 +327,8 @@ impl Engine {
 
     /// Its client says so.
     fn is_lost(&mut self, now: Instant, id: SessionId) {
+        // Not inside the new session's span: a line is one session's.
+        let _span = tracing::info_span!(parent: None, "session", session = %id).entered();
         if let Some(Stage::V1(StageV1::Established(lost))) = self.sessions.remove(&id) {
             self.settle_v1(now, lost, Verdict::Gone(Cause::InitialContact, None));
         }
