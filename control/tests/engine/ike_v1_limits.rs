@@ -19,6 +19,9 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Long enough for one that says nothing and would be one too many.
+const ONE_TOO_MANY: Duration = seconds(14);
+
 /// Without DPD, which would end a client that says nothing.
 fn quiet() -> Config {
     let mut config = config_v1();
@@ -152,7 +155,7 @@ fn so_many_sessions_a_user_has_at_once_and_each_that_ends_makes_room_for_one() {
     // A client that asks for nothing is told the same when its time comes.
     clients[3].random = adit_crypto::random::SeededRandom::new(6);
     let mut silent = clients[3].log_in(&mut world);
-    let sent = world.pass(MOMENT);
+    let sent = world.pass(ONE_TOO_MANY);
     assert_eq!(silent.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![silent.cookies]))]);
     bob.are_you_there(&mut world, &mut bobs);
     assert_eq!(world.engine.sessions(world.now).len(), 3);
@@ -384,6 +387,28 @@ fn of_all_who_wait_as_many_have_a_session_as_may_and_nobody_waits_for_ever() {
     assert!(world.engine.sessions(world.now).iter().all(|session| !session.addresses.is_empty()));
 }
 
+// client --> HDR*, HASH, ATTR(REQUEST: the address that it has)      lost, and again after 4 and 11.2 seconds
+#[test]
+fn who_comes_back_for_its_session_has_time_to_ask_again_where_the_user_may_have_no_other() {
+    let config = with_rules(quiet(), |rules| rules.max_logins = NonZeroU32::new(1));
+    let mut world = World::new(config);
+    let mut alice = ClientV1::new("alice", 2);
+    let (_, address, _) = alice.connect(&mut world);
+    alice.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+    let mut second = alice.log_in(&mut world);
+    assert!(world.pass(Duration::from_millis(11_300)).is_empty(), "its question was lost twice");
+    assert_eq!(address_in(&alice.pull(&mut world, &mut second)), address);
+    let sessions = world.engine.sessions(world.now);
+    assert_eq!((sessions.len(), sessions[0].id.as_str()), (1, "s1"));
+    // One that does not ask is refused soon.
+    let mut other = ClientV1::new("alice", 3);
+    let mut silent = other.log_in(&mut world);
+    assert!(world.pass(seconds(12)).is_empty());
+    let sent = world.pass(seconds(2));
+    assert_eq!(silent.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![silent.cookies]))]);
+    assert_eq!(world.engine.sessions(world.now).len(), 1);
+}
+
 /// Servers that count a user's time say what is left of it at each login.
 #[test]
 fn the_servers_time_counts_from_the_login_that_it_was_said_at_and_the_connections_from_the_first() {
@@ -458,7 +483,7 @@ fn who_says_that_it_has_lost_everything_gets_the_place_of_its_lost_session_howev
                     let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
                     world.deliver(&alice.later(bytes))
                 }
-                false => world.pass(MOMENT),
+                false => world.pass(if says == Says::Never { ONE_TOO_MANY } else { MOMENT }),
             };
             let sessions = world.engine.sessions(world.now);
             assert_eq!(sessions.len(), 1, "{says:?} {asks}");

@@ -3,7 +3,6 @@
 use super::users::UserKey;
 use super::{Engine, Stage, StageV1};
 use crate::aaa::Answer;
-use crate::config::checked::WhenFull;
 use crate::ike::counters::Ignored;
 use crate::ike::login_times::LoginPhase;
 use crate::ike::service::{Arrival, CallFailed, Farewell, Origin, Stranger, TimerKey, Version};
@@ -403,14 +402,12 @@ impl Engine {
                             self.is_lost(now, lost);
                         }
                     } else if self.is_here(&key) {
-                        session.put_off_push(now);
+                        let is_one_too_many = self.who_leaves_v1(&key, &session).is_none();
+                        session.put_off_push(now, is_one_too_many);
                     }
                 }
-                // Nobody makes place for one that may still say which of the sessions it comes back for.
-                let judged = match session.peer.policy.when_full {
-                    WhenFull::Refuse => !session.has_service(),
-                    WhenFull::Replace => !session.has_service() && session.is_to_be_pushed(now),
-                };
+                // Not while it may still say which of the sessions it comes back for.
+                let judged = !session.has_service() && session.is_to_be_pushed(now);
                 let full = || judged.then(|| self.admit_v1(now, &key, &session).err()).flatten();
                 let verdict = match unwanted.or_else(full) {
                     Some(cause) => session.refuse(now, &mut self.node, cause),
