@@ -252,6 +252,7 @@ impl Engine {
             Standing::Known => {}
         }
         self.arrivals.left(&proven.arrival);
+        proven.let_go(&mut self.node);
         self.node.forget_ike_spi(proven.sa.spi());
         self.node.timers.set(TimerKey::Session(proven.id), None);
     }
@@ -354,6 +355,9 @@ impl Engine {
                 }
                 let came = session.has_service();
                 let traffic = session.stop_service(now, &mut self.node, cause);
+                if !came && session.peer.has_come() {
+                    self.node.expect_no_session(session.peer.path, session.peer.framing);
+                }
                 self.gone(now, &session.peer, cause, traffic, farewell);
                 match (came, cause) {
                     (true, _) => self.node.tell_logout(now, &session.peer, cause, traffic),

@@ -253,6 +253,9 @@ impl Login {
                 self.proven.sa.accept(incoming, &opened);
                 // Another port, not another address: in hybrid mode nobody has proven yet who is asking for all this.
                 if datagram.path.peer.ip() == self.proven.path.peer.ip() {
+                    if datagram.path != self.proven.path {
+                        self.proven.let_go(node);
+                    }
                     (self.proven.path, self.proven.framing) = (datagram.path, datagram.framing);
                 }
                 self.answered(now, node, message_id, &config)
@@ -423,6 +426,11 @@ impl Proven {
         let answer = dpd::payload(NotifyKind::RUThereAck, self.sa.cookies(), number);
         let bytes = self.sa.say(node, Exchange::Informational, message_id, Hashed::One, &[answer]);
         node.send_ike(self.worker, self.path, self.framing, bytes);
+    }
+
+    /// No session comes of it, and its connection need not wait.
+    pub(crate) fn let_go(&self, node: &mut Node) {
+        node.expect_no_session(self.path, self.framing);
     }
 
     /// Where it comes from, as AAA wants to know it.
