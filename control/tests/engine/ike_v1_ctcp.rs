@@ -3,12 +3,18 @@
 
 use crate::peer;
 
-use adit_control::config::checked::AuthV1;
+use adit_control::config::checked::{AuthV1, IdPattern, WhenFull};
 use adit_control::ike::engine::Output;
-use adit_control::ike::v1::wire::{AuthMethod, Exchange, NotifyKind};
-use adit_dataplane::contract::{Command, EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, WorkerId};
+use adit_control::ike::v1::wire::{
+    Attribute, AuthMethod, ConfigKind, Delete, Exchange, ModeConfig, NotifyKind, Payload, mode_config_number,
+};
+use adit_dataplane::contract::{
+    Command, EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, Transports, WorkerId,
+};
 use peer::World;
 use peer::v1::*;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -243,6 +249,43 @@ fn where_no_connection_takes_esp_in_there_nobody_gets_past_the_first_message() {
         let told = format!("{:?}", world.dataplane.happenings);
         assert_eq!(told.contains("NoUdpEncapsulation"), !taken, "whoever watches is told: {told}");
     }
+}
+
+#[test]
+fn a_login_anew_by_ctcp_does_not_take_a_session_over_that_a_reload_has_closed_it_to() {
+    let mut config = config_v1();
+    let mut other = config.connections[0].clone();
+    other.name = "other".to_owned();
+    other.remote_ids = vec![IdPattern::parse("keyid:other").unwrap()];
+    config.connections.push(other);
+    let rules = &mut config.connections[0].rules;
+    (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), WhenFull::Replace);
+    let mut world = World::new(config);
+    let mut alice = ClientV1::new("alice", 9);
+    let (mut sa, address, _) = alice.connect(&mut world);
+    let path = world.dataplane.tunnel().1.path;
+    let mut config = world.engine.config().as_ref().clone();
+    config.connections[0].transports = Transports::ALL.iter().filter(|way| *way != Transport::Ctcp).collect();
+    world.engine.reconfigure(world.now, Arc::new(config)).unwrap();
+    world.drain();
+
+    let mut by_ctcp = ClientV1::by_ctcp("alice", 10);
+    by_ctcp.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+    let mut second = by_ctcp.log_in(&mut world);
+    let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: by_ctcp.asks.clone() };
+    let bytes = second.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+    let sent = world.deliver(&by_ctcp.later(bytes));
+    assert_eq!(exchanges(&sent), [Exchange::Informational], "there is no way for its ESP");
+    assert_eq!(second.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![second.cookies]))]);
+    let sessions = world.engine.sessions(world.now);
+    assert_eq!((sessions.len(), sessions[0].id.as_str()), (1, "s1"), "nobody goes for it");
+    assert_eq!(world.dataplane.tunnel().1.path, path);
+    alice.are_you_there(&mut world, &mut sa);
+    // Nor does its IKE follow there alone.
+    let mut asks = by_ctcp.later(sa.inform(9, dpd(NotifyKind::RUThere, sa.cookies, sa.number + 1)));
+    asks.path.peer.set_ip(alice.seen.ip());
+    assert!(world.deliver(&asks).is_empty());
+    log_out(&mut world, &mut alice, &mut sa);
 }
 
 /// Where the datagram's connection is no connection there is none that could wait.

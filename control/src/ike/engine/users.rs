@@ -41,7 +41,7 @@ impl Engine {
         let others = self.by_user.get(key)?.iter().filter(|id| **id != newer.peer.id);
         let fits = |id: &&SessionId| match self.sessions.get(id) {
             Some(Stage::V1(StageV1::Established(older))) => match claim {
-                Claim::Address(address) => older.has_address(address),
+                Claim::Address(address) => older.has_address(address) && !older.peer.closed.bars(newer.peer.framing),
                 Claim::Any => older.has_service() && older.peer.path == newer.peer.path,
             },
             Some(_) | None => false,
@@ -85,6 +85,10 @@ impl Engine {
     /// Whether one that is about to have a service may: one more of the user's, and of all. `Err`: why not. If older ones are to make
     /// place, they have ended; nobody has for one who stays out.
     pub(super) fn admit_v1(&mut self, now: Instant, key: &UserKey, newer: &Established) -> Result<(), Cause> {
+        if !newer.has_way(&self.node) {
+            // It gets no address, and hears why.
+            return Ok(());
+        }
         let leave = self.who_leaves_v1(key, newer).ok_or(Cause::LoginLimit)?;
         if self.is_full(leave.len()) {
             return Err(Cause::SessionLimit);

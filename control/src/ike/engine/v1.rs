@@ -282,7 +282,11 @@ impl Engine {
         }
         let others = self.by_user.get(key)?.iter().filter(|id| **id != newer.peer.id);
         let paths = others.filter_map(|id| match self.sessions.get(id) {
-            Some(Stage::V1(StageV1::Established(older))) if older.has_service() => Some((*id, older.peer.path)),
+            Some(Stage::V1(StageV1::Established(older)))
+                if older.has_service() && !older.peer.closed.bars(newer.peer.framing) =>
+            {
+                Some((*id, older.peer.path))
+            }
             Some(_) | None => None,
         });
         let there: Vec<_> = paths.filter(|(_, path)| path.peer.ip() == newer.peer.path.peer.ip()).collect();
