@@ -57,7 +57,7 @@ ignored! {
     OtherAddress "other_address" "a proof from another address than the one that phase 1 was answered to (IKEv1)",
     BadPublicValue "bad_public_value" "a key exchange value that no honest peer sends",
     AggressiveTooOften "aggressive_too_often" "more aggressive modes from one source in a second than the configuration allows",
-    TransportClosed "transport_closed" "a session's, by a transport that an operator has closed to it for a while",
+    TransportClosed "transport_closed" "a session's, by a transport that an operator has closed to it for a while, or that the configuration has taken away",
     UnreadableResponse "unreadable_response" "an authenticated response that cannot be read",
 }
 

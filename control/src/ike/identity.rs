@@ -48,13 +48,7 @@ impl Id {
 
     /// Whether both are the same name. Names and e-mail addresses compare without case (RFC 4343), as [`IdPattern::matches`] does.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        self.kind == other.kind
-            && match self.kind {
-                IdKind::Fqdn | IdKind::Email => self.bytes.eq_ignore_ascii_case(&other.bytes),
-                IdKind::Ipv4 | IdKind::Ipv6 | IdKind::DistinguishedName | IdKind::GeneralName | IdKind::KeyId => {
-                    self.bytes == other.bytes
-                }
-            }
+        self.kind == other.kind && comparison(self.kind)(&self.bytes, &other.bytes)
     }
 }
 
@@ -63,6 +57,14 @@ const fn has_no_case(kind: IdKind) -> bool {
     match kind {
         IdKind::Fqdn | IdKind::Email => true,
         IdKind::Ipv4 | IdKind::Ipv6 | IdKind::DistinguishedName | IdKind::GeneralName | IdKind::KeyId => false,
+    }
+}
+
+/// How octets of that kind are compared.
+const fn comparison(kind: IdKind) -> fn(&[u8], &[u8]) -> bool {
+    match has_no_case(kind) {
+        true => <[u8]>::eq_ignore_ascii_case,
+        false => |one, other| one == other,
     }
 }
 
@@ -108,11 +110,7 @@ impl IdPattern {
         if self.kind == Some(IdKind::DistinguishedName) {
             return self.matches_distinguished_name(&id.bytes);
         }
-        let same: fn(&[u8], &[u8]) -> bool = match has_no_case(id.kind) {
-            true => <[u8]>::eq_ignore_ascii_case,
-            false => |one, other| one == other,
-        };
-        glob(&self.parts.iter().map(Vec::as_slice).collect::<Vec<_>>(), &id.bytes, same)
+        glob(&self.parts.iter().map(Vec::as_slice).collect::<Vec<_>>(), &id.bytes, comparison(id.kind))
     }
 
     /// Part by part, so that no star reaches over a comma; without case, as X.520 compares most of them.

@@ -8,6 +8,7 @@ use adit_control::config::checked::EspProposal;
 use adit_control::ike::wire::*;
 use adit_crypto::secret::SecretBytes;
 use peer::client::*;
+use peer::v1::{ClientV1, config_v1};
 use peer::{PSK, World, config};
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -133,6 +134,20 @@ fn a_session_that_replaces_another_has_its_own_name_on_its_lines_and_the_other_o
     assert!(logout.contains("session=s1") && !logout.contains("session=s2"), "{logout}");
     assert!(log.lines().any(|line| line.contains("session=s2") && line.contains(" login ")), "{log}");
     assert!(log.lines().all(|line| line.matches("session=s").count() == 1), "{log}");
+}
+
+#[test]
+fn by_ikev1_too_the_session_that_is_lost_ends_under_its_own_name() {
+    let log = logged(Level::INFO, || {
+        let mut world = World::new(config_v1());
+        let mut alice = ClientV1::new("alice", 2);
+        alice.connect(&mut world);
+        alice.initial_contact = true;
+        alice.connect(&mut world);
+    });
+    let logout = log.lines().find(|line| line.contains("cause=\"initial_contact\"")).unwrap_or_else(|| panic!("{log}"));
+    assert!(logout.contains("session=s1") && !logout.contains("session=s2"), "{logout}");
+    assert!(log.lines().any(|line| line.contains("session=s2") && line.contains(" login ")), "{log}");
 }
 
 #[test]

@@ -296,6 +296,58 @@ fn by_ikev1_the_oldest_makes_place_too_and_a_server_says_how_many_there_may_be()
 }
 
 #[test]
+fn by_ikev1_too_who_takes_its_own_place_comes_in_and_one_more_session_hears_that_there_is_no_room() {
+    let mut config = with_classes(config_v1());
+    let rules = &mut config.connections[0].rules;
+    (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), WhenFull::Replace);
+    config.ike.session_limit = 2;
+    let mut world = World::new(config);
+    let ids = |world: &World| world.engine.sessions(world.now).into_iter().map(|view| view.id).collect::<Vec<_>>();
+    for (host, user, left) in [
+        (2, "alice", &["s1"][..]),
+        (3, "bob", &["s1", "s2"]),
+        (4, "alice", &["s2", "s3"]),
+        (5, "bob", &["s3", "s4"]),
+        (6, "carol", &["s3", "s4"]),
+    ] {
+        log_in_v1(&mut world, user, host, profile());
+        assert_eq!(ids(&world), left, "{user} from {host}");
+    }
+    let told = |world: &World| world.dataplane.happenings.iter().map(|told| format!("{told:?}")).collect::<Vec<_>>();
+    let refused = told(&world).iter().filter(|told| told.contains("SessionLimit")).count();
+    assert_eq!(refused, 1, "{:#?}", told(&world));
+    // Whoever cannot come in ends nobody.
+    reload(&mut world, |config| config.ike.session_limit = 1);
+    log_in_v1(&mut world, "alice", 7, profile());
+    assert_eq!(ids(&world), ["s3", "s4"]);
+}
+
+/// By IKEv1 whoever knows a group's secret waits for a user for minutes, and who has an IKEv2 session to begin does not.
+#[test]
+fn who_waits_by_ikev1_takes_no_place_of_anybody_s() {
+    let mut config = with_classes(peer::config());
+    config.connections.push(config_v1().connections.remove(0));
+    (config.ike.session_limit, config.ike.half_open_limit) = (2, 3);
+    let mut world = World::new(config);
+    for host in 2..5 {
+        ClientV1::new("mallory", host).up_to_user(&mut world);
+    }
+    // Nor do more of them wait than may.
+    let mut fourth = ClientV1::new("mallory", 5);
+    let half = fourth.aggressive(&mut world);
+    let (_, third) = fourth.aggressive_3(half);
+    assert!(world.deliver(&fourth.later(third)).is_empty());
+    assert_eq!((world.engine.holdings().half_open, world.engine.sessions(world.now).len()), (0, 3));
+    Client::new("alice@rig", 6).login(&mut world);
+    Client::new("bob@rig", 7).login(&mut world);
+    assert!(is_refused(&mut world, &mut Client::new("carol@rig", 8)));
+    world.pass(seconds(200));
+    assert_eq!(world.engine.sessions(world.now).len(), 2, "their time is over");
+    fourth.random = adit_crypto::random::SeededRandom::new(5);
+    fourth.up_to_user(&mut world);
+}
+
+#[test]
 fn a_session_s_view_has_its_own_drops() {
     let mut world = World::new(with_classes(peer::config()));
     Client::new("alice@rig", 2).login(&mut world);

@@ -3,11 +3,18 @@
 
 use crate::peer;
 
+use adit_control::config::checked::{AuthV1, IdPattern, WhenFull};
 use adit_control::ike::engine::Output;
-use adit_control::ike::v1::wire::NotifyKind;
-use adit_dataplane::contract::{Command, EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, WorkerId};
+use adit_control::ike::v1::wire::{
+    Attribute, AuthMethod, ConfigKind, Delete, Exchange, ModeConfig, NotifyKind, Payload, mode_config_number,
+};
+use adit_dataplane::contract::{
+    Command, EspPath, Event, IkeDatagram, IkeFraming, Path, Transport, Transports, WorkerId,
+};
 use peer::World;
 use peer::v1::*;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -135,8 +142,9 @@ fn a_connection_waits_while_its_user_types() {
     longer_than_typing(&mut world, path);
     // Its connection breaks while its user types; the answer comes by another.
     alice.seen.set_port(40_002);
-    let path = alice.on_500(vec![]).path;
+    let (before, path) = (path, alice.on_500(vec![]).path);
     alice.answer_user(&mut world, &mut sa, &question.bytes);
+    assert_eq!(world.dataplane.expected.remove(0), (before, Duration::from_secs(5)), "the other need not wait");
     longer_than_typing(&mut world, path);
     let again = world.reject(adit_control::aaa::Why::WrongPassword).remove(0);
     longer_than_typing(&mut world, path);
@@ -151,6 +159,132 @@ fn a_connection_waits_while_its_user_types() {
     let (_, third) = alice.quick(&mut world, &mut sa, address);
     world.deliver(&alice.later(third));
     assert_eq!(world.dataplane.kept, [path]);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
+/// In hybrid mode anybody gets as far as being asked for a user: who then goes leaves no connection behind that waits for minutes.
+#[test]
+fn a_connection_waits_no_longer_when_its_login_is_over() {
+    let mut config = config_v1();
+    config.certificate = peer::calls::configs(peer::calls::Method::Hybrid)[1].certificate.clone();
+    login_v1(&mut config).auth = AuthV1::Hybrid { secret: peer::PSK.into(), xauth: xauth() };
+    let mut world = World::new(config);
+    let mut alice = ClientV1::by_ctcp("alice", 9);
+    alice.method = AuthMethod::HybridInitRsa;
+    let (first, waits, goodbye) = (alice.on_500(vec![]).path, Duration::from_secs(180), Duration::from_secs(5));
+    // It says goodbye.
+    let (mut sa, _) = alice.main_mode(&mut world).unwrap();
+    assert_eq!(std::mem::take(&mut world.dataplane.expected), [(first, waits)]);
+    let bytes = sa.delete_isakmp(4);
+    world.deliver(&alice.later(bytes));
+    assert_eq!(std::mem::take(&mut world.dataplane.expected), [(first, goodbye)]);
+    world.assert_nothing_left();
+    // It goes on in another connection, has no such user, and is told so.
+    let (mut sa, sent) = alice.main_mode(&mut world).unwrap();
+    world.dataplane.expected.clear();
+    alice.seen.set_port(40_002);
+    let second = alice.on_500(vec![]).path;
+    alice.answer_user(&mut world, &mut sa, &sent[0].bytes);
+    assert_eq!(std::mem::take(&mut world.dataplane.expected), [(first, goodbye), (second, waits)]);
+    for _ in 0..2 {
+        let again = world.reject(adit_control::aaa::Why::WrongPassword).remove(0);
+        alice.answer_user(&mut world, &mut sa, &again.bytes);
+    }
+    let told = world.reject(adit_control::aaa::Why::WrongPassword).remove(0);
+    world.dataplane.expected.clear();
+    let (status, ack) = alice.told(&mut sa, &told.bytes);
+    assert_eq!(status, 0);
+    world.deliver(&alice.later(ack));
+    assert_eq!(std::mem::take(&mut world.dataplane.expected), [(second, goodbye)]);
+    // It says nothing at all.
+    alice.main_mode(&mut world).unwrap();
+    world.dataplane.expected.clear();
+    world.pass(Duration::from_secs(130));
+    assert_eq!(world.dataplane.expected, [(second, goodbye)]);
+    world.pass(Duration::from_secs(20));
+    world.assert_nothing_left();
+}
+
+#[test]
+fn the_connection_of_who_gets_no_address_waits_no_longer_either() {
+    let mut config = config_v1();
+    config.pools[0].v4 = Some("10.30.0.0/31".parse().unwrap());
+    let mut world = World::new(config);
+    for host in 9..13 {
+        let mut client = ClientV1::by_ctcp("alice", host);
+        client.log_in(&mut world);
+        world.dataplane.expected.clear();
+        world.pass(MOMENT);
+        if world.engine.holdings().leases < usize::from(host) - 8 {
+            assert_eq!(world.dataplane.expected, [(client.on_500(vec![]).path, Duration::from_secs(5))]);
+            return;
+        }
+    }
+    panic!("the pool is never empty");
+}
+
+// initiator --> HDR, SA, KE, Ni, IDii, VID …       in a connection
+// responder <-- HDR, N(NO-PROPOSAL-CHOSEN)
+#[test]
+fn where_no_connection_takes_esp_in_there_nobody_gets_past_the_first_message() {
+    let only = |ways: &[Transport]| {
+        let mut config = config_v1();
+        config.connections[0].transports = ways.iter().copied().collect();
+        World::new(config)
+    };
+    for (framing, ways, taken) in [
+        (IkeFraming::Ctcp, &[Transport::NatT, Transport::Ctcp][..], true),
+        (IkeFraming::Ctcp, &[Transport::NatT, Transport::Esp], false),
+        (IkeFraming::Tcp, &[Transport::NatT, Transport::Ctcp], false),
+        (IkeFraming::Bare, &[Transport::NatT, Transport::Ctcp], true),
+    ] {
+        let mut world = only(ways);
+        let mut alice = ClientV1::by_ctcp("alice", 9);
+        alice.framing = framing;
+        let (request, ..) = alice.aggressive_1();
+        let sent = world.deliver(&alice.on_500(request));
+        let expected = if taken { Exchange::Aggressive } else { Exchange::Informational };
+        assert_eq!(exchanges(&sent), [expected], "{framing:?} {ways:?}");
+        assert_eq!(world.engine.holdings().half_open, usize::from(taken), "{framing:?} {ways:?}");
+        let told = format!("{:?}", world.dataplane.happenings);
+        assert_eq!(told.contains("NoUdpEncapsulation"), !taken, "whoever watches is told: {told}");
+    }
+}
+
+#[test]
+fn a_login_anew_by_ctcp_does_not_take_a_session_over_that_a_reload_has_closed_it_to() {
+    let mut config = config_v1();
+    let mut other = config.connections[0].clone();
+    other.name = "other".to_owned();
+    other.remote_ids = vec![IdPattern::parse("keyid:other").unwrap()];
+    config.connections.push(other);
+    let rules = &mut config.connections[0].rules;
+    (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), WhenFull::Replace);
+    let mut world = World::new(config);
+    let mut alice = ClientV1::new("alice", 9);
+    let (mut sa, address, _) = alice.connect(&mut world);
+    let path = world.dataplane.tunnel().1.path;
+    let mut config = world.engine.config().as_ref().clone();
+    config.connections[0].transports = Transports::ALL.iter().filter(|way| *way != Transport::Ctcp).collect();
+    world.engine.reconfigure(world.now, Arc::new(config)).unwrap();
+    world.drain();
+
+    let mut by_ctcp = ClientV1::by_ctcp("alice", 10);
+    by_ctcp.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+    let mut second = by_ctcp.log_in(&mut world);
+    let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: by_ctcp.asks.clone() };
+    let bytes = second.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+    let sent = world.deliver(&by_ctcp.later(bytes));
+    assert_eq!(exchanges(&sent), [Exchange::Informational], "there is no way for its ESP");
+    assert_eq!(second.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![second.cookies]))]);
+    let sessions = world.engine.sessions(world.now);
+    assert_eq!((sessions.len(), sessions[0].id.as_str()), (1, "s1"), "nobody goes for it");
+    assert_eq!(world.dataplane.tunnel().1.path, path);
+    alice.are_you_there(&mut world, &mut sa);
+    // Nor does its IKE follow there alone.
+    let mut asks = by_ctcp.later(sa.inform(9, dpd(NotifyKind::RUThere, sa.cookies, sa.number + 1)));
+    asks.path.peer.set_ip(alice.seen.ip());
+    assert!(world.deliver(&asks).is_empty());
     log_out(&mut world, &mut alice, &mut sa);
 }
 

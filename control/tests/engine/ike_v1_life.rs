@@ -95,6 +95,26 @@ fn a_login_anew_as_vpnc_makes_it_takes_the_session_over_without_asking_for_anyth
 }
 
 #[test]
+fn a_login_anew_needs_no_place_where_there_are_as_many_sessions_as_there_may_be() {
+    for asks in [true, false] {
+        let mut config = world().engine.config().as_ref().clone();
+        config.ike.session_limit = 1;
+        let mut world = World::new(config);
+        let mut alice = if asks { ClientV1::new("alice", 2) } else { vpnc(2) };
+        let (_, address, _) = connect(&mut world, &mut alice);
+        alice.initial_contact = false;
+        let (mut second, _) = alice.log_in_told(&mut world);
+        if asks {
+            alice.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+            assert_eq!(address_in(&alice.pull(&mut world, &mut second)), address);
+        }
+        alice.are_you_there(&mut world, &mut second);
+        let sessions = world.engine.sessions(world.now);
+        assert_eq!((sessions.len(), sessions[0].id.as_str()), (1, "s1"), "{asks}");
+    }
+}
+
+#[test]
 fn a_second_delete_or_one_without_esp_sas_in_use_means_what_it_says() {
     for deletes in [1, 2] {
         let mut world = world();

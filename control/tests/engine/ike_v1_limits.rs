@@ -20,6 +20,9 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Long enough for one that says nothing and would be one too many.
+const ONE_TOO_MANY: Duration = seconds(14);
+
 /// Without DPD, which would end a client that says nothing.
 fn quiet() -> Config {
     let mut config = config_v1();
@@ -153,7 +156,7 @@ fn so_many_sessions_a_user_has_at_once_and_each_that_ends_makes_room_for_one() {
     // A client that asks for nothing is told the same when its time comes.
     clients[3].random = adit_crypto::random::SeededRandom::new(6);
     let mut silent = clients[3].log_in(&mut world);
-    let sent = world.pass(MOMENT);
+    let sent = world.pass(ONE_TOO_MANY);
     assert_eq!(silent.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![silent.cookies]))]);
     bob.are_you_there(&mut world, &mut bobs);
     assert_eq!(world.engine.sessions(world.now).len(), 3);
@@ -305,18 +308,22 @@ fn who_has_proven_nothing_counts_as_unfinished_until_its_user_is_in() {
     assert!(world.deliver(&fourth.on_500(first.clone())).is_empty());
     assert_eq!(world.engine.counters().ignored(Ignored::SourceFull), 1);
     // One is in; one more is, and there is no room for a second session.
-    for (place, expected) in [(0, 1), (1, 1)] {
-        let (client, sa, asks) = &mut waiting[place];
+    for (place, (client, sa, asks)) in waiting.iter_mut().take(2).enumerate() {
         client.answer_user(&mut world, sa, &asks.bytes);
         let told = world.accept();
         let (status, ack) = client.told(sa, &told[0].bytes);
         assert_eq!(status, 1);
-        let sent = world.deliver(&client.later(ack));
+        assert!(world.deliver(&client.later(ack)).is_empty());
         let held = world.engine.holdings();
-        assert_eq!((held.half_open, held.sessions), (2 - place, expected));
+        assert_eq!((held.half_open, held.sessions), (2 - place, 1 + place));
+        let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: client.asks.clone() };
+        let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+        let sent = world.deliver(&client.later(bytes));
         if place == 1 {
             assert_eq!(sa.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![sa.cookies]))]);
         }
+        let held = world.engine.holdings();
+        assert_eq!((held.half_open, held.sessions, held.leases), (2 - place, 1, 1));
     }
     assert_eq!(world.deliver(&fourth.on_500(first)).len(), 1, "there is room again");
     fourth.random = adit_crypto::random::SeededRandom::new(5);
@@ -327,6 +334,83 @@ fn who_has_proven_nothing_counts_as_unfinished_until_its_user_is_in() {
     assert_eq!(world.engine.holdings().half_open, 1);
     world.pass(seconds(200));
     assert_eq!(world.engine.holdings().half_open, 0);
+}
+
+/// Everybody waits at once, and then asks, or is told unasked.
+#[test]
+fn of_all_who_wait_as_many_have_a_session_as_may_and_nobody_waits_for_ever() {
+    for pushed in [false, true] {
+        let mut config = quiet();
+        config.ike.session_limit = 2;
+        let mut world = World::new(config);
+        let users = ["alice", "bob", "carol", "dave"];
+        let mut clients: Vec<_> = (2..).zip(users).map(|(host, user)| ClientV1::new(user, host)).collect();
+        let mut sas: Vec<_> = clients.iter_mut().map(|client| client.log_in(&mut world)).collect();
+        assert_eq!(world.engine.holdings().sessions, 4);
+        let sent = match pushed {
+            true => world.pass(MOMENT),
+            false => clients.iter_mut().zip(&mut sas).fold(Vec::new(), |mut all, (client, sa)| {
+                let request = ModeConfig { kind: ConfigKind::Request, identifier: 1, attributes: client.asks.clone() };
+                let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
+                all.extend(world.deliver(&client.later(bytes)));
+                all
+            }),
+        };
+        let (given, refused) = (Exchange::Transaction, Exchange::Informational);
+        assert_eq!(exchanges(&sent), [given, given, refused, refused], "pushed: {pushed}");
+        let held = world.engine.holdings();
+        assert_eq!((held.sessions, held.leases), (2, 2), "pushed: {pushed}");
+        // Each that ends makes room for one.
+        let bytes = sas[0].delete_isakmp(77);
+        world.deliver(&clients[0].later(bytes));
+        clients[3].random = adit_crypto::random::SeededRandom::new(5);
+        let mut sa = clients[3].log_in(&mut world);
+        clients[3].pull(&mut world, &mut sa);
+        assert_eq!(world.engine.holdings().leases, 2);
+    }
+    // Who says nothing that leads to a session is told that it is over.
+    let mut config = quiet();
+    config.connections[0].rules.max_logins = NonZeroU32::new(2);
+    let mut world = World::new(config);
+    let mut first = ClientV1::new("alice", 2);
+    let (mut sa, ..) = first.connect(&mut world);
+    let mut second = ClientV1::new("alice", 3);
+    let mut silent = second.log_in(&mut world);
+    let bytes = silent.say(
+        Exchange::Transaction,
+        5,
+        &[Payload::ModeConfig(ModeConfig {
+            kind: ConfigKind::Request,
+            identifier: 1,
+            attributes: vec![asked(mode_config_number::IP4_DNS)],
+        })],
+    );
+    world.deliver(&second.later(bytes));
+    world.pass(seconds(130));
+    first.are_you_there(&mut world, &mut sa);
+    assert!(world.engine.sessions(world.now).iter().all(|session| !session.addresses.is_empty()));
+}
+
+// client --> HDR*, HASH, ATTR(REQUEST: the address that it has)      lost, and again after 4 and 11.2 seconds
+#[test]
+fn who_comes_back_for_its_session_has_time_to_ask_again_where_the_user_may_have_no_other() {
+    let config = with_rules(quiet(), |rules| rules.max_logins = NonZeroU32::new(1));
+    let mut world = World::new(config);
+    let mut alice = ClientV1::new("alice", 2);
+    let (_, address, _) = alice.connect(&mut world);
+    alice.asks[0] = Attribute::long(mode_config_number::IP4_ADDRESS, address.octets());
+    let mut second = alice.log_in(&mut world);
+    assert!(world.pass(Duration::from_millis(11_300)).is_empty(), "its question was lost twice");
+    assert_eq!(address_in(&alice.pull(&mut world, &mut second)), address);
+    let sessions = world.engine.sessions(world.now);
+    assert_eq!((sessions.len(), sessions[0].id.as_str()), (1, "s1"));
+    // One that does not ask is refused soon.
+    let mut other = ClientV1::new("alice", 3);
+    let mut silent = other.log_in(&mut world);
+    assert!(world.pass(seconds(12)).is_empty());
+    let sent = world.pass(seconds(2));
+    assert_eq!(silent.informed(&sent[0].bytes), [Payload::Delete(Delete::Isakmp(vec![silent.cookies]))]);
+    assert_eq!(world.engine.sessions(world.now).len(), 1);
 }
 
 /// Servers that count a user's time say what is left of it at each login.
@@ -403,7 +487,7 @@ fn who_says_that_it_has_lost_everything_gets_the_place_of_its_lost_session_howev
                     let bytes = sa.say(Exchange::Transaction, 5, &[Payload::ModeConfig(request)]);
                     world.deliver(&alice.later(bytes))
                 }
-                false => world.pass(MOMENT),
+                false => world.pass(if says == Says::Never { ONE_TOO_MANY } else { MOMENT }),
             };
             let sessions = world.engine.sessions(world.now);
             assert_eq!(sessions.len(), 1, "{says:?} {asks}");

@@ -555,6 +555,39 @@ fn a_changed_octet_in_a_protected_message_changes_nothing() {
     log_out(&mut world, &mut alice, &mut sa);
 }
 
+// client --> HDR*, HASH, N(R-U-THERE)        racoon asks from the end of phase 1 on, and a user takes a while to type
+#[test]
+fn who_asks_whether_we_live_while_its_user_types_or_is_judged_is_told_so() {
+    let mut world = World::new(config_v1());
+    let mut alice = ClientV1::new("alice", 2);
+    let half = alice.aggressive(&mut world);
+    let (mut sa, third) = alice.aggressive_3(half);
+    let question = world.deliver(&alice.later(third)).remove(0);
+    world.pass(Duration::from_secs(60));
+    alice.are_you_there(&mut world, &mut sa);
+    // One message, one answer; and none to what is about another SA, or goes elsewhere.
+    let there = |sa: &SaV1, number| dpd(NotifyKind::RUThere, sa.cookies, number);
+    let bytes = sa.say(Exchange::Informational, 71, &[there(&sa, 20), there(&sa, 21), there(&sa, 22)]);
+    let sent = world.deliver(&alice.later(bytes));
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sa.informed(&sent[0].bytes), [dpd(NotifyKind::RUThereAck, sa.cookies, 20)]);
+    let bytes = sa.inform(72, dpd(NotifyKind::RUThere, (sa.cookies.1, sa.cookies.0), 23));
+    assert!(world.deliver(&alice.later(bytes)).is_empty());
+    let mut elsewhere = alice.later(sa.inform(73, there(&sa, 24)));
+    elsewhere.path.peer.set_port(4242);
+    let sent = world.deliver(&elsewhere);
+    assert_eq!(sent[0].path, alice.later(vec![]).path, "it moves nothing");
+    // Nor does it give more time, or disturb what is being asked.
+    alice.answer_user(&mut world, &mut sa, &question.bytes);
+    alice.are_you_there(&mut world, &mut sa);
+    let told = world.accept();
+    alice.are_you_there(&mut world, &mut sa);
+    let (_, ack) = alice.told(&mut sa, &told[0].bytes);
+    assert!(world.deliver(&alice.later(ack)).is_empty());
+    assert_eq!(address_in(&alice.pull(&mut world, &mut sa)), FIRST);
+    log_out(&mut world, &mut alice, &mut sa);
+}
+
 // vpnc says two things under one message ID, each from the chain's beginning.
 #[test]
 fn two_informational_messages_under_one_message_id_are_both_heard() {

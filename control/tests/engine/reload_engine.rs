@@ -6,11 +6,12 @@ use crate::peer;
 use adit_control::aaa::UserName;
 use adit_control::config::checked::*;
 use adit_control::config::difference::{Effect, Touched};
+use adit_control::ike::counters::Ignored;
 use adit_control::ike::v1::wire as v1;
 use adit_control::reload::Verdict;
 use adit_control::session::{SessionId, SessionState, SessionView};
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{IkeDatagram, Transport, Transports};
+use adit_dataplane::contract::{IkeDatagram, IkeFraming, Transport, Transports};
 use peer::World;
 use peer::client::{Client, Sa, delete_ike};
 use peer::v1::{ClientV1, EspV1, SaV1, address_in};
@@ -187,6 +188,40 @@ fn a_transport_that_is_taken_away_is_closed_to_sessions_that_go_another_way_unti
     let said = world.dataplane.log.iter().filter(|command| **command == "CloseTransports").count();
     reload(&mut world, |config| config.pools[0].dns.clear());
     assert_eq!(world.dataplane.log.iter().filter(|command| **command == "CloseTransports").count(), said);
+}
+
+#[test]
+fn a_transport_that_is_taken_away_is_closed_to_ike_too_until_it_is_given_back() {
+    let with: Edit = |config| {
+        let ways = Transports::NONE.with(Transport::NatT).with(Transport::Tcp);
+        config.connections.iter_mut().for_each(|one| one.transports = ways);
+    };
+    let without: Edit = |config| {
+        config.connections.iter_mut().for_each(|one| one.transports = Transports::NONE.with(Transport::NatT));
+    };
+    let mut config = both();
+    with(&mut config);
+    let mut world = World::new(config);
+    let mut alice = Client::new("alice@rig", 2);
+    let (mut keyed, _child) = alice.login(&mut world);
+    let udp = world.dataplane.tunnel().1.path;
+    let by_tcp = |bytes: Vec<u8>| {
+        let mut datagram = alice.on_4500(bytes);
+        datagram.framing = IkeFraming::Tcp;
+        datagram.path.peer.set_port(40_001);
+        datagram
+    };
+    reload(&mut world, without);
+    let request = keyed.request(adit_control::ike::wire::Exchange::Informational, &[]);
+    assert!(world.deliver(&by_tcp(request.clone())).is_empty());
+    assert_eq!(world.engine.counters().ignored(Ignored::TransportClosed), 1);
+    assert_eq!((sessions(&world)[0].peer, world.dataplane.tunnel().1.path), (udp.path().peer, udp));
+    assert_eq!(world.deliver(&alice.on_4500(request)).len(), 1, "it is answered where it may come");
+    reload(&mut world, with);
+    let request = keyed.request(adit_control::ike::wire::Exchange::Informational, &[]);
+    assert_eq!(world.deliver(&by_tcp(request)).len(), 1);
+    let asked = world.pass(Duration::from_secs(31));
+    assert_eq!((asked[0].path, asked[0].framing), (by_tcp(vec![]).path, IkeFraming::Tcp), "its IKE is there now");
 }
 
 #[test]

@@ -93,10 +93,12 @@ impl Engine {
 
     /// Whether there are as many sessions as there may be, without the one that wants in and so many that leave for it. Those that are
     /// ending have let go of everything but their IKE SA: as many of them as there may be sessions do not count.
-    fn is_full(&self, leave: usize) -> bool {
+    ///
+    /// The one that wants in is half-open or waits, and has been taken out of `sessions`.
+    pub(super) fn is_full(&self, leave: usize) -> bool {
         let limit = self.node.config.ike.session_limit;
-        let (half_open, _, _) = self.arrivals.counts();
-        let here = self.sessions.len().saturating_sub(half_open.saturating_sub(1)).saturating_sub(leave);
+        let others = self.arrivals.without_a_place().saturating_sub(1);
+        let here = self.sessions.len().saturating_sub(others).saturating_sub(leave);
         let ending = || self.sessions.values().filter(|stage| matches!(stage, Stage::Closing(_))).count();
         here >= limit && here - ending().min(limit).min(here) >= limit
     }

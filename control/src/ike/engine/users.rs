@@ -41,7 +41,7 @@ impl Engine {
         let others = self.by_user.get(key)?.iter().filter(|id| **id != newer.peer.id);
         let fits = |id: &&SessionId| match self.sessions.get(id) {
             Some(Stage::V1(StageV1::Established(older))) => match claim {
-                Claim::Address(address) => older.has_address(address),
+                Claim::Address(address) => older.has_address(address) && !older.peer.closed.bars(newer.peer.framing),
                 Claim::Any => older.has_service() && older.peer.path == newer.peer.path,
             },
             Some(_) | None => false,
@@ -82,16 +82,29 @@ impl Engine {
         (self.is_draining() && !self.is_here(key)).then_some(Cause::Drained)
     }
 
-    /// Whether one more session of the user's may begin. If the oldest is to make place, it has ended.
-    pub(super) fn has_room_v1(&mut self, now: Instant, key: &UserKey, newer: &Established) -> bool {
-        let policy = &newer.peer.policy;
-        let (Some(most), when_full) = (policy.max_logins, policy.when_full) else { return true };
-        let here = self.sessions_of(key).filter(|id| *id != newer.peer.id).collect();
-        let Some(leave) = to_make_place(here, most, when_full) else { return false };
+    /// Whether one that is about to have a service may: one more of the user's, and of all. `Err`: why not. If older ones are to make
+    /// place, they have ended; nobody has for one who stays out.
+    pub(super) fn admit_v1(&mut self, now: Instant, key: &UserKey, newer: &Established) -> Result<(), Cause> {
+        if !newer.has_way(&self.node) {
+            // It gets no address, and hears why.
+            return Ok(());
+        }
+        let leave = self.who_leaves_v1(key, newer).ok_or(Cause::LoginLimit)?;
+        if self.is_full(leave.len()) {
+            return Err(Cause::SessionLimit);
+        }
         for id in leave {
             self.end(now, id, Cause::Replaced);
         }
-        true
+        Ok(())
+    }
+
+    /// As [`Engine::who_leaves`], by IKEv1.
+    pub(super) fn who_leaves_v1(&self, key: &UserKey, newer: &Established) -> Option<Vec<SessionId>> {
+        let policy = &newer.peer.policy;
+        let (Some(most), when_full) = (policy.max_logins, policy.when_full) else { return Some(Vec::new()) };
+        let here = self.sessions_of(key).filter(|id| *id != newer.peer.id).collect();
+        to_make_place(here, most, when_full)
     }
 
     /// Who has to end so that one more session of this identity's by IKEv2 may begin in the connection with this index; `None`: it may not.

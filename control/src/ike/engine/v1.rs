@@ -3,10 +3,9 @@
 use super::users::UserKey;
 use super::{Engine, Stage, StageV1};
 use crate::aaa::Answer;
-use crate::config::checked::WhenFull;
 use crate::ike::counters::Ignored;
 use crate::ike::login_times::LoginPhase;
-use crate::ike::service::{Arrival, CallFailed, Farewell, Stranger, TimerKey, Version};
+use crate::ike::service::{Arrival, CallFailed, Farewell, Origin, Stranger, TimerKey, Version};
 use crate::ike::v1::wire::{Exchange, Header, parse, parse_header};
 use crate::ike::v1::{
     Asked, Claim, Established, First, HalfOpen, Login, LoginStep, Proven, Refused, Rest, Standing, Step, User, Verdict,
@@ -165,7 +164,7 @@ impl Engine {
             User::NotAsked => LoginPhase::ModeConfig,
         };
         proven.clock.next(now, &mut self.node.counters.login_times, next);
-        if proven.standing == Standing::Known && !self.has_seat(now, &proven) {
+        if proven.standing == Standing::Known && !self.may_wait(now, &proven) {
             return self.proven_ends(&proven);
         }
         match proven.user {
@@ -180,19 +179,19 @@ impl Engine {
         }
     }
 
-    /// It is not half-open any more: whether there is room for one more session. The client hears nothing of it.
-    fn has_seat(&mut self, now: Instant, proven: &Proven) -> bool {
+    /// It is not half-open any more, and no session yet: it may come back for one that is here, or take the place of one
+    /// ([`Engine::admit_v1`]). Whether one more may wait for that. The client hears nothing of it.
+    fn may_wait(&mut self, now: Instant, proven: &Proven) -> bool {
         self.arrivals.no_longer_half_open(&proven.arrival);
-        let (half_open, _, _) = self.arrivals.counts();
-        let limit = self.node.config.ike.session_limit;
-        let room = self.sessions.len().saturating_sub(half_open) < limit;
-        if !room {
-            self.node.counters.refusals += 1;
-            self.node.tell_refusal(now, proven.stranger(), Cause::SessionLimit);
-            tracing::warn!(cause = Cause::SessionLimit.name(), identity = %proven.identity, wanted = limit,
+        let Err(limit) = self.arrivals.waits(proven.arrival) else { return true };
+        self.node.counters.refusals += 1;
+        self.node.tell_refusal(now, proven.stranger(), Cause::SessionLimit);
+        if let Some(unsaid) = self.node.log_budget.take(now) {
+            let wanted = format!("fewer than {limit} logins under way");
+            tracing::warn!(cause = Cause::SessionLimit.name(), identity = %proven.identity, wanted, unsaid,
                 "login refused: {}", Cause::SessionLimit.sentence());
         }
-        room
+        false
     }
 
     /// After every event in a user's login.
@@ -206,7 +205,7 @@ impl Engine {
             LoginStep::In(mut proven, user, rest) => {
                 if proven.standing == Standing::HalfOpen {
                     proven.standing = Standing::Known;
-                    if !self.has_seat(now, &proven) {
+                    if !self.may_wait(now, &proven) {
                         let goodbye = proven.goodbye(&mut self.node);
                         return self.told_off(now, &proven, goodbye);
                     }
@@ -253,6 +252,7 @@ impl Engine {
             Standing::Known => {}
         }
         self.arrivals.left(&proven.arrival);
+        proven.let_go(&mut self.node);
         self.node.forget_ike_spi(proven.sa.spi());
         self.node.timers.set(TimerKey::Session(proven.id), None);
     }
@@ -282,7 +282,11 @@ impl Engine {
         }
         let others = self.by_user.get(key)?.iter().filter(|id| **id != newer.peer.id);
         let paths = others.filter_map(|id| match self.sessions.get(id) {
-            Some(Stage::V1(StageV1::Established(older))) if older.has_service() => Some((*id, older.peer.path)),
+            Some(Stage::V1(StageV1::Established(older)))
+                if older.has_service() && !older.peer.closed.bars(newer.peer.framing) =>
+            {
+                Some((*id, older.peer.path))
+            }
             Some(_) | None => None,
         });
         let there: Vec<_> = paths.filter(|(_, path)| path.peer.ip() == newer.peer.path.peer.ip()).collect();
@@ -315,7 +319,7 @@ impl Engine {
                 (Some(lost), Claim::Any) if session.is_initial() => self.is_lost(now, lost),
                 (Some(_) | None, Claim::Address(_) | Claim::Any) => {}
             }
-            let full = || Some(Cause::LoginLimit).filter(|_| !self.has_room_v1(now, &key, &session));
+            let full = || self.admit_v1(now, &key, &session).err();
             if let Some(cause) = unwanted.or_else(full) {
                 let verdict = session.refuse(now, &mut self.node, cause);
                 return self.settle_v1(now, session, verdict);
@@ -327,6 +331,8 @@ impl Engine {
 
     /// Its client says so.
     fn is_lost(&mut self, now: Instant, id: SessionId) {
+        // Not inside the new session's span: a line is one session's.
+        let _span = tracing::info_span!(parent: None, "session", session = %id).entered();
         if let Some(Stage::V1(StageV1::Established(lost))) = self.sessions.remove(&id) {
             self.settle_v1(now, lost, Verdict::Gone(Cause::InitialContact, None));
         }
@@ -337,6 +343,9 @@ impl Engine {
         match verdict {
             Verdict::Stay => {
                 let id = session.peer.id;
+                if let (true, Origin::Came(arrival)) = (session.has_service(), session.peer.origin) {
+                    self.arrivals.is_served(&arrival);
+                }
                 self.node.timers.set(TimerKey::Session(id), session.deadline(&self.node));
                 self.sessions.insert(id, Stage::V1(StageV1::Established(session)));
             }
@@ -350,10 +359,13 @@ impl Engine {
                 }
                 let came = session.has_service();
                 let traffic = session.stop_service(now, &mut self.node, cause);
+                if !came && session.peer.has_come() {
+                    self.node.expect_no_session(session.peer.path, session.peer.framing);
+                }
                 self.gone(now, &session.peer, cause, traffic, farewell);
                 match (came, cause) {
                     (true, _) => self.node.tell_logout(now, &session.peer, cause, traffic),
-                    (false, Cause::LoginLimit | Cause::Drained) => {}
+                    (false, Cause::LoginLimit | Cause::SessionLimit | Cause::Drained) => {}
                     (false, _) => self.node.tell_no_service(now, &session.peer, cause),
                 }
             }
@@ -398,15 +410,13 @@ impl Engine {
                             self.is_lost(now, lost);
                         }
                     } else if self.is_here(&key) {
-                        session.put_off_push(now);
+                        let is_one_too_many = self.who_leaves_v1(&key, &session).is_none();
+                        session.put_off_push(now, is_one_too_many);
                     }
                 }
-                // Nobody makes place for one that may still say which of the sessions it comes back for.
-                let judged = match session.peer.policy.when_full {
-                    WhenFull::Refuse => !session.has_service(),
-                    WhenFull::Replace => !session.has_service() && session.is_to_be_pushed(now),
-                };
-                let full = || Some(Cause::LoginLimit).filter(|_| judged && !self.has_room_v1(now, &key, &session));
+                // Not while it may still say which of the sessions it comes back for.
+                let judged = !session.has_service() && session.is_to_be_pushed(now);
+                let full = || judged.then(|| self.admit_v1(now, &key, &session).err()).flatten();
                 let verdict = match unwanted.or_else(full) {
                     Some(cause) => session.refuse(now, &mut self.node, cause),
                     None => session.timeout(now, &mut self.node),

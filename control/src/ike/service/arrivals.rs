@@ -6,7 +6,7 @@ use crate::ike::counters::Ignored;
 use crate::ike::wire::IkeSpi;
 use crate::session::SessionId;
 use adit_dataplane::wire::source::Source;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -36,6 +36,9 @@ pub(crate) struct Arrivals {
     here: BTreeMap<Arrival, SessionId>,
     v1: Unproven,
     v2: Unproven,
+    /// By IKEv1, those who have proven what counts and have no service: who is still to say whether it comes back for a session of its
+    /// own takes no session's place until then.
+    waiting: BTreeSet<Arrival>,
 }
 
 /// Half-open SAs by one version.
@@ -78,15 +81,19 @@ struct Limits {
     cookies: usize,
     /// From this number on, the source that has them is asked for a cookie.
     cookies_per_source: usize,
+    /// By IKEv1, proven and without service.
+    waiting: usize,
 }
 
 impl Limits {
-    const fn of(ike: &config::Ike) -> Self {
+    fn of(ike: &config::Ike) -> Self {
         Self {
             most: ike.half_open_limit,
             most_per_source: ike.half_open_limit_per_source,
             cookies: ike.cookie_threshold,
             cookies_per_source: ike.cookie_threshold_per_source,
+            // All sessions may log in anew at once.
+            waiting: ike.session_limit.max(ike.half_open_limit),
         }
     }
 }
@@ -125,7 +132,8 @@ impl fmt::Display for CookiesAsked {
 impl Arrivals {
     pub(crate) fn new(ike: &config::Ike) -> Self {
         let limits = Limits::of(ike);
-        Self { limits, here: BTreeMap::new(), v1: Unproven::default(), v2: Unproven::default() }
+        let (v1, v2) = (Unproven::default(), Unproven::default());
+        Self { limits, here: BTreeMap::new(), v1, v2, waiting: BTreeSet::new() }
     }
 
     /// Who is here already stays, however many they are.
@@ -188,8 +196,28 @@ impl Arrivals {
         self.unproven(arrival.version).went(arrival.source.ip());
     }
 
+    /// By IKEv1: it has proven what counts, and waits for what comes before its service. `Err`: so many may wait, and no more.
+    pub(crate) fn waits(&mut self, arrival: Arrival) -> Result<(), usize> {
+        if self.waiting.len() >= self.limits.waiting {
+            return Err(self.limits.waiting);
+        }
+        self.waiting.insert(arrival);
+        Ok(())
+    }
+
+    /// It waits no more: it has a service.
+    pub(crate) fn is_served(&mut self, arrival: &Arrival) {
+        self.waiting.remove(arrival);
+    }
+
+    /// How many here are no session's yet: half-open, or waiting.
+    pub(crate) fn without_a_place(&self) -> usize {
+        self.v1.in_all + self.v2.in_all + self.waiting.len()
+    }
+
     /// Not here any more.
     pub(crate) fn left(&mut self, arrival: &Arrival) {
+        self.waiting.remove(arrival);
         self.here.remove(arrival);
     }
 
@@ -209,8 +237,26 @@ mod tests {
     }
 
     fn arrivals(most: usize, most_per_source: usize, cookies: usize, cookies_per_source: usize) -> Arrivals {
-        let limits = Limits { most, most_per_source, cookies, cookies_per_source };
-        Arrivals { limits, here: BTreeMap::new(), v1: Unproven::default(), v2: Unproven::default() }
+        let limits = Limits { most, most_per_source, cookies, cookies_per_source, waiting: 2 };
+        let (v1, v2) = (Unproven::default(), Unproven::default());
+        Arrivals { limits, here: BTreeMap::new(), v1, v2, waiting: BTreeSet::new() }
+    }
+
+    #[test]
+    fn so_many_wait_as_may_and_who_has_a_service_or_leaves_waits_no_more() {
+        let mut arrivals = arrivals(80, 20, 80, 80);
+        for n in 0..3 {
+            let arrival = Arrival { version: Version::V1, ..arrival(n, 1) };
+            arrivals.came(arrival, SessionId(n as u32));
+            arrivals.no_longer_half_open(&arrival);
+            assert_eq!(arrivals.waits(arrival), if n < 2 { Ok(()) } else { Err(2) });
+        }
+        assert_eq!(arrivals.without_a_place(), 2);
+        let place = |n| Arrival { version: Version::V1, ..arrival(n, 1) };
+        arrivals.is_served(&place(0));
+        assert_eq!(arrivals.waits(place(2)), Ok(()));
+        (1..3).for_each(|n| arrivals.left(&place(n)));
+        assert_eq!((arrivals.without_a_place(), arrivals.counts()), (0, (0, 1, 0)));
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub(crate) enum TimerKey {
     Reassembly(SessionId),
 }
 
+/// How long a connection stays that is to be nobody's: what was said last gets through. Adit's own choice.
+const GOODBYE: Duration = Duration::from_secs(5);
+
 /// Octets around IKE at most: an IPv6 header, and TCP's header with what cTCP adds. In UDP it is 24 less, over IPv4 another 20;
 /// but the session may change its transport, and the same octets are said again.
 const OUTSIDE_IKE: usize = 40 + 36;
@@ -222,6 +225,11 @@ impl Node {
             let owner = self.installer.owner_of_connection(path);
             self.installer.command(owner, Command::ExpectSession { path, within });
         }
+    }
+
+    /// Who logged in by a connection gets no session, or goes on in another connection.
+    pub(crate) fn expect_no_session(&mut self, path: Path, framing: IkeFraming) {
+        self.expect_session(path, framing, GOODBYE);
     }
 
     /// If a session's packets went by a connection, its peer is told that this is over, behind all that was said before.

@@ -153,6 +153,11 @@ pub(super) fn lease_identity(session: &Established) -> Claimant {
 }
 
 impl Established {
+    /// Whether its ESP may go anywhere; if not, it is given no address.
+    pub(crate) fn has_way(&self, node: &Node) -> bool {
+        esp_path(node, self, group::transports(node, self.peer.connection), CiscoUdp::Asked).is_some()
+    }
+
     /// Who it is for: the user as AAA knows them, octet by octet, for a server says which names are the same; or whom phase 1 has proven. Two users may
     /// look like one another as identities, which are for showing.
     pub(crate) fn whose(&self) -> Id {

@@ -8,11 +8,13 @@
 //! ```
 //! Whatever is wrong with user or password, the client hears the same, at the same moment.
 
+use super::dpd;
 use super::isakmp_sa::{Arrived, Cookies, Hashed, begins};
 use super::phase_1::{Contact, Proven, login_of};
 use super::repeated::Repeated;
 use super::wire::{
-    Attribute, Body, ConfigKind, Delete, Exchange, Incoming, ModeConfig, Payload, mode_config_number as number, parse,
+    Attribute, Body, ConfigKind, Delete, Exchange, Incoming, ModeConfig, NotifyKind, Payload,
+    mode_config_number as number, parse,
 };
 use crate::aaa::{Answer, Caller, ChallengeState, Profile, Proof, Question, QuestionId, UserName, Verdict, Why};
 use crate::config::Renumbering;
@@ -226,6 +228,11 @@ impl Login {
                     self.proven.contact = Contact::Initial;
                 }
                 let cookies = self.proven.sa.cookies();
+                // A person is slower than DPD. One message has one answer: by hybrid mode nobody has proven yet who is asking.
+                let mut questions = chain.notifications().filter(|notify| notify.kind == NotifyKind::RUThere);
+                if let Some(number) = questions.find_map(|notify| dpd::number(notify, cookies)) {
+                    self.proven.lives(node, number);
+                }
                 let ours = (cookies.initiator, cookies.responder);
                 let leaves = chain
                     .iter()
@@ -246,6 +253,9 @@ impl Login {
                 self.proven.sa.accept(incoming, &opened);
                 // Another port, not another address: in hybrid mode nobody has proven yet who is asking for all this.
                 if datagram.path.peer.ip() == self.proven.path.peer.ip() {
+                    if datagram.path != self.proven.path {
+                        self.proven.let_go(node);
+                    }
                     (self.proven.path, self.proven.framing) = (datagram.path, datagram.framing);
                 }
                 self.answered(now, node, message_id, &config)
@@ -408,6 +418,19 @@ impl Proven {
         let bytes = self.sa.goodbye(node);
         node.send_ike(self.worker, self.path, self.framing, bytes.clone());
         bytes
+    }
+
+    /// Says so, as it was asked with this number (RFC 3706).
+    fn lives(&mut self, node: &mut Node, number: u32) {
+        let message_id = self.sa.new_message_id(node);
+        let answer = dpd::payload(NotifyKind::RUThereAck, self.sa.cookies(), number);
+        let bytes = self.sa.say(node, Exchange::Informational, message_id, Hashed::One, &[answer]);
+        node.send_ike(self.worker, self.path, self.framing, bytes);
+    }
+
+    /// No session comes of it, and its connection need not wait.
+    pub(crate) fn let_go(&self, node: &mut Node) {
+        node.expect_no_session(self.path, self.framing);
     }
 
     /// Where it comes from, as AAA wants to know it.

@@ -20,6 +20,10 @@ impl Established {
     /// What a whole message is about to claim for a session without an address; nothing changes. `None`: it claims nothing.
     pub(crate) fn claim(&self, datagram: &IkeDatagram) -> Option<Claim> {
         let Service::Nothing { .. } = self.service else { return None };
+        // Who has called asks, and is not asked.
+        if self.called.is_some() {
+            return None;
+        }
         let incoming = parse(&datagram.bytes).ok()?;
         let Ok(Arrived::New(opened)) = self.sa.open(&incoming) else { return None };
         let chain = opened.chain().ok()?;
