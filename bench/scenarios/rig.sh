@@ -258,8 +258,18 @@ held() {
 
 # ---- traffic -------------------------------------------------------------------------------------------------------
 
-# reaches HOST ADDRESS: three pings, three answers.
-reaches() { in_ns "$1" ping -q -c 3 -i 0.2 -W 2 "$2"; }
+# reaches HOST ADDRESS: three pings, three answers. reaches_somehow: one answer at least, where packets are lost on purpose; its
+# contrary is that nothing passes.
+reaches() { all_answered "$1" 3 -i 0.2 -W 2 "$2"; }
+reaches_somehow() { in_ns "$1" ping -q -c 3 -i 0.2 -W 2 "$2"; }
+# all_answered HOST COUNT OPTIONS... ADDRESS: so many pings, as many answers. For ping itself one answer is enough.
+all_answered() {
+  local host=$1 count=$2 out
+  shift 2
+  out=$(in_ns "$host" ping -q -c "$count" "$@" 2>&1) && grep -q " $count received" <<<"$out" && return 0
+  printf 'expected: %s answers\ngot: %s\n' "$count" "$(tr '\n' ' ' <<<"$out")"
+  return 1
+}
 
 # answered FROM TO OCTETS do|dont [TOS]: an echo request that is so long with all its headers is answered.
 answered() {

@@ -28,7 +28,7 @@ capture_wait() { wait "${PID[$1]}"; }
 count() { tshark -r "$RIG_DIR/$1.pcapng" -Y "$2" 2>/dev/null | wc -l; }
 inner() { count "$1" "frame.interface_name == \"inner\" && $2"; }
 outer() { count "$1" "frame.interface_name == \"outer\" && $2"; }
-pings() { in_ns "$1" ping -q -c "$2" -i 0.1 -W 2 "$SERVER4" >"$RIG_DIR/ping-$1"; }
+pings() { all_answered "$1" "$2" -i 0.1 -W 2 "$SERVER4"; }
 both_ping() {
   pings c1 12 &
   local other=$!

@@ -38,7 +38,7 @@ hold "its login, too" answers 1 value adit_logins_total
 hold "the pool is full, and that is told" within 10 answers "AditCertificateExpires AditPoolFull" firing
 hold "by its name" answers small eval "ask alerts | jq -r '.data.alerts[] | select(.labels.alertname == \"AditPoolFull\") | .labels.pool'"
 firewall_waits
-hold "a firewall lets nothing of its data pass" not reaches c1 "$SERVER4"
+hold "a firewall lets nothing of its data pass" not reaches_somehow c1 "$SERVER4"
 stalls() { says <(firing) AditStalls; }
 hold "the stall is told" within 30 stalls
 hold "its session is ended" within 10 answers "0 sessions, 0 SAs" service
