@@ -64,12 +64,13 @@ is() {
   return 1
 }
 
-# answers EXPECTED COMMAND...: the command prints exactly this.
+# answers EXPECTED COMMAND...: the command prints exactly this, and succeeds.
 answers() {
-  local expected=$1 got
+  local expected=$1 got code=0
   shift
-  got=$("$@" 2>&1) || true
-  is "$expected" "$got"
+  got=$("$@" 2>&1) || code=$?
+  is "$expected" "$got" || return 1
+  [ "$code" -eq 0 ] || { printf 'expected: success, for it answers as it should\ngot: exit status %s\n' "$code"; return 1; }
 }
 
 # within SECONDS COMMAND...: it may take that long to become true; the last output is the one that counts.
@@ -162,8 +163,59 @@ ways() { echo "$(adit_client_ctl c1 sessions --json | jq -r '.[].transport') $(t
 session() { ctl sessions --json | jq -c '.[] | [.id, .addresses, .ike_spis]'; }
 spis() { ctl sa --json | jq -c '[.[] | .spi_in]'; }
 
-# on_wire FILTER: the capture has packets like this (tshark's display filter), so far.
-on_wire() { [ -n "$(tshark -r "$RIG_DIR/wan.pcap" -Y "$1" 2>/dev/null | head -1)" ]; }
+# on_wire FILTER: the capture has packets like this (tshark's display filter), so far. not_on_wire FILTER: it has none, though it has
+# others, and goes on until now.
+on_wire() {
+  local number
+  number=$(packets "$RIG_DIR/wan.pcap" "$1") || return 1
+  [ "$number" -gt 0 ] || { printf 'expected: packets like this\ngot: none\n'; return 1; }
+}
+not_on_wire() {
+  capture_goes_on || return 1
+  on_wire frame || return 1
+  answers 0 packets "$RIG_DIR/wan.pcap" "$1"
+}
+# frames FILTER [TSHARK_OPTIONS]: how many packets of the capture are like this; none at all is said of one that goes on until now.
+frames() { capture_goes_on && packets "$RIG_DIR/wan.pcap" "$@"; }
+# packets FILE FILTER [TSHARK_OPTIONS]: how many packets of a file are like this.
+packets() {
+  local file=$1 filter=$2
+  shift 2
+  dissect "$file" -Y "$filter" "$@" | wc -l
+}
+# dissect FILE TSHARK_OPTIONS: what tshark has to say. A file that is still written ends in the middle of a packet; nothing else that
+# tshark complains of is passed over.
+dissect() {
+  local file=$1 complaint=$RIG_DIR/tshark.$BASHPID code=0
+  shift
+  tshark -r "$file" "$@" 2>"$complaint" || code=$?
+  if [ "$code" -ne 0 ] && ! grep -q 'cut short in the middle of a packet' "$complaint"; then
+    printf 'error: tshark ended with %s: %s\n' "$code" "$(grep -v '^Running as user' "$complaint" | head -3 | tr '\n' ' ')" >&2
+    return "$code"
+  fi
+  rm -f "$complaint"
+}
+# capture_goes_on: it has not ended by itself, with all that it may have.
+capture_goes_on() {
+  [ "$(stat -c %s "$RIG_DIR/wan.pcap")" -lt "$CAPTURE_LIMIT" ] && return 0
+  echo "error: the capture ended by itself, with its $CAPTURE_LIMIT octets: of what came later it knows nothing" >&2
+  return 1
+}
+
+# count_passing NAME RULE: from now on the router counts what it passes on and nft's RULE describes. passed NAME: so many packets. For what a
+# capture is too short for.
+count_passing() {
+  in_ns r nft -f - <<E
+table inet rig_passing_$1 {
+  counter passed { }
+  chain forward {
+    type filter hook forward priority 10;
+    $2 counter name passed
+  }
+}
+E
+}
+passed() { in_ns r nft -j list counter inet "rig_passing_$1" passed | jq '.nftables[] | select(.counter) | .counter.packets'; }
 
 # ---- up ------------------------------------------------------------------------------------------------------------
 
@@ -174,13 +226,17 @@ rig_up() {
   headend_start
 }
 
+CAPTURE_LIMIT=20000000
 # capture: the first bytes of what passes the router, 20 MB at most (-C with one file would overwrite the beginning). head keeps up
 # to 128 KiB back, which may be all there is where the kernel joins packets: without a buffer it does not.
 capture() {
   mkdir -p "$RIG_DIR"
+  # What an earlier one said is not what this one says.
+  rm -f "$RIG_DIR/tcpdump.pid" "$RIG_DIR/tcpdump.out"
   # shellcheck disable=SC2016 # the inner shell tells its own pid
   in_ns r sh -c 'echo $$ >"$0"; exec "$@"' "$RIG_DIR/tcpdump.pid" tcpdump -ni wan -U -s "${SNAPLEN:-200}" -w - 'udp or icmp or icmp6 or ip proto 50 or ip6 proto 50 or tcp port 10000 or tcp port 4500' 2>"$RIG_DIR/tcpdump.out" |
-    stdbuf -o0 head -c 20000000 >"$RIG_DIR/wan.pcap" &
+    stdbuf -o0 head -c "$CAPTURE_LIMIT" >"$RIG_DIR/wan.pcap" &
+  CAPTURE=$!
   until_true 10 grep -q 'listening on' "$RIG_DIR/tcpdump.out"
 }
 
@@ -188,6 +244,7 @@ capture() {
 capture_end() {
   kill "$(cat "$RIG_DIR/tcpdump.pid")" 2>/dev/null || true
   until_true 10 not kill -0 "$(cat "$RIG_DIR/tcpdump.pid")"
+  wait "$CAPTURE" || true
 }
 
 # headend_start [ADITD_TOML]: aditd with the scenario's configuration, until it serves.

@@ -8,8 +8,9 @@ capture
 
 # Neither kernel may say a word on the connections.
 count_resets
-# segments FILTER: segments of the capture that match.
-segments() { tshark -r "$RIG_DIR/wan.pcap" -Y "tcp && $1" 2>/dev/null | wc -l; }
+# segments FILTER: segments of the capture that match. framed FILTER: the same where what the headend repeats is taken apart, too.
+segments() { frames "tcp && $1"; }
+framed() { frames "$1" -o tcp.analyze_sequence_numbers:FALSE -d tcp.port==10000,tcpencap; }
 
 # a_login WHO MEGABYTES OPTIONS...: login, pings, megabytes each way, logout; by IKEv1 unless the options begin with `--ike 2`.
 # Where the line loses packets REACHES is reaches_somehow.
@@ -35,25 +36,22 @@ for mode in adaptive stateless; do
     capture_end
     hold "the client ends its connection, once: its kernel says nothing on it, nor the headend's" answers "1 0" resets
     hold "one handshake" answers "1 1" eval 'echo "$(segments "tcp.flags.syn == 1 && tcp.flags.ack == 0") $(segments "tcp.flags.syn == 1 && tcp.flags.ack == 1")"'
-    hold "nothing travels in anything else" not on_wire "ip.proto == 17 || ip.proto == 50"
-    # What the headend repeats is to be taken apart, too.
-    frames() { tshark -r "$RIG_DIR/wan.pcap" -o tcp.analyze_sequence_numbers:FALSE -d tcp.port==10000,tcpencap -Y "$1" 2>/dev/null | wc -l; }
-    hold "what the client sends is TCPENCAP" test "$(frames "tcpencap && ip.dst == $HEADEND4")" -ge 100
-    hold "none of it malformed" answers 0 frames _ws.malformed
+    hold "nothing travels in anything else" not_on_wire "ip.proto == 17 || ip.proto == 50"
+    hold "what the client sends is TCPENCAP" test "$(framed "tcpencap && ip.dst == $HEADEND4")" -ge 100
+    hold "none of it malformed" answers 0 framed _ws.malformed
 
     # In Cisco's manner, in both directions: as a capture of Cisco's own would look.
     capture
     a_login "in Cisco's manner, watched" 1 --legacy
     capture_end
-    hold "in Cisco's manner: whatever has data is TCPENCAP" answers 0 frames "tcp.len > 0 && !tcpencap"
+    hold "in Cisco's manner: whatever has data is TCPENCAP" answers 0 framed "tcp.len > 0 && !tcpencap"
     for end in src dst; do
-      hold "in Cisco's manner: there is some, ip.$end the headend" test "$(frames "tcpencap && ip.$end == $HEADEND4")" -ge 100
+      hold "in Cisco's manner: there is some, ip.$end the headend" test "$(framed "tcpencap && ip.$end == $HEADEND4")" -ge 100
     done
-    hold "in Cisco's manner: none of it is malformed" answers 0 frames _ws.malformed
-    hold "in Cisco's manner: no checksum is bad" answers 0 eval \
-      "tshark -r $RIG_DIR/wan.pcap -o tcp.check_checksum:TRUE -Y 'tcp.checksum.status == 0' 2>/dev/null | wc -l"
-    hold "in Cisco's manner: every TCP header has 20 octets" answers 0 frames "tcp && tcp.hdr_len != 20"
-    hold "in Cisco's manner: every window is 65535" answers 0 frames "tcp && tcp.window_size_value != 65535"
+    hold "in Cisco's manner: none of it is malformed" answers 0 framed _ws.malformed
+    hold "in Cisco's manner: no checksum is bad" answers 0 frames "tcp.checksum.status == 0" -o tcp.check_checksum:TRUE
+    hold "in Cisco's manner: every TCP header has 20 octets" answers 0 framed "tcp && tcp.hdr_len != 20"
+    hold "in Cisco's manner: every window is 65535" answers 0 framed "tcp && tcp.window_size_value != 65535"
   fi
   for manner in ours legacy; do
     option=$([ $manner = legacy ] && echo --legacy || true)
