@@ -51,11 +51,15 @@ there() { ask label/__name__/values | jq -r '.data[]' | sort -u; }
 all_there() { comm -23 <(named) <(there) >"$RIG_DIR/missing" && [ ! -s "$RIG_DIR/missing" ] || { echo "got: no $(tr '\n' ' ' <"$RIG_DIR/missing")"; return 1; }; }
 hold "every metric that the rules and the dashboard name is there" all_there
 queries() {
-  local query answer
+  local query answer all number
+  # Whatever jq cannot read is no query that was asked.
+  all=$(jq -er '.panels[].targets[].expr' "$DEPLOY/grafana/adit.json") || return 1
+  number=$(wc -l <<<"$all")
+  [ "$number" -ge 12 ] || { echo "got: $number queries"; return 1; }
   while read -r query; do
     answer=$(ask query --data-urlencode "query=${query//\$instance/.*}" | jq -r '.status')
     [ "$answer" = success ] || { echo "got: $answer for $query"; return 1; }
-  done < <(jq -r '.panels[].targets[].expr' "$DEPLOY/grafana/adit.json")
+  done <<<"$all"
 }
 hold "every query of the dashboard is one" queries
 hold "turns were timed" test "$(value 'adit_worker_burst_seconds_count{worker="0"}')" -gt 10
