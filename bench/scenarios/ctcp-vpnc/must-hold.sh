@@ -32,12 +32,12 @@ table inet rig_loss {
   }
 }
 N
-lost() { in_ns r nft -j list counter inet rig_loss lost | jq '.nftables[] | select(.counter) | .counter.packets'; }
+lost_each_way() { in_ns r nft -j list counter inet rig_loss lost | jq '.nftables[] | select(.counter) | .counter.packets'; }
 relay_start
 hold "a login with 1 % loss each way" vpnc_connect c1 "$ADIT_SCENARIO/vpnc.conf"
 hold "10 MB arrive unchanged from client to server all the same" transfers c1 s "$SERVER4" 10
 hold "10 MB arrive unchanged from server to client" transfers s c1 "$(vpnc_told c1 INTERNAL_IP4_ADDRESS)" 10
 hold "the connection is the same" kill -0 $RELAY
-hold "segments were lost" test "$(lost)" -gt 50
+hold "segments were lost" test "$(lost_each_way)" -gt 50
 hold_vpnc_goodbye
 relay_stop
