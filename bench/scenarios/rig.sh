@@ -86,6 +86,15 @@ within() {
   done
 }
 
+# other EXPECTED COMMAND...: the command succeeds, and what it prints is something, and something else.
+other() {
+  local unwanted=$1 got
+  shift
+  got=$("$@") && [ -n "$got" ] && [ "$got" != "$unwanted" ] && return 0
+  printf 'expected: other than %s\ngot: %s\n' "$unwanted" "${got:-nothing}"
+  return 1
+}
+
 # not COMMAND...: the command must fail.
 not() {
   if "$@"; then
@@ -106,6 +115,11 @@ says() {
 
 client_log() { echo "$RIG_DIR/$1/charon.log"; }
 headend_log() { if [ "$ADIT_HEADEND" = adit ]; then echo "$RIG_DIR/h/aditd.log"; else client_log h; fi; }
+
+# child_number, ike_number: what strongSwan on c1 calls its newest child SA and IKE SA that serve, #3 of net{3} or #2 of adit[2]. While
+# they are being replaced they are nothing.
+child_number() { strongswan_ctl c1 --list-sas | grep -oE '^  net: #[0-9]+, reqid [0-9]+, INSTALLED' | grep -oE '#[0-9]+' | tail -1; }
+ike_number() { strongswan_ctl c1 --list-sas | grep -oE '^adit: #[0-9]+, ESTABLISHED' | grep -oE '#[0-9]+' | tail -1; }
 
 # hold_login: client c1 logs in, has one session and reaches the inner server over both families.
 hold_login() {

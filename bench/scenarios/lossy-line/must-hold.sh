@@ -17,8 +17,6 @@ N
 lost() { in_ns r nft -j list counter inet rig_loss "$1" | jq '.nftables[] | select(.counter) | .counter.packets'; }
 
 client_start c1
-child_number() { strongswan_ctl c1 --list-sas | grep -oE '^  net: #[0-9]+, reqid [0-9]+, INSTALLED' | grep -oE '#[0-9]+' | tail -1; }
-ike_number() { strongswan_ctl c1 --list-sas | grep -oE '^adit: #[0-9]+, ESTABLISHED' | grep -oE '#[0-9]+' | tail -1; }
 ike_sas() { strongswan_ctl c1 --list-sas | grep -c '^adit: #'; }
 for round in {1..10}; do
   hold "login $round" connect c1 net 30
@@ -26,10 +24,10 @@ for round in {1..10}; do
   for again in 1 2 3; do
     child=$(child_number)
     hold "child rekey $round.$again begins" strongswan_ctl c1 --rekey --child net
-    hold "child rekey $round.$again completes" within 20 not answers "$child" child_number
+    hold "child rekey $round.$again completes" within 20 other "$child" child_number
     ike=$(ike_number)
     hold "IKE rekey $round.$again begins" strongswan_ctl c1 --rekey --ike adit
-    hold "IKE rekey $round.$again completes" within 20 not answers "$ike" ike_number
+    hold "IKE rekey $round.$again completes" within 20 other "$ike" ike_number
   done
   pings_end c1 >/dev/null
   # Its delete may be lost: then swanctl ends both, and fails where the older one is gone before it comes to it.

@@ -63,7 +63,7 @@ hold "the log says why" says "$(headend_log)" 'login refused: .*cause="?login_li
 hold "the first one goes on" answers "$ID" session .id
 hold "from now on the oldest makes place" change 's/^at_max_logins = .*/at_max_logins = "replace"/'
 hold "the second one comes in" connect c2 net
-hold "it is another session" not answers "$ID" session .id
+hold "it is another session" other "$ID" session .id
 hold "and the first one has ended by it" within 5 says "$(headend_log)" "logout: .*cause=\"?replaced"
 
 hold "an idle timeout comes" change 's/^idle_timeout = .*/idle_timeout = "3s"/'
