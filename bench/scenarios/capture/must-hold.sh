@@ -84,9 +84,10 @@ hold "no longer than it may be" eval '[ "$(stat -c %s "$RIG_DIR/size.pcapng")" -
 # With three it has enough, and aditctl nobody to write to.
 live() { { ctl capture "$SESSION2" --what inner -w - 2>"$RIG_DIR/live.out" || true; } | tshark -l -n -c 3 -r - 2>/dev/null | wc -l; }
 look_live() {
-  pings c2 20 &
-  local pinging=$!
-  answers 3 live && wait $pinging
+  local code=0
+  pings_start c2 "$SERVER4" 0.1
+  answers 3 live || code=1
+  pings_end c2 && return $code
 }
 hold "tshark reads packets as they come" look_live
 
