@@ -402,19 +402,27 @@ virtual_ip() {
 # pings_start HOST ADDRESS INTERVAL: a stream in the background. pings_end HOST: ends it; prints "<sent> sent, <lost> lost".
 pings_start() {
   # Bash ignores SIGINT for what it starts in the background, and only SIGINT makes ping print its sums.
+  rm -f "$RIG_DIR/$1.pings.end"
   ip netns exec "$RIG-$1" env --default-signal=INT ping -D -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
   echo $! >"$RIG_DIR/$1.pings.pid"
 }
 # interruption HOST TIME: the longest time within a second of TIME in which every ping that it sent was lost, in
-# milliseconds: from the sending of the last that was answered before to that of the first that was answered after. A slow
-# answer is no interruption, and neither is what a busy machine loses at other times.
+# milliseconds: from the sending of the last that was answered before to that of the first that was answered after. If none was, it lasts
+# until now, or until pings_end. A slow answer is no interruption, and neither is what a busy machine loses at other times.
 interruption() {
-  awk -v when="$2" '/ time=/ {
+  local end
+  end=$(cat "$RIG_DIR/$1.pings.end" 2>/dev/null || echo "$EPOCHREALTIME")
+  awk -v when="$2" -v end="$end" '/ bytes from .* time=/ {
       at = substr($1, 2) + 0; match($0, /icmp_seq=[0-9]+/); number = substr($0, RSTART + 9, RLENGTH - 9) + 0
-      match($0, /time=[0-9.]+/); sent = at - substr($0, RSTART + 5, RLENGTH - 5) / 1000
+      match($0, /time=[0-9.]+/); took = substr($0, RSTART + 5, RLENGTH - 5) / 1000; sent = at - took
+      if (took > slowest) slowest = took
       if (number > last + 1 && last && sent > when && before < when + 1 && sent - before > most) most = sent - before
       if (number > last) { last = number; before = sent }
-    } END {printf "%d\n", most * 1000}' "$RIG_DIR/$1.pings"
+    } END {
+      # What the slowest answer took, the next may take.
+      if (end > when && before < when + 1 && end - before > slowest + 0.1 && end - before > most) most = end - before
+      printf "%d\n", most * 1000
+    }' "$RIG_DIR/$1.pings"
 }
 # gap_below MILLISECONDS TIME WHAT: c1's pings were interrupted around TIME, for less than that.
 gap_below() {
@@ -424,20 +432,26 @@ gap_below() {
   [ "$gap" -gt 0 ] && [ "$gap" -lt "$1" ]
 }
 pings_end() {
+  local before silent=0
+  before=$(pings_answered "$1")
+  # Once more one is answered: what was sent before it, and was not, is lost. The few that are under way when the signal comes were sent after.
+  until_true 5 more_answered "$1" "$before" || silent=1
+  echo "$EPOCHREALTIME" >"$RIG_DIR/$1.pings.end"
   kill -INT "$(cat "$RIG_DIR/$1.pings.pid")"
   until_true 10 grep -q 'packets transmitted' "$RIG_DIR/$1.pings"
-  # The signal finds a few requests whose answers are under way. They are the last ones sent, so a handful without an
-  # answer at the very end is no loss; any gap before it is, and so is a longer silence at the end.
-  awk -F'[= ]' '
-    / icmp_seq=/ { for (i = 1; i < NF; i++) if ($i == "icmp_seq") { seen[$(i + 1)] = 1; if ($(i + 1) > last) last = $(i + 1) + 0 } }
+  awk -F'[= ]' -v silent="$silent" '
+    / bytes from .* icmp_seq=.* time=/ {
+      for (i = 1; i < NF; i++) if ($i == "icmp_seq") { seen[$(i + 1)] = 1; if ($(i + 1) > last) last = $(i + 1) + 0 }
+    }
     /packets transmitted/ {
-      sent = $1
-      for (n = 1; n <= last; n++) if (!(n in seen)) lost++
-      if (sent - last > 20) lost += sent - last
-      else sent = last
+      sent = silent ? $1 : last
+      for (n = 1; n <= sent; n++) if (!(n in seen)) lost++
       print sent + 0 " sent, " lost + 0 " lost"
     }' "$RIG_DIR/$1.pings"
+  [ "$(pings_answered "$1")" -gt 0 ] || { echo "error: no ping of $1 was answered" >&2; return 1; }
 }
+pings_answered() { grep -cE ' bytes from .* icmp_seq=.* time=' "$RIG_DIR/$1.pings" || true; }
+more_answered() { [ "$(pings_answered "$1")" -gt "$2" ]; }
 
 # fragments_die: from now on the router drops IP fragments, before anybody puts them together: the priority is below -400, where
 # conntrack would.
