@@ -317,12 +317,14 @@ sas_of() {
 
 service() { echo "$(sessions) sessions, $(sas) SAs"; }
 
-# nothing_left: no session, no SA; of adit also no half-open SA, lease, SPI, tunnel, route or timer. What stays for a
-# while are last answers, for clients that ask again (RFC 7296 section 2.1), each with its timer.
+# nothing_left: no session, no SA; of adit also no half-open SA, lease, SPI, tunnel, route or timer, and at its workers no flow inside
+# a tunnel. What stays for a while are last answers, for clients that ask again (RFC 7296 section 2.1), each with its timer.
 nothing_left() {
   answers "0 sessions, 0 SAs" service || return 1
-  [ "$ADIT_HEADEND" = strongswan ] || answers '{"timers":0}' held
+  [ "$ADIT_HEADEND" = adit ] || return 0
+  answers '{"timers":0}' held && answers 0 flows_left
 }
+flows_left() { ctl flows --json | jq '.flows | length'; }
 held() {
   ctl ike --json | jq -c '.holdings | .timers -= .farewells | del(.farewells) | with_entries(select(.value != 0 or .key == "timers"))'
 }
