@@ -41,3 +41,20 @@ fn first_free_port() -> u16 {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{dumpable_behavior, getrlimit};
+
+    #[test]
+    fn no_core_is_dumped_and_nobody_of_the_same_user_may_look_into_the_memory() {
+        let before = dumpable_behavior().unwrap();
+        keep_memory_private().unwrap();
+        let private = dumpable_behavior().unwrap();
+        // Other tests of this process look into /proc/self, which is root's while nobody may look into the memory.
+        set_dumpable_behavior(before).unwrap();
+        assert_eq!(private, DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core), Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}
