@@ -317,13 +317,15 @@ sas_of() {
 
 service() { echo "$(sessions) sessions, $(sas) SAs"; }
 
-# nothing_left: no session, no SA; of adit also no half-open SA, lease, SPI, tunnel, route or timer, and at its workers no flow inside
-# a tunnel. What stays for a while are last answers, for clients that ask again (RFC 7296 section 2.1), each with its timer.
+# nothing_left: no session, no SA; of adit also no half-open SA, lease, SPI, tunnel, route or timer, and at its workers no cTCP
+# connection and no flow inside a tunnel. What stays for a while are last answers, for clients that ask again (RFC 7296 section 2.1), each with
+# its timer, and real TCP connections, which are the client's to end.
 nothing_left() {
   answers "0 sessions, 0 SAs" service || return 1
   [ "$ADIT_HEADEND" = adit ] || return 0
-  answers '{"timers":0}' held && answers 0 flows_left
+  answers '{"timers":0}' held && answers '[]' connections_left && answers 0 flows_left
 }
+connections_left() { ctl ctcp --json | jq -c '[.[] | select(.kind != "tcp") | [.id, .kind, .state, .peer]]'; }
 flows_left() { ctl flows --json | jq '.flows | length'; }
 held() {
   ctl ike --json | jq -c '.holdings | .timers -= .farewells | del(.farewells) | with_entries(select(.value != 0 or .key == "timers"))'
