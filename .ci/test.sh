@@ -173,6 +173,8 @@ run_stall() {
   cells 0.5 --box in-order --leg client-box,headend-box --direction both --seconds 14 || code=1
   cells 2 --box in-order --leg client-box,headend-box --mode adaptive --direction up,down --seconds 12 || code=1
   cells 0.5 --box haproxy --leg client-box,headend-box --mode adaptive --direction both --seconds 12 || code=1
+  # The control: where nobody repeats what the proxy waits for, it must die.
+  cells 2 --box haproxy --leg client-box,headend-box --mode stateless --client legacy --direction both --seconds 10 || code=1
   cells 0 --box haproxy --mode adaptive --client legacy --direction down --seconds 12 || code=1
   cells 0 --box conntrack,synproxy --mode adaptive --direction up,down --seconds 10 || code=1
   while read -r what; do unsteady+=("cell $what"); done < <(sed -n 's/^unsteady //p' "$work/stall")

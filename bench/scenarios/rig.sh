@@ -64,12 +64,13 @@ is() {
   return 1
 }
 
-# answers EXPECTED COMMAND...: the command prints exactly this.
+# answers EXPECTED COMMAND...: the command prints exactly this, and succeeds.
 answers() {
-  local expected=$1 got
+  local expected=$1 got code=0
   shift
-  got=$("$@" 2>&1) || true
-  is "$expected" "$got"
+  got=$("$@" 2>&1) || code=$?
+  is "$expected" "$got" || return 1
+  [ "$code" -eq 0 ] || { printf 'expected: success, for it answers as it should\ngot: exit status %s\n' "$code"; return 1; }
 }
 
 # within SECONDS COMMAND...: it may take that long to become true; the last output is the one that counts.
@@ -83,6 +84,15 @@ within() {
     fi
     sleep 0.2
   done
+}
+
+# other EXPECTED COMMAND...: the command succeeds, and what it prints is something, and something else.
+other() {
+  local unwanted=$1 got
+  shift
+  got=$("$@") && [ -n "$got" ] && [ "$got" != "$unwanted" ] && return 0
+  printf 'expected: other than %s\ngot: %s\n' "$unwanted" "${got:-nothing}"
+  return 1
 }
 
 # not COMMAND...: the command must fail.
@@ -105,6 +115,11 @@ says() {
 
 client_log() { echo "$RIG_DIR/$1/charon.log"; }
 headend_log() { if [ "$ADIT_HEADEND" = adit ]; then echo "$RIG_DIR/h/aditd.log"; else client_log h; fi; }
+
+# child_number, ike_number: what strongSwan on c1 calls its newest child SA and IKE SA that serve, #3 of net{3} or #2 of adit[2]. While
+# they are being replaced they are nothing.
+child_number() { strongswan_ctl c1 --list-sas | grep -oE '^  net: #[0-9]+, reqid [0-9]+, INSTALLED' | grep -oE '#[0-9]+' | tail -1; }
+ike_number() { strongswan_ctl c1 --list-sas | grep -oE '^adit: #[0-9]+, ESTABLISHED' | grep -oE '#[0-9]+' | tail -1; }
 
 # hold_login: client c1 logs in, has one session and reaches the inner server over both families.
 hold_login() {
@@ -162,8 +177,59 @@ ways() { echo "$(adit_client_ctl c1 sessions --json | jq -r '.[].transport') $(t
 session() { ctl sessions --json | jq -c '.[] | [.id, .addresses, .ike_spis]'; }
 spis() { ctl sa --json | jq -c '[.[] | .spi_in]'; }
 
-# on_wire FILTER: the capture has packets like this (tshark's display filter), so far.
-on_wire() { [ -n "$(tshark -r "$RIG_DIR/wan.pcap" -Y "$1" 2>/dev/null | head -1)" ]; }
+# on_wire FILTER: the capture has packets like this (tshark's display filter), so far. not_on_wire FILTER: it has none, though it has
+# others, and goes on until now.
+on_wire() {
+  local number
+  number=$(packets "$RIG_DIR/wan.pcap" "$1") || return 1
+  [ "$number" -gt 0 ] || { printf 'expected: packets like this\ngot: none\n'; return 1; }
+}
+not_on_wire() {
+  capture_goes_on || return 1
+  on_wire frame || return 1
+  answers 0 packets "$RIG_DIR/wan.pcap" "$1"
+}
+# frames FILTER [TSHARK_OPTIONS]: how many packets of the capture are like this; none at all is said of one that goes on until now.
+frames() { capture_goes_on && packets "$RIG_DIR/wan.pcap" "$@"; }
+# packets FILE FILTER [TSHARK_OPTIONS]: how many packets of a file are like this.
+packets() {
+  local file=$1 filter=$2
+  shift 2
+  dissect "$file" -Y "$filter" "$@" | wc -l
+}
+# dissect FILE TSHARK_OPTIONS: what tshark has to say. A file that is still written ends in the middle of a packet; nothing else that
+# tshark complains of is passed over.
+dissect() {
+  local file=$1 complaint=$RIG_DIR/tshark.$BASHPID code=0
+  shift
+  tshark -r "$file" "$@" 2>"$complaint" || code=$?
+  if [ "$code" -ne 0 ] && ! grep -q 'cut short in the middle of a packet' "$complaint"; then
+    printf 'error: tshark ended with %s: %s\n' "$code" "$(grep -v '^Running as user' "$complaint" | head -3 | tr '\n' ' ')" >&2
+    return "$code"
+  fi
+  rm -f "$complaint"
+}
+# capture_goes_on: it has not ended by itself, with all that it may have.
+capture_goes_on() {
+  [ "$(stat -c %s "$RIG_DIR/wan.pcap")" -lt "$CAPTURE_LIMIT" ] && return 0
+  echo "error: the capture ended by itself, with its $CAPTURE_LIMIT octets: of what came later it knows nothing" >&2
+  return 1
+}
+
+# count_passing NAME RULE: from now on the router counts what it passes on and nft's RULE describes. passed NAME: so many packets. For what a
+# capture is too short for.
+count_passing() {
+  in_ns r nft -f - <<E
+table inet rig_passing_$1 {
+  counter passed { }
+  chain forward {
+    type filter hook forward priority 10;
+    $2 counter name passed
+  }
+}
+E
+}
+passed() { in_ns r nft -j list counter inet "rig_passing_$1" passed | jq '.nftables[] | select(.counter) | .counter.packets'; }
 
 # ---- up ------------------------------------------------------------------------------------------------------------
 
@@ -174,14 +240,18 @@ rig_up() {
   headend_start
 }
 
+CAPTURE_LIMIT=20000000
 # capture: the first bytes of what passes the router, 20 MB at most (-C with one file would overwrite the beginning). head keeps up
 # to 128 KiB back, which may be all there is where the kernel joins packets: without a buffer it does not. Pipes, since Debian's AppArmor profile
 # lets tcpdump write files of few names and places.
 capture() {
   mkdir -p "$RIG_DIR"
+  # What an earlier one said is not what this one says.
+  rm -f "$RIG_DIR/tcpdump.pid" "$RIG_DIR/tcpdump.out"
   # shellcheck disable=SC2016 # the inner shell tells its own pid
   in_ns r sh -c 'echo $$ >"$0"; exec "$@"' "$RIG_DIR/tcpdump.pid" tcpdump -ni wan -U -s "${SNAPLEN:-200}" -w - 'udp or icmp or icmp6 or ip proto 50 or ip6 proto 50 or tcp port 10000 or tcp port 4500' 2> >(exec cat >"$RIG_DIR/tcpdump.out") |
-    stdbuf -o0 head -c 20000000 >"$RIG_DIR/wan.pcap" &
+    stdbuf -o0 head -c "$CAPTURE_LIMIT" >"$RIG_DIR/wan.pcap" &
+  CAPTURE=$!
   until_true 10 grep -q 'listening on' "$RIG_DIR/tcpdump.out"
 }
 
@@ -189,6 +259,7 @@ capture() {
 capture_end() {
   kill "$(cat "$RIG_DIR/tcpdump.pid")" 2>/dev/null || true
   until_true 10 not kill -0 "$(cat "$RIG_DIR/tcpdump.pid")"
+  wait "$CAPTURE" || true
 }
 
 # headend_start [ADITD_TOML]: aditd with the scenario's configuration, until it serves.
@@ -247,20 +318,34 @@ sas_of() {
 
 service() { echo "$(sessions) sessions, $(sas) SAs"; }
 
-# nothing_left: no session, no SA; of adit also no half-open SA, lease, SPI, tunnel, route or timer. What stays for a
-# while are last answers, for clients that ask again (RFC 7296 section 2.1), each with its timer.
+# nothing_left: no session, no SA; of adit also no half-open SA, lease, SPI, tunnel, route or timer, and at its workers no cTCP
+# connection and no flow inside a tunnel. What stays for a while are last answers, for clients that ask again (RFC 7296 section 2.1), each with
+# its timer, and real TCP connections, which are the client's to end.
 nothing_left() {
   answers "0 sessions, 0 SAs" service || return 1
-  [ "$ADIT_HEADEND" = strongswan ] || answers '{"timers":0}' held
+  [ "$ADIT_HEADEND" = adit ] || return 0
+  answers '{"timers":0}' held && answers '[]' connections_left && answers 0 flows_left
 }
+connections_left() { ctl ctcp --json | jq -c '[.[] | select(.kind != "tcp") | [.id, .kind, .state, .peer]]'; }
+flows_left() { ctl flows --json | jq '.flows | length'; }
 held() {
   ctl ike --json | jq -c '.holdings | .timers -= .farewells | del(.farewells) | with_entries(select(.value != 0 or .key == "timers"))'
 }
 
 # ---- traffic -------------------------------------------------------------------------------------------------------
 
-# reaches HOST ADDRESS: three pings, three answers.
-reaches() { in_ns "$1" ping -q -c 3 -i 0.2 -W 2 "$2"; }
+# reaches HOST ADDRESS: three pings, three answers. reaches_somehow: one answer at least, where packets are lost on purpose; its
+# contrary is that nothing passes.
+reaches() { all_answered "$1" 3 -i 0.2 -W 2 "$2"; }
+reaches_somehow() { in_ns "$1" ping -q -c 3 -i 0.2 -W 2 "$2"; }
+# all_answered HOST COUNT OPTIONS... ADDRESS: so many pings, as many answers. For ping itself one answer is enough.
+all_answered() {
+  local host=$1 count=$2 out
+  shift 2
+  out=$(in_ns "$host" ping -q -c "$count" "$@" 2>&1) && grep -q " $count received" <<<"$out" && return 0
+  printf 'expected: %s answers\ngot: %s\n' "$count" "$(tr '\n' ' ' <<<"$out")"
+  return 1
+}
 
 # answered FROM TO OCTETS do|dont [TOS]: an echo request that is so long with all its headers is answered.
 answered() {
@@ -322,19 +407,27 @@ virtual_ip() {
 # pings_start HOST ADDRESS INTERVAL: a stream in the background. pings_end HOST: ends it; prints "<sent> sent, <lost> lost".
 pings_start() {
   # Bash ignores SIGINT for what it starts in the background, and only SIGINT makes ping print its sums.
+  rm -f "$RIG_DIR/$1.pings.end"
   ip netns exec "$RIG-$1" env --default-signal=INT ping -D -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
   echo $! >"$RIG_DIR/$1.pings.pid"
 }
 # interruption HOST TIME: the longest time within a second of TIME in which every ping that it sent was lost, in
-# milliseconds: from the sending of the last that was answered before to that of the first that was answered after. A slow
-# answer is no interruption, and neither is what a busy machine loses at other times.
+# milliseconds: from the sending of the last that was answered before to that of the first that was answered after. If none was, it lasts
+# until now, or until pings_end. A slow answer is no interruption, and neither is what a busy machine loses at other times.
 interruption() {
-  awk -v when="$2" '/ time=/ {
+  local end
+  end=$(cat "$RIG_DIR/$1.pings.end" 2>/dev/null || echo "$EPOCHREALTIME")
+  awk -v when="$2" -v end="$end" '/ bytes from .* time=/ {
       at = substr($1, 2) + 0; match($0, /icmp_seq=[0-9]+/); number = substr($0, RSTART + 9, RLENGTH - 9) + 0
-      match($0, /time=[0-9.]+/); sent = at - substr($0, RSTART + 5, RLENGTH - 5) / 1000
+      match($0, /time=[0-9.]+/); took = substr($0, RSTART + 5, RLENGTH - 5) / 1000; sent = at - took
+      if (took > slowest) slowest = took
       if (number > last + 1 && last && sent > when && before < when + 1 && sent - before > most) most = sent - before
       if (number > last) { last = number; before = sent }
-    } END {printf "%d\n", most * 1000}' "$RIG_DIR/$1.pings"
+    } END {
+      # What the slowest answer took, the next may take.
+      if (end > when && before < when + 1 && end - before > slowest + 0.1 && end - before > most) most = end - before
+      printf "%d\n", most * 1000
+    }' "$RIG_DIR/$1.pings"
 }
 # gap_below MILLISECONDS TIME WHAT: c1's pings were interrupted around TIME, for less than that.
 gap_below() {
@@ -344,20 +437,26 @@ gap_below() {
   [ "$gap" -gt 0 ] && [ "$gap" -lt "$1" ]
 }
 pings_end() {
+  local before silent=0
+  before=$(pings_answered "$1")
+  # Once more one is answered: what was sent before it, and was not, is lost. The few that are under way when the signal comes were sent after.
+  until_true 5 more_answered "$1" "$before" || silent=1
+  echo "$EPOCHREALTIME" >"$RIG_DIR/$1.pings.end"
   kill -INT "$(cat "$RIG_DIR/$1.pings.pid")"
   until_true 10 grep -q 'packets transmitted' "$RIG_DIR/$1.pings"
-  # The signal finds a few requests whose answers are under way. They are the last ones sent, so a handful without an
-  # answer at the very end is no loss; any gap before it is, and so is a longer silence at the end.
-  awk -F'[= ]' '
-    / icmp_seq=/ { for (i = 1; i < NF; i++) if ($i == "icmp_seq") { seen[$(i + 1)] = 1; if ($(i + 1) > last) last = $(i + 1) + 0 } }
+  awk -F'[= ]' -v silent="$silent" '
+    / bytes from .* icmp_seq=.* time=/ {
+      for (i = 1; i < NF; i++) if ($i == "icmp_seq") { seen[$(i + 1)] = 1; if ($(i + 1) > last) last = $(i + 1) + 0 }
+    }
     /packets transmitted/ {
-      sent = $1
-      for (n = 1; n <= last; n++) if (!(n in seen)) lost++
-      if (sent - last > 20) lost += sent - last
-      else sent = last
+      sent = silent ? $1 : last
+      for (n = 1; n <= sent; n++) if (!(n in seen)) lost++
       print sent + 0 " sent, " lost + 0 " lost"
     }' "$RIG_DIR/$1.pings"
+  [ "$(pings_answered "$1")" -gt 0 ] || { echo "error: no ping of $1 was answered" >&2; return 1; }
 }
+pings_answered() { grep -cE ' bytes from .* icmp_seq=.* time=' "$RIG_DIR/$1.pings" || true; }
+more_answered() { [ "$(pings_answered "$1")" -gt "$2" ]; }
 
 # fragments_die: from now on the router drops IP fragments, before anybody puts them together: the priority is below -400, where
 # conntrack would.

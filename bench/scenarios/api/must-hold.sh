@@ -72,7 +72,11 @@ hold "nothing is left" within 5 nothing_left
 
 # Whom it lets in, and with which certificate, is as the file says after a reload, and nobody else has to be disturbed for it.
 FILE=$RIG_DIR/h/aditd.toml
-serial() { in_ns c1 openssl s_client -connect "$HEADEND4:8443" -CAfile "$CA" -verify_return_error </dev/null 2>/dev/null | openssl x509 -noout -serial; }
+# Not by a pipe: whoever has read the certificate reads no more, and the other one fails with what it still has to say.
+serial() {
+  local shown
+  shown=$(in_ns c1 openssl s_client -connect "$HEADEND4:8443" -CAfile "$CA" -verify_return_error </dev/null 2>/dev/null) && openssl x509 -noout -serial <<<"$shown"
+}
 renewed() { (cd "$RIG_DIR/pki" && umask 077 && leaf 2048 headend "DNS:headend.rig,IP:$HEADEND4" serverAuth >>log 2>&1); }
 cp "$FILE" "$RIG_DIR/first.toml"
 # change [SED]: the file is the first one, but for this.

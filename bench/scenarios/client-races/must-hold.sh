@@ -13,7 +13,7 @@ for version in 1 2; do
   hold "IKEv$version: the client logs out" adit_client_stop c1
   hold "IKEv$version: nothing is left" within 5 nothing_left
 done
-hold "the other way was not even tried" not on_wire 'tcp.port == 10000'
+hold "the other way was not even tried" not_on_wire 'tcp.port == 10000'
 
 nat r masquerade
 for version in 1 2; do

@@ -10,7 +10,7 @@ for box in conntrack haproxy; do
   box $box
   lossy
   hold "$box: the client logs in" adit_client c1 --group riggroup --transport ctcp
-  hold "$box: the inner server answers" within 20 reaches c1 "$SERVER4"
+  hold "$box: the inner server answers" within 20 reaches_somehow c1 "$SERVER4"
   hold "$box: 10 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 10
   hold "$box: 10 MB arrive unchanged from server to client" transfers s c1 "$(adit_client_told c1 .address)" 10
   hold "$box: it is the same session" answers "1 sessions, 1 SAs" service

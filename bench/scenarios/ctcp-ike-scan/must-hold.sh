@@ -16,9 +16,9 @@ owned() { { in_ns h timeout 5 socat TCP-LISTEN:10000,reuseaddr /dev/null 2>&1 ||
 hold "the port is the headend's" owned
 
 capture_end
-frames() { tshark -r "$RIG_DIR/wan.pcap" -d tcp.port==10000,tcpencap -Y "$1" 2>/dev/null | wc -l; }
-hold "frames of both ends are TCPENCAP" test "$(frames 'tcpencap && ip.src == '$HEADEND4)" -ge 2
-hold "none of them malformed" answers 0 frames '_ws.malformed'
-hold "no checksum of ours is bad" answers 0 eval "tshark -r $RIG_DIR/wan.pcap -o tcp.check_checksum:TRUE -Y 'ip.src == $HEADEND4 && tcp.checksum.status == 0' 2>/dev/null | wc -l"
+framed() { frames "$1" -d tcp.port==10000,tcpencap; }
+hold "frames of both ends are TCPENCAP" test "$(framed 'tcpencap && ip.src == '$HEADEND4)" -ge 2
+hold "none of them malformed" answers 0 framed '_ws.malformed'
+hold "no checksum of ours is bad" answers 0 frames "ip.src == $HEADEND4 && tcp.checksum.status == 0" -o tcp.check_checksum:TRUE
 hold "our headers have 20 octets and the window that Cisco's have, but for what a SYN with options gets" answers 0 frames "ip.src == $HEADEND4 && tcp.flags.syn == 0 && !(tcp.hdr_len == 20 && tcp.window_size_value == 65535)"
 hold "nothing is left" within 10 nothing_left

@@ -23,19 +23,16 @@ hold_of_adit "the headend put them together" says "$(headend_log)" "came in frag
 hold_of_adit "the headend answered in fragments" says "$(headend_log)" "sent in fragments"
 hold_of_adit "the client put these together" says "$(client_log c1)" "reassembled fragmented IKE message"
 
-# child_number, ike_number: what strongSwan calls its newest ones, net{3} or adit[2].
-child_number() { strongswan_ctl c1 --list-sas | grep -oE '^  net: #[0-9]+, reqid [0-9]+, INSTALLED' | grep -oE '#[0-9]+' | tail -1; }
-ike_number() { strongswan_ctl c1 --list-sas | grep -oE '^adit: #[0-9]+, ESTABLISHED' | grep -oE '#[0-9]+' | tail -1; }
 child=$(child_number)
 hold "a child rekey begins" strongswan_ctl c1 --rekey --child net
-hold "a child rekey completes" within 10 not answers "$child" child_number
+hold "a child rekey completes" within 10 other "$child" child_number
 hold_of_adit "it came in fragments" says "$(headend_log)" "came in fragments exchange=CreateChildSa"
 ike=$(ike_number)
 hold "an IKE rekey begins" strongswan_ctl c1 --rekey --ike adit
-hold "an IKE rekey completes" within 10 not answers "$ike" ike_number
+hold "an IKE rekey completes" within 10 other "$ike" ike_number
 child=$(child_number)
 hold "a child rekey on the new IKE SA begins" strongswan_ctl c1 --rekey --child net
-hold "a child rekey on the new IKE SA completes" within 10 not answers "$child" child_number
+hold "a child rekey on the new IKE SA completes" within 10 other "$child" child_number
 hold_of_adit "it came in fragments, too" says "$(headend_log)" "came in fragments exchange=CreateChildSa" 2
 hold "the inner server still answers" reaches c1 "$SERVER4"
 hold "the router saw no more IP fragments" answers "$before" fragments_dropped

@@ -59,11 +59,11 @@ hold "at 40 to 110 % of 80 Mbit/s" comes_to tcp-gold 40 110 80
 
 client_start c2
 hold "a second login of the same identity stays out" not connect c2 net
-hold "the log says why" says "$(headend_log)" 'login refused.*|cause="?login_limit'
+hold "the log says why" says "$(headend_log)" 'login refused: .*cause="?login_limit'
 hold "the first one goes on" answers "$ID" session .id
 hold "from now on the oldest makes place" change 's/^at_max_logins = .*/at_max_logins = "replace"/'
 hold "the second one comes in" connect c2 net
-hold "it is another session" not answers "$ID" session .id
+hold "it is another session" other "$ID" session .id
 hold "and the first one has ended by it" within 5 says "$(headend_log)" "logout: .*cause=\"?replaced"
 
 hold "an idle timeout comes" change 's/^idle_timeout = .*/idle_timeout = "3s"/'

@@ -13,19 +13,16 @@ transfers c1 s "$SERVER4" 120 90 12 >"$RIG_DIR/up" 2>&1 &
 up=$!
 transfers s c1 "$(virtual_ip c1 4)" 120 90 12 >"$RIG_DIR/down" 2>&1 &
 down=$!
-# child_number, ike_number: what strongSwan calls its newest ones, net{3} or adit[2].
-child_number() { strongswan_ctl c1 --list-sas | grep -oE '^  net: #[0-9]+, reqid [0-9]+, INSTALLED' | grep -oE '#[0-9]+' | tail -1; }
-ike_number() { strongswan_ctl c1 --list-sas | grep -oE '^adit: #[0-9]+, ESTABLISHED' | grep -oE '#[0-9]+' | tail -1; }
 # rekey_both ROUND SECONDS: first the child SA, then the IKE SA, each followed by a pause.
 rekey_both() {
   local child ike
   child=$(child_number)
   hold "child rekey $1 begins" strongswan_ctl c1 --rekey --child net
-  hold "child rekey $1 completes" within 10 not answers "$child" child_number
+  hold "child rekey $1 completes" within 10 other "$child" child_number
   sleep "$2" # the pace of the rekeys
   ike=$(ike_number)
   hold "IKE rekey $1 begins" strongswan_ctl c1 --rekey --ike adit
-  hold "IKE rekey $1 completes" within 10 not answers "$ike" ike_number
+  hold "IKE rekey $1 completes" within 10 other "$ike" ike_number
   sleep "$2"
 }
 for round in 1 2 3 4; do rekey_both "$round" 1; done

@@ -61,12 +61,24 @@ ask() {
   esac
   echo "exit $code" >>"$RIG_DIR/said"
 }
-# The service as it is: who is there, with which keys, and what the daemon says of itself.
+# configuration: the one in force, but for what is secret.
+configuration() { ctl config --json | jq -c .settings; }
+# another_configuration EDIT: it is neither the first nor the one before. Of a secret one sees that what the one before had has gone.
+another_configuration() {
+  local now
+  now=$(configuration) && [ -n "$now" ] && not is "$previous" "$now" || return 1
+  case $1 in
+    's/^psk'*) is "$first" "$now" ;;
+    *) not is "$first" "$now" ;;
+  esac
+}
+# The service as it is: who is there, with which keys, what the daemon says of itself, and its configuration.
 service_now() {
   ctl sessions --json | jq -c '[.[] | {id, state, identity, connection, addresses, ike_spis, worker, transport}]'
   ctl status --json | jq -c 'del(.up_seconds, .commands_waiting, .half_open)'
   ctl sa --json | jq -c '[.[] | {session, spi_in, spi_out}]'
   in_ns h ip -o addr show dev adit0
+  configuration
 }
 as_before() { is "$(cat "$RIG_DIR/before")" "$(service_now)"; }
 
@@ -80,6 +92,7 @@ sessions_at_first=$(ctl sessions --json | jq -c '[.[] | {id, ike_spis, addresses
 sessions_as_at_first() { is "$sessions_at_first" "$(ctl sessions --json | jq -c '[.[] | {id, ike_spis, addresses}]')"; }
 for client in c1 c2; do pings_start "$client" "$SERVER4" 0.05; done
 service_now >"$RIG_DIR/before"
+first=$(configuration) previous=
 
 for edit in "${RIGHT[@]}"; do
   change "$edit"
@@ -87,6 +100,8 @@ for edit in "${RIGHT[@]}"; do
   hold "taken: $edit" says "$RIG_DIR/said" '^exit 0$'
   hold "and no session ends by it" says "$RIG_DIR/said" 'reload: applied: .*no session ended|^applied: .*no session ended'
   hold "both are still there" sessions_as_at_first
+  hold "another configuration is in force" another_configuration "$edit"
+  previous=$(configuration)
 done
 # An IPv6 address is once on an interface: it must not go with the network that it had before.
 change 's#fd30::/64#fd30::/56#'

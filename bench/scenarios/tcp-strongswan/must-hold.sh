@@ -19,7 +19,7 @@ another_connection() {
 drops() { ctl drops --json | jq -r '.[] | select(.name == "'"$1"'") | .total'; }
 sizes() { hold "$1: $2 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" "$2" &&
   hold "$1: $2 MB arrive unchanged from server to client" transfers s c1 "$(virtual_ip c1 4)" "$2"; }
-frames() { tshark -X "lua_script:$ADIT_SCENARIO/rfc9329.lua" -r "$RIG_DIR/wan.pcap" -Y "$1" 2>/dev/null | wc -l; }
+prefixed() { frames "$1" -X "lua_script:$ADIT_SCENARIO/rfc9329.lua"; }
 
 SNAPLEN=0
 topology_up 1 none
@@ -45,15 +45,14 @@ hold_logout
 tcp_relay_stop() { end_process TERM "$RELAY" || true; }
 tcp_relay_stop
 capture_end
-# Its last piece is on its way to the disk.
-hold "the capture has IKE" within 15 eval '[ "$(frames isakmp)" -ge 10 ]'
-hold "one handshake" answers 1 frames "tcp.flags.syn == 1 && tcp.flags.ack == 0"
-hold "the headend's end of TCP is in order" answers 0 frames "ip.src == $HEADEND4 && (tcp.checksum.status == 0 || tcp.analysis.flags && !tcp.analysis.duplicate_ack && !tcp.analysis.window_update)"
-hold "nothing travels in anything else" answers 0 frames "udp || ip.proto == 50"
-hold "tshark finds the prefix" answers 1 frames "rfc9329.prefix"
-hold "and IKE, both ways" eval '[ $(frames "isakmp && ip.src == $HEADEND4") -ge 4 ] && [ $(frames "isakmp && ip.dst == $HEADEND4") -ge 4 ]'
-hold "and ESP, both ways" eval '[ $(frames "esp && ip.src == $HEADEND4") -ge 300 ] && [ $(frames "esp && ip.dst == $HEADEND4") -ge 300 ]'
-hold "nothing of it malformed" answers 0 frames "_ws.malformed || rfc9329.short"
+hold "the capture has IKE" eval '[ "$(prefixed isakmp)" -ge 10 ]'
+hold "one handshake" answers 1 prefixed "tcp.flags.syn == 1 && tcp.flags.ack == 0"
+hold "the headend's end of TCP is in order" answers 0 prefixed "ip.src == $HEADEND4 && (tcp.checksum.status == 0 || tcp.analysis.flags && !tcp.analysis.duplicate_ack && !tcp.analysis.window_update)"
+hold "nothing travels in anything else" answers 0 prefixed "udp || ip.proto == 50"
+hold "tshark finds the prefix" answers 1 prefixed "rfc9329.prefix"
+hold "and IKE, both ways" eval '[ $(prefixed "isakmp && ip.src == $HEADEND4") -ge 4 ] && [ $(prefixed "isakmp && ip.dst == $HEADEND4") -ge 4 ]'
+hold "and ESP, both ways" eval '[ $(prefixed "esp && ip.src == $HEADEND4") -ge 300 ] && [ $(prefixed "esp && ip.dst == $HEADEND4") -ge 300 ]'
+hold "nothing of it malformed" answers 0 prefixed "_ws.malformed || rfc9329.short"
 
 for port in 4500 10000; do
   # shellcheck disable=SC2034 # boxes.sh

@@ -14,7 +14,7 @@ ip netns exec "$RIG-s" iperf3 --server --one-off --port 5201 >"$RIG_DIR/iperf3.l
 until_true 10 listens s 5201
 ip netns exec "$RIG-c1" iperf3 --client "$SERVER4" --port 5201 --time 40 --bitrate 8M >"$RIG_DIR/iperf3.client" 2>&1 &
 IPERF=$!
-tm -f /dev/null new-session -d -s top -x 80 -y 24 "stty -a >$RIG_DIR/before; '$ADITCTL' --socket '$RIG_DIR/h/aditd.sock' top; echo left \$?; exec cat"
+tm -f /dev/null new-session -d -s top -x 80 -y 24 "stty -a >$RIG_DIR/before; '$ADITCTL' --socket '$RIG_DIR/h/aditd.sock' top; echo left \$?; stty -a >$RIG_DIR/after; exec cat"
 hold "80x24: the headend and its session are shown" within 10 shows '^s1 +alice@rig +UP +nat-t'
 hold "with its rate" within 10 shows 'alice@rig .* [5-9]\.[0-9] Mbit/s '
 hold "and each number has its unit to the end" within 5 shows 'Mbit/s +[0-9.]+ k?bit/s +[0-9.]+ [KM]iB +[0-9]+s *$'
@@ -41,4 +41,7 @@ hold "the daemon ends" headend_stop
 hold "that is said, and what was last seen stays" within 10 eval 'shows "no newer picture" && shows "alice@rig"'
 keys q
 hold "q leaves" within 5 shows '^left 0'
-hold "the terminal has its cursor and lines again" answers 1 tm display-message -p -t top '#{cursor_flag}'
+hold "the terminal has its cursor again, and its first screen" answers "1 0" tm display-message -p -t top '#{cursor_flag} #{alternate_on}'
+without_size() { sed 's/rows [0-9]*; columns [0-9]*;//' "$RIG_DIR/$1"; }
+as_before() { is "$(without_size before)" "$(without_size after)"; }
+hold "and all that it does with lines and keys" within 5 as_before

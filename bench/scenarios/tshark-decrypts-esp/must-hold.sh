@@ -37,6 +37,7 @@ session AES-CBC AES_CBC_128/HMAC_SHA2_256_128/NO_EXT_SEQ
 hold "the client logs out" disconnect c1 adit
 
 hold "the capture ends" capture_end
+hold "and has all of it" capture_goes_on
 awk -f "$ADIT_SCENARIO/esp_keys.awk" "$(client_log c1)" >"$RIG_DIR/esp_sa"
 export WIRESHARK_CONFIG_DIR=$RIG_DIR # tshark reads esp_sa and ikev2_decryption_table there
 read_capture() {

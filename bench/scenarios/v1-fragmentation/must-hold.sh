@@ -20,14 +20,17 @@ hold "it was the router that dropped it" more_dropped "$before"
 strongswan_ctl c1 --terminate --ike whole --force >/dev/null || true
 hold "nothing is left of it" within 10 nothing_left
 before=$(fragments_dropped)
+SPLIT="splitting IKE message .* into [0-9]+ fragments" JOINED="reassembled fragmented IKE message"
+client_says() { grep -acE "$1" "$(client_log c1)" || true; }
 for way in pieces forced; do
   pieces=$(joined)
   cut=$(grep -ac 'sent in fragments' "$(headend_log)" || true)
+  split=$(client_says "$SPLIT") put=$(client_says "$JOINED")
   hold "$way: the client logs in" connect c1 "$way"
-  hold "$way: the client cut its proof" says "$(client_log c1)" "splitting IKE message .* into [0-9]+ fragments"
+  hold "$way: the client cut its proof" says "$(client_log c1)" "$SPLIT" $((split + 1))
   hold "$way: the headend put it together" more_joined "$pieces"
   hold "$way: the headend cut its own" says "$(headend_log)" "sent in fragments" $((cut + 1))
-  hold "$way: the client put that together" says "$(client_log c1)" "reassembled fragmented IKE message"
+  hold "$way: the client put that together" says "$(client_log c1)" "$JOINED" $((put + 1))
   hold "$way: one session with one SA pair" answers "1 sessions, 1 SAs" service
   hold "$way: the inner server answers" reaches c1 "$SERVER4"
   hold "$way: 20 MB arrive unchanged from client to server" transfers c1 s "$SERVER4" 20

@@ -22,21 +22,20 @@ hold "aggressive mode: what a known group gets and what an unknown one gets look
 
 capture_end
 # octets FILTER: of the UDP payloads.
-octets() { tshark -r "$RIG_DIR/wan.pcap" -Y "$1" -T fields -e udp.length 2>/dev/null | awk '{sum += $1 - 8} END {print sum + 0}'; }
-datagrams() { tshark -r "$RIG_DIR/wan.pcap" -Y "$1" 2>/dev/null | wc -l; }
+octets() { dissect "$RIG_DIR/wan.pcap" -Y "$1" -T fields -e udp.length | awk '{sum += $1 - 8} END {print sum + 0}'; }
 asked=$(octets "udp.dstport == 500 && ip.dst == $HEADEND4") told=$(octets "udp.srcport == 500 && ip.src == $HEADEND4")
 echo "asked with $asked octets, told $told" | tee -a "$RIG_DIR/speeds"
 hold "probes were answered" test "$told" -gt 500
 hold "with fewer octets than they had" test "$told" -le "$asked"
 # longer: logins that were told more than they had asked, in sum.
 longer() {
-  tshark -r "$RIG_DIR/wan.pcap" -Y "isakmp" -T fields -e isakmp.ispi -e ip.src -e udp.length 2>/dev/null |
+  dissect "$RIG_DIR/wan.pcap" -Y "isakmp" -T fields -e isakmp.ispi -e ip.src -e udp.length |
     awk -v h=$HEADEND4 '{if ($2 == h) told[$1] += $3; else asked[$1] += $3}
       END {for (login in told) if (told[login] > asked[login]) print login, told[login], asked[login]}'
 }
 hold "and so each login" answers "" longer
 # again: answers that came more than once.
-again() { tshark -r "$RIG_DIR/wan.pcap" -Y "isakmp && ip.src == $HEADEND4" -T fields -e isakmp.ispi -e isakmp.exchangetype 2>/dev/null | sort | uniq -d; }
+again() { dissect "$RIG_DIR/wan.pcap" -Y "isakmp && ip.src == $HEADEND4" -T fields -e isakmp.ispi -e isakmp.exchangetype | sort | uniq -d; }
 hold "none of them twice" answers "" again
 hold "nothing is left" within 10 nothing_left
 hold "an unknown group is in the log" says "$(headend_log)" 'cause="?unknown_identity.*nosuchgroup'

@@ -4,5 +4,5 @@
 rig_up
 hold_vpnc
 hold "ESP travels in UDP 4500" answers "nat-t" transport
-hold "and nothing else carries it" not on_wire "esp && !udp"
+hold "and nothing else carries it" not_on_wire "esp && !udp"
 hold_vpnc_goodbye

@@ -15,8 +15,21 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// What every rig needs.
-const PROGRAMS: [&str; 12] =
-    ["bash", "ip", "ss", "nft", "sysctl", "ping", "tcpdump", "socat", "jq", "swanctl", "charon-systemd", "sha256sum"];
+const PROGRAMS: [&str; 13] = [
+    "bash",
+    "ip",
+    "ss",
+    "nft",
+    "sysctl",
+    "ping",
+    "tcpdump",
+    "tshark",
+    "socat",
+    "jq",
+    "swanctl",
+    "charon-systemd",
+    "sha256sum",
+];
 /// Where they are, also for a root whose PATH lacks the system's folders.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The script's way to say that this machine cannot run it.

@@ -172,6 +172,12 @@ pub(super) struct Measured {
 /// So many seconds after the last packet a session that cannot be cured is over.
 const END: f64 = 10.0;
 
+/// So many seconds before the last packet it may be, for the clocks begin where processes do.
+const EARLY: f64 = 1.0;
+
+/// Where so many segments should have been lost and none was (by chance once in a thousand cells), nothing loses any.
+const SURELY: f64 = 7.0;
+
 /// Whether a cell is as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aim {
@@ -184,13 +190,16 @@ pub(super) enum Aim {
 impl Measured {
     /// `stateless` is there to be compared with: where nobody repeats what a box waits for, it must die, or the box proves nothing.
     /// What a client in Cisco's manner alone could repair must end soon and in good order, and so must what it gets nothing of because it alone
-    /// could put it together again; where some arrives that is measured and has no aim.
+    /// could put it together again; where some arrives that is measured and has no aim. A cell in which the leg has lost nothing shows nothing.
     pub(super) fn aim(&self) -> Aim {
         let passed = |reached| if reached { Aim::Reached } else { Aim::Missed };
         let repaired = self.client == Client::Repaired;
         let (waits, cuts) = (self.r#box.waits(), self.r#box.cuts());
         let hole_up = waits && self.loss_leg == Some(Leg::ClientBox) && self.direction != Direction::Down;
         let hole_down = waits && self.loss_leg == Some(Leg::HeadendBox) && self.direction != Direction::Up;
+        if self.segments_lost == 0 && self.to_lose() >= SURELY {
+            return Aim::Missed;
+        }
         match self.mode {
             Mode::Stateless if !repaired && (hole_up || hole_down) => passed(self.dead_at_s.is_some()),
             Mode::Stateless => Aim::None,
@@ -213,8 +222,21 @@ impl Measured {
         }
     }
 
+    /// Of what was sent; if nothing was, it is not.
     fn at_least(&self, percent: f64) -> bool {
-        [self.delivered_up, self.delivered_down].into_iter().flatten().all(|delivered| delivered >= percent)
+        let mut delivered = [self.delivered_up, self.delivered_down].into_iter().flatten().peekable();
+        delivered.peek().is_some() && delivered.all(|delivered| delivered >= percent)
+    }
+
+    /// How many segments the leg should have lost, of those whose packets arrived.
+    fn to_lose(&self) -> f64 {
+        let arrived = match self.loss_leg {
+            Some(Leg::ClientBox | Leg::BoxHeadend) => self.up.as_deref(),
+            Some(Leg::HeadendBox | Leg::BoxClient) => self.down.as_deref(),
+            None => None,
+        };
+        let packets: f64 = arrived.unwrap_or_default().iter().copied().map(f64::from).sum();
+        packets * self.loss_percent / 100.0
     }
 
     pub(super) fn row(&self) -> [String; 12] {
@@ -246,7 +268,7 @@ impl Measured {
 }
 
 fn within(ended: Option<f64>, dead: f64, seconds: f64) -> bool {
-    ended.is_some_and(|ended| ended - dead <= seconds)
+    ended.is_some_and(|ended| (dead - EARLY..=dead + seconds).contains(&ended))
 }
 
 /// "none", or a leg.

@@ -51,6 +51,8 @@ fn a_cell_reaches_its_aim_or_not() {
         (r#"{"ended_at_headend_s": 12.9}"#, Aim::Missed),
         (r#"{"box": "haproxy", "ended_at_headend_s": 12.9}"#, Aim::Reached),
         (r#"{"box": "haproxy", "ended_at_headend_s": 13.1}"#, Aim::Missed),
+        (r#"{"ended_cleanly_s": 1.9}"#, Aim::Missed),
+        (r#"{"ended_cleanly_s": 2.1}"#, Aim::Reached),
         (r#"{"dead_at_s": null}"#, Aim::Reached),
         // Curable from the headend.
         (r#"{"loss_leg": "headend-box", "delivered_up": 100.0, "dead_at_s": null}"#, Aim::Reached),
@@ -59,6 +61,23 @@ fn a_cell_reaches_its_aim_or_not() {
         (r#"{"box": "router", "delivered_up": 99.9}"#, Aim::Missed),
         (r#"{"box": "haproxy", "loss_leg": "none", "direction": "down", "ended_at_headend_s": 12.9}"#, Aim::Reached),
         (r#"{"box": "haproxy", "loss_leg": "none", "direction": "down"}"#, Aim::Missed),
+        (r#"{"box": "router", "delivered_up": null, "delivered_down": null, "dead_at_s": null}"#, Aim::Missed),
+        // Nothing was lost where seven of 1400 should have been; of 1398 it may be chance, and what nobody sends cannot be lost.
+        (r#"{"segments_lost": 0, "up": [700, 700], "dead_at_s": null}"#, Aim::Missed),
+        (r#"{"segments_lost": 0, "up": [700, 698], "dead_at_s": null}"#, Aim::Reached),
+        (
+            r#"{"segments_lost": 0, "up": null, "down": [700, 700], "delivered_up": null, "direction": "down", "dead_at_s": null}"#,
+            Aim::Reached,
+        ),
+        (
+            r#"{"segments_lost": 0, "loss_leg": "box-client", "down": [700, 700], "delivered_up": 100.0, "dead_at_s": null}"#,
+            Aim::Missed,
+        ),
+        (
+            r#"{"segments_lost": 0, "loss_leg": "none", "loss_percent": 0.0, "up": [700, 700], "delivered_up": 100.0, "dead_at_s": null}"#,
+            Aim::Reached,
+        ),
+        (r#"{"segments_lost": 0, "mode": "stateless", "box": "router", "up": [700, 700]}"#, Aim::Missed),
         // Nobody's.
         (r#"{"box": "haproxy", "loss_leg": "none"}"#, Aim::None),
         (r#"{"mode": "stateless", "client": "repaired"}"#, Aim::None),

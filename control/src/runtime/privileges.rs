@@ -47,11 +47,14 @@ mod tests {
     use super::*;
     use rustix::process::{dumpable_behavior, getrlimit};
 
-    /// The limit alone does not do where core dumps go to a program.
     #[test]
-    fn neither_a_core_dump_nor_another_process_gets_at_the_memory() {
+    fn no_core_is_dumped_and_nobody_of_the_same_user_may_look_into_the_memory() {
+        let before = dumpable_behavior().unwrap();
         keep_memory_private().unwrap();
+        let private = dumpable_behavior().unwrap();
+        // Other tests of this process look into /proc/self, which is root's while nobody may look into the memory.
+        set_dumpable_behavior(before).unwrap();
+        assert_eq!(private, DumpableBehavior::NotDumpable);
         assert_eq!(getrlimit(Resource::Core), Rlimit { current: Some(0), maximum: Some(0) });
-        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }
 }
