@@ -129,7 +129,7 @@ impl Dataplane {
             Command::SendIke(datagram) => return Ok(Errand::Ike(datagram)),
             Command::SendKeepalive(keepalive) => return Ok(Errand::Keepalive(keepalive)),
             Command::SetRates { tunnel, .. } | Command::CloseTransports { tunnel, .. } => {
-                drop(self.tunnel_mut(tunnel)?)
+                self.tunnel_mut(tunnel)?;
             }
             Command::KeepConnection { .. }
             | Command::ExpectSession { .. }
