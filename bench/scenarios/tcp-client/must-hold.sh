@@ -14,11 +14,13 @@ carries() {
 }
 # shown: what aditctl has to say of connections: kind, state and whose.
 shown() { ctl ctcp --json | jq -r '.[] | "\(.kind) \(.state) \(.identity) \(.local)"'; }
-# goes WHO: it logs out, and nothing is left.
+# goes WHO: it logs out, and nothing is left, no connection either, but for what a real TCP ends with (TIME-WAIT).
 goes() {
   hold "$1: the client logs out" adit_client_stop c1
   hold "$1: nothing is left" within 15 nothing_left
+  hold "$1: nor a connection" within 15 answers '[]' tcp_left
 }
+tcp_left() { ctl ctcp --json | jq -c '[.[] | select(.state != "ends") | [.id, .kind, .state, .session, .peer]]'; }
 
 for port in 4500 10000; do
   hold "port $port: the client logs in" adit_client c1 --ike 2 --id alice@rig --transport tcp --port $port

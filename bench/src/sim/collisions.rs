@@ -80,6 +80,7 @@ pub(crate) struct Collision {
 pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
     /// Whether the first and the second end said something at once when they were told to start.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask whether a case is one"))]
     pub(crate) started: [bool; 2],
     /// IKE messages while packets flowed after the start.
     pub(crate) messages: usize,

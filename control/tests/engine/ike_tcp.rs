@@ -148,6 +148,9 @@ fn a_session_moves_between_udp_and_tcp_with_its_newest_messages() {
     world.event(key.worker, Event::Moved { tunnel: key, path: udp });
     let asked = world.pass(Duration::from_secs(31));
     assert_eq!((asked[0].path, asked[0].framing), (udp.path(), IkeFraming::NonEspMarker));
+    // The connection that it has left behind goes with it.
+    world.deliver(&alice.on_4500(sa.request(Exchange::Informational, &[peer::client::delete_ike()])));
+    assert_eq!(world.dataplane.ended, [(tcp.path(), key)]);
 }
 
 #[test]

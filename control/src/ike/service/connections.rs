@@ -6,7 +6,7 @@ use super::tunnel::Tunnel;
 use crate::session::Cause;
 use adit_dataplane::contract::{EspPath, IkeFraming, Transport, TunnelKey};
 
-/// Its ESP's and its IKE's, which may be the same.
+/// Its IKE's, and all that it has vouched for and may have left for another.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Connections(Vec<(TunnelKey, EspPath)>);
 
@@ -18,8 +18,8 @@ impl Connections {
             IkeFraming::Tcp => Some(EspPath::new(Transport::Tcp, peer.path)),
             IkeFraming::Bare | IkeFraming::NonEspMarker => None,
         };
-        let ike = ike.filter(|ike| *ike != tunnel.path);
-        Self([Some(tunnel.path), ike].into_iter().flatten().map(|path| (tunnel.key, path)).collect())
+        let ike = ike.filter(|ike| !tunnel.connections().contains(ike));
+        Self(tunnel.connections().iter().copied().chain(ike).map(|path| (tunnel.key, path)).collect())
     }
 
     /// Behind all that was said. Where another session has come instead, it may be on the same connection, and who is gone hears

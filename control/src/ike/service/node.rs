@@ -18,7 +18,7 @@ use crate::session::SessionId;
 use crate::session::log_budget::LogBudget;
 use adit_crypto::random::SecretRandom;
 use adit_crypto::secret::SecretBytes;
-use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Path, Transport, TunnelKey, WorkerId};
+use adit_dataplane::contract::{Command, EspPath, IkeDatagram, IkeFraming, Path, TunnelKey, WorkerId};
 use adit_dataplane::time::Instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -211,12 +211,10 @@ impl Node {
         self.installer.command(worker, Command::SendIke(datagram));
     }
 
-    /// If a session's packets go by a connection, that is to stay.
+    /// A session's packets go by this connection: it is to stay.
     pub(crate) fn keep_connection(&mut self, tunnel: TunnelKey, esp: EspPath) {
-        if matches!(esp.transport(), Transport::Ctcp | Transport::Tcp) {
-            let (path, owner) = (esp.path(), self.installer.owner_of_connection(esp.path()));
-            self.installer.command(owner, Command::KeepConnection { path, tunnel });
-        }
+        let (path, owner) = (esp.path(), self.installer.owner_of_connection(esp.path()));
+        self.installer.command(owner, Command::KeepConnection { path, tunnel });
     }
 
     /// If who logs in has come by a connection, that is to stay so long although it is no session's yet.
@@ -232,12 +230,10 @@ impl Node {
         self.expect_session(path, framing, GOODBYE);
     }
 
-    /// If a session's packets went by a connection, its peer is told that this is over, behind all that was said before.
+    /// The session is over whose packets went by this connection: its peer is told, behind all that was said before.
     pub(crate) fn end_connection(&mut self, tunnel: TunnelKey, esp: EspPath) {
-        if matches!(esp.transport(), Transport::Ctcp | Transport::Tcp) {
-            let (path, owner) = (esp.path(), self.installer.owner_of_connection(esp.path()));
-            self.installer.command(owner, Command::EndConnection { path, tunnel });
-        }
+        let (path, owner) = (esp.path(), self.installer.owner_of_connection(esp.path()));
+        self.installer.command(owner, Command::EndConnection { path, tunnel });
     }
 
     /// The same answer to the same request. Whoever recorded a request can send it again from anywhere, so what does

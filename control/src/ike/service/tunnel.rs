@@ -20,12 +20,17 @@ use std::time::Duration;
 /// How long the peer may take to delete what is its task to delete. Adit's own choice.
 pub(crate) const FORMER: Duration = Duration::from_secs(60);
 
+/// So many of its last connections are told when a session ends; who had more before has left those to their silence. Adit's own choice.
+const CONNECTIONS: usize = 8;
+
 /// All of it.
 pub(crate) struct Tunnel {
     session: SessionId,
     pub(crate) key: TunnelKey,
     /// Where its packets go: what the worker said last, or what it was asked for since.
     pub(crate) path: EspPath,
+    /// Connections that it has vouched for, the latest behind. Where it has gone on by another way they are still there.
+    connections: Vec<EspPath>,
     /// All by which its packets might come when it was set up,
     transports: Transports,
     /// and those of them that the configuration has taken away since.
@@ -92,11 +97,11 @@ impl Tunnel {
         let (rates, drops) = (Rates::default(), Arc::new(TunnelDrops::default()));
         let spec = TunnelSpec { tunnel: key, path, outer_mtu, following, transports, rates, drops: Arc::clone(&drops) };
         node.installer.command(key.worker, Command::AddTunnel(Box::new(spec)));
-        node.keep_connection(key, path);
-        Self {
+        let mut tunnel = Self {
             session,
             key,
             path,
+            connections: Vec::new(),
             transports,
             withdrawn: Transports::NONE,
             inner,
@@ -107,7 +112,27 @@ impl Tunnel {
             gone_received: Instant::ZERO,
             rates,
             drops,
+        };
+        tunnel.keep_connection(node, path);
+        tunnel
+    }
+
+    /// Its connections that there may still be.
+    pub(crate) fn connections(&self) -> &[EspPath] {
+        &self.connections
+    }
+
+    /// Vouches for the connection there, if it is one.
+    fn keep_connection(&mut self, node: &mut Node, path: EspPath) {
+        if !matches!(path.transport(), Transport::Ctcp | Transport::Tcp) {
+            return;
         }
+        node.keep_connection(self.key, path);
+        self.connections.retain(|other| *other != path);
+        if self.connections.len() == CONNECTIONS {
+            self.connections.remove(0);
+        }
+        self.connections.push(path);
     }
 
     /// Its packets may come and go so fast from now on.
@@ -146,7 +171,7 @@ impl Tunnel {
     pub(crate) fn go(&mut self, node: &mut Node, to: EspPath) {
         let from = std::mem::replace(&mut self.path, to);
         if from != to {
-            node.keep_connection(self.key, to);
+            self.keep_connection(node, to);
             let order = Move { tunnel: self.key, from, to };
             node.installer.command(self.key.worker, Command::MoveTunnel(Box::new(order)));
         }
@@ -154,13 +179,13 @@ impl Tunnel {
 
     /// A message of its peer's that cannot be an old one has come where its IKE is. The connection there may be another than before between
     /// the same ports, and would end as nobody's.
-    pub(crate) fn came_along(&self, node: &mut Node, datagram: &IkeDatagram) {
+    pub(crate) fn came_along(&mut self, node: &mut Node, datagram: &IkeDatagram) {
         let transport = match datagram.framing {
             IkeFraming::Ctcp => Transport::Ctcp,
             IkeFraming::Tcp => Transport::Tcp,
             IkeFraming::Bare | IkeFraming::NonEspMarker => return,
         };
-        node.keep_connection(self.key, EspPath::new(transport, datagram.path));
+        self.keep_connection(node, EspPath::new(transport, datagram.path));
     }
 
     /// ESP moved it, or we asked for that. IKE shares its NAT's mapping with ESP in the same port, so it goes along.
@@ -170,7 +195,7 @@ impl Tunnel {
         }
         if self.path == path {
             // ESP has begun another connection between the same ports, or we asked for the move.
-            return node.keep_connection(key, path);
+            return self.keep_connection(node, path);
         }
         let from = std::mem::replace(&mut self.path, path);
         tracing::info!(from = %from.path().peer, to = %path.path().peer, was = %from.transport(),
@@ -178,7 +203,7 @@ impl Tunnel {
         node.counters.moves_by_esp += 1;
         let place = |path: EspPath| (Some(path.transport()), path.path().peer);
         node.tell(peer, What::Moved { from: place(from), to: place(path), by: "ESP" });
-        node.keep_connection(key, path);
+        self.keep_connection(node, path);
         match (path.transport(), peer.framing) {
             // RFC 9329 section 6.1: both go by the connection where a valid message came last, until they come by UDP again.
             (Transport::Tcp, _) => (peer.path, peer.framing) = (path.path(), IkeFraming::Tcp),

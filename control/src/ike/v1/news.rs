@@ -22,7 +22,7 @@ impl Established {
             self.peer.framing = datagram.framing;
             self.relocate(node, datagram.path, "IKE");
         }
-        if let Service::Tunnel(tunnel) = &self.service
+        if let Service::Tunnel(tunnel) = &mut self.service
             && (datagram.path, datagram.framing) == (self.peer.path, self.peer.framing)
         {
             tunnel.came_along(node, datagram);

@@ -20,7 +20,7 @@ impl Established {
                 IkeFraming::Bare => false,
             };
         if (datagram.path, datagram.framing) == (self.peer.path, self.peer.framing) {
-            if let Service::Tunnel(tunnel) = &self.service {
+            if let Service::Tunnel(tunnel) = &mut self.service {
                 tunnel.came_along(node, datagram);
             }
             return;
