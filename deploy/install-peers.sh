@@ -57,11 +57,13 @@ log=$root/run/adit-install-peers.log
 exec 7>"$root/run/adit-install-peers.lock"
 flock -n 7 || { echo "another deploy/install-peers.sh is at work; waiting for it" >&2; flock 7; }
 
-# new_stays_off: no daemon starts at the next boot whose package has come just now; what was there before is somebody's.
+# new_stays_off: no daemon starts at the next boot whose package has come just now; what was there before is somebody's. On a system that
+# had no systemd some package may bring it: what that is made of is no daemon of ours.
 new_stays_off() {
-  local files units=() scripts=() file script unit link code=0
+  local files units=() scripts=() file script unit link
   [ -e "$log" ] || return 0
-  mapfile -t files < <(sed -n 's/^Selecting previously unselected package \([^ ]*\)\.\r\?$/\1/p' "$log" | xargs -r dpkg-query -L 2>/dev/null)
+  mapfile -t files < <(sed -n 's/^Selecting previously unselected package \([^ ]*\)\.\r\?$/\1/p' "$log" |
+    grep -vE '^(systemd|libpam-systemd|dbus|udev|init|sysvinit)' | xargs -r dpkg-query -L 2>/dev/null)
   for file in "${files[@]}"; do
     case $file in
       */lib/systemd/system/*/*) ;;
@@ -70,22 +72,21 @@ new_stays_off() {
     esac
   done
   # This program knows units without systemd as well. It wants to be called by a package.
-  [ "${#units[@]}" -eq 0 ] || DPKG_MAINTSCRIPT_PACKAGE=adit deb-systemd-helper disable "${units[@]}" >/dev/null || code=1
+  [ "${#units[@]}" -eq 0 ] || DPKG_MAINTSCRIPT_PACKAGE=adit deb-systemd-helper disable "${units[@]}" >/dev/null || true
   for script in "${scripts[@]}"; do update-rc.d "$script" disable >/dev/null 2>&1 || true; done
   for unit in "${units[@]}"; do
     for link in "$root"/etc/systemd/system/{,*.wants/,*.requires/}"$unit"; do
-      [ ! -L "$link" ] || [ "$(readlink "$link")" = /dev/null ] || { echo "$unit would start at the next boot: $link" >&2; code=1; }
+      [ ! -L "$link" ] || [ "$(readlink "$link")" = /dev/null ] || echo "$unit would start at the next boot: $link" >&2
     done
   done
   rm -f "$log"
-  return "$code"
 }
 # shellcheck disable=SC2329 # the trap calls it
 clean() {
   local code=$?
   trap '' INT TERM HUP
   ! ours || rm -f "$policy"
-  new_stays_off || code=1
+  new_stays_off
   exit "$code"
 }
 trap clean EXIT
