@@ -4,7 +4,16 @@ use super::node::Node;
 use super::peer::Peer;
 use super::tunnel::Tunnel;
 use crate::session::Cause;
-use adit_dataplane::contract::{EspPath, IkeFraming, Transport, TunnelKey};
+use adit_dataplane::contract::{EspPath, IkeFraming, Path, Transport, TunnelKey};
+
+/// The connection that IKE is in, if it is in one.
+pub(crate) fn connection(framing: IkeFraming, path: Path) -> Option<EspPath> {
+    match framing {
+        IkeFraming::Ctcp => Some(EspPath::new(Transport::Ctcp, path)),
+        IkeFraming::Tcp => Some(EspPath::new(Transport::Tcp, path)),
+        IkeFraming::Bare | IkeFraming::NonEspMarker => None,
+    }
+}
 
 /// Its IKE's, and all that it has vouched for and may have left for another.
 #[derive(Debug, Clone, Default)]
@@ -13,12 +22,7 @@ pub(crate) struct Connections(Vec<(TunnelKey, EspPath)>);
 impl Connections {
     /// As they are now.
     pub(crate) fn of(peer: &Peer, tunnel: &Tunnel) -> Self {
-        let ike = match peer.framing {
-            IkeFraming::Ctcp => Some(EspPath::new(Transport::Ctcp, peer.path)),
-            IkeFraming::Tcp => Some(EspPath::new(Transport::Tcp, peer.path)),
-            IkeFraming::Bare | IkeFraming::NonEspMarker => None,
-        };
-        let ike = ike.filter(|ike| !tunnel.connections().contains(ike));
+        let ike = connection(peer.framing, peer.path).filter(|ike| !tunnel.connections().contains(ike));
         Self(tunnel.connections().iter().copied().chain(ike).map(|path| (tunnel.key, path)).collect())
     }
 

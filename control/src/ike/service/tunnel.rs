@@ -1,6 +1,7 @@
 //! What a session has in the dataplane: inner addresses, routes, a tunnel, and the child SAs in it.
 
 use super::child::{Child, ChildStage};
+use super::connections::connection;
 use super::inner::Inner;
 use super::node::Node;
 use super::peer::Peer;
@@ -180,12 +181,9 @@ impl Tunnel {
     /// A message of its peer's that cannot be an old one has come where its IKE is. The connection there may be another than before between
     /// the same ports, and would end as nobody's.
     pub(crate) fn came_along(&mut self, node: &mut Node, datagram: &IkeDatagram) {
-        let transport = match datagram.framing {
-            IkeFraming::Ctcp => Transport::Ctcp,
-            IkeFraming::Tcp => Transport::Tcp,
-            IkeFraming::Bare | IkeFraming::NonEspMarker => return,
-        };
-        self.keep_connection(node, EspPath::new(transport, datagram.path));
+        if let Some(connection) = connection(datagram.framing, datagram.path) {
+            self.keep_connection(node, connection);
+        }
     }
 
     /// ESP moved it, or we asked for that. IKE shares its NAT's mapping with ESP in the same port, so it goes along.
