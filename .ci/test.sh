@@ -162,7 +162,7 @@ run_live() {
 # removed PID: no namespace of that run is left.
 removed() { [ -z "$(ip netns list | grep "^adit-run-$1-")" ] || { echo "namespaces of run $1 are left"; return 1; }; }
 
-run_scenarios() { "$CARGO_TARGET_DIR/release/adit-bench" scenario run --jobs 2 --again --keep-logs .logs/scenarios; }
+run_scenarios() { "$CARGO_TARGET_DIR/release/adit-bench" scenario run --jobs 3 --again --keep-logs .logs/scenarios; }
 
 # The cells of the stall matrix that decide: a box that keeps the order, a proxy, boxes that count at the end of a long line. Cells
 # mostly wait.
