@@ -68,7 +68,6 @@ drop_reasons! {
     OverRateUp "over_rate_up" "the client sends faster than its session may",
     TransportClosed "transport_closed" "the operator has closed the transport by which its session's packets go",
     OverRateDown "over_rate_down" "more comes for the client than its session may receive",
-    TtlExpired "ttl_expired" "time to live ran out",
     NoBuffer "no_buffer" "the packet pool is empty",
     HandoffFull "handoff_full" "the ring to the owning worker is full",
     IkeTooLong "ike_too_long" "an IKE message far longer than any client's",

@@ -16,6 +16,12 @@ for client in c1 c2; do
 done
 hold_of_adit "c1 reaches c2 through the headend" reaches c1 "$(virtual_ip c2 4)"
 hold_of_adit "c2 reaches c1 over IPv6" reaches c2 "$(virtual_ip c1 6)"
+# last_hop FAMILY: who tells c1 that its packet to c2 had no hop left.
+last_hop() {
+  { in_ns c1 ping "-$1" -n -c 1 -t 1 -W 2 "$(virtual_ip c2 "$1")" || true; } | sed -nE 's/^From (\S+) icmp_seq=1 Time (to live )?exceeded.*/\1/p'
+}
+hold_of_adit "between c1 and c2 there is one hop, the headend" answers 10.30.0.1 last_hop 4
+hold_of_adit "over IPv6, too" answers fd30::1 last_hop 6
 
 all_at_once() {
   local jobs=() job

@@ -291,7 +291,9 @@ fn decapsulate(
 /// Inner packets find their tunnel, or the inner door.
 ///
 /// Hops: RFC 4301 section 5.1.2.1 wants one taken when the packet is forwarded. What comes from or goes to the inner
-/// door is forwarded by the kernel, which takes it; only what goes from tunnel to tunnel is forwarded here.
+/// door is forwarded by the kernel, which takes it; only what goes from tunnel to tunnel is forwarded here. If it has none left it goes
+/// to the kernel, too: that forwards it as little, and tells its sender ("time exceeded") as it tells everyone else, by the headend's
+/// own address and no oftener than it should.
 fn route(burst: &mut Burst, routes: &Routes, us: WorkerId, workers: usize) {
     for packet in forwarded(burst) {
         // A packet that came over from another worker has its tunnel already.
@@ -309,7 +311,7 @@ fn next_hop(packet: &mut PacketBuf, routes: &Routes, us: WorkerId, workers: usiz
         (None | Some(NextHop::Inside), Origin::Tunnel(_) | Origin::Worker) => Ok(Fate::Forward),
         (Some(NextHop::Tunnel(tunnel)), origin) => {
             if matches!(origin, Origin::Tunnel(_)) && take_hop(packet.bytes_mut()) == Hops::Expired {
-                return Err(DropReason::TtlExpired);
+                return Ok(Fate::Forward);
             }
             packet.truncate(ip.len).ok_or(DropReason::BadInner)?;
             packet.meta.tunnel = Some(tunnel);

@@ -154,11 +154,35 @@ fn client_to_client_takes_one_hop_within_one_turn() {
     let departed = world.esp(0, alice.path, &alice.seal(2, &hello));
     let (_, arrived) = bob.open(&departed[0].bytes);
     assert_eq!((arrived[7], &arrived[8..]), (hello[7] - 1, &hello[8..]));
+}
 
-    let mut last_hop = v4(alice.v4, bob.v4, 60);
-    last_hop[8] = 1;
-    assert_eq!(world.esp(0, alice.path, &alice.seal(3, &last_hop)), []);
-    assert_eq!(world.all_dropped(), [(DropReason::TtlExpired, 1)]);
+#[test]
+fn from_client_to_client_without_a_hop_left_the_kernel_is_the_end_and_tells_the_sender() {
+    let mut world = World::new(1);
+    let (alice, bob) = (world.connect(0, 1, gcm()), world.connect(0, 2, gcm()));
+    let packet = |version, hops| match version {
+        4 => {
+            let mut packet = v4(alice.v4, bob.v4, 60);
+            packet[8] = hops;
+            packet
+        }
+        _ => {
+            let mut packet = v6(alice.v6, bob.v6, 60);
+            packet[7] = hops;
+            packet
+        }
+    };
+    for (sequence, (version, hops)) in (1..).zip([(4, 0), (4, 1), (6, 0), (6, 1)]) {
+        let expired = packet(version, hops);
+        let arrived = world.esp(0, alice.path, &alice.seal(sequence, &expired));
+        let [inside] = &arrived[..] else { panic!("{} packets: {:?}", arrived.len(), world.all_dropped()) };
+        assert_eq!((inside.channel, &inside.bytes), (Channel::Inner, &expired), "as it came");
+    }
+    for (sequence, version) in (5..).zip([4, 6]) {
+        let arrived = world.esp(0, alice.path, &alice.seal(sequence, &packet(version, 2)));
+        assert_eq!((arrived.len(), arrived[0].path), (1, Some(bob.path)), "with one left it arrives");
+    }
+    assert_eq!(world.all_dropped(), []);
 }
 
 #[test]
