@@ -605,6 +605,7 @@ fn connections_are_limited_in_all_and_from_one_source_and_the_oldest_of_who_has_
     assert_eq!(attempt(&mut world, elsewhere(5)), (true, vec![crowd(4)]), "the oldest, if all have as many");
     assert_eq!(attempt(&mut world, elsewhere(6)), (true, vec![elsewhere(1)]));
     assert_eq!(world.carrier.len(), 5);
+    assert_eq!((world.carrier.take_displaced(), world.carrier.take_displaced()), (5, 0));
     // Who is somebody's does not give way, and is not counted.
     (2..=6).for_each(|host| world.carrier.vouch(world.now, &elsewhere(host), TUNNEL));
     (1..=3).for_each(|port| assert_eq!(attempt(&mut world, crowd(port)), (true, vec![])));

@@ -234,6 +234,9 @@ impl Figures {
         sheet.counters("worker_packets_handed_off", "Packets handed to another worker", handed)?;
         let of_none = workers().map(|(worker, of)| (vec![("worker", worker)], of.unattributed));
         sheet.counters("worker_packets_unattributed", "Packets that are no flow's, the table being full", of_none)?;
+        let displaced = workers().map(|(worker, of)| (vec![("worker", worker)], of.connections_displaced));
+        let help = "TCP connections of no session that ended because newcomers needed their places";
+        sheet.counters("worker_connections_displaced", help, displaced)?;
         let sum = |read: fn(&WorkerTotals) -> u64| totals.iter().map(read).sum::<u64>();
         let moved = [
             ("nat-t", sum(|of| of.moved_to_nat_t)),

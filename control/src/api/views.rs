@@ -226,6 +226,8 @@ pub struct WorkerView {
     pub moved_to_tcp: u64,
     /// Packets, and segments, whose octets have gone into a TCP connection's stream or come out of one.
     pub streamed: u64,
+    /// TCP connections that were no session's yet and that ended because newcomers needed their places (cTCP, RFC 9329).
+    pub connections_displaced: u64,
     /// Packets from elsewhere that were not followed: their session has moved as often as it may.
     pub moves_limited: u64,
     /// Packets dropped, for all reasons.
@@ -304,6 +306,7 @@ impl WorkerView {
             moved_to_ctcp: totals.moved_to_ctcp,
             moved_to_tcp: totals.moved_to_tcp,
             streamed: totals.streamed,
+            connections_displaced: totals.connections_displaced,
             moves_limited: totals.moves_limited,
             dropped: totals.drops.iter().sum(),
         }

@@ -182,6 +182,8 @@ worker_counters! {
     moved_to_tcp,
     /// Packets, and segments, whose octets have gone into a TCP connection's stream or come out of one (RFC 9329).
     streamed,
+    /// TCP connections that no session had vouched for and that ended because newcomers needed their places.
+    connections_displaced,
     /// Packets whose tunnel did not follow them: it has moved as often as it may.
     moves_limited,
     /// Commands that did not fit the tables: a mistake of the control plane's.

@@ -106,7 +106,7 @@ impl Ctcp {
         self.carrier.stream(now, &datagram.path, Inside::Ike, &datagram.bytes, &mut writer)
     }
 
-    /// What streams had to drop, and what found no buffer.
+    /// What streams had to drop, what found no buffer, and who lost a place.
     pub(super) fn count(&mut self, counters: &WorkerCounters) {
         let late = [
             (DropReason::StreamFull, self.carrier.take_given_way()),
@@ -116,6 +116,10 @@ impl Ctcp {
             if some > 0 {
                 counters.dropped(reason, some);
             }
+        }
+        let displaced = self.carrier.take_displaced();
+        if displaced > 0 {
+            counters.connections_displaced(displaced);
         }
     }
 

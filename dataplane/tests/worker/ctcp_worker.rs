@@ -48,6 +48,30 @@ fn a_login_and_traffic_pass_by_ctcp_on_one_worker() {
 }
 
 #[test]
+fn who_loses_a_place_to_a_newcomer_is_told_and_counted() {
+    let mut ctcp = setup().unwrap();
+    ctcp.config.unproven_per_source = 1;
+    let config = DataplaneConfig { workers: vec![None], pool: POOL, ctcp: Some(ctcp), ..DataplaneConfig::default() };
+    let mut world = World::with(config, 1024);
+    let displaced = |world: &World| world.dataplane.workers[0].counters.totals().connections_displaced;
+    let (mut first, mut second) = (CtcpPeer::on(0, 1), CtcpPeer::on(0, 1));
+    second.path.peer.set_port(first.path.peer.port() + 1);
+    world.login(0, &mut first);
+    assert_eq!(displaced(&world), 0);
+    let syn = second.segment(TcpFlags::SYN, &[]);
+    let answer = world.tcp(0, &second, &syn);
+    second.hears(&answer[0]);
+    assert_eq!(displaced(&world), 0, "a SYN alone takes nobody's place");
+    let message = first_message();
+    let segment = second.frame(Inside::Ike, &[&ike_in_udp(message.len())[..], &message].concat());
+    let said = world.tcp(0, &second, &segment);
+    let [reset] = &said[..] else { panic!("{} packets", said.len()) };
+    assert_eq!(reset.path, Some(first.path));
+    assert!(TcpHeader::parse(&reset.bytes).unwrap().flags.has(TcpFlags::RST));
+    assert_eq!(displaced(&world), 1);
+}
+
+#[test]
 fn an_sa_of_another_worker_gets_its_packets_and_sends_by_the_connections_worker() {
     let mut world = world(2);
     let mut peer = CtcpPeer::on(0, 2);

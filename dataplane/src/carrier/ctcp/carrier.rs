@@ -151,6 +151,8 @@ pub struct Carrier {
     scratch: Scratch,
     /// ESP that streams had no room for.
     given_way: u64,
+    /// Connections that have ended because others needed their places.
+    displaced: u64,
 }
 
 impl Carrier {
@@ -188,6 +190,7 @@ impl Carrier {
             stalls: Vec::new(),
             scratch: Scratch::default(),
             given_way: 0,
+            displaced: 0,
         }
     }
 

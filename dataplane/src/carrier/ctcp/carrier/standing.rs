@@ -154,6 +154,12 @@ impl Carrier {
         let path = index.and_then(|index| self.slot(index)).map(|slot| slot.path);
         if let Some(path) = path {
             self.end(now, &path, outlet);
+            self.displaced += 1;
         }
+    }
+
+    /// How many have ended, since this was asked last, because others needed their places.
+    pub const fn take_displaced(&mut self) -> u64 {
+        std::mem::replace(&mut self.displaced, 0)
     }
 }
