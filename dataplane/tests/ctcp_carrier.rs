@@ -416,10 +416,27 @@ fn a_connection_on_which_somebody_logs_in_waits_for_the_session_and_is_nobodys_t
     assert_eq!(world.carrier.len(), 1);
 }
 
+/// Or who only begins connections would leave none for sessions.
+#[test]
+fn where_memory_is_little_fewer_connections_are_nobodys() {
+    // A seventh of it holds four of them.
+    let memory = 7 * 4 * 36 * 1024 + 4096;
+    let mut world = World::new(CtcpConfig { memory, ..CtcpConfig::DEFAULT });
+    (1..=4).for_each(|port| {
+        world.connect(&path(port));
+    });
+    assert_eq!((world.carrier.len(), world.carrier.take_displaced()), (4, 0));
+    world.carrier.vouch(world.now, &path(1), TUNNEL);
+    (5..=9).for_each(|port| {
+        world.connect(&path(port));
+    });
+    assert_eq!((world.carrier.len(), world.carrier.take_displaced()), (1 + 4, 4));
+}
+
 /// In hybrid mode anybody gets that far.
 #[test]
 fn connections_on_which_somebody_logs_in_are_limited_and_who_has_only_begun_takes_the_place_of_none() {
-    // Half of it holds five of them.
+    // Half of it holds five of them, and a seventh one.
     let memory = 10 * 36 * 1024 + 2048;
     let limited = CtcpConfig { expected_per_source: 3, unproven_per_source: 3, memory, ..CtcpConfig::DEFAULT };
     let mut world = World::new(limited);
@@ -443,7 +460,7 @@ fn connections_on_which_somebody_logs_in_are_limited_and_who_has_only_begun_take
     (11..=19).for_each(|port| {
         world.connect(&crowd(port));
     });
-    assert_eq!(world.carrier.len(), 5 + 3);
+    assert_eq!(world.carrier.len(), 5 + 1);
     // Who is somebody's does not give way, and is not counted.
     (1..=3).for_each(|host| world.carrier.vouch(world.now, &elsewhere(host), TUNNEL));
     (4..=6).for_each(|host| assert_eq!(login(&mut world, elsewhere(host)), []));
@@ -780,8 +797,12 @@ fn all_connections_together_hold_no_more_than_they_may() {
     let limited = CtcpConfig { memory: 100_000, ..CtcpConfig::DEFAULT };
     let mut world = World::new(limited);
     let paths: Vec<_> = (40_001..40_020).map(path).collect();
-    let acks: Vec<_> = paths.iter().map(|path| world.connect(path)).collect();
-    paths.iter().for_each(|path| world.carrier.vouch(world.now, path, TUNNEL));
+    let mut login = |path| {
+        let ack = world.connect(path);
+        world.carrier.vouch(world.now, path, TUNNEL);
+        ack
+    };
+    let acks: Vec<_> = paths.iter().map(&mut login).collect();
     // Each sends what nobody acknowledges, and gets pieces whose beginnings never come.
     for round in 0..40 {
         for (path, ack) in paths.iter().zip(&acks) {

@@ -484,6 +484,18 @@ fn streams_of_nobody_leave_room_for_ctcp() {
     assert_eq!(headend.carrier.len(), 10);
 }
 
+#[test]
+fn where_memory_is_little_streams_of_nobody_have_a_fifth_of_it() {
+    let memory = 5 * 2 * 384 * 1024;
+    let mut headend = Headend::new(CtcpConfig { memory, ..CtcpConfig::DEFAULT });
+    for host in 1..=20 {
+        headend.path = Path { peer: format!("203.0.113.{host}:9").parse().unwrap(), ..path(0) };
+        headend.syn();
+        assert_eq!(headend.data(&introduction()), Taken::Octets, "{host}");
+    }
+    assert_eq!((headend.carrier.len(), headend.carrier.take_displaced()), (2, 18));
+}
+
 /// In hybrid mode anybody gets that far.
 #[test]
 fn streams_on_which_somebody_logs_in_leave_room_for_all_others() {

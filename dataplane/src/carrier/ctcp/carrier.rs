@@ -52,7 +52,7 @@ pub struct CtcpConfig {
     pub limits: Limits,
     /// Flows at most, proven or not.
     pub flows: usize,
-    /// Of those, unproven ones, from everywhere
+    /// Of those, unproven ones, from everywhere (fewer where the memory is little),
     pub unproven: usize,
     /// and from one IPv4 address or IPv6 /64. When there are so many, the oldest of whoever has most gives way to who comes.
     pub unproven_per_source: usize,

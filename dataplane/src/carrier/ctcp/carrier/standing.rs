@@ -18,11 +18,15 @@ use foldhash::fast::FixedState;
 use std::time::Duration;
 
 /// A stream has room for what is under way from its first octet on, hundreds of times what a cTCP flow takes then. Who only begins streams
-/// must not take all of the memory, or nobody could log in by cTCP. So of a limit streams have this part,
+/// must not take all of the memory, or nobody could log in by cTCP. So of a limit streams have this part.
 const STREAM: usize = 8;
-/// and those on which somebody logs in this part of the memory;
+
+// Parts of the memory that they may have, together less than all of it, so that some is left for sessions: streams of whoever has begun and of
+// whoever logs in,
+const UNPROVEN_STREAMS: usize = 5;
 const EXPECTED_STREAMS: usize = 8;
-/// by cTCP this part.
+// and likewise what goes by cTCP.
+const UNPROVEN: usize = 7;
 const EXPECTED: usize = 2;
 
 /// Connections that are no session's.
@@ -107,11 +111,13 @@ impl Carrier {
     /// One with this standing is going to be there, and what is in its way ends.
     pub(super) fn make_room(&mut self, now: Instant, path: &Path, standing: Standing, outlet: &mut impl Outlet) {
         let most = match standing {
-            Standing::Unproven(_) => Most { in_all: self.config.unproven, from_one: self.config.unproven_per_source },
-            Standing::Expected => Most {
-                in_all: (self.config.memory / EXPECTED / LITTLE).max(1),
-                from_one: self.config.expected_per_source,
+            Standing::Unproven(_) => Most {
+                in_all: self.config.unproven.min(self.hold(UNPROVEN, LITTLE)),
+                from_one: self.config.unproven_per_source,
             },
+            Standing::Expected => {
+                Most { in_all: self.hold(EXPECTED, LITTLE), from_one: self.config.expected_per_source }
+            }
             Standing::Kept => return,
         };
         let source = Source::of(path.peer.ip());
@@ -128,11 +134,12 @@ impl Carrier {
     fn make_room_for_stream_of(&mut self, now: Instant, path: &Path, standing: Standing, outlet: &mut impl Outlet) {
         let share = |many: usize| (many / STREAM).max(1);
         let most = match standing {
-            Standing::Unproven(_) => {
-                Most { in_all: share(self.config.unproven), from_one: share(self.config.unproven_per_source) }
-            }
+            Standing::Unproven(_) => Most {
+                in_all: share(self.config.unproven).min(self.hold(UNPROVEN_STREAMS, RECEIVE + SEND)),
+                from_one: share(self.config.unproven_per_source),
+            },
             Standing::Expected => Most {
-                in_all: (self.config.memory / EXPECTED_STREAMS / (RECEIVE + SEND)).max(1),
+                in_all: self.hold(EXPECTED_STREAMS, RECEIVE + SEND),
                 from_one: share(self.config.expected_per_source),
             },
             Standing::Kept => return,
@@ -140,6 +147,11 @@ impl Carrier {
         let source = Source::of(path.peer.ip());
         let gives_way = self.books.of(standing).and_then(|book| book.streams.in_the_way_of(source, most));
         self.give_way(now, gives_way, outlet);
+    }
+
+    /// So many with `each` octets this part of the memory holds.
+    fn hold(&self, part: usize, each: usize) -> usize {
+        (self.config.memory / part / each).max(1)
     }
 
     fn come_to_be_expected(&mut self, now: Instant, index: u32, path: &Path, outlet: &mut impl Outlet) {
