@@ -18,10 +18,20 @@ vpnc_stop c1 || true
 hold "nothing is left" within 5 nothing_left
 hold "accounting has ended, once" within 3 answers "1 starts, 1 stops" records first
 
+sed 's/^Xauth username .*/Xauth username ALICE/' "$ADIT_SCENARIO/alice.conf" >"$RIG_DIR/ALICE.conf"
+hold "name: vpnc logs in as ALICE" vpnc_connect c1 "$RIG_DIR/ALICE.conf"
+identity() { ctl sessions --json | jq -r '.[].identity'; }
+hold "who is alice, as the server says" answers alice identity
+vpnc_stop c1 || true
+hold "nothing is left" within 5 nothing_left
+users_in_books() { grep -ohE 'User-Name = .*' "$RIG_DIR/radius-first/books" | sort -u; }
+hold "she is so in the books, too" within 3 answers "2 starts, 2 stops" records first
+hold "and nobody else" answers 'User-Name = "alice"' users_in_books
+
 hold "reject: a wrong password is refused" not vpnc_connect c1 "$ADIT_SCENARIO/wrong.conf"
 hold "the log says why" says "$(headend_log)" 'cause="?server_refused'
 hold "the server has seen it" says "$RIG_DIR/radius-first/log" 'Login incorrect'
-hold "no accounting for it" answers "1 starts, 1 stops" records first
+hold "no accounting for it" answers "2 starts, 2 stops" records first
 
 hold "challenge: the token's code is asked for and taken" vpnc_connect c1 "$ADIT_SCENARIO/otto.conf" --xauth-inter --password-helper "$ADIT_SCENARIO/token.sh"
 hold "the inner server answers" reaches c1 "$SERVER4"
@@ -31,7 +41,7 @@ hold "nothing is left" within 5 nothing_left
 hold "session timeout: bob logs in" vpnc_connect c1 "$ADIT_SCENARIO/bob.conf"
 hold "and is out after the four seconds that the server gave" within 8 nothing_left
 hold "the log says so" says "$(headend_log)" 'logout: .*cause="?session_timeout'
-hold "each session was accounted for once" within 3 answers "3 starts, 3 stops" records first
+hold "each session was accounted for once" within 3 answers "4 starts, 4 stops" records first
 
 freeradius_stalls first
 hold "failover: alice logs in by the second server" vpnc_connect c1 "$ADIT_SCENARIO/alice.conf"

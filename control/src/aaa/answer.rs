@@ -1,6 +1,7 @@
 //! What AAA answers.
 
 use super::question::{ChallengeState, QuestionId};
+use super::user_name::UserName;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
@@ -33,6 +34,9 @@ pub enum Verdict {
 pub struct Profile {
     /// Who said so.
     pub source: Source,
+    /// Who it is (User-Name), if the server says so: the name of the session and in the books then, however the user has spelt it
+    /// (RFC 2865 section 5.1).
+    pub name: Option<UserName>,
     /// Inner address of their own (Framed-IP-Address); `None` is one of the pool's.
     pub address: Option<Ipv4Addr>,
     /// Framed-IP-Netmask.
@@ -59,6 +63,7 @@ impl Profile {
     pub fn plain(source: Source) -> Self {
         Self {
             source,
+            name: None,
             address: None,
             netmask: None,
             class: Vec::new(),

@@ -148,6 +148,7 @@ fn welcome(config: &Config, profile: &Profile) -> String {
     let seconds = |time: Duration| format!("{} s", time.as_secs());
     let class: Vec<String> = profile.class.iter().map(|class| String::from_utf8_lossy(class).into_owned()).collect();
     let lines = [
+        ("name", profile.name.as_ref().map(UserName::to_string)),
         ("address", profile.address.map(|address| address.to_string())),
         ("netmask", profile.netmask.map(|netmask| netmask.to_string())),
         ("class", Some(class.join(", ")).filter(|text| !text.is_empty())),

@@ -3,7 +3,7 @@
 
 use crate::peer;
 
-use adit_control::aaa::{Bandwidth, Limits, Profile, Verdict};
+use adit_control::aaa::{Bandwidth, Limits, Profile, UserName, Verdict};
 use adit_control::config::checked::*;
 use adit_control::ike::v1::wire::{self as v1, ConfigKind, ModeConfig};
 use adit_control::ike::wire::{Exchange, NotifyKind, Payload};
@@ -293,6 +293,25 @@ fn by_ikev1_the_oldest_makes_place_too_and_a_server_says_how_many_there_may_be()
         log_in_v1(&mut world, "alice", host, two.clone());
     }
     assert_eq!(ids(&world), ["s4", "s5"]);
+}
+
+/// Directories often have no case, and let "ALICE" in as well.
+#[test]
+fn by_ikev1_a_user_is_who_the_server_says_however_the_name_is_spelt() {
+    let mut config = with_classes(config_v1());
+    let rules = &mut config.connections[0].rules;
+    (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), WhenFull::Replace);
+    let mut world = World::new(config);
+    let alice = Profile { name: Some(UserName::new(b"alice").unwrap()), ..profile() };
+    log_in_v1(&mut world, "alice", 2, alice.clone());
+    let address = only_session(&world).addresses;
+    log_in_v1(&mut world, "ALICE", 3, alice);
+    let session = only_session(&world);
+    assert_eq!((session.id.as_str(), session.identity.as_str()), ("s2", "alice"));
+    assert_eq!(session.addresses, address, "and so the address is the same, too");
+    // Whom no server names is who they say.
+    log_in_v1(&mut world, "ALICE", 4, profile());
+    assert_eq!(world.engine.sessions(world.now).len(), 2);
 }
 
 #[test]

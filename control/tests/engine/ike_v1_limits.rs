@@ -191,10 +191,16 @@ fn a_user_s_own_address_is_the_user_s_by_either_version_whoever_asks_for_it() {
 fn the_books_are_told_at_the_start_every_interim_and_at_the_end() {
     let mut world = World::new(quiet());
     let mut alice = ClientV1::new("alice", 2);
-    let wish = Profile { interim: Some(seconds(60)), ..profile() };
+    let name = Some(UserName::new(b"Alice A.").unwrap());
+    let wish = Profile { interim: Some(seconds(60)), name, ..profile() };
     assert_eq!(wish.source, Source::Local);
     let (mut sa, _, esp) = connect(&mut world, &mut alice, wish);
-    assert_eq!(world.dataplane.records[0].account.authentic, Authentic::Local);
+    let account = &world.dataplane.records[0].account;
+    assert_eq!(
+        (account.authentic, account.user.as_str()),
+        (Authentic::Local, "Alice A."),
+        "as whoever knows her calls her"
+    );
     let begin = world.now;
     counters(world.dataplane.inbound(esp.spi_out)).charge(3, 300, world.now);
     let mut told = Vec::new();

@@ -4,7 +4,7 @@ use super::attribute::{Attribute, kind, microsoft, number, of_vendor, wispr};
 use super::packet::{Builder, Code, Request, Response};
 use super::{hide, ms_chap};
 use crate::aaa::{
-    Bandwidth, Challenge, ChallengeState, Limits, Profile, Proof, Question, Rejection, Source, Verdict, Why,
+    Bandwidth, Challenge, ChallengeState, Limits, Profile, Proof, Question, Rejection, Source, UserName, Verdict, Why,
 };
 use crate::config::checked::{PasswordProtocol, RadiusServer};
 use adit_crypto::random::SecretRandom;
@@ -188,6 +188,7 @@ fn profile(attributes: &[Attribute<'_>], server: usize, interim: Option<Duration
     let class = attributes.iter().filter(|one| one.kind == kind::CLASS).map(|one| one.value.to_vec());
     Profile {
         source: Source::Radius(server),
+        name: find(attributes, kind::USER_NAME).and_then(|name| UserName::new(name).ok()),
         // RFC 2865 section 5.8: all ones is the client's choice, the one below it is ours.
         address: find(attributes, kind::FRAMED_IP_ADDRESS)
             .and_then(number)

@@ -173,7 +173,7 @@ impl Established {
 
     /// From now on it may what the configuration and its user's profile say now.
     pub(crate) fn take_policy(&mut self, node: &mut Node) {
-        let (tunnel, profile) = (self.service.tunnel_mut(), self.user.as_ref().map(|user| &user.profile));
+        let (tunnel, profile) = (self.service.tunnel_mut(), self.user.as_ref().map(|user| &*user.profile));
         policy::apply(node, &mut self.peer, tunnel, profile);
         let said = profile.and_then(|profile| profile.limits.session);
         self.peer.policy.granted = said.map(|_from_then_on| self.granted);

@@ -41,7 +41,7 @@ const BEHIND: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub(crate) struct LoggedIn {
     pub(super) name: UserName,
-    pub(super) profile: Profile,
+    pub(super) profile: Box<Profile>,
 }
 
 /// Waits for the user's proof.
@@ -337,7 +337,8 @@ impl Login {
         self.rounds += 1;
         match answer.verdict {
             Verdict::Accept(profile) => {
-                let outcome = Outcome::In(LoggedIn { name: user, profile: *profile });
+                let name = profile.name.clone().unwrap_or(user);
+                let outcome = Outcome::In(LoggedIn { name, profile });
                 self.stage = tell(now, node, &mut self.proven, outcome);
             }
             Verdict::Challenge(challenge) if self.rounds <= ROUNDS => {

@@ -104,6 +104,7 @@ fn a_welcome_says_what_the_user_gets() {
     let Verdict::Accept(profile) = verdict(
         2,
         &[
+            (1, "Älice".as_bytes()),
             (8, &[10, 30, 7, 7]),
             (9, &[255, 255, 255, 0]),
             (25, b"one"),
@@ -125,6 +126,7 @@ fn a_welcome_says_what_the_user_gets() {
         *profile,
         Profile {
             source: Source::Radius(3),
+            name: Some(UserName::new("Älice".as_bytes()).unwrap()),
             address: Some([10, 30, 7, 7].into()),
             netmask: Some([255, 255, 255, 0].into()),
             class: vec![b"one".to_vec(), b"two".to_vec()],
@@ -150,6 +152,15 @@ fn what_a_welcome_leaves_out_is_the_connections_business() {
         assert_eq!(profile.address, None);
         assert_eq!(profile.limits, Limits::default());
         assert_eq!(profile.interim, Some(Duration::from_secs(600)));
+    }
+}
+
+#[test]
+fn a_name_that_is_none_leaves_the_user_s_own() {
+    let long = [b'a'; 254 - 2];
+    for (name, read) in [(&b"a\nb"[..], false), (b"\xff", false), (b"", false), (&long, true)] {
+        let Verdict::Accept(profile) = verdict(2, &[(1, name)]) else { panic!("a welcome") };
+        assert_eq!(profile.name.is_some(), read, "{name:?}");
     }
 }
 
