@@ -164,6 +164,40 @@ fn a_name_that_is_none_leaves_the_user_s_own() {
     }
 }
 
+/// Whoever has the secret: a server of ours, or of somebody it asks.
+#[test]
+fn whatever_a_server_says_is_read_and_can_be_shown() {
+    let server = server();
+    let login = ask(&question(1, "alice", "secret"), &server);
+    bolero::check!().with_type::<(u8, Vec<(u8, Vec<u8>)>)>().for_each(|(code, attributes)| {
+        let mut room = 4000;
+        let fits = attributes.iter().take_while(|(_, value)| {
+            room -= (value.len() + 2).min(room);
+            room > 0 && value.len() < 254
+        });
+        let attributes: Vec<(u8, &[u8])> = fits.map(|(kind, value)| (*kind, &value[..])).collect();
+        let octets = respond(&login.request.octets, 2 + code % 10, &attributes, Sign::Yes, &server.secret);
+        let Ok(response) = login.request.answer(&octets, &server.secret, Signature::Required) else { return };
+        let can_be_shown = |text: &str| text.chars().all(|letter| letter == '\n' || !letter.is_control());
+        match read_reply(&response, 0, None) {
+            Verdict::Accept(profile) => {
+                let texts = [
+                    profile.message.as_deref(),
+                    profile.filter.as_deref(),
+                    profile.name.as_ref().map(UserName::as_str),
+                ];
+                assert!(texts.into_iter().flatten().all(can_be_shown), "{profile:?}");
+                assert!(profile.class.iter().map(|class| class.len() + 2).sum::<usize>() <= MAX_CLASS);
+                assert!(profile.interim.is_none_or(|interim| interim >= SHORTEST_INTERIM));
+            }
+            Verdict::Reject(Rejection { message, .. }) | Verdict::Challenge(Challenge { message, .. }) => {
+                assert!(message.is_none_or(|message| can_be_shown(&message)));
+            }
+            Verdict::Unavailable => panic!("code {}", octets[0]),
+        }
+    });
+}
+
 #[test]
 fn classes_beyond_what_the_books_have_room_for_are_left_out() {
     let class: (u8, &[u8]) = (25, &[7; 253]);
