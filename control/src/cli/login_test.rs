@@ -84,8 +84,9 @@ fn attempt(test: &LoginTest) -> Result<ExitCode, CannotTry> {
         match verdict(&aaa, question) {
             Verdict::Accept(profile) => {
                 print!("{}", welcome(&config, &profile));
+                let name = profile.name.clone().unwrap_or(user);
                 return Ok(if test.account {
-                    books(&aaa, connection, user, caller, &profile)
+                    books(&aaa, connection, name, caller, &profile)
                 } else {
                     ExitCode::SUCCESS
                 });
