@@ -408,8 +408,18 @@ virtual_ip() {
 pings_start() {
   # Bash ignores SIGINT for what it starts in the background, and only SIGINT makes ping print its sums.
   rm -f "$RIG_DIR/$1.pings.end"
+  echo "$EPOCHREALTIME $3" >"$RIG_DIR/$1.pings.begun"
   ip netns exec "$RIG-$1" env --default-signal=INT ping -D -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
   echo $! >"$RIG_DIR/$1.pings.pid"
+}
+# pings_steady HOST SENT: so many are at least half of those for which there was time from pings_start to pings_end.
+pings_steady() {
+  awk -v sent="$2" -v end="$(<"$RIG_DIR/$1.pings.end")" '{
+    least = (end - $1) / $2 / 2
+    if (sent >= least) exit 0
+    printf "expected: at least %d\ngot: %s\n", least, sent
+    exit 1
+  }' "$RIG_DIR/$1.pings.begun"
 }
 # interruption HOST TIME: the longest time within a second of TIME in which every ping that it sent was lost, in
 # milliseconds: from the sending of the last that was answered before to that of the first that was answered after. If none was, it lasts

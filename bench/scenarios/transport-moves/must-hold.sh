@@ -87,7 +87,7 @@ for way in esp cisco-udp nat-t; do
 done
 pings=$(pings_end c1)
 echo "pings: $pings in $(since "$begun") s" | tee -a "$RIG_DIR/speeds"
-hold "pings were sent all the while" test "${pings%% *}" -gt 200
+hold "pings were sent all the while" pings_steady c1 "${pings%% *}"
 no_icmp() { is "" "$(tcpdump -nr "$RIG_DIR/wan.pcap" "icmp and src $HEADEND4 and icmp[0] == 3" 2>/dev/null | head -3)"; }
 hold "the headend's kernel has answered none of it" no_icmp
 
