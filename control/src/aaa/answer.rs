@@ -75,6 +75,11 @@ impl Profile {
             message: None,
         }
     }
+
+    /// What to call a user who has typed this name.
+    pub fn call(&self, typed: UserName) -> UserName {
+        self.name.clone().unwrap_or(typed)
+    }
 }
 
 /// Time limits of a session.

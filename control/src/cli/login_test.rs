@@ -84,9 +84,8 @@ fn attempt(test: &LoginTest) -> Result<ExitCode, CannotTry> {
         match verdict(&aaa, question) {
             Verdict::Accept(profile) => {
                 print!("{}", welcome(&config, &profile));
-                let name = profile.name.clone().unwrap_or(user);
                 return Ok(if test.account {
-                    books(&aaa, connection, name, caller, &profile)
+                    books(&aaa, connection, profile.call(user), caller, &profile)
                 } else {
                     ExitCode::SUCCESS
                 });

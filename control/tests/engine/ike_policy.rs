@@ -277,12 +277,17 @@ fn who_takes_its_own_place_comes_in_although_there_are_as_many_sessions_as_there
     assert_eq!(up(&world), ["s4", "s5"]);
 }
 
-#[test]
-fn by_ikev1_the_oldest_makes_place_too_and_a_server_says_how_many_there_may_be() {
+/// Of a user's logins by IKEv1 the newest is the only one.
+fn only_the_newest_v1() -> Config {
     let mut config = with_classes(config_v1());
     let rules = &mut config.connections[0].rules;
     (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), WhenFull::Replace);
-    let mut world = World::new(config);
+    config
+}
+
+#[test]
+fn by_ikev1_the_oldest_makes_place_too_and_a_server_says_how_many_there_may_be() {
+    let mut world = World::new(only_the_newest_v1());
     let ids = |world: &World| world.engine.sessions(world.now).into_iter().map(|view| view.id).collect::<Vec<_>>();
     for host in [2, 3] {
         log_in_v1(&mut world, "alice", host, profile());
@@ -298,10 +303,7 @@ fn by_ikev1_the_oldest_makes_place_too_and_a_server_says_how_many_there_may_be()
 /// Directories often have no case, and let "ALICE" in as well.
 #[test]
 fn by_ikev1_a_user_is_who_the_server_says_however_the_name_is_spelt() {
-    let mut config = with_classes(config_v1());
-    let rules = &mut config.connections[0].rules;
-    (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), WhenFull::Replace);
-    let mut world = World::new(config);
+    let mut world = World::new(only_the_newest_v1());
     let alice = Profile { name: Some(UserName::new(b"alice").unwrap()), ..profile() };
     log_in_v1(&mut world, "alice", 2, alice.clone());
     let address = only_session(&world).addresses;
@@ -316,9 +318,7 @@ fn by_ikev1_a_user_is_who_the_server_says_however_the_name_is_spelt() {
 
 #[test]
 fn by_ikev1_too_who_takes_its_own_place_comes_in_and_one_more_session_hears_that_there_is_no_room() {
-    let mut config = with_classes(config_v1());
-    let rules = &mut config.connections[0].rules;
-    (rules.max_logins, rules.when_full) = (NonZeroU32::new(1), WhenFull::Replace);
+    let mut config = only_the_newest_v1();
     config.ike.session_limit = 2;
     let mut world = World::new(config);
     let ids = |world: &World| world.engine.sessions(world.now).into_iter().map(|view| view.id).collect::<Vec<_>>();

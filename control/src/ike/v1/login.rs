@@ -337,8 +337,7 @@ impl Login {
         self.rounds += 1;
         match answer.verdict {
             Verdict::Accept(profile) => {
-                let name = profile.name.clone().unwrap_or(user);
-                let outcome = Outcome::In(LoggedIn { name, profile });
+                let outcome = Outcome::In(LoggedIn { name: profile.call(user), profile });
                 self.stage = tell(now, node, &mut self.proven, outcome);
             }
             Verdict::Challenge(challenge) if self.rounds <= ROUNDS => {
