@@ -412,10 +412,10 @@ pings_start() {
   ip netns exec "$RIG-$1" env --default-signal=INT ping -D -i "$3" -W 5 "$2" >"$RIG_DIR/$1.pings" 2>&1 &
   echo $! >"$RIG_DIR/$1.pings.pid"
 }
-# pings_steady HOST SENT: so many are at least half of those for which there was time from pings_start to pings_end.
+# pings_steady HOST SENT: so many are at least three fifths of those for which there was time from pings_start to pings_end.
 pings_steady() {
   awk -v sent="$2" -v end="$(<"$RIG_DIR/$1.pings.end")" '{
-    least = (end - $1) / $2 / 2
+    least = (end - $1) / $2 * 3 / 5
     if (sent >= least) exit 0
     printf "expected: at least %d\ngot: %s\n", least, sent
     exit 1
